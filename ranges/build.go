@@ -1,0 +1,340 @@
+package ranges
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"net/netip"
+	"slices"
+)
+
+// Prefix is a block of addresses and the place that it belongs to.
+type Prefix struct {
+	Prefix netip.Prefix
+	Place  Place
+}
+
+// Compile makes the table of a set of prefixes, of which no two are equal.
+// Nested prefixes are resolved by the longest. The result depends on the set
+// only, not on its order.
+func Compile(prefixes []Prefix, sources []Source) (Table, error) {
+	b := builder{places: map[Place]uint32{}, plans: map[block]plan{}}
+	if err := b.namePlaces(prefixes); err != nil {
+		return Table{}, err
+	}
+	var roots [2]uint32
+	for i, size := range []int{32, 128} {
+		boundaries, err := b.flatten(prefixes, size)
+		if err != nil {
+			return Table{}, err
+		}
+		roots[i] = b.node(boundaries, 0, wide{}, 64, false)
+	}
+	if len(b.words) > offsetMask {
+		return Table{}, fmt.Errorf("the trie needs %d words, the format holds %d", len(b.words), offsetMask)
+	}
+	data, err := b.encode(roots, sources)
+	if err != nil {
+		return Table{}, err
+	}
+	return Parse(data)
+}
+
+type builder struct {
+	words  []uint32
+	names  []Place
+	places map[Place]uint32
+	plans  map[block]plan
+}
+
+// boundary is where a place begins; it reaches to the next boundary.
+type boundary struct {
+	at    wide
+	place uint32
+}
+
+func (b *builder) namePlaces(prefixes []Prefix) error {
+	for _, p := range prefixes {
+		if !slices.Contains(Clouds[:], p.Place.Cloud) {
+			return fmt.Errorf("prefix %s: unknown cloud %q", p.Prefix, p.Place.Cloud)
+		}
+		if p.Place.Region == "" || len(p.Place.Region) > 255 {
+			return fmt.Errorf("prefix %s: the name of region %q is not of 1 to 255 bytes", p.Prefix, p.Place.Region)
+		}
+		if !p.Prefix.IsValid() || p.Prefix != p.Prefix.Masked() || p.Prefix.Addr().Is4In6() {
+			return fmt.Errorf("prefix %s: bits are set behind its length, or it is not a prefix", p.Prefix)
+		}
+		b.places[p.Place] = 0
+	}
+	for place := range b.places {
+		b.names = append(b.names, place)
+	}
+	slices.SortFunc(b.names, comparePlaces)
+	for i, place := range b.names {
+		b.places[place] = uint32(i + 1)
+	}
+	return nil
+}
+
+// flatten turns nested prefixes of one family into boundaries. It keeps a
+// stack of the prefixes that are open; sorted, each prefix comes after all
+// that contain it.
+func (b *builder) flatten(prefixes []Prefix, size int) ([]boundary, error) {
+	type nested struct {
+		first  wide
+		length int
+		place  uint32
+	}
+	var blocks []nested
+	for _, p := range prefixes {
+		if p.Prefix.Addr().BitLen() == size {
+			blocks = append(blocks, nested{wideOf(p.Prefix.Addr()), p.Prefix.Bits(), b.places[p.Place]})
+		}
+	}
+	slices.SortFunc(blocks, func(x, y nested) int {
+		switch {
+		case x.first.less(y.first):
+			return -1
+		case y.first.less(x.first):
+			return 1
+		}
+		return x.length - y.length
+	})
+
+	out := []boundary{{}}
+	mark := func(at wide, place uint32) {
+		if out[len(out)-1].at == at {
+			out = out[:len(out)-1]
+		}
+		if len(out) > 0 && out[len(out)-1].place == place {
+			return
+		}
+		out = append(out, boundary{at, place})
+	}
+	type open struct {
+		end   wide
+		ends  bool // false: it reaches to the end of the address space
+		place uint32
+	}
+	stack := []open{{}}
+	closeBefore := func(at wide, all bool) {
+		for len(stack) > 1 {
+			top := stack[len(stack)-1]
+			if !all && (!top.ends || at.less(top.end)) {
+				return
+			}
+			stack = stack[:len(stack)-1]
+			if top.ends {
+				mark(top.end, stack[len(stack)-1].place)
+			}
+		}
+	}
+	for i, x := range blocks {
+		if i > 0 && blocks[i-1].first == x.first && blocks[i-1].length == x.length {
+			return nil, fmt.Errorf("prefix %s/%d is given twice", x.first.addr(size), x.length)
+		}
+		closeBefore(x.first, false)
+		end, wraps := x.first.plusBlock(x.length)
+		stack = append(stack, open{end, !wraps, x.place})
+		mark(x.first, x.place)
+	}
+	closeBefore(wide{}, true)
+	return out, nil
+}
+
+// node builds the trie of one block and answers its entry. The boundaries are
+// those inside of the block (its own start excluded); inherited is the place
+// that holds at its start.
+func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top uint, low bool) uint32 {
+	if len(boundaries) > 0 && boundaries[0].at == start {
+		inherited, boundaries = boundaries[0].place, boundaries[1:]
+	}
+	if len(boundaries) == 0 {
+		return inherited
+	}
+	if top == 0 {
+		low, top = true, 64
+	}
+	width := b.choose(boundaries, start, top, low).width
+	shift := top - width
+	e := uint32(nodeBit) | uint32(shift)<<shiftAt | uint32(width-1)<<widthAt | uint32(len(b.words))
+	if low {
+		e |= lowBit
+	}
+
+	// One pass finds what stands in each slot, so that the size of the node
+	// is known and its entries can stand right behind its cells: a small node
+	// is then one line of the processor's cache.
+	type content struct {
+		boundaries []boundary
+		inherited  uint32
+		start      wide
+	}
+	slots := uint64(1) << width
+	starts := make([]uint64, max(1, slots/slotsACell))
+	var distinct []content
+	rest := boundaries
+	for slot := range slots {
+		c := content{inherited: inherited, start: start}
+		if low {
+			c.start.lo |= slot << shift
+		} else {
+			c.start.hi |= slot << shift
+		}
+		end, n := c.start.fill(shift, low), 0
+		for n < len(rest) && !end.less(rest[n].at) {
+			n++
+		}
+		c.boundaries, rest = rest[:n], rest[n:]
+		if n > 0 || slot == 0 || len(distinct[len(distinct)-1].boundaries) > 0 {
+			starts[slot/slotsACell] |= 1 << (slot % slotsACell)
+			distinct = append(distinct, c)
+		}
+		if n > 0 {
+			inherited = c.boundaries[n-1].place
+		}
+	}
+	entry := uint32(len(b.words) + len(starts)*cellWords)
+	before := entry - 1
+	for _, s := range starts {
+		b.words = append(b.words, uint32(s), uint32(s>>32), before)
+		before += uint32(bits.OnesCount64(s))
+	}
+	b.words = append(b.words, make([]uint32, len(distinct))...)
+	for i, c := range distinct {
+		b.words[entry+uint32(i)] = b.node(c.boundaries, c.inherited, c.start, shift, low)
+	}
+	return e
+}
+
+// position is where the entry of a slot stands.
+func (b *builder) position(e uint32, slot uint64) uint32 {
+	c := b.words[e&offsetMask+uint32(slot/slotsACell*cellWords):]
+	starts := uint64(c[0]) | uint64(c[1])<<32
+	return c[2] + uint32(bits.OnesCount64(starts<<(63-slot%slotsACell)))
+}
+
+func (b *builder) child(e uint32, slot uint64) uint32 { return b.words[b.position(e, slot)] }
+
+// plan is the cheapest way to resolve one block: the width of its node, and
+// what the node and all below it cost.
+type plan struct {
+	width uint
+	cost  float64
+}
+
+type block struct {
+	start wide
+	top   uint
+	low   bool
+}
+
+// cellCost is what one more cell costs, in levels saved for one range: the
+// price of memory. Measured with BenchmarkLookup; the table's size is tested.
+const cellCost = 0.5
+
+// choose finds the widths that need the fewest levels, summed over all ranges,
+// at the price of cellCost a cell. Blocks without a boundary inside need none.
+func (b *builder) choose(boundaries []boundary, start wide, top uint, low bool) plan {
+	weight := float64(len(boundaries))
+	if len(boundaries) > 0 && boundaries[0].at == start {
+		boundaries = boundaries[1:]
+	}
+	if len(boundaries) == 0 {
+		return plan{}
+	}
+	if top == 0 {
+		low, top = true, 64
+	}
+	key := block{start, top, low}
+	if p, ok := b.plans[key]; ok {
+		return p
+	}
+	best := plan{cost: math.Inf(1)}
+	limit := min(top, maxWidth)
+	if !low && top > 64-shortcutBits {
+		limit = min(limit, top-(64-shortcutBits)) // shortcuts lead to whole blocks
+	}
+	for width := uint(1); width <= limit; width++ {
+		cells := max(1, 1<<width/slotsACell)
+		cost := weight + cellCost*float64(cells)
+		shift := top - width
+		for rest := boundaries; len(rest) > 0 && cost < best.cost; {
+			at := rest[0].at.truncate(shift, low)
+			end := at.fill(shift, low)
+			n := 1
+			for n < len(rest) && !end.less(rest[n].at) {
+				n++
+			}
+			cost += b.choose(rest[:n], at, shift, low).cost
+			rest = rest[n:]
+		}
+		if cost < best.cost {
+			best = plan{width, cost}
+		}
+	}
+	b.plans[key] = best
+	return best
+}
+
+func (b *builder) encode(roots [2]uint32, sources []Source) ([]byte, error) {
+	le := binary.LittleEndian
+	var text []byte
+	label := func(s string, cloud Cloud) ([]byte, error) {
+		if len(text) > 0xffff || len(s) > 0xff {
+			return nil, errors.New("the names of the places are too long for the format")
+		}
+		at := le.AppendUint16(nil, uint16(len(text)))
+		text = append(text, s...)
+		return append(at, byte(len(s)), byte(slices.Index(Clouds[:], cloud))), nil
+	}
+	out := make([]byte, headerSize)
+	copy(out, magic)
+	le.PutUint32(out[atRoot4:], roots[0])
+	le.PutUint32(out[atRoot6:], roots[1])
+	for _, s := range b.shortcuts(roots[1]) {
+		out = le.AppendUint64(out, s)
+	}
+	for _, w := range b.words {
+		out = le.AppendUint32(out, w)
+	}
+	le.PutUint32(out[atPlaces:], uint32(len(out)))
+	out = append(out, make([]byte, placeSize)...)
+	for _, p := range b.names {
+		l, err := label(p.Region, p.Cloud)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l...)
+	}
+	le.PutUint32(out[atSources:], uint32(len(out)))
+	for _, s := range sources {
+		l, err := label(s.Published, s.Cloud)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l...)
+		out = le.AppendUint32(out, uint32(s.Prefixes))
+		out = append(out, make([]byte, 8)...)
+	}
+	le.PutUint32(out[atText:], uint32(len(out)))
+	out = append(out, text...)
+	le.PutUint32(out[atChecksum:], checksum(string(out)))
+	return out, nil
+}
+
+// comparePlaces orders places by the rank of their cloud, then by region.
+func comparePlaces(a, b Place) int {
+	if x, y := slices.Index(Clouds[:], a.Cloud), slices.Index(Clouds[:], b.Cloud); x != y {
+		return x - y
+	}
+	switch {
+	case a.Region < b.Region:
+		return -1
+	case a.Region > b.Region:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,88 @@
+package ranges
+
+import (
+	"math/rand/v2"
+	"net/netip"
+)
+
+// oracle answers by looking at every prefix and keeping the longest. Slow,
+// and obviously right.
+type oracle []Prefix
+
+func (o oracle) Lookup(a netip.Addr) (Place, bool) {
+	a = a.Unmap().WithZone("")
+	best := -1
+	for i, p := range o {
+		if p.Prefix.Contains(a) && (best < 0 || p.Prefix.Bits() > o[best].Prefix.Bits()) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return Place{}, false
+	}
+	return o[best].Place, true
+}
+
+// edges are the first and last address of a prefix, and one before and after.
+func edges(p netip.Prefix) []netip.Addr {
+	last := lastOf(p)
+	out := []netip.Addr{p.Addr(), last}
+	for _, a := range []netip.Addr{p.Addr().Prev(), last.Next()} {
+		if a.IsValid() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// randomPrefixes makes a set without equal prefixes in which many are nested
+// in others, down to single addresses.
+func randomPrefixes(r *rand.Rand, n int) []Prefix {
+	places := []Place{{AWS, "GLOBAL"}, {AWS, "eu-west-3"}, {AWS, "us-east-1"}, {GCP, "europe-west9"}, {Azure, "westeurope"}}
+	seen := map[netip.Prefix]bool{}
+	var out []Prefix
+	for len(out) < n {
+		var p netip.Prefix
+		switch {
+		case len(out) > 0 && r.IntN(3) > 0: // inside of another
+			outer := out[r.IntN(len(out))].Prefix
+			a := outer.Addr().AsSlice()
+			for i := outer.Bits(); i < len(a)*8; i++ {
+				if r.IntN(2) == 0 {
+					a[i/8] |= 0x80 >> (i % 8)
+				}
+			}
+			addr, _ := netip.AddrFromSlice(a)
+			p = netip.PrefixFrom(addr, outer.Bits()+r.IntN(outer.Addr().BitLen()-outer.Bits()+1))
+		case r.IntN(2) == 0:
+			p = netip.PrefixFrom(randomAddr(r, 4), r.IntN(33))
+		default:
+			p = netip.PrefixFrom(randomAddr(r, 16), r.IntN(129))
+		}
+		// ::ffff:0:0/96 is IPv4; nothing may be said about it in IPv6.
+		if p = p.Masked(); seen[p] || p.Overlaps(netip.MustParsePrefix("::ffff:0:0/96")) {
+			continue
+		}
+		seen[p] = true
+		out = append(out, Prefix{p, places[r.IntN(len(places))]})
+	}
+	return out
+}
+
+func randomAddr(r *rand.Rand, size int) netip.Addr {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}

@@ -1,0 +1,135 @@
+package ranges
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// IPv6 addresses of clouds differ first in their upper 40 bits: a region has
+// /40 blocks, and small networks inside of them. The shortcuts lead from these
+// 40 bits straight to the entry of the trie that holds for them, past the
+// levels above. They are a hash table of buckets of two; what finds no room in
+// its bucket, and what spans very many blocks, goes through the trie.
+//
+// The hash is a multiplication by an odd number modulo 2^40, which maps no
+// two blocks to one value: the bucket is its upper bits, and the rest of it,
+// kept as the tag, identifies the block. A slot is the entry (4 bytes) and the
+// tag with bit 31 set (4); zero is an empty slot.
+const (
+	shortcutBits = 40
+	bucketBits   = 12
+	bucketSize   = 16
+	tagBits      = shortcutBits - bucketBits
+	tagBit       = 1 << 31
+	multiplier   = 0x9E3779B97F4A7C15 & (1<<shortcutBits - 1) // 2^64 by the golden ratio
+	shortcutSize = bucketSize << bucketBits
+
+	// longestSpan is the shortest prefix whose blocks all get shortcuts.
+	longestSpan = 35
+)
+
+// shortcut answers the entry for an IPv6 address, or otherwise where the
+// trie begins.
+func shortcut(t string, hi uint64, otherwise uint32) uint32 {
+	h := hi >> (64 - shortcutBits) * multiplier & (1<<shortcutBits - 1)
+	tag := tagBit | uint32(h&(1<<tagBits-1))
+	bucket := headerSize + h>>tagBits*bucketSize
+	first, second := load64(t, bucket), load64(t, bucket+8)
+	e := otherwise
+	if uint32(first>>32) == tag {
+		e = uint32(first)
+	}
+	if uint32(second>>32) == tag {
+		e = uint32(second)
+	}
+	return e
+}
+
+// shortcuts fills the buckets. Where there are too many blocks for a bucket,
+// those with most ranges stay.
+func (b *builder) shortcuts(root uint32) []uint64 {
+	type candidate struct {
+		block  uint64
+		entry  uint32
+		weight float64
+	}
+	var all []candidate
+	b.walk(root, 0, 64, func(block uint64, span uint, e uint32) {
+		for i := range uint64(1) << span {
+			all = append(all, candidate{block + i, e, b.weight(e) / float64(uint64(1)<<span)})
+		}
+	})
+	slices.SortStableFunc(all, func(x, y candidate) int { return cmp.Compare(y.weight, x.weight) })
+	slots := make([]uint64, shortcutSize/8)
+	for _, c := range all {
+		h := c.block * multiplier & (1<<shortcutBits - 1)
+		at := h >> tagBits * 2
+		slot := uint64(tagBit|h&(1<<tagBits-1))<<32 | uint64(c.entry)
+		switch {
+		case slots[at] == 0:
+			slots[at] = slot
+		case slots[at+1] == 0:
+			slots[at+1] = slot
+		}
+	}
+	return slots
+}
+
+// walk visits what the trie holds for runs of 2^span blocks, where it holds
+// anything and the run is not too long.
+func (b *builder) walk(e uint32, hi uint64, top uint, visit func(block uint64, span uint, e uint32)) {
+	const below = 64 - shortcutBits
+	switch {
+	case e == 0:
+	case e&nodeBit == 0 || top == below:
+		if top >= below && top <= 64-longestSpan {
+			visit(hi>>below, top-below, e)
+		}
+	default:
+		shift, width := uint(e>>shiftAt&63), uint(e>>widthAt&15+1)
+		for slot := range uint64(1) << width {
+			b.walk(b.child(e, slot), hi|slot<<shift, shift, visit)
+		}
+	}
+}
+
+// weight counts the entries below an entry.
+func (b *builder) weight(e uint32) float64 {
+	if e&nodeBit == 0 {
+		return 1
+	}
+	sum, previous := 0.0, uint32(0)
+	for slot := range uint64(1) << (e>>widthAt&15 + 1) {
+		if i := b.position(e, slot); i != previous {
+			previous = i
+			sum += b.weight(b.words[i])
+		}
+	}
+	return sum
+}
+
+// checkShortcuts compares every shortcut with the trie.
+func (t Table) checkShortcuts() error {
+	inverse := uint64(multiplier)
+	for range 5 { // Newton's method doubles the bits that are right
+		inverse *= 2 - multiplier*inverse
+	}
+	for at := uint64(headerSize); at < headerSize+shortcutSize; at += 8 {
+		slot := load64(t.data, at)
+		if slot == 0 {
+			continue
+		}
+		h := (at-headerSize)/bucketSize<<tagBits | slot>>32&(1<<tagBits-1)
+		hi := h * inverse & (1<<shortcutBits - 1) << (64 - shortcutBits)
+		e, top := load32(t.data, atRoot6), uint(64)
+		for e&nodeBit != 0 && top > 64-shortcutBits {
+			top = uint(e >> shiftAt & 63)
+			e = t.word(t.position(e, hi>>top&(1<<(e>>widthAt&15+1)-1)))
+		}
+		if e != uint32(slot) || slot>>32&tagBit == 0 {
+			return fmt.Errorf("the shortcut for %s/%d leads elsewhere than the trie", wide{hi: hi}.addr(128), shortcutBits)
+		}
+	}
+	return nil
+}

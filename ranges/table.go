@@ -1,0 +1,275 @@
+package ranges
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"iter"
+	"math/bits"
+	"net/netip"
+)
+
+// The layout of table.bin, little-endian:
+//
+//	header   magic with the version (8), checksum (4), then the values below
+//	shortcuts  for IPv6, see shortcut.go
+//	trie     words of 4 bytes, see lookup.go
+//	places   4 bytes each: offset of the name (2), its length (1), cloud (1);
+//	         the first is unused, so that place 0 is none
+//	sources  16 bytes each: offset (2), length (1), cloud (1), prefixes (4), unused (8)
+//	text     the names of the regions and the dates of the sources
+const (
+	magic = "ARCHIP\x00\x01"
+
+	atChecksum = 8
+	atRoot4    = 12
+	atRoot6    = 16
+	atPlaces   = 20
+	atSources  = 24
+	atText     = 28
+	headerSize = 32
+
+	placeSize  = 4
+	sourceSize = 16
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrDamaged is wrapped by every error of Parse.
+var ErrDamaged = errors.New("damaged range table")
+
+// Table is a compiled table. The zero value is not usable: a Table comes from
+// Parse or Compile. It is immutable.
+type Table struct{ data string }
+
+// Source is a provider's document that a table was compiled from.
+type Source struct {
+	Cloud Cloud
+	// Published is the document's own date or version, as it is written there.
+	Published string
+	// Prefixes is how many distinct prefixes the document holds.
+	Prefixes int
+}
+
+// Parse checks data from end to end and makes it a Table: the checksum, every
+// offset, and that no question can run in circles. Its errors wrap ErrDamaged.
+func Parse(data []byte) (Table, error) {
+	t := Table{string(data)}
+	if err := t.check(); err != nil {
+		return Table{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return t, nil
+}
+
+// Bytes is the table in the form that Parse reads.
+func (t Table) Bytes() []byte { return []byte(t.data) }
+
+// Lookup is the package's Lookup on this table.
+func (t Table) Lookup(addr netip.Addr) (Place, bool) { return lookup(t.data, addr) }
+
+// Places lists every place that the table can answer.
+func (t Table) Places() []Place {
+	n := (load32(t.data, atSources) - load32(t.data, atPlaces)) / placeSize
+	places := make([]Place, 0, n)
+	for i := uint32(1); i < n; i++ {
+		places = append(places, placeAt(t.data, i))
+	}
+	return places
+}
+
+// Sources tells which documents the table was compiled from.
+func (t Table) Sources() []Source {
+	var sources []Source
+	text := int(load32(t.data, atText))
+	for at := int(load32(t.data, atSources)); at < text; at += sourceSize {
+		date := text + int(t.data[at]) + int(t.data[at+1])<<8
+		sources = append(sources, Source{
+			Cloud:     Clouds[t.data[at+3]],
+			Published: t.data[date : date+int(t.data[at+2])],
+			Prefixes:  int(load32(t.data, uint64(at)+4)),
+		})
+	}
+	return sources
+}
+
+// All goes through the ranges of the table in the order of their addresses,
+// IPv4 first. Neighbours of one place are one range.
+func (t Table) All() iter.Seq[Range] {
+	return func(yield func(Range) bool) {
+		for _, family := range []struct {
+			root uint64
+			bits int
+		}{{atRoot4, 32}, {atRoot6, 128}} {
+			var open Range
+			var openLeaf uint32
+			alive := true
+			t.blocks(load32(t.data, family.root), wide{}, func(start wide, leaf uint32) bool {
+				if leaf == openLeaf {
+					return true
+				}
+				if openLeaf != 0 {
+					open.Last = start.minusOne().addr(family.bits)
+					alive = yield(open)
+				}
+				openLeaf = leaf
+				if alive && leaf != 0 {
+					open = Range{First: start.addr(family.bits), Place: placeAt(t.data, leaf)}
+				}
+				return alive
+			})
+			if alive && openLeaf != 0 {
+				open.Last = wide{^uint64(0), ^uint64(0)}.addr(family.bits)
+				alive = yield(open)
+			}
+			if !alive {
+				return
+			}
+		}
+	}
+}
+
+// blocks visits the leaves below an entry in the order of their addresses,
+// until visit answers false.
+func (t Table) blocks(e uint32, base wide, visit func(start wide, leaf uint32) bool) bool {
+	if e&nodeBit == 0 {
+		return visit(base, e)
+	}
+	shift, slots := uint(e>>shiftAt&63), uint64(1)<<(e>>widthAt&15+1)
+	for slot := uint64(0); slot < slots; {
+		starts, _ := t.cell(e, slot)
+		child := t.word(t.position(e, slot))
+		start := base
+		if e&lowBit != 0 {
+			start.lo |= slot << shift
+		} else {
+			start.hi |= slot << shift
+		}
+		if !t.blocks(child, start, visit) {
+			return false
+		}
+		slot++
+		// A leaf is visited once however many slots share it; a node never
+		// shares its entry.
+		for child&nodeBit == 0 && slot%slotsACell != 0 && slot < slots && starts>>(slot%slotsACell)&1 == 0 {
+			slot++
+		}
+	}
+	return true
+}
+
+func (t Table) word(i uint32) uint32 {
+	return load32(t.data, trieAt+wordSize*uint64(i))
+}
+
+func (t Table) cell(e uint32, slot uint64) (starts uint64, before uint32) {
+	i := e&offsetMask + uint32(slot/slotsACell*cellWords)
+	return uint64(t.word(i)) | uint64(t.word(i+1))<<32, t.word(i + 2)
+}
+
+// position is where the entry of a slot stands.
+func (t Table) position(e uint32, slot uint64) uint32 {
+	starts, before := t.cell(e, slot)
+	return before + uint32(bits.OnesCount64(starts<<(63-slot%slotsACell)))
+}
+
+func (t Table) check() error {
+	d := t.data
+	if len(d) < headerSize {
+		return fmt.Errorf("%d bytes are shorter than its header", len(d))
+	}
+	if d[:len(magic)] != magic {
+		return fmt.Errorf("it begins with %q, a table of this version with %q", d[:len(magic)], magic)
+	}
+	if got, want := checksum(d), load32(d, atChecksum); got != want {
+		return fmt.Errorf("its checksum is %08x, its header says %08x", got, want)
+	}
+	places, sources, text := int(load32(d, atPlaces)), int(load32(d, atSources)), int(load32(d, atText))
+	switch {
+	case trieAt > places || places >= sources || sources > text || text > len(d),
+		(places-trieAt)%wordSize != 0, (sources-places)%placeSize != 0, (text-sources)%sourceSize != 0:
+		return errors.New("its sections overlap or are cut")
+	}
+	for at := places; at < text; {
+		size := placeSize
+		if at >= sources {
+			size = sourceSize
+		}
+		end := int(d[at]) + int(d[at+1])<<8 + int(d[at+2])
+		if text+end > len(d) || int(d[at+3]) >= len(Clouds) {
+			return errors.New("a name lies outside of its text")
+		}
+		at += size
+	}
+	c := checker{
+		Table:   t,
+		words:   uint64(places-trieAt) / wordSize,
+		places:  uint32((sources - places) / placeSize),
+		visited: map[uint32]bool{},
+	}
+	for _, root := range []uint64{atRoot4, atRoot6} {
+		if err := c.follow(load32(d, root), 64, false); err != nil {
+			return err
+		}
+	}
+	return t.checkShortcuts()
+}
+
+type checker struct {
+	Table
+	words   uint64
+	places  uint32
+	visited map[uint32]bool
+}
+
+// follow checks an entry whose block is 2^top addresses wide in the half that
+// low names. Each node must use exactly the bits below its parent's, so a
+// walk always ends.
+func (c *checker) follow(e uint32, top uint, low bool) error {
+	if e&nodeBit == 0 {
+		if e >= c.places {
+			return fmt.Errorf("an entry names place %d of %d", e, c.places)
+		}
+		return nil
+	}
+	if !low && e&lowBit != 0 {
+		if top != 0 {
+			return errors.New("a node skips bits of the address")
+		}
+		low, top = true, 64
+	}
+	shift, width := uint(e>>shiftAt&63), uint(e>>widthAt&15+1)
+	switch {
+	case (e&lowBit != 0) != low || shift+width != top:
+		return errors.New("a node does not continue its parent")
+	case c.visited[e]:
+		return errors.New("a node has two parents")
+	}
+	c.visited[e] = true
+	slots := uint64(1) << width
+	if uint64(e&offsetMask)+max(1, slots/slotsACell)*cellWords > c.words {
+		return errors.New("a node lies outside of the trie")
+	}
+	previous := uint64(0)
+	for slot := range slots {
+		starts, before := c.cell(e, slot)
+		i := uint64(before) + uint64(bits.OnesCount64(starts<<(63-slot%slotsACell)))
+		switch {
+		case i >= c.words:
+			return errors.New("an entry lies outside of the trie")
+		case slot > 0 && i == previous:
+			if c.word(uint32(i))&nodeBit != 0 {
+				return errors.New("two slots share a node")
+			}
+			continue
+		}
+		previous = i
+		if err := c.follow(c.word(uint32(i)), shift, low); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checksum(data string) uint32 {
+	return crc32.Checksum([]byte(data[atChecksum+4:]), castagnoli)
+}
