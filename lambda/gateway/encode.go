@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"archeio/lambda/redirect"
+)
+
+// Encode writes an answer. There is never a null in it: a load balancer makes
+// a 502 of one.
+func (s Shape) Encode(r *redirect.Response) []byte {
+	out := make([]byte, 0, 384+len(r.Location)+len(r.Body))
+	if s == EdgeRequest {
+		return edgeResponse(out, r)
+	}
+	out = append(out, `{"statusCode":`...)
+	out = strconv.AppendInt(out, int64(r.Status), 10)
+	if s == ALB || s == ALBMulti {
+		out = append(out, `,"statusDescription":"`...)
+		out = strconv.AppendInt(out, int64(r.Status), 10)
+		out = append(out, ' ')
+		out = append(out, http.StatusText(r.Status)...)
+		out = append(out, '"')
+	}
+	open, end := `,"headers":{`, ""
+	before, after := `:`, ""
+	if s == ALBMulti || s == ProxyMulti {
+		open, before, after = `,"multiValueHeaders":{`, `:[`, `]`
+	}
+	out = append(out, open...)
+	for _, f := range r.Fields() {
+		if f.Value == "" {
+			continue
+		}
+		out = append(out, end...)
+		out = quote(out, f.Name)
+		out = append(out, before...)
+		out = quote(out, f.Value)
+		out = append(out, after...)
+		end = ","
+	}
+	out = append(out, `},"body":`...)
+	out = quote(out, r.Body)
+	return append(out, `,"isBase64Encoded":false}`...)
+}
+
+// edgeResponse is a generated response of Lambda@Edge,
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-generating-http-responses-in-requests.html
+func edgeResponse(out []byte, r *redirect.Response) []byte {
+	out = append(out, `{"status":"`...)
+	out = strconv.AppendInt(out, int64(r.Status), 10)
+	out = append(out, `","statusDescription":"`...)
+	out = append(out, http.StatusText(r.Status)...)
+	out = append(out, `","headers":{`...)
+	end := ""
+	for _, f := range r.Fields() {
+		if f.Value == "" {
+			continue
+		}
+		out = append(out, end...)
+		out = append(out, '"')
+		for i := range len(f.Name) {
+			c := f.Name[i]
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			out = append(out, c)
+		}
+		out = append(out, `":[{"key":`...)
+		out = quote(out, f.Name)
+		out = append(out, `,"value":`...)
+		out = quote(out, f.Value)
+		out = append(out, `}]`...)
+		end = ","
+	}
+	out = append(out, `},"body":`...)
+	out = quote(out, r.Body)
+	return append(out, `,"bodyEncoding":"text"}`...)
+}
+
+// quote writes a JSON string. Bytes that are not UTF-8 are replaced; they get
+// here only in the excerpt of an error, if at all.
+func quote(out []byte, s string) []byte {
+	out, _ = jsontext.AppendQuote(out, s)
+	return out
+}

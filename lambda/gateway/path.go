@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"archeio/lambda/redirect"
+)
+
+// decodePath decodes percent-escapes, once.
+func decodePath(r *redirect.Request, path []byte) {
+	if bytes.IndexByte(path, '%') < 0 {
+		r.Path = string(path)
+		return
+	}
+	out := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		if path[i] != '%' {
+			out = append(out, path[i])
+			continue
+		}
+		if i+2 >= len(path) || unhex(path[i+1]) < 0 || unhex(path[i+2]) < 0 {
+			r.Malformed = true
+			return
+		}
+		out = append(out, byte(unhex(path[i+1])<<4|unhex(path[i+2])))
+		i += 2
+	}
+	r.Path = string(out)
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// joinQuery makes a query of a map of parameters: the keys in sorted order,
+// the values of one key in theirs. code writes a key or a value.
+func joinQuery(v jsontext.Value, multi bool, code func([]byte, string) []byte) (string, error) {
+	if len(v) <= len("{}") || v.Kind() == 'n' {
+		return "", nil
+	}
+	type parameter struct {
+		key    string
+		values []string
+	}
+	var all []parameter
+	r := &reader{payload: v}
+	r.buffer = *bytes.NewBuffer(v)
+	r.decoder.Reset(&r.buffer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	err := r.object(func(name []byte) (bool, error) {
+		p := parameter{key: string(name)}
+		add := func(int) error {
+			var value []byte
+			_, err := r.text(&value)
+			p.values = append(p.values, string(value))
+			return err
+		}
+		var err error
+		if multi {
+			err = r.array(add)
+		} else {
+			err = add(0)
+		}
+		all = append(all, p)
+		return true, err
+	})
+	if err != nil {
+		return "", err
+	}
+	slices.SortStableFunc(all, func(a, b parameter) int { return strings.Compare(a.key, b.key) })
+	var out []byte
+	for _, p := range all {
+		for _, value := range p.values {
+			if len(out) > 0 {
+				out = append(out, '&')
+			}
+			out = code(append(code(out, p.key), '='), value)
+		}
+	}
+	return string(out), nil
+}
+
+func verbatim(out []byte, s string) []byte { return append(out, s...) }
+
+// escape encodes all but the unreserved characters of RFC 3986.
+func escape(out []byte, s string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+			out = append(out, c)
+		default:
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return out
+}

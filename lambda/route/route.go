@@ -1,0 +1,218 @@
+// Package route decides where a request goes: which mirrors may be asked for
+// a blob and in which order, and whether anything else goes upstream or to the
+// signature upstream.
+//
+// The decision is pure: it asks nobody. Whether a mirror really has a blob is
+// found out afterwards, candidate by candidate.
+//
+// A Planner is safe for concurrent use; deciding does not allocate.
+package route
+
+import (
+	"slices"
+
+	"archeio/lambda/config"
+	"archeio/lambda/oci"
+	"archeio/ranges"
+	"archeio/ranges/regions"
+)
+
+// Target is a kind of place to send a client to.
+type Target uint8
+
+// The targets.
+const (
+	Nowhere         Target = iota // the zero value
+	Regional                      // a mirror of config.Config.Mirrors
+	Default                       // the default mirror
+	Upstream                      // the registry
+	SignatureSource               // the signature upstream
+)
+
+// Candidate is one place that may have what is asked for.
+type Candidate struct {
+	Target Target
+	// Mirror is the index of the mirror where Target is Regional.
+	Mirror int
+}
+
+// Request is all that a decision depends on, beside the configuration.
+type Request struct {
+	Path  oci.Path
+	Place ranges.Place
+	// Viewer is where the front says the viewer is, if Positioned.
+	Viewer     regions.Point
+	Positioned bool
+	// Authorized tells that the client sends Authorization.
+	Authorized bool
+	// NoDistribution tells that the host which was asked is no distribution,
+	// so that the default mirror "/" does not exist for this request.
+	NoDistribution bool
+}
+
+// Decision is where to look, in order. The first candidate that has the blob
+// is the answer; the last needs not be asked.
+type Decision struct {
+	// Reason is why the first candidate is the first.
+	Reason     Reason
+	candidates [4]Candidate
+	n          int
+}
+
+// Candidates are the places in order; empty where there is nothing to
+// redirect to.
+func (d *Decision) Candidates() []Candidate { return d.candidates[:d.n] }
+
+func (d *Decision) add(c Candidate) {
+	d.candidates[d.n] = c
+	d.n++
+}
+
+// Planner is a configuration, prepared for decisions.
+type Planner struct {
+	config  *config.Config
+	nearest *regions.Index
+	// byRegion finds the mirror of a region.
+	byRegion map[string]int
+}
+
+// New prepares a configuration.
+func New(c *config.Config) *Planner {
+	p := &Planner{config: c, byRegion: make(map[string]int, len(c.Mirrors))}
+	places := make([]regions.Region, len(c.Mirrors))
+	for i, m := range c.Mirrors {
+		places[i], _ = regions.Find(string(ranges.AWS), m.Region)
+		p.byRegion[m.Region] = i
+	}
+	p.nearest = regions.NewIndex(places)
+	return p
+}
+
+// Decide answers where a request goes.
+func (p *Planner) Decide(r *Request) Decision {
+	switch r.Path.Kind {
+	case oci.Info:
+		return Decision{Reason: Info}
+	case oci.Privacy:
+		return Decision{Reason: Privacy}
+	case oci.Ping:
+		return Decision{Reason: Ping}
+	case oci.Manifest:
+		if p.config.SignatureUpstream != "" && !r.Path.Digest && oci.SignatureTag(r.Path.Reference) {
+			return decision(Signature, Candidate{Target: SignatureSource})
+		}
+		return p.upstream(Manifest, r.Path.Digest)
+	case oci.Tags:
+		return p.upstream(Tags, false)
+	case oci.Referrers:
+		if p.config.SignatureUpstream != "" {
+			return decision(Referrers, Candidate{Target: SignatureSource})
+		}
+		return p.upstream(Referrers, false)
+	case oci.Blob:
+		return p.blob(r)
+	}
+	return Decision{Reason: Refused}
+}
+
+func decision(reason Reason, first Candidate) Decision {
+	d := Decision{Reason: reason}
+	d.add(first)
+	return d
+}
+
+// upstream sends to the registry, or on to the signature upstream what the
+// registry itself may lack: whatever a client asks for by its digest.
+func (p *Planner) upstream(reason Reason, byDigest bool) Decision {
+	d := decision(reason, Candidate{Target: Upstream})
+	if byDigest && p.config.SignatureUpstream != "" {
+		d.add(Candidate{Target: SignatureSource})
+	}
+	return d
+}
+
+// blob orders the mirrors, and upstream behind all of them.
+func (p *Planner) blob(r *Request) Decision {
+	if slices.Contains(p.config.UpstreamClouds, r.Place.Cloud) {
+		return p.upstream(UpstreamCloud, true)
+	}
+	if !oci.Mirrored(r.Path.Reference) {
+		return p.upstream(UpstreamDigest, true)
+	}
+	fallback := p.config.DefaultMirror != "" && !(r.NoDistribution && p.config.DefaultMirror == config.DistributionHost)
+	first, reason := p.regional(r, fallback)
+
+	d := Decision{Reason: reason}
+	switch {
+	case first < 0 && !fallback:
+		return p.upstream(NoMirror, true)
+	case first < 0:
+		d.Reason = DefaultMirror
+	case r.Authorized && !fallback:
+		return p.upstream(NoMirror, true)
+	case r.Authorized:
+		d.Reason = Authorization
+	default:
+		d.add(Candidate{Regional, first})
+	}
+	if fallback {
+		d.add(Candidate{Target: Default})
+	}
+	d.add(Candidate{Target: Upstream})
+	if p.config.SignatureUpstream != "" {
+		d.add(Candidate{Target: SignatureSource})
+	}
+	return d
+}
+
+// regional picks the regional mirror of a client, -1 for none.
+func (p *Planner) regional(r *Request, fallback bool) (int, Reason) {
+	if r.Place.Cloud == ranges.AWS {
+		if i, ok := p.config.MirrorFor[r.Place.Region]; ok {
+			return i, MirrorRule
+		}
+		if at, ok := regions.Find(string(ranges.AWS), r.Place.Region); ok && at.Partition == "aws" && at.Located {
+			if i, ok := p.byRegion[r.Place.Region]; ok {
+				return i, AWSRegion
+			}
+			return p.nearest.Nearest(at.Point, -1), NearestRegion
+		}
+	}
+	if fallback {
+		return -1, ""
+	}
+	if r.Positioned {
+		if i := p.nearest.Nearest(r.Viewer, -1); i >= 0 {
+			return i, ViewerNearest
+		}
+	}
+	if i, ok := p.byRegion[p.config.Region]; ok {
+		return i, OwnRegion
+	}
+	if at, ok := regions.Find(string(ranges.AWS), p.config.Region); ok && at.Located {
+		return p.nearest.Nearest(at.Point, -1), OwnRegion
+	}
+	return -1, ""
+}
+
+// Next is the mirror to fail over to when the first candidate, a regional one,
+// is in trouble: the next by distance from where that one was the nearest. A
+// mirror that a rule names stands for its client, so there the distance is
+// counted from the mirror. -1 if there is no other.
+func (p *Planner) Next(r *Request, d *Decision) int {
+	failed := d.candidates[0].Mirror
+	from := p.config.Mirrors[failed].Region
+	switch d.Reason {
+	case NearestRegion:
+		from = r.Place.Region
+	case OwnRegion:
+		from = p.config.Region
+	case ViewerNearest:
+		return p.nearest.Nearest(r.Viewer, failed)
+	}
+	at, ok := regions.Find(string(ranges.AWS), from)
+	if !ok || !at.Located {
+		return -1
+	}
+	return p.nearest.Nearest(at.Point, failed)
+}
