@@ -106,7 +106,7 @@ func (d *Decoder) alb(e *event) (redirect.Request, Shape, error) {
 		r.Client, _ = clientip.Rightmost(string(f.value))
 	}
 	r.Authorized = h.authorization.set
-	decodePath(&r, e.path)
+	DecodePath(&r, e.path)
 	return r, shape, nil
 }
 
@@ -114,7 +114,7 @@ func (d *Decoder) alb(e *event) (redirect.Request, Shape, error) {
 func (d *Decoder) payload2(e *event) (redirect.Request, Shape, error) {
 	r := redirect.Request{Method: method(e.method2), Query: string(e.rawQuery)}
 	if len(e.domainName) == 0 || bytes.Contains(e.domainName, []byte(".lambda-url.")) {
-		decodePath(&r, e.rawPath)
+		DecodePath(&r, e.rawPath)
 	} else {
 		r.Path = string(e.rawPath)
 	}
@@ -137,7 +137,7 @@ func (d *Decoder) rest(e *event) (redirect.Request, Shape, error) {
 	if err != nil {
 		return r, 0, &EventError{"query parameters that are no strings"}
 	}
-	decodePath(&r, e.path)
+	DecodePath(&r, e.path)
 	d.viewer(&r, e, h)
 	return r, shape, nil
 }
@@ -148,7 +148,7 @@ func (d *Decoder) edge(e *event) (redirect.Request, Shape, error) {
 	}
 	r := redirect.Request{Method: method(e.httpMethod), Query: string(e.rawQuery), Authorized: e.single.authorization.set}
 	r.Client, _ = clientip.Plain(string(e.sourceIP))
-	decodePath(&r, e.path)
+	DecodePath(&r, e.path)
 	return r, EdgeRequest, nil
 }
 

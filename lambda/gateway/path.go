@@ -10,8 +10,9 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// decodePath decodes percent-escapes, once.
-func decodePath(r *redirect.Request, path []byte) {
+// DecodePath decodes the percent-escapes of a path into the request, once. It
+// sets Malformed where one is broken.
+func DecodePath(r *redirect.Request, path []byte) {
 	if bytes.IndexByte(path, '%') < 0 {
 		r.Path = string(path)
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,15 +32,11 @@ func (a *API) Start(bootstrap string, env map[string]string, output io.Writer) (
 	p := &Process{exited: make(chan struct{})}
 	p.cmd = exec.Command(bootstrap)
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AWS_LAMBDA_RUNTIME_API=" + a.Address()}
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range env {
-			if !yield(name) {
-				return
-			}
-		}
-	}) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
 		p.cmd.Env = append(p.cmd.Env, name+"="+env[name])
 	}
+	// A group of its own, so that Ctrl-C reaches only the one who stops all.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.stderr.out = output
 	p.cmd.Stdout, p.cmd.Stderr = output, &p.stderr
 	if err := p.cmd.Start(); err != nil {

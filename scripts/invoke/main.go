@@ -1,0 +1,84 @@
+// Command invoke sends one event to the built redirector, as Lambda would, and
+// prints its answer.
+//
+//	go run ./scripts/invoke events/alb-ping.json
+//
+// Standard output gets the answer JSON and nothing else; what the function
+// itself writes goes to standard error. If the function reports an error, that
+// is printed instead and the exit code is 1; it is 2 where the function could
+// not be run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"archeio/scripts/runtimeapi"
+	"archeio/scripts/sample"
+)
+
+const usage = `Usage: go run ./scripts/invoke [flags] EVENT
+
+Sends the event in the file EVENT to the built redirector and prints its
+answer. The environment comes from env.json and EVENT's own .env.json in the
+folder of the event; every configuration variable that is set in the shell
+wins, also one that is set to nothing.
+
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	flags := flag.NewFlagSet("invoke", flag.ExitOnError)
+	flags.Usage = func() {
+		fmt.Fprint(os.Stderr, usage)
+		flags.PrintDefaults()
+	}
+	bootstrap := flags.String("bootstrap", "", "a built `function` to run; without it the redirector is built first")
+	flags.Parse(os.Args[1:])
+	if flags.NArg() != 1 || flags.Arg(0) == "" {
+		fmt.Fprintln(os.Stderr, "invoke: name one event, as in: make invoke EVENT=events/alb-ping.json")
+		os.Exit(2)
+	}
+	answer, err := run(ctx, flags.Arg(0), *bootstrap)
+	var reported *runtimeapi.FunctionError
+	switch {
+	case errors.As(err, &reported):
+		fmt.Printf("%s\n", reported.Payload)
+		os.Exit(1)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "invoke:", err)
+		os.Exit(2)
+	}
+	fmt.Printf("%s\n", answer)
+}
+
+func run(ctx context.Context, file, bootstrap string) ([]byte, error) {
+	root, err := runtimeapi.Root()
+	if err != nil {
+		return nil, err
+	}
+	event, err := sample.Read(file, filepath.Join(root, "events"))
+	if err != nil {
+		return nil, err
+	}
+	if bootstrap == "" {
+		if bootstrap, err = runtimeapi.Build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	event.Override(os.LookupEnv)
+	if address := event.MirrorAddress(); address != "" {
+		stop, err := event.Serve(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+	}
+	return runtimeapi.Once(ctx, bootstrap, event.Env, event.Payload, os.Stderr)
+}

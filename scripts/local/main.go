@@ -1,0 +1,147 @@
+// Command local runs the whole system on this machine and pulls an image
+// through it, as clients in several places.
+//
+//	go run ./scripts/local          stays up until Ctrl-C
+//	go run ./scripts/local -once    exits after the pulls
+//
+// The exit code is 1 if a pull failed or took the wrong way.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"archeio/scripts/stack"
+)
+
+const usage = `Usage: go run ./scripts/local [flags]
+
+Builds and starts the whole system on loopback: a registry, S3 servers as the
+mirrors of two regions and the default mirror, the built Lambda function, a
+load balancer and a distribution before it. Publishes an image, fills the
+mirrors with all of its blobs but one, and pulls it as clients in five places.
+
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	flags := flag.NewFlagSet("local", flag.ExitOnError)
+	flags.Usage = func() {
+		fmt.Fprint(os.Stderr, usage)
+		flags.PrintDefaults()
+	}
+	once := flags.Bool("once", false, "exit after the pulls")
+	alb := flags.String("alb", "127.0.0.1:8080", "`address` of the load balancer")
+	distribution := flags.String("distribution", "127.0.0.1:8081", "`address` of the distribution")
+	verbose := flags.Bool("v", false, "print what the function and the servers write, to standard error")
+	flags.Parse(os.Args[1:])
+	if flags.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "local: unexpected argument %q; see -h\n", flags.Arg(0))
+		os.Exit(2)
+	}
+	o := stack.Options{ALB: *alb, Distribution: *distribution, Processes: 2, Log: io.Discard, Progress: progress()}
+	if *verbose {
+		o.Log = os.Stderr
+	}
+	err := run(ctx, o, *once)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "stopped")
+		if *once {
+			os.Exit(130)
+		}
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(1)
+	}
+}
+
+// progress tells each step, and how long it took.
+func progress() func(string) {
+	start := time.Now()
+	return func(step string) {
+		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(start).Seconds(), step)
+	}
+}
+
+func run(ctx context.Context, o stack.Options, once bool) error {
+	s, err := stack.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	o.Progress("publishing an image, filling the mirrors with all of its blobs but one")
+	image, err := s.Publish(ctx)
+	if err != nil {
+		return err
+	}
+	o.Progress("pulling")
+	bad, err := pulls(ctx, s, image)
+	if err != nil {
+		return err
+	}
+	if bad > 0 {
+		err = fmt.Errorf("%d pulls failed or took the wrong way; -v shows what the function writes", bad)
+	}
+	if once {
+		return err
+	}
+	if err != nil {
+		fmt.Println(err)
+	}
+	lines(s, image)
+	<-ctx.Done()
+	return nil
+}
+
+// lines are commands to try.
+func lines(s *stack.Stack, image *stack.Image) {
+	distribution, alb := strings.TrimPrefix(s.Distribution, "http://"), strings.TrimPrefix(s.ALB, "http://")
+	eu := stack.Clients()[0].Addr
+	fmt.Printf(`
+Up until Ctrl-C. The load balancer is at %[1]s, the distribution at %[2]s. Try
+
+  curl -i -H 'X-Play-Address: %[3]s' http://%[2]s/v2/%[4]s/blobs/%[6]s
+  curl -sL http://%[1]s/v2/%[4]s/tags/list
+  crane manifest %[2]s/%[4]s:%[5]s
+  docker run --rm %[2]s/%[4]s:%[5]s
+`, alb, distribution, eu, stack.Repository, stack.Tag, image.Blobs[0])
+}
+
+func pulls(ctx context.Context, s *stack.Stack, image *stack.Image) (bad int, err error) {
+	var rows []summary
+	for _, f := range []struct{ name, base string }{{"distribution", s.Distribution}, {"load balancer", s.ALB}} {
+		for _, c := range stack.Clients() {
+			p, err := s.Pull(ctx, f.base, c.Addr, image)
+			if ctx.Err() != nil {
+				return bad, context.Cause(ctx)
+			}
+			row := summary{client: c, front: f.name, pull: p, verdict: "ok"}
+			if err != nil {
+				row.verdict = "FAILED: " + firstLine(err)
+			} else if wrong := s.Wrong(c, p, image); wrong != "" {
+				row.verdict = "WRONG: " + wrong
+			}
+			if row.verdict != "ok" {
+				bad++
+			}
+			rows = append(rows, row)
+		}
+	}
+	printHops(s, rows)
+	printSummary(s, rows, image)
+	return bad, nil
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

@@ -1,0 +1,31 @@
+package runtimeapi
+
+import (
+	"context"
+	"io"
+)
+
+// Once runs a function for one event.
+func Once(ctx context.Context, bootstrap string, env map[string]string, payload []byte, output io.Writer) ([]byte, error) {
+	api, err := Listen()
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	p, err := api.Start(bootstrap, env, output)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		<-p.Exited()
+		cancel(p.Err())
+	}()
+	answer, err := api.Invoke(ctx, payload)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, cause
+	}
+	return answer, err
+}

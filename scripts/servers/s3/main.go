@@ -1,0 +1,63 @@
+// Command s3 is the S3 server of the versitygw project over a folder.
+//
+//	s3 -listen 127.0.0.1:9000 -region eu-west-1 -root FOLDER
+//
+// The credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What
+// a file cannot store of an object stands in a file beside it, so that any file
+// system will do.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:9000", "`address` to serve on")
+	region := flag.String("region", "us-east-1", "the `region` that it says it is")
+	root := flag.String("root", "", "`folder` to keep everything in")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, *listen, *region, *root); err != nil {
+		fmt.Fprintln(os.Stderr, "s3:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(ctx context.Context, listen, region, root string) error {
+	objects, side := filepath.Join(root, "objects"), filepath.Join(root, "metadata")
+	for _, dir := range []string{objects, side} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	metadata, err := meta.NewSideCar(side)
+	if err != nil {
+		return err
+	}
+	be, err := posix.New(objects, metadata, posix.PosixOpts{SideCarDir: side})
+	if err != nil {
+		return err
+	}
+	return embedgw.RunVersityGW(ctx, be, &embedgw.Config{
+		RootUserAccess:    os.Getenv("AWS_ACCESS_KEY_ID"),
+		RootUserSecret:    os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		Region:            region,
+		Ports:             []string{listen},
+		MaxConnections:    10_000,
+		MaxRequests:       10_000,
+		MultipartMaxParts: 10_000,
+		KeepAlive:         true,
+		Quiet:             true,
+	})
+}

@@ -1,0 +1,180 @@
+package stack
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Repository and Tag name the image that Publish makes, as clients see it.
+const Repository, Tag = "hello", "v1"
+
+// Hello is what the image prints when it runs.
+const Hello = "hello from an image that was pulled through archeio"
+
+const program = `package main
+
+import "fmt"
+
+func main() { fmt.Println(%q) }
+`
+
+// Image is what Publish has made.
+type Image struct {
+	Digest v1.Hash
+	// Blobs are its config and its layers; Missing is the one that the
+	// mirrors lack.
+	Blobs   []v1.Hash
+	Missing v1.Hash
+}
+
+// Publish pushes an image that runs to the upstream, and fills the mirrors
+// with all of its blobs but one.
+func (s *Stack) Publish(ctx context.Context) (*Image, error) {
+	binary, err := s.compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	data := make([]byte, 256<<10)
+	for i := range data {
+		data[i] = byte(r.Uint32())
+	}
+	image := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	image = mutate.ConfigMediaType(image, types.OCIConfigJSON)
+	for _, file := range []struct {
+		name string
+		mode int64
+		data []byte
+	}{
+		{"hello", 0o755, binary},
+		{"etc/passwd", 0o644, []byte("root:x:0:0:root:/:/hello\n")},
+		{"usr/share/hello/data", 0o644, data},
+	} {
+		layer, err := layerOf(file.name, file.mode, file.data)
+		if err != nil {
+			return nil, err
+		}
+		if image, err = mutate.AppendLayers(image, layer); err != nil {
+			return nil, err
+		}
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.Config.Entrypoint = []string{"/hello"}
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		return nil, err
+	}
+	ref, err := name.NewTag(strings.TrimPrefix(s.Upstream, "http://")+"/"+Prefix+"/"+Repository+":"+Tag, name.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
+		return nil, fmt.Errorf("pushing the image: %w", err)
+	}
+	return s.fill(ctx, image)
+}
+
+// fill copies the blobs of an image, all but the last layer, to the mirrors.
+func (s *Stack) fill(ctx context.Context, image v1.Image) (*Image, error) {
+	digest, err := image.Digest()
+	if err != nil {
+		return nil, err
+	}
+	published := &Image{Digest: digest}
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Put(ctx, config); err != nil {
+		return nil, err
+	}
+	name, err := image.ConfigName()
+	if err != nil {
+		return nil, err
+	}
+	published.Blobs = append(published.Blobs, name)
+	layers, err := image.Layers()
+	if err != nil {
+		return nil, err
+	}
+	for i, layer := range layers {
+		digest, err := layer.Digest()
+		if err != nil {
+			return nil, err
+		}
+		published.Blobs = append(published.Blobs, digest)
+		if i == len(layers)-1 {
+			published.Missing = digest
+			break
+		}
+		compressed, err := layer.Compressed()
+		if err != nil {
+			return nil, err
+		}
+		blob, err := io.ReadAll(compressed)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Put(ctx, blob); err != nil {
+			return nil, err
+		}
+	}
+	return published, nil
+}
+
+func (s *Stack) compile(ctx context.Context) ([]byte, error) {
+	dir := filepath.Join(s.dir, "hello")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	source := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(source, fmt.Appendf(nil, program, Hello), 0o644); err != nil {
+		return nil, err
+	}
+	binary := filepath.Join(dir, "hello")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, source)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the program of the image: %w\n%s", err, bytes.TrimSpace(out))
+	}
+	return os.ReadFile(binary)
+}
+
+func layerOf(name string, mode int64, data []byte) (v1.Layer, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(data)), Typeflag: tar.TypeReg})
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
+	}, tarball.WithMediaType(types.OCILayer))
+}

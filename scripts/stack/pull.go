@@ -1,0 +1,196 @@
+package stack
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"archeio/scripts/front"
+)
+
+// Hop is one request of a pull and what came back.
+type Hop struct {
+	Host, Path string
+	Status     int
+	// To is the host that it was redirected to, Reason why; both may be empty.
+	To, Reason string
+}
+
+// Pull is how one pull went.
+type Pull struct {
+	Hops []Hop
+	// From maps a blob to the URL that it came from, Why to the reason.
+	From, Why map[string]string
+	// Ran is what the pulled image printed; empty where it cannot run here.
+	Ran string
+}
+
+// Pull pulls the published image through a front, as a client at an address
+// that the front is told to take for the client's. The error is the first
+// thing that went wrong; the Pull holds the hops until then.
+func (s *Stack) Pull(ctx context.Context, base string, client netip.Addr, image *Image) (*Pull, error) {
+	p := &Pull{From: map[string]string{}, Why: map[string]string{}}
+	recorder := &recorder{pull: p, front: strings.TrimPrefix(base, "http://"), client: client, transport: &http.Transport{}}
+	defer recorder.transport.CloseIdleConnections()
+	ref, err := name.NewTag(recorder.front+"/"+Repository+":"+Tag, name.Insecure)
+	if err != nil {
+		return p, err
+	}
+	pulled, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(recorder),
+		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}), remote.WithJobs(1))
+	if err != nil {
+		return p, err
+	}
+	digest, err := pulled.Digest()
+	if err != nil {
+		return p, err
+	}
+	if digest != image.Digest {
+		return p, fmt.Errorf("pulled %s, published was %s", digest, image.Digest)
+	}
+	if err := s.download(ctx, p, pulled); err != nil {
+		return p, err
+	}
+	for _, blob := range image.Blobs {
+		if p.From[blob.String()] == "" {
+			return p, fmt.Errorf("blob %s was not pulled", blob)
+		}
+	}
+	return p, nil
+}
+
+// download reads every layer to its end, which checks it against its digest,
+// and runs what came.
+func (s *Stack) download(ctx context.Context, p *Pull, image v1.Image) error {
+	config, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	entrypoint := strings.TrimPrefix(config.Config.Entrypoint[0], "/")
+	layers, err := image.Layers()
+	if err != nil {
+		return err
+	}
+	var binary []byte
+	for _, layer := range layers {
+		compressed, err := layer.Compressed()
+		if err != nil {
+			return err
+		}
+		blob, err := io.ReadAll(compressed)
+		if err := errors.Join(err, compressed.Close()); err != nil {
+			return err
+		}
+		file, err := find(blob, entrypoint)
+		if err != nil {
+			return err
+		}
+		if file != nil {
+			binary = file
+		}
+	}
+	p.Ran, err = s.run(ctx, binary)
+	return err
+}
+
+// find answers a file of a layer, nil if the layer has none of that name.
+func find(layer []byte, name string) ([]byte, error) {
+	unzipped, err := gzip.NewReader(bytes.NewReader(layer))
+	if err != nil {
+		return nil, err
+	}
+	for tr := tar.NewReader(unzipped); ; {
+		h, err := tr.Next()
+		switch {
+		case err == io.EOF:
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case h.Name == name:
+			return io.ReadAll(tr)
+		}
+	}
+}
+
+// run runs the image's entry point, where this machine can.
+func (s *Stack) run(ctx context.Context, binary []byte) (string, error) {
+	if runtime.GOOS != "linux" {
+		return "", nil
+	}
+	dir, err := os.MkdirTemp(s.dir, "pull-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "entrypoint")
+	if err := os.WriteFile(file, binary, 0o755); err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, file).Output()
+	if err != nil {
+		return "", fmt.Errorf("running the pulled image: %w", err)
+	}
+	if text := strings.TrimSpace(string(out)); text != Hello {
+		return "", fmt.Errorf("the pulled image printed %q, not %q", text, Hello)
+	}
+	return Hello, nil
+}
+
+// recorder writes down the hops of a pull, and plays the client's address at
+// the front.
+type recorder struct {
+	pull      *Pull
+	front     string
+	client    netip.Addr
+	transport *http.Transport
+
+	mu sync.Mutex
+}
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := req
+	if req.URL.Host == r.front {
+		out = req.Clone(req.Context())
+		out.Header.Set(front.PlayAddress, r.client.String())
+	}
+	resp, err := r.transport.RoundTrip(out)
+	if err != nil {
+		return nil, err
+	}
+	hop := Hop{Host: req.URL.Host, Path: req.URL.Path, Status: resp.StatusCode, Reason: resp.Header.Get("X-Redirect-Reason")}
+	if location, err := resp.Location(); err == nil {
+		hop.To = location.Host
+	} else if !errors.Is(err, http.ErrNoLocation) {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, digest, isBlob := strings.Cut(req.URL.Path, "/blobs/")
+	switch {
+	case isBlob && req.URL.Host == r.front:
+		r.pull.Why[digest] = hop.Reason
+	case strings.Contains(req.URL.Path, "/containers/images/"):
+		digest, isBlob = filepath.Base(req.URL.Path), true
+	}
+	if isBlob && resp.StatusCode == http.StatusOK {
+		r.pull.From[digest] = req.URL.String()
+	}
+	r.pull.Hops = append(r.pull.Hops, hop)
+	return resp, nil
+}

@@ -1,0 +1,106 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"archeio/scripts/runtimeapi"
+)
+
+// The credentials of the S3 servers; they live no longer than the stack.
+const accessKey, secretKey = "archeio", "for-this-machine-only"
+
+type binaries struct{ function, registry, s3 string }
+
+func build(ctx context.Context) (b binaries, err error) {
+	if b.function, err = runtimeapi.Build(ctx); err != nil {
+		return b, err
+	}
+	root, err := runtimeapi.Root()
+	if err != nil {
+		return b, err
+	}
+	for name, out := range map[string]*string{"registry": &b.registry, "s3": &b.s3} {
+		*out = filepath.Join(root, ".build", name)
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", *out, "./"+name)
+		cmd.Dir = filepath.Join(root, "scripts", "servers")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("building the server %q: %w\n%s", name, err, bytes.TrimSpace(text))
+		}
+	}
+	return b, nil
+}
+
+// server starts one of the servers on a free port and waits until it answers.
+// The port is free when it is chosen; where another process takes it first,
+// another one is tried.
+func (s *Stack) server(ctx context.Context, log io.Writer, binary string, args ...string) (base string, err error) {
+	for range 3 {
+		if base, err = s.startServer(ctx, log, binary, args...); err == nil {
+			return base, nil
+		}
+	}
+	return "", err
+}
+
+func (s *Stack) startServer(ctx context.Context, log io.Writer, binary string, args ...string) (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	address := l.Addr().String()
+	l.Close()
+	cmd := exec.Command(binary, append([]string{"-listen", address}, args...)...)
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey)
+	cmd.Stdout, cmd.Stderr = log, log
+	// A group of its own, so that Ctrl-C reaches only the one who stops all.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return "", fmt.Errorf("starting %s: %w", filepath.Base(binary), err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(exited)
+	}()
+	stop := func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-exited:
+		case <-time.After(5 * time.Second):
+			cmd.Process.Kill()
+			<-exited
+		}
+	}
+	patience := time.NewTimer(20 * time.Second)
+	defer patience.Stop()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if resp, err := http.Get("http://" + address + "/"); err == nil {
+			resp.Body.Close()
+			s.closers = append(s.closers, stop)
+			return "http://" + address, nil
+		}
+		select {
+		case <-again.C:
+		case <-exited:
+			return "", fmt.Errorf("starting %s: it ended at once (%v)", filepath.Base(binary), cmd.ProcessState)
+		case <-patience.C:
+			stop()
+			return "", fmt.Errorf("starting %s: it does not answer on %s", filepath.Base(binary), address)
+		case <-ctx.Done():
+			stop()
+			return "", context.Cause(ctx)
+		}
+	}
+}
