@@ -66,12 +66,12 @@ type Stack struct {
 
 // Start builds what is to be built and starts everything. Stop must be called
 // if there is no error.
-func Start(ctx context.Context, o Options) (s *Stack, err error) {
+func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	say := o.Progress
 	if say == nil {
 		say = func(string) {}
 	}
-	s = &Stack{mirrors: map[string]string{}}
+	s := &Stack{mirrors: map[string]string{}}
 	defer func() {
 		if err != nil {
 			s.Stop()

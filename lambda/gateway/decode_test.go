@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"archeio/lambda/redirect"
+	"archeio/ranges/regions"
+)
+
+const viewerHeader = "cloudfront-viewer-address"
+
+func decode(t *testing.T, addressHeader, payload string) (redirect.Request, Shape) {
+	t.Helper()
+	d := Decoder{ClientAddressHeader: addressHeader}
+	r, shape, err := d.Decode([]byte(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, shape
+}
+
+func TestShapes(t *testing.T) {
+	for _, tt := range []struct {
+		name, payload string
+		want          Shape
+	}{
+		{"alb", `{"requestContext":{"elb":{"targetGroupArn":"x"}},"httpMethod":"GET","path":"/v2/","headers":{}}`, ALB},
+		{"alb-multi-value", `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/","headers":null,"multiValueHeaders":{}}`, ALBMulti},
+		{"alb-both", `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/","headers":{},"multiValueHeaders":{}}`, ALBMulti},
+		{"function-url", `{"version":"2.0","rawPath":"/v2/","requestContext":{"http":{"method":"GET"}}}`, Proxy},
+		{"rest", `{"httpMethod":"GET","path":"/v2/","headers":{},"multiValueHeaders":null,"requestContext":{"identity":{}}}`, Proxy},
+		{"rest-multi-value", `{"httpMethod":"GET","path":"/v2/","multiValueHeaders":{},"requestContext":{"identity":{}}}`, ProxyMulti},
+		{"edge", `{"Records":[{"cf":{"config":{"eventType":"viewer-request"},"request":{"uri":"/v2/","method":"GET"}}}]}`, EdgeRequest},
+		{"members-in-any-order", `{"headers":{},"path":"/v2/","httpMethod":"GET","requestContext":{"elb":{}}}`, ALB},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, shape := decode(t, "", tt.payload)
+			if shape != tt.want || r.Path != "/v2/" || r.Method != "GET" {
+				t.Errorf("shape %d, request %+v, want shape %d", shape, r, tt.want)
+			}
+		})
+	}
+}
+
+func TestNoEvent(t *testing.T) {
+	for _, tt := range []struct{ name, payload, saw string }{
+		{"empty", "", "nothing"},
+		{"spaces", " \n", "nothing"},
+		{"null", "null", "a JSON object without"},
+		{"array", "[]", "a JSON array"},
+		{"number", "5", "no object"},
+		{"text", "hello", "no JSON"},
+		{"truncated", `{"a":`, "broken JSON"},
+		{"two-values", `{}{}`, "more than one"},
+		{"other-object", `{"hello":"world"}`, "a JSON object without"},
+		{"sqs", `{"Records":[{"eventSource":"aws:sqs","body":"secret"}]}`, "Records of another service"},
+		{"edge-response", `{"Records":[{"cf":{"config":{"eventType":"viewer-response"},"request":{}}}]}`, "another type"},
+		{"no-request-context", `{"httpMethod":"GET","path":"/v2/"}`, "a JSON object without"},
+		{"path-is-a-number", `{"requestContext":{"elb":{}},"path":5}`, "another type"},
+		{"query-is-a-number", `{"requestContext":{"elb":{}},"path":"/","queryStringParameters":{"n":5}}`, "no strings"},
+		{"headers-is-a-list", `{"requestContext":{"elb":{}},"headers":[]}`, "another type"},
+		{"deep", strings.Repeat(`{"a":`, 20000), "broken JSON"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := Decoder{}
+			_, _, err := d.Decode([]byte(tt.payload))
+			var refused *EventError
+			if !errors.As(err, &refused) {
+				t.Fatalf("error %v, want an *EventError", err)
+			}
+			for _, want := range []string{"saw ", tt.saw, "requestContext.elb", "requestContext.http", "REST API", "Records[0].cf"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q lacks %q", err, want)
+				}
+			}
+			for _, echoed := range []string{"secret", "hello"} {
+				if strings.Contains(err.Error(), echoed) {
+					t.Errorf("error %q repeats the payload", err)
+				}
+			}
+		})
+	}
+}
+
+func TestPathIsDecodedOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name, payload, path string
+		malformed           bool
+	}{
+		{"alb", `{"requestContext":{"elb":{}},"path":"/a%3Ab%253A"}`, "/a:b%3A", false},
+		{"function-url", `{"requestContext":{"http":{},"domainName":"x.lambda-url.us-east-1.on.aws"},"rawPath":"/a%3ab"}`, "/a:b", false},
+		{"function-url-without-domain", `{"requestContext":{"http":{}},"rawPath":"/a%3ab"}`, "/a:b", false},
+		{"http-api", `{"requestContext":{"http":{},"domainName":"x.execute-api.us-east-1.amazonaws.com"},"rawPath":"/a%3Ab"}`, "/a%3Ab", false},
+		{"rest", `{"requestContext":{},"httpMethod":"GET","path":"/a%3Ab"}`, "/a:b", false},
+		{"edge", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"uri":"/a%3Ab"}}}]}`, "/a:b", false},
+		{"plus-stays", `{"requestContext":{"elb":{}},"path":"/a+b"}`, "/a+b", false},
+		{"cut-escape", `{"requestContext":{"elb":{}},"path":"/a%3"}`, "", true},
+		{"bare-percent", `{"requestContext":{"elb":{}},"path":"/a%"}`, "", true},
+		{"no-hex", `{"requestContext":{"elb":{}},"path":"/a%zz"}`, "", true},
+		{"nul", `{"requestContext":{"elb":{}},"path":"/a%00"}`, "/a\x00", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, _ := decode(t, "", tt.payload)
+			if r.Path != tt.path || r.Malformed != tt.malformed {
+				t.Errorf("path %q, malformed %v, want %q, %v", r.Path, r.Malformed, tt.path, tt.malformed)
+			}
+		})
+	}
+}
+
+func TestQuery(t *testing.T) {
+	for _, tt := range []struct{ name, payload, want string }{
+		{"alb-stays-encoded", `{"requestContext":{"elb":{}},"queryStringParameters":{"n":"2","last":"a%2Fb+c"}}`, "last=a%2Fb+c&n=2"},
+		{"alb-multi-value", `{"requestContext":{"elb":{}},"multiValueHeaders":{},"multiValueQueryStringParameters":{"n":["2"],"a":["y","x"]},"queryStringParameters":{"z":"1"}}`, "a=y&a=x&n=2"},
+		{"alb-none", `{"requestContext":{"elb":{}},"queryStringParameters":{}}`, ""},
+		{"alb-null", `{"requestContext":{"elb":{}},"queryStringParameters":null}`, ""},
+		{"function-url", `{"requestContext":{"http":{}},"rawQueryString":"last=a%2Fb&n=2"}`, "last=a%2Fb&n=2"},
+		{"rest-is-encoded-again", `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueQueryStringParameters":{"last":["a/b c","~é"]},"queryStringParameters":{"last":"~é"}}`, "last=a%2Fb%20c&last=~%C3%A9"},
+		{"rest-single-value", `{"requestContext":{},"httpMethod":"GET","path":"/","queryStringParameters":{"n":"1&2"}}`, "n=1%262"},
+		{"edge", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"querystring":"n=2"}}}]}`, "n=2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if r, _ := decode(t, "", tt.payload); r.Query != tt.want {
+				t.Errorf("query %q, want %q", r.Query, tt.want)
+			}
+		})
+	}
+}
+
+func TestClientAddress(t *testing.T) {
+	const url = `{"requestContext":{"http":{"method":"GET","sourceIp":"9.9.9.9"}},"headers":`
+	for _, tt := range []struct{ name, header, payload, want string }{
+		{"alb-rightmost", "", `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"1.1.1.1, 2.2.2.2"}}`, "2.2.2.2"},
+		{"alb-multi-value-last-one", "", `{"requestContext":{"elb":{}},"multiValueHeaders":{"x-forwarded-for":["1.1.1.1","3.3.3.3, 2.2.2.2"]}}`, "2.2.2.2"},
+		{"alb-ignores-the-configured-header", viewerHeader, `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"2.2.2.2","cloudfront-viewer-address":"1.1.1.1:80"}}`, "2.2.2.2"},
+		{"alb-missing-has-no-fallback", viewerHeader, `{"requestContext":{"elb":{}},"headers":{"cloudfront-viewer-address":"1.1.1.1:80"}}`, ""},
+		{"alb-two-spellings", "", `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"1.1.1.1","X-Forwarded-For":"2.2.2.2"}}`, ""},
+		{"alb-two-spellings-same", "", `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"1.1.1.1","X-Forwarded-For":"1.1.1.1"}}`, "1.1.1.1"},
+		{"url-source", "", url + `{"x-forwarded-for":"1.1.1.1","cloudfront-viewer-address":"1.1.1.1:80"}}`, "9.9.9.9"},
+		{"url-header", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1:80"}}`, "1.1.1.1"},
+		{"url-header-ipv6", viewerHeader, url + `{"CloudFront-Viewer-Address":"2001:db8::8a2e:370:7334:46532"}}`, "2001:db8::8a2e:370:7334"},
+		{"url-header-missing-has-no-fallback", viewerHeader, url + `{}}`, ""},
+		{"url-header-broken-has-no-fallback", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1"}}`, ""},
+		{"url-header-joined-different", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1:80,2.2.2.2:80"}}`, ""},
+		{"url-header-joined-same", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1:80,1.1.1.1:80"}}`, "1.1.1.1"},
+		{"url-other-header-has-no-port", "x-real-ip", url + `{"x-real-ip":"1.1.1.1:80"}}`, ""},
+		{"url-other-header", "x-real-ip", url + `{"x-real-ip":"::ffff:1.1.1.1"}}`, "1.1.1.1"},
+		{"url-forwarded-for-as-the-header", "x-forwarded-for", url + `{"x-forwarded-for":"1.1.1.1"}}`, "1.1.1.1"},
+		{"url-forwarded-for-with-two", "x-forwarded-for", url + `{"x-forwarded-for":"1.1.1.1, 2.2.2.2"}}`, ""},
+		{"url-zone", "x-real-ip", url + `{"x-real-ip":"fe80::1%eth0"}}`, ""},
+		{"rest-source", "", `{"requestContext":{"identity":{"sourceIp":"9.9.9.9"}},"httpMethod":"GET","path":"/"}`, "9.9.9.9"},
+		{"rest-header-twice", "x-real-ip", `{"requestContext":{"identity":{"sourceIp":"9.9.9.9"}},"httpMethod":"GET","path":"/","multiValueHeaders":{"X-Real-IP":["1.1.1.1","2.2.2.2"]}}`, ""},
+		{"edge", viewerHeader, `{"Records":[{"cf":{"config":{"eventType":"viewer-request"},"request":{"clientIp":"2001:db8::1","headers":{"cloudfront-viewer-address":[{"value":"1.1.1.1:80"}]}}}}]}`, "2001:db8::1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, _ := decode(t, tt.header, tt.payload)
+			var want netip.Addr
+			if tt.want != "" {
+				want = netip.MustParseAddr(tt.want)
+			}
+			if r.Client != want {
+				t.Errorf("client %v, want %v", r.Client, want)
+			}
+		})
+	}
+}
+
+func TestPosition(t *testing.T) {
+	const headers = `{"cloudfront-viewer-latitude":"48.85","cloudfront-viewer-longitude":"2.35","cloudfront-viewer-country":"FR"}`
+	for _, tt := range []struct {
+		name, header, payload string
+		positioned            bool
+	}{
+		{"with-address-header", viewerHeader, `{"requestContext":{"http":{}},"headers":` + headers + `}`, true},
+		{"without-it", "", `{"requestContext":{"http":{}},"headers":` + headers + `}`, false},
+		{"alb", viewerHeader, `{"requestContext":{"elb":{}},"headers":` + headers + `}`, false},
+		{"half", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"48.85","cloudfront-viewer-country":"FR"}}`, false},
+		{"no-number", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"NaN","cloudfront-viewer-longitude":"2"}}`, false},
+		{"off-the-earth", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"91","cloudfront-viewer-longitude":"2"}}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, _ := decode(t, tt.header, tt.payload)
+			if r.Positioned != tt.positioned || tt.positioned && (r.Viewer != regions.Point{Latitude: 48.85, Longitude: 2.35} || r.Country != "FR") {
+				t.Errorf("request %+v, want a position: %v", r, tt.positioned)
+			}
+		})
+	}
+}
+
+func TestAuthorization(t *testing.T) {
+	for _, tt := range []struct {
+		name, payload string
+		want          bool
+	}{
+		{"alb", `{"requestContext":{"elb":{}},"headers":{"authorization":"Bearer x"}}`, true},
+		{"alb-signature-counts", `{"requestContext":{"elb":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, true},
+		{"alb-viewer-header-does-not", `{"requestContext":{"elb":{}},"headers":{"x-viewer-authorized":"1"}}`, false},
+		{"url", `{"requestContext":{"http":{}},"headers":{"Authorization":"Basic x"}}`, true},
+		{"url-signature-does-not", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, false},
+		{"url-viewer-header", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x","x-viewer-authorized":"1"}}`, true},
+		{"url-viewer-header-zero", `{"requestContext":{"http":{}},"headers":{"x-viewer-authorized":"0"}}`, false},
+		{"rest", `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"Authorization":["Bearer x"]}}`, true},
+		{"edge", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"authorization":[{"key":"Authorization","value":"Bearer x"}]}}}}]}`, true},
+		{"edge-viewer-header-does-not", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"x-viewer-authorized":[{"value":"1"}]}}}}]}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if r, _ := decode(t, "", tt.payload); r.Authorized != tt.want {
+				t.Errorf("authorized %v, want %v", r.Authorized, tt.want)
+			}
+		})
+	}
+}
+
+// The runtime takes its buffer back when an answer is sent; a request must not
+// lie in it.
+func TestRequestKeepsNoPartOfThePayload(t *testing.T) {
+	payload := []byte(`{"requestContext":{"http":{"method":"PATCH"}},"rawPath":"/v2/pause/tags/list","rawQueryString":"n=2","headers":{"cloudfront-viewer-country":"FR"}}`)
+	d := Decoder{ClientAddressHeader: viewerHeader}
+	r, _, err := d.Decode(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range payload {
+		payload[i] = 'x'
+	}
+	if r.Method != "PATCH" || r.Path != "/v2/pause/tags/list" || r.Query != "n=2" || r.Country != "FR" {
+		t.Errorf("the request changed with the payload: %+v", r)
+	}
+}

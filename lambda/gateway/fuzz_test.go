@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"archeio/lambda/redirect"
+)
+
+// FuzzDecode: whatever the bytes, the answer is a request or an *EventError,
+// and where the plain way of reading has an opinion it is the same one.
+func FuzzDecode(f *testing.F) {
+	files, _ := filepath.Glob("../../events/*.json")
+	for _, name := range files {
+		if data, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, ".want.json") {
+			f.Add(data, "cloudfront-viewer-address")
+			f.Add(data, "")
+		}
+	}
+	// Names with escapes, several values, nulls, names twice.
+	f.Add([]byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","pat\u0068":"\/v2\/","multiValueHeaders":{"x-forwarded-for":["1.2.3.4","5.6.7.8"]},"headers":null}`), "")
+	f.Add([]byte(`{"requestContext":{"http":{"method":"HEAD","sourceIp":"::1"}},"rawPath":"/v2/%41","headers":{"X-Real-IP":"1.1.1.1,1.1.1.1"}}`), "x-real-ip")
+	f.Add([]byte(`{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"x-real-ip":["1.1.1.1","2.2.2.2"]},"queryStringParameters":{"a b":"ü"}}`), "x-real-ip")
+	f.Add([]byte(`{"a":1}{"b":2}`), "")
+	f.Add([]byte(`{"headers":{"authorization":"x","Authorization":"y"}}`), "")
+	f.Fuzz(func(t *testing.T, payload []byte, addressHeader string) {
+		switch addressHeader {
+		case "", "cloudfront-viewer-address", "x-real-ip", "x-forwarded-for":
+		default:
+			addressHeader = ""
+		}
+		d := Decoder{ClientAddressHeader: addressHeader}
+		got, shape, err := d.Decode(payload)
+		var refused *EventError
+		if err != nil && !errors.As(err, &refused) {
+			t.Fatalf("error %v is no *EventError", err)
+		}
+		want, wantShape, wantErr := decodePlainly(payload, addressHeader)
+		if wantErr == errOracle {
+			return
+		}
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("error %v, want %v", err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		// Position and country have tests of their own.
+		got.Viewer, got.Positioned, got.Country = want.Viewer, false, ""
+		if got != want || shape != wantShape {
+			t.Fatalf("decoded %+v in shape %d, want %+v in shape %d", got, shape, want, wantShape)
+		}
+	})
+}
+
+// FuzzEncode: every answer is the JSON that its front takes, with the values
+// that went in and without a null.
+func FuzzEncode(f *testing.F) {
+	f.Add(uint8(0), 307, "https://example.com/", "private, no-store", "")
+	f.Add(uint8(4), 400, "", "public, max-age=60", `{"errors":[]}`)
+	f.Add(uint8(1), 200, "\"\\\x00\u2028<>&", "", "é\x7f")
+	f.Fuzz(func(t *testing.T, s uint8, status int, location, cache, body string) {
+		shape := Shape(s % 5)
+		status = 100 + (status%500+500)%500
+		for _, v := range []*string{&location, &cache, &body} {
+			*v = strings.ToValidUTF8(*v, "")
+		}
+		out := shape.Encode(&redirect.Response{Status: status, Location: location, CacheControl: cache, Reason: "manifest", Body: body})
+		fields := map[string]string{"Location": location, "Cache-Control": cache, "X-Redirect-Reason": "manifest"}
+		for name, v := range fields {
+			if v == "" {
+				delete(fields, name)
+			}
+		}
+		var any map[string]any
+		if err := json.Unmarshal(out, &any); err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		for name, v := range any {
+			if v == nil {
+				t.Fatalf("%s is null in %s", name, out)
+			}
+		}
+		headers := map[string]string{}
+		gotStatus, gotBody := 0, ""
+		switch shape {
+		case EdgeRequest:
+			var r struct {
+				Status  string
+				Headers map[string][]struct{ Key, Value string }
+				Body    string
+			}
+			if err := json.Unmarshal(out, &r); err != nil {
+				t.Fatal(err)
+			}
+			for name, v := range r.Headers {
+				if len(v) != 1 || strings.ToLower(v[0].Key) != name {
+					t.Fatalf("header %s in %s", name, out)
+				}
+				headers[v[0].Key] = v[0].Value
+			}
+			gotStatus, gotBody = number(r.Status), r.Body
+		default:
+			var r events.ALBTargetGroupResponse
+			if err := json.Unmarshal(out, &r); err != nil {
+				t.Fatal(err)
+			}
+			if multi := shape == ALBMulti || shape == ProxyMulti; multi != (r.MultiValueHeaders != nil) || multi == (r.Headers != nil) {
+				t.Fatalf("wrong kind of headers in %s", out)
+			}
+			for name, v := range r.MultiValueHeaders {
+				headers[name] = strings.Join(v, "|")
+			}
+			for name, v := range r.Headers {
+				headers[name] = v
+			}
+			if alb := shape == ALB || shape == ALBMulti; alb && number(strings.Fields(r.StatusDescription)[0]) != status {
+				t.Fatalf("status description %q", r.StatusDescription)
+			}
+			gotStatus, gotBody = r.StatusCode, r.Body
+		}
+		if gotStatus != status || gotBody != body || len(headers) != len(fields) {
+			t.Fatalf("%s is not status %d, body %q and %v", out, status, body, fields)
+		}
+		for name, v := range fields {
+			if headers[name] != v {
+				t.Fatalf("header %s is %q, want %q", name, headers[name], v)
+			}
+		}
+	})
+}
+
+func number(s string) int {
+	n := 0
+	for _, c := range s {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// FuzzInvoke: whatever the event, the answer is valid JSON or a typed error.
+func FuzzInvoke(f *testing.F) {
+	f.Add([]byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/"}`))
+	f.Add([]byte(`[]`))
+	g := New("", func(_ context.Context, r *redirect.Request) redirect.Response {
+		return redirect.Response{Status: 307, Location: "https://example.com/" + r.Path, Reason: r.Query, Body: r.Method}
+	}, nil)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		out, err := g.Invoke(t.Context(), payload)
+		var refused *EventError
+		switch {
+		case err == nil && !json.Valid(out):
+			t.Fatalf("answer %q is no JSON", out)
+		case err != nil && !errors.As(err, &refused):
+			t.Fatalf("error %v is no *EventError", err)
+		case err != nil && strings.Contains(err.Error(), "\n"):
+			t.Fatalf("error %q has several lines", err)
+		}
+	})
+}

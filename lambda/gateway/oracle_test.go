@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"archeio/lambda/clientip"
+	"archeio/lambda/redirect"
+)
+
+// plainEvent is every front's event at once, decoded whole by a JSON library:
+// the obvious way to read what the Decoder reads in passing.
+type plainEvent struct {
+	RequestContext *struct {
+		ELB  *struct{} `json:"elb"`
+		HTTP *struct {
+			Method   string `json:"method"`
+			SourceIP string `json:"sourceIp"`
+		} `json:"http"`
+		Identity *struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"`
+		DomainName string `json:"domainName"`
+	} `json:"requestContext"`
+	HTTPMethod                      *string             `json:"httpMethod"`
+	Path                            *string             `json:"path"`
+	RawPath                         string              `json:"rawPath"`
+	RawQueryString                  string              `json:"rawQueryString"`
+	Headers                         map[string]string   `json:"headers"`
+	MultiValueHeaders               map[string][]string `json:"multiValueHeaders"`
+	QueryStringParameters           map[string]string   `json:"queryStringParameters"`
+	MultiValueQueryStringParameters map[string][]string `json:"multiValueQueryStringParameters"`
+	Records                         []struct {
+		CF *struct {
+			Config struct {
+				EventType string `json:"eventType"`
+			} `json:"config"`
+			Request *struct {
+				ClientIP    string                         `json:"clientIp"`
+				Method      string                         `json:"method"`
+				URI         string                         `json:"uri"`
+				QueryString string                         `json:"querystring"`
+				Headers     map[string][]map[string]string `json:"headers"`
+			} `json:"request"`
+		} `json:"cf"`
+	} `json:"Records"`
+}
+
+var errOracle = errors.New("the oracle has no opinion")
+
+// decodePlainly is the oracle for Decode. It has an opinion on events whose
+// header names are all different, whatever their case.
+func decodePlainly(payload []byte, addressHeader string) (redirect.Request, Shape, error) {
+	var e plainEvent
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return redirect.Request{}, 0, errOracle
+	}
+	headers := map[string][]string{}
+	for name, value := range e.Headers {
+		headers[strings.ToLower(name)] = append(headers[strings.ToLower(name)], value)
+	}
+	multi := e.MultiValueHeaders != nil
+	if multi {
+		headers = map[string][]string{}
+		for name, values := range e.MultiValueHeaders {
+			if _, twice := headers[strings.ToLower(name)]; twice {
+				return redirect.Request{}, 0, errOracle
+			}
+			headers[strings.ToLower(name)] = values
+		}
+	} else if len(headers) != len(e.Headers) {
+		return redirect.Request{}, 0, errOracle
+	}
+	var r redirect.Request
+	unescape := func(path string) {
+		var err error
+		if r.Path, err = url.PathUnescape(path); err != nil {
+			r.Path, r.Malformed = "", true
+		}
+	}
+	if len(e.Records) > 0 && e.Records[0].CF != nil {
+		cf := e.Records[0].CF
+		if t := cf.Config.EventType; t != "viewer-request" && t != "origin-request" || cf.Request == nil {
+			return r, 0, errOracle
+		}
+		r.Method, r.Query = cf.Request.Method, cf.Request.QueryString
+		r.Client = parse(cf.Request.ClientIP)
+		for name, values := range cf.Request.Headers {
+			if strings.EqualFold(name, "Authorization") {
+				for _, v := range values {
+					if _, ok := v["value"]; ok {
+						r.Authorized = true
+					}
+				}
+			}
+		}
+		unescape(cf.Request.URI)
+		return r, EdgeRequest, nil
+	}
+	c := e.RequestContext
+	switch {
+	case c != nil && c.ELB != nil:
+		if e.HTTPMethod != nil {
+			r.Method = *e.HTTPMethod
+		}
+		r.NoDistribution = true
+		r.Authorized = len(headers["authorization"]) > 0
+		if v := headers["x-forwarded-for"]; len(v) > 0 {
+			r.Client, _ = clientip.Rightmost(v[len(v)-1])
+		}
+		shape := ALB
+		q := lists(e.QueryStringParameters)
+		if multi {
+			shape, q = ALBMulti, e.MultiValueQueryStringParameters
+		}
+		r.Query = joinPlainly(q, func(s string) string { return s })
+		if e.Path != nil {
+			unescape(*e.Path)
+		}
+		return r, shape, nil
+	case c != nil && c.HTTP != nil:
+		r.Method, r.Query = c.HTTP.Method, e.RawQueryString
+		if c.DomainName == "" || strings.Contains(c.DomainName, ".lambda-url.") {
+			unescape(e.RawPath)
+		} else {
+			r.Path = e.RawPath
+		}
+		if multi || c.Identity != nil {
+			return r, 0, errOracle // no such event
+		}
+		viewerPlainly(&r, headers, c.HTTP.SourceIP, addressHeader)
+		return r, Proxy, nil
+	case c != nil && e.HTTPMethod != nil && e.Path != nil:
+		r.Method = *e.HTTPMethod
+		q := e.MultiValueQueryStringParameters
+		if q == nil {
+			q = lists(e.QueryStringParameters)
+		}
+		r.Query = joinPlainly(q, func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") })
+		unescape(*e.Path)
+		source := ""
+		if c.Identity != nil {
+			source = c.Identity.SourceIP
+		}
+		viewerPlainly(&r, headers, source, addressHeader)
+		if multi {
+			return r, ProxyMulti, nil
+		}
+		return r, Proxy, nil
+	}
+	return r, 0, &EventError{}
+}
+
+func viewerPlainly(r *redirect.Request, headers map[string][]string, source, addressHeader string) {
+	if v := headers["authorization"]; len(v) > 0 && !strings.HasPrefix(v[len(v)-1], "AWS4-HMAC-SHA256") {
+		r.Authorized = true
+	}
+	if v := headers["x-viewer-authorized"]; len(v) > 0 && v[len(v)-1] == "1" {
+		r.Authorized = true
+	}
+	if addressHeader == "" {
+		r.Client = parse(source)
+		return
+	}
+	var distinct []string
+	for _, v := range headers[addressHeader] {
+		for _, entry := range strings.Split(v, ",") {
+			if entry = strings.Trim(entry, " \t"); !slices.Contains(distinct, entry) {
+				distinct = append(distinct, entry)
+			}
+		}
+	}
+	if len(distinct) == 1 {
+		if addressHeader == "cloudfront-viewer-address" {
+			r.Client, _ = clientip.ViewerAddress(distinct[0])
+		} else {
+			r.Client = parse(distinct[0])
+		}
+	}
+}
+
+func parse(s string) netip.Addr {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+func lists(m map[string]string) map[string][]string {
+	out := map[string][]string{}
+	for k, v := range m {
+		out[k] = []string{v}
+	}
+	return out
+}
+
+func joinPlainly(m map[string][]string, code func(string) string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		for _, v := range m[k] {
+			out = append(out, code(k)+"="+code(v))
+		}
+	}
+	return strings.Join(out, "&")
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"archeio/lambda/blobs"
+	"archeio/lambda/config"
+	"archeio/lambda/gateway"
+	"archeio/lambda/metrics"
+	"archeio/lambda/redirect"
+)
+
+// everything is a network in which every mirror has every blob.
+type everything struct{}
+
+func (everything) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+}
+
+// assembled is the function as main builds it, but for the network.
+func assembled(tb testing.TB) *gateway.Gateway {
+	tb.Helper()
+	env := map[string]string{
+		"UPSTREAM_REGISTRY_ENDPOINT": "https://us-docker.pkg.dev",
+		"UPSTREAM_REGISTRY_PATH":     "example-project/images",
+		"DEFAULT_AWS_BASE_URL":       "https://d111111abcdef8.cloudfront.net",
+		"MIRROR_REGIONS":             "us-east-1,us-west-2,eu-central-1,eu-west-1,ap-southeast-1,ap-northeast-1",
+		"MIRROR_URL_TEMPLATE":        "https://mirror-{region}.s3.dualstack.{region}.amazonaws.com",
+		"MIRROR_HEALTH_INTERVAL":     "1h",
+	}
+	c, err := config.Load(func(name string) string { return env[name] })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	recorder := metrics.NewRecorder(io.Discard, time.Now)
+	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: everything{}, Observe: recorder.Check})
+	handler := redirect.New(c, redirect.Ask(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	return gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush)
+}
+
+// blobEvents are different requests of different clients, as a load balancer
+// sends them.
+func blobEvents(n int) [][]byte {
+	out := make([][]byte, n)
+	for i := range out {
+		digest := sha256.Sum256(fmt.Append(nil, i))
+		out[i] = fmt.Appendf(nil, `{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/archeio/49e9d65c45c6791a"}},`+
+			`"httpMethod":"GET","path":"/v2/team-%d/pause/blobs/sha256:%x","multiValueQueryStringParameters":{},`+
+			`"multiValueHeaders":{"accept":["*/*"],"accept-encoding":["gzip"],"host":["registry.example.com"],"user-agent":["containerd/1.7.13"],`+
+			`"x-amzn-trace-id":["Root=1-5c536348-3d683b8b04734faae651f476"],"x-forwarded-for":["35.180.%d.%d"],"x-forwarded-port":["443"],"x-forwarded-proto":["https"]},`+
+			`"body":"","isBase64Encoded":false}`, i, digest, i>>8&255, i&255)
+	}
+	return out
+}
+
+// The budget is far above what is needed, so that it is broken only by a
+// change of kind: see BenchmarkEvent for what it is.
+func TestEventAllocations(t *testing.T) {
+	const budget = 8
+	g := assembled(t)
+	payload := blobEvents(1)[0]
+	answer, err := g.Invoke(t.Context(), payload)
+	if err != nil || !strings.Contains(string(answer), "mirror-eu-central-1") {
+		t.Fatalf("answer %s, error %v", answer, err)
+	}
+	if n := testing.AllocsPerRun(1000, func() { g.Invoke(t.Context(), payload) }); n > budget {
+		t.Errorf("a blob event allocates %v times, the budget is %d", n, budget)
+	}
+}
+
+// BenchmarkEvent compares a blob event, from payload to answer with the mirror
+// known, with what decoding it by encoding/json alone takes.
+func BenchmarkEvent(b *testing.B) {
+	payloads := blobEvents(4096)
+	b.Run("archeio", func(b *testing.B) {
+		g := assembled(b)
+		for _, p := range payloads {
+			g.Invoke(b.Context(), p)
+		}
+		b.ReportAllocs()
+		i := 0
+		ctx := context.Background()
+		for b.Loop() {
+			if _, err := g.Invoke(ctx, payloads[i]); err != nil {
+				b.Fatal(err)
+			}
+			i = (i + 1) % len(payloads)
+		}
+	})
+	b.Run("encoding-json-decode-only", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			var e events.ALBTargetGroupRequest
+			if err := json.Unmarshal(payloads[i], &e); err != nil {
+				b.Fatal(err)
+			}
+			i = (i + 1) % len(payloads)
+		}
+	})
+}

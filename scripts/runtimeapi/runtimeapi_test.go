@@ -1,0 +1,71 @@
+package runtimeapi
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var environment = map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"}
+
+func TestSeveralProcessesShareTheEvents(t *testing.T) {
+	bootstrap, err := Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { api.Close() })
+	for range 2 {
+		p, err := api.Start(bootstrap, environment, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Stop)
+	}
+	results := make(chan error, 32)
+	for range cap(results) {
+		go func() {
+			out, err := api.Invoke(t.Context(), []byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/"}`))
+			if err == nil && !strings.Contains(string(out), `"statusCode":200`) {
+				err = errors.New(string(out))
+			}
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFunctionError(t *testing.T) {
+	bootstrap, err := Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Once(t.Context(), bootstrap, environment, []byte(`{"hello":"world"}`), io.Discard)
+	var reported *FunctionError
+	if !errors.As(err, &reported) || !strings.Contains(string(reported.Payload), `"errorType":"EventError"`) {
+		t.Errorf("error %v, want the function's own EventError", err)
+	}
+}
+
+func TestProcessThatEndsAtOnce(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "bootstrap")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho first >&2\necho 'the last line' >&2\nexit 3\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Once(t.Context(), script, nil, []byte("{}"), io.Discard); err == nil || err.Error() != "the function ended: the last line" {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Once(t.Context(), filepath.Join(t.TempDir(), "none"), nil, nil, io.Discard); err == nil {
+		t.Error("a function that is not there was started")
+	}
+}
