@@ -154,15 +154,14 @@ func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top 
 	if len(boundaries) == 0 {
 		return inherited
 	}
+	e := uint32(nodeBit) | uint32(len(b.words))
 	if top == 0 {
 		low, top = true, 64
+		e |= lowBit
 	}
 	width := b.choose(boundaries, start, top, low).width
 	shift := top - width
-	e := uint32(nodeBit) | uint32(shift)<<shiftAt | uint32(width-1)<<widthAt | uint32(len(b.words))
-	if low {
-		e |= lowBit
-	}
+	e |= uint32(64-width) << restAt
 
 	// One pass finds what stands in each slot, so that the size of the node
 	// is known and its entries can stand right behind its cells: a small node

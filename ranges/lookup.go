@@ -17,14 +17,16 @@ import (
 // of the entry before its first (1). The entries of a node follow its cells:
 //
 //	leaf: the index of the place, 0 for none
-//	node: bit 31 set; bit 30: the slot is taken from the low half of an IPv6
-//	      address; bits 24-29: shift; bits 20-23: width-1; bits 0-19: where
-//	      its cells begin
+//	node: bit 31 set; bit 30: it is the first that looks at the low half of an
+//	      IPv6 address; bits 20-25: 64 minus its width; bits 0-19: where its
+//	      cells begin
+//
+// A node takes its slot from the upper end of the bits that are left.
 const (
 	nodeBit    = 1 << 31
 	lowBit     = 1 << 30
-	shiftAt    = 24
-	widthAt    = 20
+	restAt     = 20
+	restMask   = 63
 	offsetMask = 1<<20 - 1
 
 	maxWidth   = 16
@@ -40,17 +42,19 @@ func lookup(t string, addr netip.Addr) (Place, bool) {
 	}
 	hi, lo := halves(&addr)
 	var e uint32
+	key := hi
 	if hi == 0 && lo>>32 == 0xffff { // IPv4, or mapped
-		hi, e = lo<<32, load32(t, atRoot4)
+		key, e = lo<<32, load32(t, atRoot4)
 	} else {
-		e = shortcut(t, hi, load32(t, atRoot6))
+		e, key = shortcut(t, hi)
 	}
 	for e&nodeBit != 0 {
-		key := hi
 		if e&lowBit != 0 {
 			key = lo
 		}
-		slot := key >> (e >> shiftAt & 63) & (1<<(e>>widthAt&15+1) - 1)
+		rest := e >> restAt & restMask
+		slot := key >> rest
+		key <<= (64 - rest) & 63
 		cell := trieAt + wordSize*(uint64(e&offsetMask)+slot/slotsACell*cellWords)
 		starts := load64(t, cell) << (63 - slot%slotsACell)
 		entry := uint64(load32(t, cell+8)) + uint64(bits.OnesCount64(starts))
@@ -69,6 +73,9 @@ func halves(addr *netip.Addr) (hi, lo uint64) {
 	h := (*[2]uint64)(unsafe.Pointer(addr))
 	return h[0], h[1]
 }
+
+// widthOf is how many bits of the address a node takes.
+func widthOf(e uint32) uint { return uint(64 - e>>restAt&restMask) }
 
 // placeAt answers the place with an index above 0. Its name is a part of the
 // table's own text, so nothing is allocated.

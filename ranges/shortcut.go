@@ -29,21 +29,25 @@ const (
 	longestSpan = 35
 )
 
-// shortcut answers the entry for an IPv6 address, or otherwise where the
-// trie begins.
-func shortcut(t string, hi uint64, otherwise uint32) uint32 {
+// shortcut answers the entry for an IPv6 address, and the bits of the upper
+// half that are left for it: the root and all of them where there is no
+// shortcut.
+func shortcut(t string, hi uint64) (e uint32, key uint64) {
 	h := hi >> (64 - shortcutBits) * multiplier & (1<<shortcutBits - 1)
 	tag := tagBit | uint32(h&(1<<tagBits-1))
 	bucket := headerSize + h>>tagBits*bucketSize
 	first, second := load64(t, bucket), load64(t, bucket+8)
-	e := otherwise
+	slot := uint64(load32(t, atRoot6))
 	if uint32(first>>32) == tag {
-		e = uint32(first)
+		slot = first
 	}
 	if uint32(second>>32) == tag {
-		e = uint32(second)
+		slot = second
 	}
-	return e
+	if slot>>32 != 0 {
+		hi <<= shortcutBits
+	}
+	return uint32(slot), hi
 }
 
 // shortcuts fills the buckets. Where there are too many blocks for a bucket,
@@ -87,8 +91,8 @@ func (b *builder) walk(e uint32, hi uint64, top uint, visit func(block uint64, s
 			visit(hi>>below, top-below, e)
 		}
 	default:
-		shift, width := uint(e>>shiftAt&63), uint(e>>widthAt&15+1)
-		for slot := range uint64(1) << width {
+		shift := top - widthOf(e)
+		for slot := range uint64(1) << widthOf(e) {
 			b.walk(b.child(e, slot), hi|slot<<shift, shift, visit)
 		}
 	}
@@ -100,7 +104,7 @@ func (b *builder) weight(e uint32) float64 {
 		return 1
 	}
 	sum, previous := 0.0, uint32(0)
-	for slot := range uint64(1) << (e>>widthAt&15 + 1) {
+	for slot := range uint64(1) << widthOf(e) {
 		if i := b.position(e, slot); i != previous {
 			previous = i
 			sum += b.weight(b.words[i])
@@ -124,8 +128,8 @@ func (t Table) checkShortcuts() error {
 		hi := h * inverse & (1<<shortcutBits - 1) << (64 - shortcutBits)
 		e, top := load32(t.data, atRoot6), uint(64)
 		for e&nodeBit != 0 && top > 64-shortcutBits {
-			top = uint(e >> shiftAt & 63)
-			e = t.word(t.position(e, hi>>top&(1<<(e>>widthAt&15+1)-1)))
+			top -= widthOf(e)
+			e = t.word(t.position(e, hi>>top&(1<<widthOf(e)-1)))
 		}
 		if e != uint32(slot) || slot>>32&tagBit == 0 {
 			return fmt.Errorf("the shortcut for %s/%d leads elsewhere than the trie", wide{hi: hi}.addr(128), shortcutBits)

@@ -103,7 +103,7 @@ func (t Table) All() iter.Seq[Range] {
 			var open Range
 			var openLeaf uint32
 			alive := true
-			t.blocks(load32(t.data, family.root), wide{}, func(start wide, leaf uint32) bool {
+			t.blocks(load32(t.data, family.root), wide{}, 64, false, func(start wide, leaf uint32) bool {
 				if leaf == openLeaf {
 					return true
 				}
@@ -129,22 +129,26 @@ func (t Table) All() iter.Seq[Range] {
 }
 
 // blocks visits the leaves below an entry in the order of their addresses,
-// until visit answers false.
-func (t Table) blocks(e uint32, base wide, visit func(start wide, leaf uint32) bool) bool {
+// until visit answers false. The entry's block begins at base and is 2^top
+// addresses wide in the half that low names.
+func (t Table) blocks(e uint32, base wide, top uint, low bool, visit func(start wide, leaf uint32) bool) bool {
 	if e&nodeBit == 0 {
 		return visit(base, e)
 	}
-	shift, slots := uint(e>>shiftAt&63), uint64(1)<<(e>>widthAt&15+1)
+	if e&lowBit != 0 {
+		low, top = true, 64
+	}
+	shift, slots := top-widthOf(e), uint64(1)<<widthOf(e)
 	for slot := uint64(0); slot < slots; {
 		starts, _ := t.cell(e, slot)
 		child := t.word(t.position(e, slot))
 		start := base
-		if e&lowBit != 0 {
+		if low {
 			start.lo |= slot << shift
 		} else {
 			start.hi |= slot << shift
 		}
-		if !t.blocks(child, start, visit) {
+		if !t.blocks(child, start, shift, low, visit) {
 			return false
 		}
 		slot++
@@ -222,8 +226,8 @@ type checker struct {
 }
 
 // follow checks an entry whose block is 2^top addresses wide in the half that
-// low names. Each node must use exactly the bits below its parent's, so a
-// walk always ends.
+// low names. Each node takes bits that its parent has left, so a walk always
+// ends.
 func (c *checker) follow(e uint32, top uint, low bool) error {
 	if e&nodeBit == 0 {
 		if e >= c.places {
@@ -231,19 +235,20 @@ func (c *checker) follow(e uint32, top uint, low bool) error {
 		}
 		return nil
 	}
-	if !low && e&lowBit != 0 {
-		if top != 0 {
-			return errors.New("a node skips bits of the address")
-		}
+	switch {
+	case (e&lowBit != 0) != (top == 0 && !low):
+		return errors.New("a node takes its bits from the wrong half")
+	case top == 0:
 		low, top = true, 64
 	}
-	shift, width := uint(e>>shiftAt&63), uint(e>>widthAt&15+1)
+	width := widthOf(e)
 	switch {
-	case (e&lowBit != 0) != low || shift+width != top:
-		return errors.New("a node does not continue its parent")
+	case width > top || width > maxWidth:
+		return errors.New("a node takes more bits than are left")
 	case c.visited[e]:
 		return errors.New("a node has two parents")
 	}
+	shift := top - width
 	c.visited[e] = true
 	slots := uint64(1) << width
 	if uint64(e&offsetMask)+max(1, slots/slotsACell)*cellWords > c.words {
