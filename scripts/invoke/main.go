@@ -47,10 +47,13 @@ func main() {
 	}
 	answer, err := run(ctx, flags.Arg(0), *bootstrap)
 	var reported *runtimeapi.FunctionError
+	var ended *runtimeapi.Ended
 	switch {
 	case errors.As(err, &reported):
 		fmt.Printf("%s\n", reported.Payload)
 		os.Exit(1)
+	case errors.As(err, &ended) && ended.Line != "":
+		os.Exit(2) // it has said why itself
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "invoke:", err)
 		os.Exit(2)

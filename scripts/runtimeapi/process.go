@@ -55,10 +55,21 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 // Err tells why the process ended, with the last line that it wrote. Call it
 // only after Exited.
 func (p *Process) Err() error {
-	if last := p.stderr.last(); last != "" {
-		return errors.New("the function ended: " + last)
+	return &Ended{Line: p.stderr.last(), err: p.err}
+}
+
+// Ended is the error for a process that ended by itself.
+type Ended struct {
+	// Line is the last that it wrote; empty for none.
+	Line string
+	err  error
+}
+
+func (e *Ended) Error() string {
+	if e.Line != "" {
+		return "the function ended: " + e.Line
 	}
-	return fmt.Errorf("the function ended: %v", p.err)
+	return fmt.Sprintf("the function ended: %v", e.err)
 }
 
 // Pid is the process's number.

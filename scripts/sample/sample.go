@@ -5,6 +5,7 @@
 package sample
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type Event struct {
 
 // Read reads an event's file, and the environment from the files beside it:
 // env.json of the folder, in the form that sam local invoke --env-vars takes,
-// and NAME.env.json laid over it. Where there is no env.json beside the event,
+// and NAME.env.json in the same form, laid over it. Where there is no env.json beside the event,
 // that of fallback counts.
 func Read(file, fallback string) (*Event, error) {
 	payload, err := os.ReadFile(file)
@@ -47,15 +48,13 @@ func Read(file, fallback string) (*Event, error) {
 	if _, err := os.Stat(filepath.Join(e.dir, "env.json")); err != nil {
 		e.dir = fallback
 	}
-	var parameters struct{ Parameters map[string]string }
-	if err := readJSON(filepath.Join(e.dir, "env.json"), &parameters); err != nil {
+	common, err := readEnv(filepath.Join(e.dir, "env.json"))
+	if err != nil {
 		return nil, err
 	}
-	maps.Copy(e.Env, parameters.Parameters)
-	own := map[string]string{}
-	switch err := readJSON(strings.TrimSuffix(file, ".json")+".env.json", &own); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	maps.Copy(e.Env, common)
+	own, err := readEnv(strings.TrimSuffix(file, ".json") + ".env.json")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	maps.Copy(e.Env, own)
@@ -80,11 +79,11 @@ func (e *Event) Override(lookup func(string) (string, bool)) {
 // mirrors or upstream are, empty if they are elsewhere. Only the address that
 // env.json itself names is played: what somebody sets by hand is theirs.
 func (e *Event) MirrorAddress() string {
-	var parameters struct{ Parameters map[string]string }
-	if err := readJSON(filepath.Join(e.dir, "env.json"), &parameters); err != nil {
+	common, err := readEnv(filepath.Join(e.dir, "env.json"))
+	if err != nil {
 		return ""
 	}
-	u, err := url.Parse(strings.ReplaceAll(parameters.Parameters["MIRROR_URL_TEMPLATE"], "{region}", "x"))
+	u, err := url.Parse(strings.ReplaceAll(common["MIRROR_URL_TEMPLATE"], "{region}", "x"))
 	if err != nil || u.Scheme != "http" {
 		return ""
 	}
@@ -96,13 +95,16 @@ func (e *Event) MirrorAddress() string {
 	return ""
 }
 
-func readJSON(file string, into any) error {
+func readEnv(file string) (map[string]string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("reading the environment: %w", err)
+		return nil, fmt.Errorf("reading the environment: %w", err)
 	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("reading the environment: %q: %w", file, err)
+	var env struct{ Parameters map[string]string }
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&env); err != nil {
+		return nil, fmt.Errorf(`reading the environment: %q takes {"Parameters": {"NAME": "value"}}: %w`, file, err)
 	}
-	return nil
+	return env.Parameters, nil
 }

@@ -24,7 +24,7 @@ func TestEnvironment(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"env.json":   `{"Parameters":{"UPSTREAM_CLOUDS":"GCP","INFO_URL":"https://a.example/","MIRROR_URL_TEMPLATE":"http://127.0.0.1:1/{region}"}}`,
 		"x.json":     `{"event":1}`,
-		"x.env.json": `{"UPSTREAM_CLOUDS":"none","CLIENT_ADDRESS_HEADER":"X-Real-IP"}`,
+		"x.env.json": `{"Parameters":{"UPSTREAM_CLOUDS":"none","CLIENT_ADDRESS_HEADER":"X-Real-IP"}}`,
 	})
 	e, err := Read(filepath.Join(dir, "x.json"), "")
 	if err != nil {
@@ -54,7 +54,9 @@ func TestEnvironment(t *testing.T) {
 	if string(e.Payload) != `{"event":1}` || e.MirrorAddress() != "127.0.0.1:1" {
 		t.Errorf("payload %s, mirrors at %q", e.Payload, e.MirrorAddress())
 	}
-	e.Override(func(name string) (string, bool) { return "https://elsewhere.example/{region}", name == "MIRROR_URL_TEMPLATE" })
+	e.Override(func(name string) (string, bool) {
+		return "https://elsewhere.example/{region}", name == "MIRROR_URL_TEMPLATE"
+	})
 	if got := e.MirrorAddress(); got != "" {
 		t.Errorf("mirrors at %q, though they are somebody else's", got)
 	}
@@ -70,6 +72,7 @@ func TestWrongFiles(t *testing.T) {
 		{"no-environment", map[string]string{"x.json": "{}"}, "reading the environment"},
 		{"broken-environment", map[string]string{"x.json": "{}", "env.json": "{"}, "env.json"},
 		{"broken-own-environment", map[string]string{"x.json": "{}", "env.json": "{}", "x.env.json": "[]"}, "x.env.json"},
+		{"own-environment-in-another-form", map[string]string{"x.json": "{}", "env.json": "{}", "x.env.json": `{"LOG_LEVEL":"debug"}`}, "x.env.json"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := folder(t, tt.files)
