@@ -14,7 +14,7 @@ import (
 )
 
 // Serve plays the mirrors until stop is called: 200 for what mirrors.txt in
-// the event's folder lists, 503 for what begins with "/down/", and 404 for
+// the event's folder lists, 503 for what has "/down/" in it, and 404 for
 // everything else. Where another process plays them on the same address it
 // waits for a few seconds until that one is done.
 func (e *Event) Serve(ctx context.Context, address string) (stop func(), err error) {
@@ -35,7 +35,7 @@ func (e *Event) Serve(ctx context.Context, address string) (stop func(), err err
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case held[r.URL.Path]:
-		case strings.HasPrefix(r.URL.Path, "/down/"):
+		case strings.Contains(r.URL.Path, "/down/"):
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			w.WriteHeader(http.StatusNotFound)
