@@ -118,19 +118,19 @@ func (h *Handler) Handle(ctx context.Context, r *Request) Response {
 
 func (h *Handler) answer(ctx context.Context, r *Request, place ranges.Place) (oci.Path, Response) {
 	if r.Method != "GET" && r.Method != "HEAD" {
-		resp := refuse(oci.MethodNotAllowed(r.Method))
+		resp := Refuse(oci.MethodNotAllowed(r.Method))
 		resp.Allow = "GET, HEAD"
 		return oci.Path{}, resp
 	}
 	if r.Malformed {
-		return oci.Path{}, refuse(oci.MalformedPath())
+		return oci.Path{}, Refuse(oci.MalformedPath())
 	}
 	if !validQuery(r.Query) {
-		return oci.Path{}, refuse(oci.MalformedQuery())
+		return oci.Path{}, Refuse(oci.MalformedQuery())
 	}
 	path, err := oci.Parse(r.Path)
 	if err != nil {
-		return path, refuse(err)
+		return path, Refuse(err)
 	}
 	switch path.Kind {
 	case oci.Ping:
@@ -160,12 +160,13 @@ func (h *Handler) answer(ctx context.Context, r *Request, place ranges.Place) (o
 
 func (h *Handler) page(url string, reason route.Reason, path string) Response {
 	if url == "" {
-		return refuse(oci.NotFound(path))
+		return Refuse(oci.NotFound(path))
 	}
 	return Response{Status: 302, Location: url, CacheControl: cacheHour, Reason: string(reason)}
 }
 
-func refuse(err *oci.Error) Response {
+// Refuse is the answer to a request that gets none.
+func Refuse(err *oci.Error) Response {
 	return Response{
 		Status:       err.Status,
 		ContentType:  "application/json",

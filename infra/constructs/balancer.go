@@ -1,0 +1,154 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+)
+
+// tlsPolicy allows TLS 1.2 and 1.3.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
+const tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+// LoadBalancer puts a load balancer before the function of a region, open to
+// the world on port 443, and lets the stage's domain lead to the nearest one.
+func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, alias awslambda.Alias) awselasticloadbalancingv2.CfnLoadBalancer {
+	n := networkOf(scope, s, region)
+	group := awsec2.NewCfnSecurityGroup(scope, jsii.String("BalancerGroup"), &awsec2.CfnSecurityGroupProps{
+		GroupDescription: jsii.String("HTTPS from anywhere to the load balancer"),
+		VpcId:            n.vpc,
+		SecurityGroupIngress: []interface{}{
+			ingress("CidrIp", "0.0.0.0/0"),
+			ingress("CidrIpv6", "::/0"),
+		},
+		// The load balancer opens no connection of its own. Without a rule
+		// there would be one that allows everything.
+		SecurityGroupEgress: []interface{}{&awsec2.CfnSecurityGroup_EgressProperty{
+			IpProtocol:  jsii.String("icmp"),
+			FromPort:    jsii.Number(252),
+			ToPort:      jsii.Number(86),
+			CidrIp:      jsii.String("255.255.255.255/32"),
+			Description: jsii.String("Nothing goes out"),
+		}},
+	})
+	balancer := awselasticloadbalancingv2.NewCfnLoadBalancer(scope, jsii.String("Balancer"), &awselasticloadbalancingv2.CfnLoadBalancerProps{
+		Type:           jsii.String("application"),
+		Scheme:         jsii.String("internet-facing"),
+		IpAddressType:  jsii.String("dualstack"),
+		Subnets:        values(n.subnets...),
+		SecurityGroups: values(group.AttrGroupId()),
+		LoadBalancerAttributes: []interface{}{
+			attribute("routing.http.drop_invalid_header_fields.enabled", "true"),
+			attribute("deletion_protection.enabled", onOff(s.Protected)),
+		},
+	})
+	if n.ready != nil {
+		balancer.Node().AddDependency(n.ready)
+	}
+
+	// The target group can have the function only once it may call it, so the
+	// grant cannot name the group. None but this account's are in the pattern.
+	grant := awslambda.NewCfnPermission(scope, jsii.String("BalancerInvokes"), &awslambda.CfnPermissionProps{
+		Action:       jsii.String("lambda:InvokeFunction"),
+		FunctionName: alias.FunctionArn(),
+		Principal:    jsii.String("elasticloadbalancing.amazonaws.com"),
+		SourceArn:    jsii.String("arn:aws:elasticloadbalancing:" + region + ":" + s.Account + ":targetgroup/*"),
+	})
+	target := awselasticloadbalancingv2.NewCfnTargetGroup(scope, jsii.String("Target"), &awselasticloadbalancingv2.CfnTargetGroupProps{
+		TargetType: jsii.String("lambda"),
+		Targets: []interface{}{
+			&awselasticloadbalancingv2.CfnTargetGroup_TargetDescriptionProperty{Id: alias.FunctionArn()},
+		},
+		TargetGroupAttributes: []interface{}{
+			&awselasticloadbalancingv2.CfnTargetGroup_TargetGroupAttributeProperty{
+				Key: jsii.String("lambda.multi_value_headers.enabled"), Value: jsii.String("true"),
+			},
+		},
+		HealthCheckEnabled:         jsii.Bool(true),
+		HealthCheckPath:            jsii.String("/v2/"),
+		HealthCheckIntervalSeconds: jsii.Number(60),
+		HealthCheckTimeoutSeconds:  jsii.Number(timeout + 5),
+		Matcher:                    &awselasticloadbalancingv2.CfnTargetGroup_MatcherProperty{HttpCode: jsii.String("200")},
+	})
+	target.AddResourceDependency(grant, nil)
+	zone := hostedZone(scope, s)
+	certificate := awscertificatemanager.NewCertificate(scope, jsii.String("BalancerCertificate"), &awscertificatemanager.CertificateProps{
+		DomainName: jsii.String(s.BalancerDomain()),
+		Validation: awscertificatemanager.CertificateValidation_FromDns(zone),
+	})
+	awselasticloadbalancingv2.NewCfnListener(scope, jsii.String("Listener"), &awselasticloadbalancingv2.CfnListenerProps{
+		LoadBalancerArn: balancer.Ref(),
+		Port:            jsii.Number(443),
+		Protocol:        jsii.String("HTTPS"),
+		SslPolicy:       jsii.String(tlsPolicy),
+		Certificates: []interface{}{
+			&awselasticloadbalancingv2.CfnListener_CertificateProperty{CertificateArn: certificate.CertificateArn()},
+		},
+		DefaultActions: []interface{}{
+			&awselasticloadbalancingv2.CfnListener_ActionProperty{Type: jsii.String("forward"), TargetGroupArn: target.Ref()},
+		},
+	})
+	for _, kind := range []string{"A", "AAAA"} {
+		awsroute53.NewCfnRecordSet(scope, jsii.String("BalancerRecord"+kind), &awsroute53.CfnRecordSetProps{
+			HostedZoneId:  jsii.String(s.Zone.ID),
+			Name:          jsii.String(s.BalancerDomain() + "."),
+			Type:          jsii.String(kind),
+			Region:        jsii.String(region),
+			SetIdentifier: jsii.String(region),
+			AliasTarget: &awsroute53.CfnRecordSet_AliasTargetProperty{
+				DnsName:              balancer.AttrDnsName(),
+				HostedZoneId:         balancer.AttrCanonicalHostedZoneId(),
+				EvaluateTargetHealth: jsii.Bool(true),
+			},
+		})
+	}
+	return balancer
+}
+
+func hostedZone(scope constructs.Construct, s *stage.Stage) awsroute53.IHostedZone {
+	return awsroute53.HostedZone_FromHostedZoneAttributes(scope, jsii.String("Zone"), &awsroute53.HostedZoneAttributes{
+		HostedZoneId: jsii.String(s.Zone.ID),
+		ZoneName:     jsii.String(s.Zone.Name),
+	})
+}
+
+func ingress(kind, cidr string) interface{} {
+	rule := &awsec2.CfnSecurityGroup_IngressProperty{
+		IpProtocol:  jsii.String("tcp"),
+		FromPort:    jsii.Number(443),
+		ToPort:      jsii.Number(443),
+		Description: jsii.String("Anybody pulls"),
+	}
+	if kind == "CidrIpv6" {
+		rule.CidrIpv6 = jsii.String(cidr)
+	} else {
+		rule.CidrIp = jsii.String(cidr)
+	}
+	return rule
+}
+
+func attribute(key, value string) interface{} {
+	return &awselasticloadbalancingv2.CfnLoadBalancer_LoadBalancerAttributeProperty{Key: jsii.String(key), Value: jsii.String(value)}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "true"
+	}
+	return "false"
+}
+
+// values makes a list of either texts or references, as some resources take.
+func values(items ...*string) *[]interface{} {
+	list := make([]interface{}, len(items))
+	for i, item := range items {
+		list[i] = item
+	}
+	return &list
+}

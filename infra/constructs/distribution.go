@@ -1,0 +1,251 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+)
+
+const (
+	// cachingDisabled is AWS's own policy. Only it keeps CloudFront from
+	// answering one client's request with what it got for another's while both
+	// are under way.
+	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
+	cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+
+	hour = 3600
+	year = 365 * 24 * hour
+
+	// A region that cannot be reached must not cost a client more than this
+	// before the other one is tried.
+	connectAttempts = 1
+	connectSeconds  = 2
+)
+
+// Distribution makes the registry's front: blobs of mirrors from the mirrors,
+// everything else from the redirectors, whose hosts are given in the order of
+// the stage's redirectors.
+func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []*string) (awscloudfront.CfnDistribution, error) {
+	code, err := ViewerRequest(s)
+	if err != nil {
+		return nil, err
+	}
+	name := func(what string) *string { return jsii.String("archeio-" + s.Name + "-" + what) }
+	function := awscloudfront.NewCfnFunction(scope, jsii.String("ViewerRequest"), &awscloudfront.CfnFunctionProps{
+		Name:         name("viewer-request"),
+		AutoPublish:  jsii.Bool(true),
+		FunctionCode: jsii.String(code),
+		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{
+			Comment: jsii.String("Archeio, stage " + s.Name + ": sends to the nearest origin"),
+			Runtime: jsii.String("cloudfront-js-2.0"),
+		},
+	})
+	behaviors := behaviors{
+		functions: []interface{}{&awscloudfront.CfnDistribution_FunctionAssociationProperty{
+			EventType: jsii.String("viewer-request"), FunctionArn: function.AttrFunctionArn(),
+		}},
+		askRedirector: requestPolicy(scope, "AskRedirector", name("redirector"), "all", "CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
+			"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized"),
+		askMirror:    requestPolicy(scope, "AskMirror", name("mirror"), "none", "CloudFront-Viewer-Country"),
+		keepAnswers:  cachePolicy(scope, "KeepAnswers", name("answers"), "all", 0, hour),
+		keepBlobs:    cachePolicy(scope, "KeepBlobs", name("blobs"), "none", year, year),
+		toRedirector: "redirector-" + s.Redirectors[0],
+		toMirror:     "mirror-" + s.Primary,
+	}
+	config := &awscloudfront.CfnDistribution_DistributionConfigProperty{
+		Enabled:     jsii.Bool(true),
+		Comment:     jsii.String("Archeio, stage " + s.Name),
+		HttpVersion: jsii.String("http2and3"),
+		Ipv6Enabled: jsii.Bool(true),
+		PriceClass:  jsii.String("PriceClass_All"),
+		Origins:     origins(scope, s, name, redirectorHosts),
+		CacheBehaviors: []interface{}{
+			behaviors.mirror("/" + BlobPrefix + "*"),
+			behaviors.blob("/v2/*/blobs/*"),
+		},
+		DefaultCacheBehavior: behaviors.other(),
+		CustomErrorResponses: forgetErrors(403, 500, 502, 503, 504),
+	}
+	if s.Domain != "" {
+		certificate := awscertificatemanager.NewCertificate(scope, jsii.String("Certificate"), &awscertificatemanager.CertificateProps{
+			DomainName: jsii.String(s.Domain),
+			Validation: awscertificatemanager.CertificateValidation_FromDns(hostedZone(scope, s)),
+		})
+		config.Aliases = jsii.Strings(s.Domain)
+		config.ViewerCertificate = &awscloudfront.CfnDistribution_ViewerCertificateProperty{
+			AcmCertificateArn:      certificate.CertificateArn(),
+			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
+			SslSupportMethod:       jsii.String("sni-only"),
+		}
+	}
+	distribution := awscloudfront.NewCfnDistribution(scope, jsii.String("Distribution"), &awscloudfront.CfnDistributionProps{DistributionConfig: config})
+	if s.Domain != "" {
+		records(scope, s, distribution)
+	}
+	return distribution, nil
+}
+
+// origins are the mirrors and the redirectors. CloudFront signs what it asks
+// them, so that nobody but it can call a redirector's address.
+func origins(scope constructs.Construct, s *stage.Stage, name func(string) *string, redirectorHosts []*string) []interface{} {
+	access := func(id, kind string) *string {
+		return awscloudfront.NewCfnOriginAccessControl(scope, jsii.String(id), &awscloudfront.CfnOriginAccessControlProps{
+			OriginAccessControlConfig: &awscloudfront.CfnOriginAccessControl_OriginAccessControlConfigProperty{
+				Name:                          name(kind),
+				OriginAccessControlOriginType: jsii.String(kind),
+				SigningBehavior:               jsii.String("always"),
+				SigningProtocol:               jsii.String("sigv4"),
+			},
+		}).AttrId()
+	}
+	toMirrors, toRedirectors := access("MirrorAccess", "s3"), access("RedirectorAccess", "lambda")
+	var list []interface{}
+	for _, region := range s.Mirrors {
+		list = append(list, &awscloudfront.CfnDistribution_OriginProperty{
+			Id:                    jsii.String("mirror-" + region),
+			DomainName:            jsii.String(s.Bucket(region) + ".s3." + region + ".amazonaws.com"),
+			S3OriginConfig:        &awscloudfront.CfnDistribution_S3OriginConfigProperty{OriginAccessIdentity: jsii.String("")},
+			OriginAccessControlId: toMirrors,
+			ConnectionAttempts:    jsii.Number(connectAttempts),
+			ConnectionTimeout:     jsii.Number(connectSeconds),
+		})
+	}
+	for i, region := range s.Redirectors {
+		list = append(list, &awscloudfront.CfnDistribution_OriginProperty{
+			Id:         jsii.String("redirector-" + region),
+			DomainName: redirectorHosts[i],
+			CustomOriginConfig: &awscloudfront.CfnDistribution_CustomOriginConfigProperty{
+				OriginProtocolPolicy: jsii.String("https-only"),
+				OriginSslProtocols:   jsii.Strings("TLSv1.2"),
+				OriginReadTimeout:    jsii.Number(timeout + 5),
+			},
+			OriginAccessControlId: toRedirectors,
+			ConnectionAttempts:    jsii.Number(connectAttempts),
+			ConnectionTimeout:     jsii.Number(connectSeconds),
+		})
+	}
+	return list
+}
+
+// behaviors are the three ways that a request can go. The function is on all
+// of them; it refuses other methods than GET and HEAD, and so must be asked.
+type behaviors struct {
+	functions                []interface{}
+	askRedirector, askMirror *string
+	keepAnswers, keepBlobs   *string
+	toRedirector, toMirror   string
+}
+
+var allMethods = []string{"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"}
+
+func (b *behaviors) mirror(path string) interface{} {
+	return b.at(path, b.toMirror, b.keepBlobs, b.askMirror)
+}
+
+// blob is for requests whose answer depends on who asks.
+func (b *behaviors) blob(path string) interface{} {
+	return b.at(path, b.toRedirector, jsii.String(cachingDisabled), b.askRedirector)
+}
+
+func (b *behaviors) at(path, origin string, cache, request *string) interface{} {
+	return &awscloudfront.CfnDistribution_CacheBehaviorProperty{
+		PathPattern:           jsii.String(path),
+		TargetOriginId:        jsii.String(origin),
+		ViewerProtocolPolicy:  jsii.String("redirect-to-https"),
+		AllowedMethods:        jsii.Strings(allMethods...),
+		CachePolicyId:         cache,
+		OriginRequestPolicyId: request,
+		FunctionAssociations:  b.functions,
+		Compress:              jsii.Bool(false),
+	}
+}
+
+func (b *behaviors) other() interface{} {
+	return &awscloudfront.CfnDistribution_DefaultCacheBehaviorProperty{
+		TargetOriginId:        jsii.String(b.toRedirector),
+		ViewerProtocolPolicy:  jsii.String("redirect-to-https"),
+		AllowedMethods:        jsii.Strings(allMethods...),
+		CachePolicyId:         b.keepAnswers,
+		OriginRequestPolicyId: b.askRedirector,
+		FunctionAssociations:  b.functions,
+		Compress:              jsii.Bool(false),
+	}
+}
+
+// cachePolicy keys by the path and, where queries is "all", the whole query.
+// How long is the origin's to say; seconds are what holds where it does not,
+// and the most that it can say.
+func cachePolicy(scope constructs.Construct, id string, name *string, queries string, normally, atMost float64) *string {
+	return awscloudfront.NewCfnCachePolicy(scope, jsii.String(id), &awscloudfront.CfnCachePolicyProps{
+		CachePolicyConfig: &awscloudfront.CfnCachePolicy_CachePolicyConfigProperty{
+			Name:       name,
+			MinTtl:     jsii.Number(0),
+			DefaultTtl: jsii.Number(normally),
+			MaxTtl:     jsii.Number(atMost),
+			ParametersInCacheKeyAndForwardedToOrigin: &awscloudfront.CfnCachePolicy_ParametersInCacheKeyAndForwardedToOriginProperty{
+				EnableAcceptEncodingGzip:   jsii.Bool(false),
+				EnableAcceptEncodingBrotli: jsii.Bool(false),
+				CookiesConfig:              &awscloudfront.CfnCachePolicy_CookiesConfigProperty{CookieBehavior: jsii.String("none")},
+				HeadersConfig:              &awscloudfront.CfnCachePolicy_HeadersConfigProperty{HeaderBehavior: jsii.String("none")},
+				QueryStringsConfig:         &awscloudfront.CfnCachePolicy_QueryStringsConfigProperty{QueryStringBehavior: jsii.String(queries)},
+			},
+		},
+	}).AttrId()
+}
+
+// requestPolicy lists what goes to an origin. The viewer's Host never does: a
+// function's address and a bucket answer to their own names only.
+func requestPolicy(scope constructs.Construct, id string, name *string, queries string, headers ...string) *string {
+	return awscloudfront.NewCfnOriginRequestPolicy(scope, jsii.String(id), &awscloudfront.CfnOriginRequestPolicyProps{
+		OriginRequestPolicyConfig: &awscloudfront.CfnOriginRequestPolicy_OriginRequestPolicyConfigProperty{
+			Name:          name,
+			CookiesConfig: &awscloudfront.CfnOriginRequestPolicy_CookiesConfigProperty{CookieBehavior: jsii.String("none")},
+			HeadersConfig: &awscloudfront.CfnOriginRequestPolicy_HeadersConfigProperty{
+				HeaderBehavior: jsii.String("whitelist"), Headers: jsii.Strings(headers...),
+			},
+			QueryStringsConfig: &awscloudfront.CfnOriginRequestPolicy_QueryStringsConfigProperty{QueryStringBehavior: jsii.String(queries)},
+		},
+	}).AttrId()
+}
+
+// forgetErrors keeps CloudFront from remembering an error longer than the
+// request that met it.
+func forgetErrors(codes ...float64) []interface{} {
+	var list []interface{}
+	for _, code := range codes {
+		list = append(list, &awscloudfront.CfnDistribution_CustomErrorResponseProperty{
+			ErrorCode: jsii.Number(code), ErrorCachingMinTtl: jsii.Number(0),
+		})
+	}
+	return list
+}
+
+// cloudFrontZone is the hosted zone of all distributions.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-route53-aliastarget.html
+const cloudFrontZone = "Z2FDTNDATAQYW2"
+
+func records(scope constructs.Construct, s *stage.Stage, distribution awscloudfront.CfnDistribution) {
+	for _, kind := range []string{"A", "AAAA"} {
+		awsroute53.NewCfnRecordSet(scope, jsii.String("Record"+kind), &awsroute53.CfnRecordSetProps{
+			HostedZoneId: jsii.String(s.Zone.ID),
+			Name:         jsii.String(s.Domain + "."),
+			Type:         jsii.String(kind),
+			AliasTarget: &awsroute53.CfnRecordSet_AliasTargetProperty{
+				DnsName:      distribution.AttrDomainName(),
+				HostedZoneId: jsii.String(cloudFrontZone),
+			},
+		})
+	}
+}
+
+// Address is the name that clients pull by.
+func Address(s *stage.Stage, distribution awscloudfront.CfnDistribution) *string {
+	if s.Domain != "" {
+		return jsii.String(s.Domain)
+	}
+	return distribution.AttrDomainName()
+}

@@ -1,0 +1,71 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+)
+
+// network is where a load balancer stands.
+type network struct {
+	vpc     *string
+	subnets []*string
+	// ready is what the load balancer has to wait for; nil for nothing.
+	ready constructs.IDependable
+}
+
+// networkOf is the stage's own network in a region, or a new one: two public
+// subnets and a gateway, for IPv4 and IPv6. A load balancer calls a function
+// through Lambda, so nothing ever goes out from here, and there is no NAT
+// gateway to pay for.
+//
+// It is written resource by resource because the CDK's own Vpc wants to know the
+// availability zones when it is synthesized, and therefore credentials.
+func networkOf(scope constructs.Construct, s *stage.Stage, region string) network {
+	if n, ok := s.Networks[region]; ok {
+		return network{vpc: jsii.String(n.VPC), subnets: *jsii.Strings(n.Subnets...)}
+	}
+	vpc := awsec2.NewCfnVPC(scope, jsii.String("Vpc"), &awsec2.CfnVPCProps{
+		CidrBlock:          jsii.String("10.0.0.0/24"),
+		EnableDnsHostnames: jsii.Bool(true),
+		EnableDnsSupport:   jsii.Bool(true),
+	})
+	ipv6 := awsec2.NewCfnVPCCidrBlock(scope, jsii.String("VpcIpv6"), &awsec2.CfnVPCCidrBlockProps{
+		VpcId:                       vpc.Ref(),
+		AmazonProvidedIpv6CidrBlock: jsii.Bool(true),
+	})
+	gateway := awsec2.NewCfnInternetGateway(scope, jsii.String("Gateway"), nil)
+	attachment := awsec2.NewCfnVPCGatewayAttachment(scope, jsii.String("GatewayAttachment"), &awsec2.CfnVPCGatewayAttachmentProps{
+		VpcId:             vpc.Ref(),
+		InternetGatewayId: gateway.Ref(),
+	})
+	routes := awsec2.NewCfnRouteTable(scope, jsii.String("Routes"), &awsec2.CfnRouteTableProps{VpcId: vpc.Ref()})
+	for id, props := range map[string]awsec2.CfnRouteProps{
+		"Route4": {DestinationCidrBlock: jsii.String("0.0.0.0/0")},
+		"Route6": {DestinationIpv6CidrBlock: jsii.String("::/0")},
+	} {
+		props.RouteTableId, props.GatewayId = routes.Ref(), gateway.Ref()
+		awsec2.NewCfnRoute(scope, jsii.String(id), &props).AddResourceDependency(attachment, nil)
+	}
+	blocks := awscdk.Fn_Cidr(awscdk.Fn_Select(jsii.Number(0), vpc.AttrIpv6CidrBlocks()), jsii.Number(2), jsii.String("64"))
+	n := network{vpc: vpc.Ref(), ready: attachment}
+	for i, block := range []string{"10.0.0.0/25", "10.0.0.128/25"} {
+		id := []string{"SubnetA", "SubnetB"}[i]
+		subnet := awsec2.NewCfnSubnet(scope, jsii.String(id), &awsec2.CfnSubnetProps{
+			VpcId:            vpc.Ref(),
+			AvailabilityZone: awscdk.Fn_Select(jsii.Number(float64(i)), awscdk.Fn_GetAzs(nil)),
+			CidrBlock:        jsii.String(block),
+			Ipv6CidrBlock:    awscdk.Fn_Select(jsii.Number(float64(i)), blocks),
+		})
+		subnet.AddResourceDependency(ipv6, nil)
+		awsec2.NewCfnSubnetRouteTableAssociation(scope, jsii.String(id+"Routes"), &awsec2.CfnSubnetRouteTableAssociationProps{
+			SubnetId:     subnet.Ref(),
+			RouteTableId: routes.Ref(),
+		})
+		n.subnets = append(n.subnets, subnet.Ref())
+	}
+	return n
+}

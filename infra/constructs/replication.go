@@ -1,0 +1,67 @@
+package constructs
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+)
+
+// Replicate makes the primary bucket copy every blob to all other mirrors. It
+// never deletes there, so that a mistake in one region stays in it.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket) {
+	replicas := s.Replicas()
+	if len(replicas) == 0 {
+		return
+	}
+	role := awsiam.NewRole(scope, jsii.String("Replication"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]interface{}{
+				"StringEquals": map[string]string{"aws:SourceAccount": s.Account},
+				"ArnEquals":    map[string]string{"aws:SourceArn": "arn:aws:s3:::" + s.Bucket(s.Primary)},
+			},
+		}),
+		Description: jsii.String("Copies blobs from the primary mirror to the others"),
+	})
+	var copies []*string
+	var rules []interface{}
+	for i, region := range replicas {
+		arn := "arn:aws:s3:::" + s.Bucket(region)
+		copies = append(copies, jsii.String(arn+"/"+BlobPrefix+"*"))
+		rules = append(rules, &awss3.CfnBucket_ReplicationRuleProperty{
+			Id:                      jsii.String("to-" + region),
+			Status:                  jsii.String("Enabled"),
+			Priority:                jsii.Number(float64(i + 1)),
+			Filter:                  &awss3.CfnBucket_ReplicationRuleFilterProperty{Prefix: jsii.String(BlobPrefix)},
+			DeleteMarkerReplication: &awss3.CfnBucket_DeleteMarkerReplicationProperty{Status: jsii.String("Disabled")},
+			Destination: &awss3.CfnBucket_ReplicationDestinationProperty{
+				Bucket:  jsii.String(arn),
+				Metrics: &awss3.CfnBucket_MetricsProperty{Status: jsii.String("Enabled")},
+			},
+		})
+	}
+	allow := func(resources []*string, actions ...string) {
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:   jsii.Strings(actions...),
+			Resources: &resources,
+		}))
+	}
+	bucket := "arn:aws:s3:::" + s.Bucket(s.Primary)
+	allow([]*string{jsii.String(bucket)}, "s3:GetReplicationConfiguration", "s3:ListBucket")
+	allow([]*string{jsii.String(bucket + "/" + BlobPrefix + "*")}, "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging")
+	allow(copies, "s3:ReplicateObject", "s3:ReplicateTags")
+	resource := primary.Node().DefaultChild().(awss3.CfnBucket)
+	resource.SetReplicationConfiguration(&awss3.CfnBucket_ReplicationConfigurationProperty{Role: role.RoleArn(), Rules: rules})
+	// S3 checks that the role may do it when it takes the configuration.
+	if policy, ok := role.Node().TryFindChild(jsii.String("DefaultPolicy")).(awsiam.Policy); ok {
+		resource.Node().AddDependency(policy)
+	} else {
+		panic(fmt.Sprintf("constructs: the replication role %s has no policy", *role.Node().Path()))
+	}
+}

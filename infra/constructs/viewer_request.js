@@ -1,0 +1,79 @@
+/*IMPORT*/
+const mirrors = /*MIRRORS*/;
+const redirectors = /*REDIRECTORS*/;
+// By country: its mirror and the one to fail over to, its redirector and the
+// one to fail over to, each as a position above.
+const places = /*PLACES*/;
+// The redirectors' positions on the unit sphere.
+const points = /*POINTS*/;
+const code = '/*CODE*/';
+const refusal = /*REFUSAL*/;
+
+function handler(event) {
+  const request = event.request;
+  const headers = request.headers;
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return refuse(request.method);
+  }
+  // Only what is set here reaches the redirector under this name.
+  if (headers.authorization) {
+    headers['x-viewer-authorized'] = { value: '1' };
+  } else {
+    delete headers['x-viewer-authorized'];
+  }
+  try {
+    choose(request.uri, headers);
+  } catch (e) {
+    // The behaviour's own origin serves.
+  }
+  return request;
+}
+
+function choose(uri, headers) {
+  if (uri.indexOf('/containers/images/') === 0) {
+    const near = country(headers, 0);
+    origins(mirrors, near[0], near[1], [403, 404, 429, 500, 502, 503, 504]);
+  } else {
+    const near = position(headers) || country(headers, 2);
+    origins(redirectors, near[0], near[1], [429, 500, 502, 503, 504]);
+  }
+}
+
+function origins(ids, first, second, codes) {
+  if (ids.length > 1) {
+    cf.createRequestOriginGroup({
+      originIds: [{ originId: ids[first] }, { originId: ids[second] }],
+      failoverCriteria: { statusCodes: codes },
+    });
+  }
+}
+
+function country(headers, at) {
+  const row = places[headers['cloudfront-viewer-country'].value];
+  return [code.indexOf(row[at]), code.indexOf(row[at + 1])];
+}
+
+// The two nearest to where the viewer is, if the edge knows that.
+function position(headers) {
+  const latitude = headers['cloudfront-viewer-latitude'];
+  const longitude = headers['cloudfront-viewer-longitude'];
+  if (!latitude || !longitude || points.length < 2) {
+    return null;
+  }
+  const lat = latitude.value * Math.PI / 180;
+  const lon = longitude.value * Math.PI / 180;
+  const x = Math.cos(lat) * Math.cos(lon);
+  const y = Math.cos(lat) * Math.sin(lon);
+  const z = Math.sin(lat);
+  const near = points.map((p, i) => [x * p[0] + y * p[1] + z * p[2], i]).sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+  return near[0][0] === near[0][0] ? [near[0][1], near[1][1]] : null;
+}
+
+function refuse(method) {
+  return {
+    statusCode: 405,
+    statusDescription: 'Method Not Allowed',
+    headers: refusal.headers,
+    body: refusal.body.replace('"METHOD"', () => JSON.stringify(method)),
+  };
+}

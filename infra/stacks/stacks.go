@@ -1,0 +1,120 @@
+// Package stacks puts the constructs together: a mirror stack per mirror
+// region, a redirector stack per redirector region, and one for the edge.
+package stacks
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	parts "archeio/infra/constructs"
+	"archeio/infra/stage"
+)
+
+// edgeRegion is where CloudFront wants its certificates.
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
+const edgeRegion = "us-east-1"
+
+// Add puts all stacks of a stage into an app. code is a folder with the built
+// function.
+func Add(app constructs.Construct, s *stage.Stage, code string) error {
+	var replicas []awscdk.Stack
+	for _, region := range s.Replicas() {
+		replicas = append(replicas, mirror(app, s, region))
+	}
+	// Replication needs its destinations.
+	primary := mirror(app, s, s.Primary)
+	for _, replica := range replicas {
+		primary.AddStackDependency(replica, jsii.String("replication needs its destinations"))
+	}
+	var hosts []*string
+	for _, region := range s.Redirectors {
+		host, err := redirector(app, s, region, code)
+		if err != nil {
+			return err
+		}
+		hosts = append(hosts, host)
+	}
+	if s.HasDistribution() {
+		return edge(app, s, hosts)
+	}
+	return nil
+}
+
+func stack(app constructs.Construct, s *stage.Stage, what, region, description string) awscdk.Stack {
+	st := awscdk.NewStack(app, jsii.String(s.Stack(what, region)), &awscdk.StackProps{
+		StackName:             jsii.String(s.Stack(what, region)),
+		Description:           jsii.String("Archeio, stage " + s.Name + ": " + description),
+		Env:                   &awscdk.Environment{Account: jsii.String(s.Account), Region: jsii.String(region)},
+		TerminationProtection: jsii.Bool(s.Protected),
+		// Only a function's address is ever handed on, as it is made up by AWS.
+		CrossRegionReferences: jsii.Bool(true),
+	})
+	tags := awscdk.Tags_Of(st)
+	tags.Add(jsii.String("archeio:stage"), jsii.String(s.Name), nil)
+	return st
+}
+
+func output(st awscdk.Stack, name, description string, value *string) {
+	awscdk.NewCfnOutput(st, jsii.String(name), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
+}
+
+func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stack {
+	what := "mirror"
+	if region == s.Primary {
+		what = "primary mirror"
+	}
+	st := stack(app, s, "mirror", region, what)
+	bucket := parts.MirrorBucket(st, s, region)
+	if region == s.Primary {
+		parts.Replicate(st, s, bucket)
+	}
+	output(st, "BucketName", "the mirror's bucket", bucket.BucketName())
+	return st
+}
+
+// redirector answers the host of the function's address, nil if it has none.
+func redirector(app constructs.Construct, s *stage.Stage, region, code string) (*string, error) {
+	st := stack(app, s, "redirector", region, "redirector")
+	alias, err := parts.RedirectorFunction(st, s, region, code)
+	if err != nil {
+		return nil, err
+	}
+	if s.HasLoadBalancers() {
+		balancer := parts.LoadBalancer(st, s, region, alias)
+		output(st, "BalancerName", "the load balancer's own name; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
+		if !s.HasDistribution() {
+			address(st, jsii.String(s.BalancerDomain()))
+		}
+	}
+	if !s.HasDistribution() {
+		return nil, nil
+	}
+	return hostOf(parts.FunctionURL(st, s, alias)), nil
+}
+
+// hostOf takes the host out of https://HOST/.
+func hostOf(url awslambda.FunctionUrl) *string {
+	return awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), url.Url(), nil))
+}
+
+func edge(app constructs.Construct, s *stage.Stage, hosts []*string) error {
+	st := stack(app, s, "edge", edgeRegion, "distribution")
+	distribution, err := parts.Distribution(st, s, hosts)
+	if err != nil {
+		return err
+	}
+	output(st, "DistributionName", "the distribution's own name", distribution.AttrDomainName())
+	address(st, parts.Address(s, distribution))
+	return nil
+}
+
+// address prints the registry's name, and what to try with it.
+func address(st awscdk.Stack, name *string) {
+	output(st, "Registry", "pull images from here", name)
+	output(st, "TryCrane", "replace NAME:TAG by an image of the upstream", jsii.String(fmt.Sprintf("crane manifest %s/NAME:TAG", *name)))
+	output(st, "TryDocker", "replace NAME:TAG by an image of the upstream", jsii.String(fmt.Sprintf("docker pull %s/NAME:TAG", *name)))
+}

@@ -1,0 +1,97 @@
+package stage
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"archeio/ranges/regions"
+)
+
+// plainNamespace are the regions in which a bucket cannot be in the namespace
+// of its account.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+var plainNamespace = []string{"me-central-1", "me-south-1"}
+
+// AccountNamespace tells whether mirror buckets in a region are in the
+// account's own namespace, where nobody else can take their names.
+func AccountNamespace(region string) bool { return !slices.Contains(plainNamespace, region) }
+
+// Bucket is the name of a region's mirror bucket. Names outside of the
+// account's namespace have the account in them too.
+func (s *Stage) Bucket(region string) string {
+	name := s.MirrorPrefix + "-" + s.Account + "-" + region
+	if AccountNamespace(region) {
+		name += "-an"
+	}
+	return name
+}
+
+// Stack is the name of a stack: what it is for, and where.
+func (s *Stage) Stack(what, region string) string {
+	return "archeio-" + s.Name + "-" + what + "-" + region
+}
+
+// bucketURL is where S3 serves a bucket for both IPv4 and IPv6.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/dual-stack-endpoints.html
+func bucketURL(bucket, region string) string {
+	return "https://" + bucket + ".s3.dualstack." + region + ".amazonaws.com"
+}
+
+// MirrorURL is the base URL of a region's mirror.
+func (s *Stage) MirrorURL(region string) string {
+	if url := s.MirrorURLs[region]; url != "" {
+		return url
+	}
+	return bucketURL(s.Bucket(region), region)
+}
+
+// environment is that of the function in a region, as config.Load reads it.
+func (s *Stage) environment(region string) map[string]string {
+	env := maps.Clone(s.variables)
+	env["UPSTREAM_REGISTRY_ENDPOINT"] = s.upstream.Endpoint
+	if regional := s.upstream.Regional[region]; regional != "" {
+		env["UPSTREAM_REGISTRY_ENDPOINT"] = regional
+	}
+	env["UPSTREAM_REGISTRY_PATH"] = s.upstream.Path
+	env["MIRROR_REGIONS"] = strings.Join(s.Mirrors, ",")
+	env["MIRROR_URL_TEMPLATE"] = bucketURL(s.MirrorPrefix+"-"+s.Account+"-{region}-an", "{region}")
+	var overrides []string
+	for _, mirror := range s.Mirrors {
+		if s.MirrorURLs[mirror] != "" || !AccountNamespace(mirror) {
+			overrides = append(overrides, mirror+"="+s.MirrorURL(mirror))
+		}
+	}
+	env["MIRROR_URL_OVERRIDES"] = strings.Join(overrides, ",")
+	if s.HasDistribution() {
+		env["DEFAULT_AWS_BASE_URL"] = "/"
+		if s.Domain != "" {
+			// Only an absolute address leads from a load balancer to the
+			// distribution.
+			env["DEFAULT_AWS_BASE_URL"] = "https://" + s.Domain
+		}
+		env["DEFAULT_MIRROR_CHECK_URL"] = s.MirrorURL(s.nearestMirror(region))
+		env["CLIENT_ADDRESS_HEADER"] = "CloudFront-Viewer-Address"
+	}
+	env["AWS_REGION"] = region
+	return env
+}
+
+// nearestMirror is the mirror region nearest to a region.
+func (s *Stage) nearestMirror(region string) string {
+	at, _ := regions.Find("AWS", region)
+	if i := Nearest(s.Mirrors, at.Point, -1); i >= 0 {
+		return s.Mirrors[i]
+	}
+	return s.Primary
+}
+
+// Nearest answers the position of the region nearest to a point, of those that
+// are not at position except; -1 if there is none.
+func Nearest(names []string, to regions.Point, except int) int {
+	places := make([]regions.Region, len(names))
+	for i, name := range names {
+		places[i], _ = regions.Find("AWS", name)
+	}
+	return regions.NewIndex(places).Nearest(to, except)
+}
