@@ -18,8 +18,8 @@ help: ## print this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: build
-build: ## build the function for this machine, as .build/bootstrap
-	CGO_ENABLED=0 go build -trimpath -tags lambda.norpc -ldflags='-s -w' -o .build/bootstrap ./lambda/redirector
+build: ## build the function for this machine, as .build/redirector/bootstrap
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid=' -o .build/redirector/bootstrap ./lambda/redirector
 
 .PHONY: run
 run: ## run the whole system here and pull an image through it; ONCE=1 exits then
@@ -34,7 +34,8 @@ invoke: ## send one event to the built function: EVENT=events/x.json
 .PHONY: test
 test: ## run all tests
 	@test -n "$(RACE)" || echo 'no C compiler: the tests run without the race detector'
-	go test $(RACE) ./...
+	go test $(RACE) ./lambda/... ./ranges/... ./scripts/...
+	go test ./infra/...
 
 .PHONY: check
 check: ## format, vet, tidy module files

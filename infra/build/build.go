@@ -42,6 +42,12 @@ func Function(ctx context.Context, name, goarch string) (dir string, err error) 
 	return dir, nil
 }
 
+// Bootstrap builds a function for this machine and answers its bootstrap.
+func Bootstrap(ctx context.Context, name string) (string, error) {
+	dir, err := Function(ctx, name, "")
+	return filepath.Join(dir, "bootstrap"), err
+}
+
 // Root is the folder of the repository, found upwards from the working one.
 func Root() (string, error) {
 	dir, err := os.Getwd()

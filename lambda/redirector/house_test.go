@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/scripts/runtimeapi"
+	"archeio/infra/build"
 )
 
 type pkg struct {
@@ -24,7 +24,7 @@ type pkg struct {
 
 func packages(t *testing.T, args ...string) map[string]pkg {
 	t.Helper()
-	root, err := runtimeapi.Root()
+	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestPackagesExplainThemselves(t *testing.T) {
 
 func TestBinarySize(t *testing.T) {
 	const budget = 8_000_000
-	bootstrap, err := runtimeapi.Build(t.Context())
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"archeio/infra/build"
 	"archeio/scripts/runtimeapi"
 	"archeio/scripts/sample"
 )
@@ -20,7 +21,7 @@ const eventsDir = "../../events"
 // TestEvents sends every sample event to the built binary, each to a process
 // of its own, and compares the answer with the one beside the event.
 func TestEvents(t *testing.T) {
-	bootstrap, err := runtimeapi.Build(t.Context())
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func equal(t *testing.T, a, b []byte) bool {
 // A wrong configuration stops the function before its first event, with one
 // line that says what is wrong.
 func TestWrongConfiguration(t *testing.T) {
-	bootstrap, err := runtimeapi.Build(t.Context())
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}

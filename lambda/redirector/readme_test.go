@@ -7,15 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"archeio/infra/build"
 	"archeio/lambda/config"
 	"archeio/lambda/route"
-	"archeio/scripts/runtimeapi"
 )
 
 // TestReadme holds the README to what the code says: every variable with its
 // meaning and default, every reason, every make target and every file.
 func TestReadme(t *testing.T) {
-	root, err := runtimeapi.Root()
+	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

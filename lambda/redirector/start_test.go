@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"archeio/infra/build"
 	"archeio/scripts/runtimeapi"
 )
 
@@ -17,7 +18,7 @@ import (
 // first answer. The two take turns, so that a change of the machine's speed
 // meets both.
 func BenchmarkStart(b *testing.B) {
-	redirector, err := runtimeapi.Build(b.Context())
+	redirector, err := build.Bootstrap(b.Context(), "redirector")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 
+	"archeio/infra/build"
 	"archeio/scripts/runtimeapi"
 	"archeio/scripts/sample"
 )
@@ -62,7 +63,7 @@ func main() {
 }
 
 func run(ctx context.Context, file, bootstrap string) ([]byte, error) {
-	root, err := runtimeapi.Root()
+	root, err := build.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func run(ctx context.Context, file, bootstrap string) ([]byte, error) {
 		return nil, err
 	}
 	if bootstrap == "" {
-		if bootstrap, err = runtimeapi.Build(ctx); err != nil {
+		if bootstrap, err = build.Bootstrap(ctx, "redirector"); err != nil {
 			return nil, err
 		}
 	}

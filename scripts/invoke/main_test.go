@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/scripts/runtimeapi"
+	"archeio/infra/build"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 // TestInvoke runs the built command as a shell does: what it prints where, and
 // how it ends.
 func TestInvoke(t *testing.T) {
-	bootstrap, err := runtimeapi.Build(t.Context())
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"archeio/scripts/pull"
 	"archeio/scripts/stack"
 )
 
@@ -103,7 +104,7 @@ func run(ctx context.Context, o stack.Options, once bool) error {
 }
 
 // lines are commands to try.
-func lines(s *stack.Stack, image *stack.Image) {
+func lines(s *stack.Stack, image *pull.Image) {
 	distribution, alb := strings.TrimPrefix(s.Distribution, "http://"), strings.TrimPrefix(s.ALB, "http://")
 	eu := stack.Clients()[0].Addr
 	fmt.Printf(`
@@ -113,35 +114,29 @@ Up until Ctrl-C. The load balancer is at %[1]s, the distribution at %[2]s. Try
   curl -sL http://%[1]s/v2/%[4]s/tags/list
   crane manifest %[2]s/%[4]s:%[5]s
   docker run --rm %[2]s/%[4]s:%[5]s
-`, alb, distribution, eu, stack.Repository, stack.Tag, image.Blobs[0])
+`, alb, distribution, eu, pull.Repository, pull.Tag, image.Blobs[0])
 }
 
-func pulls(ctx context.Context, s *stack.Stack, image *stack.Image) (bad int, err error) {
-	var rows []summary
+func pulls(ctx context.Context, s *stack.Stack, image *pull.Image) (bad int, err error) {
+	report := pull.Report{Out: os.Stdout, Who: s.Who}
 	for _, f := range []struct{ name, base string }{{"distribution", s.Distribution}, {"load balancer", s.ALB}} {
 		for _, c := range stack.Clients() {
 			p, err := s.Pull(ctx, f.base, c.Addr, image)
 			if ctx.Err() != nil {
-				return bad, context.Cause(ctx)
+				return 0, context.Cause(ctx)
 			}
-			row := summary{client: c, front: f.name, pull: p, verdict: "ok"}
-			if err != nil {
-				row.verdict = "FAILED: " + firstLine(err)
-			} else if wrong := s.Wrong(c, p, image); wrong != "" {
-				row.verdict = "WRONG: " + wrong
-			}
-			if row.verdict != "ok" {
-				bad++
-			}
-			rows = append(rows, row)
+			report.Rows = append(report.Rows, pull.Row{
+				Front: f.name, Client: fmt.Sprintf("%s (%s)", c.Name, c.Addr), Pull: p,
+				Verdict: pull.Verdict(p, err, c.Want, image, s.Who),
+			})
 		}
 	}
-	printHops(s, rows)
-	printSummary(s, rows, image)
-	return bad, nil
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+	fmt.Println("Hosts")
+	for _, host := range s.Hosts() {
+		fmt.Printf("  %-20s  %s\n", s.Who(host), strings.TrimPrefix(host, "http://"))
+	}
+	// Those through the load balancer go the same ways.
+	report.Hops("distribution")
+	report.Blobs(image)
+	return report.Bad(), nil
 }

@@ -1,15 +1,11 @@
 package runtimeapi
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -83,45 +79,6 @@ func (p *Process) Stop() {
 	case <-time.After(5 * time.Second):
 		_ = p.cmd.Process.Kill()
 		<-p.exited
-	}
-}
-
-// Build builds the redirector for this machine into a folder of the
-// repository, with the flags of a deployment, and answers its path. It is
-// quick when nothing has changed.
-func Build(ctx context.Context) (string, error) {
-	root, err := Root()
-	if err != nil {
-		return "", err
-	}
-	bootstrap := filepath.Join(root, ".build", "bootstrap")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags=-s -w", "-o", bootstrap, "./lambda/redirector")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return "", errors.New(`building the function: there is no "go" on this machine; install Go 1.26 or newer`)
-		}
-		return "", fmt.Errorf("building the function: %w\n%s", err, bytes.TrimSpace(out))
-	}
-	return bootstrap, nil
-}
-
-// Root is the folder of the repository, found upwards from the working one.
-func Root() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(mod), "module archeio\n") {
-			return dir, nil
-		}
-		if filepath.Dir(dir) == dir {
-			return "", errors.New("this is not a clone of the project: there is no go.mod of module archeio here or above")
-		}
-		dir = filepath.Dir(dir)
 	}
 }
 

@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"archeio/infra/build"
 )
 
 var environment = map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"}
 
 func TestSeveralProcessesShareTheEvents(t *testing.T) {
-	bootstrap, err := Build(t.Context())
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestSeveralProcessesShareTheEvents(t *testing.T) {
 }
 
 func TestFunctionError(t *testing.T) {
-	bootstrap, err := Build(t.Context())
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}

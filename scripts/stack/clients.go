@@ -1,19 +1,20 @@
 package stack
 
 import (
+	"context"
+	"net/http"
 	"net/netip"
 
 	"archeio/ranges"
+	"archeio/scripts/front"
+	"archeio/scripts/pull"
 )
 
 // Client is somebody who pulls, with the way that the pull must take.
 type Client struct {
 	Name string
 	Addr netip.Addr
-	// Present is who must serve the blobs that the mirrors hold, and why;
-	// Missing the same for the one that they lack.
-	Present, PresentWhy string
-	Missing, MissingWhy string
+	Want pull.Want
 }
 
 // Clients are one in each kind of place. Their addresses are the first that
@@ -28,25 +29,28 @@ func Clients() []Client {
 		return netip.Addr{}
 	}
 	return []Client{
-		{"AWS eu-west-3", at(ranges.AWS, "eu-west-3"), "mirror eu-central-1", "nearest-region", "upstream", "mirror-absent"},
-		{"AWS us-east-1", at(ranges.AWS, "us-east-1"), "mirror us-east-1", "aws-region", "upstream", "mirror-absent"},
-		{"Google europe-west9", at(ranges.GCP, "europe-west9"), "upstream", "upstream-cloud", "upstream", "upstream-cloud"},
-		{"Azure westeurope", at(ranges.Azure, "westeurope"), "distribution", "default-mirror", "upstream", "mirror-absent"},
-		{"home", netip.MustParseAddr("203.0.113.7"), "distribution", "default-mirror", "upstream", "mirror-absent"},
+		{"AWS eu-west-3", at(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentWhy: "nearest-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"AWS us-east-1", at(ranges.AWS, "us-east-1"), pull.Want{Present: "mirror us-east-1", PresentWhy: "aws-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"Google europe-west9", at(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentWhy: "upstream-cloud", Missing: "upstream", MissingWhy: "upstream-cloud"}},
+		{"Azure westeurope", at(ranges.Azure, "westeurope"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"home", netip.MustParseAddr("203.0.113.7"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
 	}
 }
 
-// Wrong says what is wrong with the way that a pull took; empty if nothing is.
-func (s *Stack) Wrong(c Client, p *Pull, image *Image) string {
-	for _, blob := range image.Blobs {
-		digest := blob.String()
-		from, why := c.Present, c.PresentWhy
-		if blob == image.Missing {
-			from, why = c.Missing, c.MissingWhy
-		}
-		if got := s.Who(hostOf(p.From[digest])); got != from || p.Why[digest] != why {
-			return "blob " + blob.Hex[:12] + " came from " + got + " (" + p.Why[digest] + "), it must come from " + from + " (" + why + ")"
-		}
-	}
-	return ""
+// Publish pushes an image that runs to the upstream, and fills the mirrors
+// with all of its blobs but one.
+func (s *Stack) Publish(ctx context.Context) (*pull.Image, error) {
+	return pull.Publish(ctx, hostOf(s.Upstream)+"/"+Prefix+"/"+pull.Repository, s.Put)
+}
+
+// Pull pulls the published image through a front, as a client at an address
+// that the front is told to take for the client's.
+func (s *Stack) Pull(ctx context.Context, base string, client netip.Addr, image *pull.Image) (*pull.Pull, error) {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	return pull.Client{
+		Registry:  hostOf(base),
+		Transport: transport,
+		Play:      func(r *http.Request) { r.Header.Set(front.PlayAddress, client.String()) },
+	}.Pull(ctx, image)
 }

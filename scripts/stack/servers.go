@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"archeio/scripts/runtimeapi"
+	"archeio/infra/build"
 )
 
 // The credentials of the S3 servers; they live no longer than the stack.
@@ -21,23 +21,30 @@ const accessKey, secretKey = "archeio", "for-this-machine-only"
 
 type binaries struct{ function, registry, s3 string }
 
-func build(ctx context.Context) (b binaries, err error) {
-	if b.function, err = runtimeapi.Build(ctx); err != nil {
+func compile(ctx context.Context) (b binaries, err error) {
+	if b.function, err = build.Bootstrap(ctx, "redirector"); err != nil {
 		return b, err
 	}
-	root, err := runtimeapi.Root()
+	if b.registry, err = compileServer(ctx, "registry"); err != nil {
+		return b, err
+	}
+	b.s3, err = compileServer(ctx, "s3")
+	return b, err
+}
+
+// compileServer builds one of the servers, which are a module of their own.
+func compileServer(ctx context.Context, name string) (string, error) {
+	root, err := build.Root()
 	if err != nil {
-		return b, err
+		return "", err
 	}
-	for name, out := range map[string]*string{"registry": &b.registry, "s3": &b.s3} {
-		*out = filepath.Join(root, ".build", name)
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", *out, "./"+name)
-		cmd.Dir = filepath.Join(root, "scripts", "servers")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("building the server %q: %w\n%s", name, err, bytes.TrimSpace(text))
-		}
+	out := filepath.Join(root, ".build", name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "./"+name)
+	cmd.Dir = filepath.Join(root, "scripts", "servers")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the server %q: %w\n%s", name, err, bytes.TrimSpace(text))
 	}
-	return b, nil
+	return out, nil
 }
 
 // server starts one of the servers on a free port and waits until it answers.
@@ -45,17 +52,29 @@ func build(ctx context.Context) (b binaries, err error) {
 // another one is tried.
 func (s *Stack) server(ctx context.Context, log io.Writer, binary string, args ...string) (base string, err error) {
 	for range 3 {
-		if base, err = s.startServer(ctx, log, binary, args...); err == nil {
+		var stop func()
+		if base, stop, err = startServer(ctx, log, binary, args...); err == nil {
+			s.closers = append(s.closers, stop)
 			return base, nil
 		}
 	}
 	return "", err
 }
 
-func (s *Stack) startServer(ctx context.Context, log io.Writer, binary string, args ...string) (string, error) {
+// StartRegistry builds a registry that keeps its files in dir and starts it on
+// a free port. It answers its base URL, and what stops it.
+func StartRegistry(ctx context.Context, log io.Writer, dir string) (base string, stop func(), err error) {
+	binary, err := compileServer(ctx, "registry")
+	if err != nil {
+		return "", nil, err
+	}
+	return startServer(ctx, log, binary, "-root", dir)
+}
+
+func startServer(ctx context.Context, log io.Writer, binary string, args ...string) (base string, stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	address := l.Addr().String()
 	l.Close()
@@ -65,14 +84,14 @@ func (s *Stack) startServer(ctx context.Context, log io.Writer, binary string, a
 	// A group of its own, so that Ctrl-C reaches only the one who stops all.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return "", fmt.Errorf("starting %s: %w", filepath.Base(binary), err)
+		return "", nil, fmt.Errorf("starting %s: %w", filepath.Base(binary), err)
 	}
 	exited := make(chan struct{})
 	go func() {
 		cmd.Wait()
 		close(exited)
 	}()
-	stop := func() {
+	stop = func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-exited:
@@ -88,19 +107,18 @@ func (s *Stack) startServer(ctx context.Context, log io.Writer, binary string, a
 	for {
 		if resp, err := http.Get("http://" + address + "/"); err == nil {
 			resp.Body.Close()
-			s.closers = append(s.closers, stop)
-			return "http://" + address, nil
+			return "http://" + address, stop, nil
 		}
 		select {
 		case <-again.C:
 		case <-exited:
-			return "", fmt.Errorf("starting %s: it ended at once (%v)", filepath.Base(binary), cmd.ProcessState)
+			return "", nil, fmt.Errorf("starting %s: it ended at once (%v)", filepath.Base(binary), cmd.ProcessState)
 		case <-patience.C:
 			stop()
-			return "", fmt.Errorf("starting %s: it does not answer on %s", filepath.Base(binary), address)
+			return "", nil, fmt.Errorf("starting %s: it does not answer on %s", filepath.Base(binary), address)
 		case <-ctx.Done():
 			stop()
-			return "", context.Cause(ctx)
+			return "", nil, context.Cause(ctx)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		}
 	}()
 	say("building the function and the servers (the first time takes a minute or two)")
-	built, err := build(ctx)
+	built, err := compile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -180,17 +180,18 @@ func (s *Stack) MirrorURL(region string) string { return s.bucketURL(region, "mi
 
 func (s *Stack) bucketURL(region, bucket string) string { return s.mirrors[region] + "/" + bucket }
 
-// Hosts lists every host of the system.
+// Hosts lists the base URLs of the system's servers.
 func (s *Stack) Hosts() []string {
-	hosts := []string{hostOf(s.Distribution), hostOf(s.ALB), hostOf(s.Upstream)}
+	hosts := []string{s.Distribution, s.ALB, s.Upstream}
 	for _, region := range Regions {
-		hosts = append(hosts, hostOf(s.mirrors[region]))
+		hosts = append(hosts, s.mirrors[region])
 	}
 	return hosts
 }
 
-// Who tells in a few words what a host of the system is.
-func (s *Stack) Who(host string) string {
+// Who tells in a few words what the server of a URL is.
+func (s *Stack) Who(address string) string {
+	host := hostOf(address)
 	switch "http://" + host {
 	case s.ALB:
 		return "load balancer"

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"archeio/scripts/front"
+	"archeio/scripts/pull"
 )
 
 // TestPulls pulls an image through the whole system, as a client in each kind
@@ -43,12 +44,12 @@ func TestPulls(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if wrong := s.Wrong(c, p, image); wrong != "" {
+						if wrong := p.Wrong(c.Want, image, s.Who); wrong != "" {
 							t.Error(wrong)
 						}
 						for _, h := range p.Hops {
 							if h.Status == http.StatusUnauthorized {
-								t.Errorf("%s asked for a token", s.Who(h.Host))
+								t.Errorf("%s asked for a token", s.Who(h.URL))
 							}
 						}
 					})
@@ -61,10 +62,10 @@ func TestPulls(t *testing.T) {
 }
 
 // forgedHeaders: what a client says about itself changes nothing.
-func forgedHeaders(t *testing.T, s *Stack, image *Image) {
+func forgedHeaders(t *testing.T, s *Stack, image *pull.Image) {
 	home, aws := Clients()[4].Addr.String(), Clients()[1].Addr.String()
 	for _, base := range []string{s.ALB, s.Distribution} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, base+"/v2/"+Repository+"/blobs/"+image.Blobs[0].String(), nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, base+"/v2/"+pull.Repository+"/blobs/"+image.Blobs[0].String(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func forgedHeaders(t *testing.T, s *Stack, image *Image) {
 		}
 		resp.Body.Close()
 		if got := resp.Header.Get("X-Redirect-Reason"); got == "aws-region" {
-			t.Errorf("through the %s the forged address counts: reason %q", s.Who(hostOf(base)), got)
+			t.Errorf("through the %s the forged address counts: reason %q", s.Who(base), got)
 		}
 	}
 }
@@ -85,13 +86,13 @@ func forgedHeaders(t *testing.T, s *Stack, image *Image) {
 // tags: the query reaches the registry, and what it answers is what was asked.
 func tags(t *testing.T, s *Stack) {
 	for _, base := range []string{s.ALB, s.Distribution} {
-		resp, err := http.Get(base + "/v2/" + Repository + "/tags/list?n=1&last=a%2Fb")
+		resp, err := http.Get(base + "/v2/" + pull.Repository + "/tags/list?n=1&last=a%2Fb")
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"`+Tag+`"`) {
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"`+pull.Tag+`"`) {
 			t.Errorf("%s: %s %s", base, resp.Status, body)
 		}
 		if got := resp.Request.URL.RawQuery; got != "last=a%2Fb&n=1" && got != "n=1&last=a%2Fb" {

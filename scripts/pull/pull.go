@@ -1,4 +1,8 @@
-package stack
+// Package pull makes an image that runs, pulls it with go-containerregistry as
+// the client, writes down every request of the pull and where each blob came
+// from, and prints that as tables. What the image is pulled through is its
+// user's business.
+package pull
 
 import (
 	"archive/tar"
@@ -9,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,16 +23,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"archeio/scripts/front"
 )
 
 // Hop is one request of a pull and what came back.
 type Hop struct {
-	Host, Path string
-	Status     int
-	// To is the host that it was redirected to, Reason why; both may be empty.
-	To, Reason string
+	// URL is what was asked, To what that redirected to; empty for none.
+	URL, To string
+	Status  int
+	// Reason is the answer's X-Redirect-Reason; it may be empty.
+	Reason string
 }
 
 // Pull is how one pull went.
@@ -41,14 +43,29 @@ type Pull struct {
 	Ran string
 }
 
-// Pull pulls the published image through a front, as a client at an address
-// that the front is told to take for the client's. The error is the first
-// thing that went wrong; the Pull holds the hops until then.
-func (s *Stack) Pull(ctx context.Context, base string, client netip.Addr, image *Image) (*Pull, error) {
+// Client is somebody who pulls.
+type Client struct {
+	// Registry is the host that is asked.
+	Registry string
+	// Secure is for https.
+	Secure bool
+	// Transport sends every request, those that redirects lead to as well.
+	Transport http.RoundTripper
+	// Play changes a request to Registry so that the front takes it for one of
+	// the client's; it may be nil.
+	Play func(*http.Request)
+}
+
+// Pull pulls a published image. The error is the first thing that went wrong;
+// the Pull holds the hops until then.
+func (c Client) Pull(ctx context.Context, image *Image) (*Pull, error) {
 	p := &Pull{From: map[string]string{}, Why: map[string]string{}}
-	recorder := &recorder{pull: p, front: strings.TrimPrefix(base, "http://"), client: client, transport: &http.Transport{}}
-	defer recorder.transport.CloseIdleConnections()
-	ref, err := name.NewTag(recorder.front+"/"+Repository+":"+Tag, name.Insecure)
+	recorder := &recorder{pull: p, client: c}
+	var options []name.Option
+	if !c.Secure {
+		options = append(options, name.Insecure)
+	}
+	ref, err := name.NewTag(c.Registry+"/"+Repository+":"+Tag, options...)
 	if err != nil {
 		return p, err
 	}
@@ -64,7 +81,7 @@ func (s *Stack) Pull(ctx context.Context, base string, client netip.Addr, image 
 	if digest != image.Digest {
 		return p, fmt.Errorf("pulled %s, published was %s", digest, image.Digest)
 	}
-	if err := s.download(ctx, p, pulled); err != nil {
+	if err := download(ctx, p, pulled); err != nil {
 		return p, err
 	}
 	for _, blob := range image.Blobs {
@@ -77,7 +94,7 @@ func (s *Stack) Pull(ctx context.Context, base string, client netip.Addr, image 
 
 // download reads every layer to its end, which checks it against its digest,
 // and runs what came.
-func (s *Stack) download(ctx context.Context, p *Pull, image v1.Image) error {
+func download(ctx context.Context, p *Pull, image v1.Image) error {
 	config, err := image.ConfigFile()
 	if err != nil {
 		return err
@@ -105,7 +122,7 @@ func (s *Stack) download(ctx context.Context, p *Pull, image v1.Image) error {
 			binary = file
 		}
 	}
-	p.Ran, err = s.run(ctx, binary)
+	p.Ran, err = run(ctx, binary)
 	return err
 }
 
@@ -129,11 +146,11 @@ func find(layer []byte, name string) ([]byte, error) {
 }
 
 // run runs the image's entry point, where this machine can.
-func (s *Stack) run(ctx context.Context, binary []byte) (string, error) {
+func run(ctx context.Context, binary []byte) (string, error) {
 	if runtime.GOOS != "linux" {
 		return "", nil
 	}
-	dir, err := os.MkdirTemp(s.dir, "pull-")
+	dir, err := os.MkdirTemp("", "archeio-pull-")
 	if err != nil {
 		return "", err
 	}
@@ -155,27 +172,25 @@ func (s *Stack) run(ctx context.Context, binary []byte) (string, error) {
 // recorder writes down the hops of a pull, and plays the client's address at
 // the front.
 type recorder struct {
-	pull      *Pull
-	front     string
-	client    netip.Addr
-	transport *http.Transport
+	pull   *Pull
+	client Client
 
 	mu sync.Mutex
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req
-	if req.URL.Host == r.front {
+	if req.URL.Host == r.client.Registry && r.client.Play != nil {
 		out = req.Clone(req.Context())
-		out.Header.Set(front.PlayAddress, r.client.String())
+		r.client.Play(out)
 	}
-	resp, err := r.transport.RoundTrip(out)
+	resp, err := r.client.Transport.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
-	hop := Hop{Host: req.URL.Host, Path: req.URL.Path, Status: resp.StatusCode, Reason: resp.Header.Get("X-Redirect-Reason")}
+	hop := Hop{URL: req.URL.String(), Status: resp.StatusCode, Reason: resp.Header.Get("X-Redirect-Reason")}
 	if location, err := resp.Location(); err == nil {
-		hop.To = location.Host
+		hop.To = location.String()
 	} else if !errors.Is(err, http.ErrNoLocation) {
 		return nil, err
 	}
@@ -183,7 +198,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer r.mu.Unlock()
 	_, digest, isBlob := strings.Cut(req.URL.Path, "/blobs/")
 	switch {
-	case isBlob && req.URL.Host == r.front:
+	case isBlob && req.URL.Host == r.client.Registry:
 		r.pull.Why[digest] = hop.Reason
 	case strings.Contains(req.URL.Path, "/containers/images/"):
 		digest, isBlob = filepath.Base(req.URL.Path), true
@@ -193,4 +208,27 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r.pull.Hops = append(r.pull.Hops, hop)
 	return resp, nil
+}
+
+// Want is the way that a pull must take: who serves the blobs that the mirrors
+// hold and why, and the same for the one that they lack.
+type Want struct {
+	Present, PresentWhy string
+	Missing, MissingWhy string
+}
+
+// Wrong says what is wrong with the way that a pull took; empty if nothing is.
+// who names the server of a URL.
+func (p *Pull) Wrong(want Want, image *Image, who func(url string) string) string {
+	for _, blob := range image.Blobs {
+		digest := blob.String()
+		from, why := want.Present, want.PresentWhy
+		if blob == image.Missing {
+			from, why = want.Missing, want.MissingWhy
+		}
+		if got := who(p.From[digest]); got != from || p.Why[digest] != why {
+			return "blob " + blob.Hex[:12] + " came from " + got + " (" + p.Why[digest] + "), it must come from " + from + " (" + why + ")"
+		}
+	}
+	return ""
 }

@@ -1,4 +1,4 @@
-package stack
+package pull
 
 import (
 	"archive/tar"
@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -44,10 +43,10 @@ type Image struct {
 	Missing v1.Hash
 }
 
-// Publish pushes an image that runs to the upstream, and fills the mirrors
-// with all of its blobs but one.
-func (s *Stack) Publish(ctx context.Context) (*Image, error) {
-	binary, err := s.compile(ctx)
+// NewImage makes an image that runs on this machine's architecture. It is the
+// same each time.
+func NewImage(ctx context.Context) (v1.Image, error) {
+	binary, err := compile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -82,21 +81,28 @@ func (s *Stack) Publish(ctx context.Context) (*Image, error) {
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", runtime.GOARCH
 	config.Config.Entrypoint = []string{"/hello"}
-	if image, err = mutate.ConfigFile(image, config); err != nil {
+	return mutate.ConfigFile(image, config)
+}
+
+// Publish makes an image and pushes it to repository, with its registry's
+// host. put is handed every blob but one, to store it in the mirrors.
+func Publish(ctx context.Context, repository string, put func(context.Context, []byte) error) (*Image, error) {
+	image, err := NewImage(ctx)
+	if err != nil {
 		return nil, err
 	}
-	ref, err := name.NewTag(strings.TrimPrefix(s.Upstream, "http://")+"/"+Prefix+"/"+Repository+":"+Tag, name.Insecure)
+	ref, err := name.NewTag(repository+":"+Tag, name.Insecure)
 	if err != nil {
 		return nil, err
 	}
 	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
 		return nil, fmt.Errorf("pushing the image: %w", err)
 	}
-	return s.fill(ctx, image)
+	return fill(ctx, image, put)
 }
 
-// fill copies the blobs of an image, all but the last layer, to the mirrors.
-func (s *Stack) fill(ctx context.Context, image v1.Image) (*Image, error) {
+// fill hands out the blobs of an image, all but the last layer.
+func fill(ctx context.Context, image v1.Image, put func(context.Context, []byte) error) (*Image, error) {
 	digest, err := image.Digest()
 	if err != nil {
 		return nil, err
@@ -106,7 +112,7 @@ func (s *Stack) fill(ctx context.Context, image v1.Image) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Put(ctx, config); err != nil {
+	if err := put(ctx, config); err != nil {
 		return nil, err
 	}
 	name, err := image.ConfigName()
@@ -136,18 +142,19 @@ func (s *Stack) fill(ctx context.Context, image v1.Image) (*Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := s.Put(ctx, blob); err != nil {
+		if err := put(ctx, blob); err != nil {
 			return nil, err
 		}
 	}
 	return published, nil
 }
 
-func (s *Stack) compile(ctx context.Context) ([]byte, error) {
-	dir := filepath.Join(s.dir, "hello")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func compile(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "archeio-image-")
+	if err != nil {
 		return nil, err
 	}
+	defer os.RemoveAll(dir)
 	source := filepath.Join(dir, "main.go")
 	if err := os.WriteFile(source, fmt.Appendf(nil, program, Hello), 0o644); err != nil {
 		return nil, err
