@@ -84,7 +84,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		LogLevel:            l.level("LOG_LEVEL"),
 		Region:              getenv("AWS_REGION"),
 	}
-	if c.Upstream == "" {
+	if getenv("UPSTREAM_REGISTRY_ENDPOINT") == "" {
 		l.refuse("UPSTREAM_REGISTRY_ENDPOINT", "is required: scheme and host of the registry that is the source of truth")
 	}
 	l.defaultMirror(c)

@@ -63,7 +63,9 @@ func (l *loader) clouds(name string) []ranges.Cloud {
 		return nil
 	}
 	var out []ranges.Cloud
-	for item := range list(v) {
+	// A blank is no list here: it must not switch off what has a default.
+	for item := range strings.SplitSeq(v, ",") {
+		item = strings.TrimSpace(item)
 		i := slices.IndexFunc(ranges.Clouds[:], func(c ranges.Cloud) bool { return strings.EqualFold(string(c), item) })
 		if i < 0 || slices.Contains(out, ranges.Clouds[i]) {
 			l.refuse(name, "takes AWS, GCP, Azure, each at most once and comma-separated, or none")
@@ -147,7 +149,7 @@ func (l *loader) defaultMirror(c *Config) {
 		if c.DefaultMirrorCheck, err = baseURL(v); err != nil {
 			l.refuse(check, err.Error())
 		}
-		if c.DefaultMirror == "" {
+		if l.get(mirror) == "" {
 			l.refuse(check, "is of no use without "+mirror)
 		}
 	case c.DefaultMirror == DistributionHost:
@@ -176,20 +178,7 @@ func (l *loader) mirrors(c *Config) {
 		index[region] = len(c.Mirrors)
 		c.Mirrors = append(c.Mirrors, Mirror{Region: region})
 	}
-	if len(c.Mirrors) > 0 {
-		if !strings.Contains(c.template, "{region}") {
-			l.refuse(templateName, "is required with "+regionsName+": a base URL with {region} in it, as https://mirror-{region}.s3.dualstack.{region}.amazonaws.com")
-			return
-		}
-		for i, m := range c.Mirrors {
-			base, err := baseURL(strings.ReplaceAll(c.template, "{region}", m.Region))
-			if err != nil {
-				l.refuse(templateName, err.Error()+", with {region} in it")
-				return
-			}
-			c.Mirrors[i].URL = base
-		}
-	}
+	l.fromTemplate(templateName, regionsName, c)
 	c.overrides = map[string]string{}
 	for item := range list(l.get(overridesName)) {
 		region, v, ok := strings.Cut(item, "=")
@@ -213,6 +202,28 @@ func (l *loader) mirrors(c *Config) {
 			break
 		}
 		c.MirrorFor[client] = i
+	}
+}
+
+// fromTemplate gives each mirror its URL. A template is checked also where no
+// mirror needs it yet.
+func (l *loader) fromTemplate(name, regionsName string, c *Config) {
+	if len(c.Mirrors) == 0 && c.template == "" {
+		return
+	}
+	if !strings.Contains(c.template, "{region}") {
+		l.refuse(name, "is required with "+regionsName+": a base URL with {region} in it, as https://mirror-{region}.s3.dualstack.{region}.amazonaws.com")
+		return
+	}
+	at := func(region string) (string, error) {
+		return baseURL(strings.ReplaceAll(c.template, "{region}", region))
+	}
+	_, err := at("region")
+	for i := 0; i < len(c.Mirrors) && err == nil; i++ {
+		c.Mirrors[i].URL, err = at(c.Mirrors[i].Region)
+	}
+	if err != nil {
+		l.refuse(name, err.Error()+", with {region} in it")
 	}
 }
 

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzLoad puts environments of NAME=value before Load: it refuses them in one
+// line, or makes a configuration that survives being written, in which every
+// URL is https or leads to this machine.
+func FuzzLoad(f *testing.F) {
+	for _, env := range roundTrips {
+		f.Add(joined(env))
+	}
+	for _, tt := range valueTests {
+		env := environment(tt.others...)
+		env[tt.variable] = tt.value
+		f.Add(joined(env))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		env := map[string]string{}
+		for pair := range strings.SplitSeq(text, "\x00") {
+			name, value, _ := strings.Cut(pair, "=")
+			env[name] = value
+		}
+		c, err := Load(with(env))
+		if err != nil {
+			if c != nil || strings.ContainsAny(err.Error(), "\r\n") {
+				t.Fatalf("%v beside the error %q", c, err)
+			}
+			return
+		}
+		roundTrip(t, env)
+		if c.Upstream == "" {
+			t.Fatal("no upstream")
+		}
+		urls := []string{c.Upstream, c.SignatureUpstream, c.DefaultMirror, c.DefaultMirrorCheck}
+		for _, m := range c.Mirrors {
+			urls = append(urls, m.URL)
+		}
+		for _, v := range urls {
+			if strings.HasSuffix(v, "/") && v != DistributionHost || strings.ContainsAny(v, "?#%@") {
+				t.Errorf("no path can be joined to %q", v)
+			}
+		}
+		for _, v := range append(urls, c.InfoURL, c.PrivacyURL) {
+			if v != "" && v != DistributionHost && !safe(v) {
+				t.Errorf("%q is neither https nor on this machine", v)
+			}
+		}
+		for client, i := range c.MirrorFor {
+			if i < 0 || i >= len(c.Mirrors) {
+				t.Errorf("%s is sent to mirror %d of %d", client, i, len(c.Mirrors))
+			}
+		}
+	})
+}
+
+// joined writes an environment as FuzzLoad reads it: NUL is what no variable
+// can hold.
+func joined(env map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		b.WriteString(name + "=" + env[name] + "\x00")
+	}
+	return b.String()
+}
+
+// safe is the rule in other words.
+func safe(v string) bool {
+	u, err := url.Parse(v)
+	if err != nil || u.User != nil || u.Hostname() == "" || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return false
+	}
+	if u.Scheme == "https" {
+		return true
+	}
+	labels := strings.Split(u.Hostname(), ".")
+	addr, _ := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && (labels[len(labels)-1] == "localhost" || addr.IsValid() && addr.IsLoopback())
+}

@@ -1,0 +1,129 @@
+package metrics
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// members reads an object that has these members and no others. Their names
+// are case-sensitive in the format, and not so in a struct of Go.
+func members(t *testing.T, text []byte, names ...string) map[string]json.RawMessage {
+	t.Helper()
+	var object map[string]json.RawMessage
+	value(t, text, &object)
+	slices.Sort(names)
+	if got := slices.Sorted(maps.Keys(object)); !slices.Equal(got, names) {
+		t.Fatalf("members %q, want %q, in %s", got, names, text)
+	}
+	return object
+}
+
+func value(t *testing.T, text []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}
+
+// read checks every line against the specification of the format and answers
+// the values of each metric, which is called "Name" or "Name Dimension=value".
+// It refuses a metric that is there twice: counts are to be aggregated.
+func read(t *testing.T, at time.Time, text string) map[string][]float64 {
+	t.Helper()
+	all := map[string][]float64{}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		t.Fatalf("no end of line: %q", text)
+	}
+	for line := range strings.Lines(text) {
+		if len(line) > 256<<10 {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+		var root map[string]json.RawMessage
+		value(t, []byte(line), &root)
+		known := []string{"_aws"}
+
+		aws := members(t, root["_aws"], "Timestamp", "CloudWatchMetrics")
+		var timestamp int64
+		value(t, aws["Timestamp"], &timestamp)
+		if timestamp != at.UnixMilli() {
+			t.Errorf("timestamp %d, want %d", timestamp, at.UnixMilli())
+		}
+		var directives, definitions []json.RawMessage
+		value(t, aws["CloudWatchMetrics"], &directives)
+		if len(directives) != 1 {
+			t.Fatalf("%d directives in %s", len(directives), line)
+		}
+		directive := members(t, directives[0], "Namespace", "Dimensions", "Metrics")
+		var namespace string
+		value(t, directive["Namespace"], &namespace)
+		if namespace != "Archeio" {
+			t.Errorf("namespace %q", namespace)
+		}
+
+		// The format takes more; more than one is what this project does not
+		// want to pay for.
+		var sets [][]string
+		value(t, directive["Dimensions"], &sets)
+		if len(sets) != 1 || sets[0] == nil || len(sets[0]) > 1 {
+			t.Fatalf("dimensions %q, want one set of at most one", sets)
+		}
+		suffix := ""
+		for _, dimension := range sets[0] {
+			var v string
+			value(t, root[dimension], &v)
+			if v == "" || len(v) > 1024 {
+				t.Errorf("dimension %s=%q", dimension, v)
+			}
+			known = append(known, dimension)
+			suffix = " " + dimension + "=" + v
+		}
+
+		value(t, directive["Metrics"], &definitions)
+		if len(definitions) == 0 || len(definitions) > 100 {
+			t.Errorf("%d metrics in %s", len(definitions), line)
+		}
+		for _, d := range definitions {
+			definition := members(t, d, "Name", "Unit")
+			var name, unit string
+			value(t, definition["Name"], &name)
+			value(t, definition["Unit"], &unit)
+			want := "Count"
+			if strings.HasSuffix(name, "Latency") {
+				want = "Milliseconds"
+			}
+			if unit != want {
+				t.Errorf("%s is in %q, want %q", name, unit, want)
+			}
+			known = append(known, name)
+			var values []float64
+			if target := root[name]; bytes.HasPrefix(target, []byte("[")) {
+				value(t, target, &values)
+			} else {
+				values = make([]float64, 1)
+				value(t, target, &values[0])
+			}
+			if len(values) == 0 || len(values) > 100 {
+				t.Errorf("%s has %d values", name, len(values))
+			}
+			if _, twice := all[name+suffix]; twice {
+				t.Errorf("%s is there twice", name+suffix)
+			}
+			all[name+suffix] = values
+		}
+		// Whatever else stood there would be of a client.
+		members(t, []byte(line), known...)
+	}
+	return all
+}
+
+func compare(t *testing.T, at time.Time, text string, want map[string][]float64) {
+	t.Helper()
+	if got := read(t, at, text); !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("metrics %v, want %v", got, want)
+	}
+}

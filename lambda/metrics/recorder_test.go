@@ -1,0 +1,255 @@
+package metrics
+
+import (
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// clock is a time that a test sets.
+type clock struct{ time.Time }
+
+func (c *clock) now() time.Time { return c.Time }
+
+func (c *clock) pass(d time.Duration) { c.Time = c.Add(d) }
+
+// writes keeps each write apart.
+type writes struct{ texts []string }
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.texts = append(w.texts, string(p))
+	return len(p), nil
+}
+
+// take answers what was written since the last time.
+func (w *writes) take() string {
+	text := strings.Join(w.texts, "")
+	w.texts = nil
+	return text
+}
+
+func newRecorder() (*Recorder, *writes, *clock) {
+	out, c := &writes{}, &clock{time.UnixMilli(1_700_000_000_123)}
+	return NewRecorder(out, c.now), out, c
+}
+
+func TestRecorder(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		name  string
+		count func(r *Recorder)
+		want  map[string][]float64
+	}{
+		{"nothing", func(*Recorder) {}, map[string][]float64{}},
+		{"request", func(r *Recorder) { r.Request("blob", "AWS", "aws-region", 1500*time.Microsecond) }, map[string][]float64{
+			"Requests Kind=blob": {1}, "Requests Cloud=AWS": {1}, "Requests Reason=aws-region": {1}, "TotalLatency": {1.5},
+		}},
+		{"request-of-nothing", func(r *Recorder) { r.Request("", "", "refused", 0) }, map[string][]float64{
+			"Requests Kind=unknown": {1}, "Requests Cloud=unknown": {1}, "Requests Reason=refused": {1}, "TotalLatency": {0},
+		}},
+		{"several", func(r *Recorder) {
+			r.Request("blob", "AWS", "aws-region", ms)
+			r.Request("blob", "GCP", "upstream-cloud", 2*ms)
+			r.Request("manifest", "AWS", "manifest", 3*ms)
+		}, map[string][]float64{
+			"Requests Kind=blob": {2}, "Requests Kind=manifest": {1},
+			"Requests Cloud=AWS": {2}, "Requests Cloud=GCP": {1},
+			"Requests Reason=aws-region": {1}, "Requests Reason=upstream-cloud": {1}, "Requests Reason=manifest": {1},
+			"TotalLatency": {1, 2, 3},
+		}},
+		{"checks", func(r *Recorder) {
+			r.Check("eu-west-3", "present", 7*ms)
+			r.Check("eu-west-3", "absent", 8*ms)
+			r.Check("default", "absent", 9*ms)
+			r.Check("eu-west-3", "absent", 1000*ms)
+		}, map[string][]float64{
+			"Checks Check=eu-west-3 present": {1}, "Checks Check=eu-west-3 absent": {2}, "Checks Check=default absent": {1},
+			"CheckLatency": {7, 8, 9, 1000},
+		}},
+		{"unknown-clients", func(r *Recorder) { r.UnknownClient(); r.UnknownClient() }, map[string][]float64{"UnknownClients": {2}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, out, c := newRecorder()
+			tt.count(r)
+			r.Close()
+			tt.want["ColdStarts"] = []float64{1}
+			compare(t, c.Time, out.take(), tt.want)
+
+			// What was written is counted from nothing again; that a process
+			// starts it does but once.
+			tt.count(r)
+			c.pass(time.Hour)
+			r.Close()
+			delete(tt.want, "ColdStarts")
+			compare(t, c.Time, out.take(), tt.want)
+
+			r.Close()
+			compare(t, c.Time, out.take(), nil)
+		})
+	}
+}
+
+// Lambda makes a log event of what is written; a line in two halves is none.
+func TestLinesAreWrittenAtOnce(t *testing.T) {
+	r, out, _ := newRecorder()
+	r.Request("blob", "AWS", "aws-region", time.Millisecond)
+	r.Check("default", "present", time.Millisecond)
+	r.Flush()
+	if len(out.texts) != 1 {
+		t.Errorf("%d writes, want 1: %q", len(out.texts), out.texts)
+	}
+}
+
+func TestInterval(t *testing.T) {
+	r, out, c := newRecorder()
+	for _, step := range []struct {
+		name string
+		pass time.Duration
+		want float64 // requests written, 0 for no line
+	}{
+		{"first", 0, 1},
+		{"at-once", 0, 0},
+		{"just-before", Interval - 1, 0},
+		{"interval", 1, 3},
+		{"since-the-last-write", Interval - 1, 0},
+		{"long-after", time.Hour, 2},
+	} {
+		c.pass(step.pass)
+		r.Request("blob", "AWS", "aws-region", time.Millisecond)
+		r.Flush()
+		text := out.take()
+		var got float64
+		if v := read(t, c.Time, text)["Requests Kind=blob"]; len(v) == 1 {
+			got = v[0]
+		}
+		if got != step.want || (text == "") != (step.want == 0) {
+			t.Errorf("%s: %v requests written, want %v; text %q", step.name, got, step.want, text)
+		}
+	}
+	// Close does not wait.
+	r.Request("blob", "AWS", "aws-region", time.Millisecond)
+	r.Close()
+	if got := read(t, c.Time, out.take())["Requests Kind=blob"]; !slices.Equal(got, []float64{1}) {
+		t.Errorf("closing wrote %v requests, want 1", got)
+	}
+}
+
+func TestManyRequestsAreFewLines(t *testing.T) {
+	r, out, c := newRecorder()
+	for _, run := range []string{"first", "second"} {
+		t.Run(run, func(t *testing.T) {
+			for i := range 10_000 {
+				r.Request("blob", "AWS", "aws-region", time.Duration(i)*time.Millisecond)
+				r.Check("default", "present", time.Duration(i)*time.Millisecond)
+			}
+			c.pass(Interval)
+			r.Flush()
+			text := out.take()
+			if n := strings.Count(text, "\n"); n != 5 {
+				t.Errorf("%d lines, want 3 of requests, 1 of checks and 1 of the rest", n)
+			}
+			all := read(t, c.Time, text)
+			if n := all["Requests Kind=blob"]; !slices.Equal(n, []float64{10_000}) {
+				t.Errorf("%v requests", n)
+			}
+			for _, name := range []string{"CheckLatency", "TotalLatency"} {
+				values := slices.Sorted(slices.Values(all[name]))
+				if len(values) != 100 || len(slices.Compact(slices.Clone(values))) != 100 {
+					t.Fatalf("%d values of %s, want 100 different ones", len(values), name)
+				}
+				// Five standard deviations of the median of a fair sample; the
+				// first hundred, or the last, are far outside.
+				if median := values[50]; median < 2_500 || median > 7_500 {
+					t.Errorf("the median of %s is %v, of 0 to 10000", name, median)
+				}
+			}
+		})
+	}
+	// A short run has all of its values, also after a long one.
+	r.Request("blob", "AWS", "aws-region", time.Second)
+	c.pass(Interval)
+	r.Flush()
+	if got := read(t, c.Time, out.take())["TotalLatency"]; !slices.Equal(got, []float64{1000}) {
+		t.Errorf("latency %v after the write, want 1000", got)
+	}
+}
+
+func TestNilRecorder(t *testing.T) {
+	var r *Recorder
+	r.Request("blob", "AWS", "aws-region", time.Second)
+	r.UnknownClient()
+	r.Check("default", "present", time.Second)
+	r.Flush()
+	r.Close()
+}
+
+func TestTogether(t *testing.T) {
+	const workers, each = 8, 500
+	out := &writes{} // the recorder's lock is its only one
+	var seconds atomic.Int64
+	r := NewRecorder(out, func() time.Time { return time.Unix(seconds.Add(1), 0) })
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range each {
+				r.Request("blob", "AWS", "aws-region", time.Millisecond)
+				r.Check("default", "present", time.Millisecond)
+				r.UnknownClient()
+				r.Flush()
+			}
+		})
+	}
+	wg.Wait()
+	r.Close()
+	sums := map[string]float64{}
+	for _, text := range out.texts {
+		if text == "" {
+			continue
+		}
+		var first struct {
+			AWS struct{ Timestamp int64 } `json:"_aws"`
+		}
+		value(t, []byte(text[:strings.Index(text, "\n")]), &first)
+		for name, values := range read(t, time.UnixMilli(first.AWS.Timestamp), text) {
+			sums[name] += values[0]
+		}
+	}
+	for name, want := range map[string]float64{
+		"Requests Kind=blob": workers * each, "Requests Cloud=AWS": workers * each, "Requests Reason=aws-region": workers * each,
+		"Checks Check=default present": workers * each, "UnknownClients": workers * each, "ColdStarts": 1,
+	} {
+		if sums[name] != want {
+			t.Errorf("%s: %v in all, want %v", name, sums[name], want)
+		}
+	}
+}
+
+// A line that cannot be written is lost, and nothing else is.
+func TestClosedWriter(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/closed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	reader, pipe := io.Pipe()
+	reader.Close()
+	for name, out := range map[string]io.Writer{"file": file, "pipe": pipe} {
+		t.Run(name, func(t *testing.T) {
+			good, c := &writes{}, &clock{time.UnixMilli(1)}
+			r := NewRecorder(out, c.now)
+			r.Request("blob", "AWS", "aws-region", time.Millisecond)
+			r.Flush()
+			r.out = good
+			r.Request("manifest", "GCP", "manifest", time.Millisecond)
+			r.Close()
+			compare(t, c.Time, good.take(), map[string][]float64{
+				"Requests Kind=manifest": {1}, "Requests Cloud=GCP": {1}, "Requests Reason=manifest": {1}, "TotalLatency": {1},
+			})
+		})
+	}
+}

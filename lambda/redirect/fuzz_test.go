@@ -1,0 +1,170 @@
+package redirect
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"archeio/lambda/blobs"
+	"archeio/lambda/metrics"
+	"archeio/lambda/route"
+	"archeio/ranges/regions"
+)
+
+// fuzzed are the configurations that FuzzLocation chooses from, each with the
+// bases that a Location of the registry may have.
+var fuzzed = []struct {
+	env   env
+	bases []string
+}{
+	{
+		env{"FAILOVER_BUDGET": "1000000", "SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example", "MIRROR_FOR": "cn-north-1:us-east-1"},
+		[]string{images, signed, defaultMirror, paris, frankfurt, virginia},
+	},
+	{
+		env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "INFO_URL": "none"},
+		[]string{images, "/containers/images/", paris, frankfurt, virginia},
+	},
+	{
+		env{"DEFAULT_AWS_BASE_URL": "", "MIRROR_REGIONS": "", "UPSTREAM_REGISTRY_PATH": "", "UPSTREAM_CLOUDS": "none"},
+		[]string{bare},
+	},
+}
+
+// coin is an origin that answers by what is left of a number.
+type coin struct{ left *uint16 }
+
+func (c coin) Has(context.Context, *blobs.Limit, string) blobs.Answer {
+	a := blobs.Answer(*c.left % 3)
+	*c.left /= 3
+	return a
+}
+
+// FuzzLocation: whatever is asked, by whomever, a Location is below a base URL
+// of the configuration and harmless, and the answer is one that is specified.
+func FuzzLocation(f *testing.F) {
+	paths := []string{
+		"//evil.example/", "/v2//evil.example/blobs/" + digest, "/v2/@evil.example/manifests/1", "/v2/..%2f/tags/list",
+		"/v2/a\r\nLocation: https://evil.example/tags/list", "/v2/a/../b/manifests/1", "/v2/a/manifests/..", "/v2/a/manifests/.",
+		"/v2/a/blobs/x:y=_-", "/v2/ü/tags/list", "/v2/a/manifests/1?x", "/v2/a/manifests/1#x", `/v2/a\b/tags/list`,
+	}
+	for i, tt := range answerTests {
+		f.Add(cmp.Or(tt.method, "GET"), tt.path, tt.query, []byte{35, 180, 1, 1}, uint8(i), uint16(i))
+	}
+	for i, path := range paths {
+		f.Add("GET", path, "", []byte{34, 1, 208, 1}, uint8(i), uint16(81+i))
+		f.Add("HEAD", "/v2/pause/tags/list", path, netip.MustParseAddr("2600:1f14::1").AsSlice(), uint8(i), uint16(7*i))
+	}
+	for i := range 64 {
+		f.Add("GET", blobOf+digest, "", []byte{35, 180, 1, byte(i)}, uint8(i), uint16(i*31))
+	}
+	var left uint16
+	var handlers []*Handler
+	for _, c := range fuzzed {
+		config := load(f, c.env)
+		o := (&script{}).origins(config)
+		for i := range o.Mirrors {
+			o.Mirrors[i] = coin{&left}
+		}
+		o.Default, o.Upstream = coin{&left}, coin{&left}
+		log := slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		handlers = append(handlers, New(config, o, metrics.NewRecorder(io.Discard, time.Now), log))
+	}
+	f.Fuzz(func(t *testing.T, method, path, query string, address []byte, flags uint8, answers uint16) {
+		left = answers
+		setting, handler := fuzzed[flags%3], handlers[flags%3]
+		from, _ := netip.AddrFromSlice(address)
+		r := Request{
+			Method: method, Path: path, Query: query, Client: from,
+			Malformed: flags&0xf0 == 0xf0, Authorized: flags&16 != 0, NoDistribution: flags&32 != 0,
+			Positioned: flags&64 != 0, Viewer: regions.Point{Latitude: float64(flags) / 2, Longitude: float64(flags)},
+		}
+		got := handler.Handle(t.Context(), &r)
+		if !slices.Contains(route.Reasons[:], route.Reason(got.Reason)) {
+			t.Errorf("reason %q", got.Reason)
+		}
+		if method == "HEAD" && got.Body != "" {
+			t.Errorf("HEAD is answered with %q", got.Body)
+		}
+		switch got.Status {
+		case 307:
+			checkLocation(t, got.Location)
+			if !slices.ContainsFunc(setting.bases, func(base string) bool { return strings.HasPrefix(got.Location, base) }) {
+				t.Errorf("location %q, which is below none of %q", got.Location, setting.bases)
+			}
+			if r.NoDistribution && got.Location[0] == '/' {
+				t.Errorf("location %q on a host without a distribution", got.Location)
+			}
+		case 302:
+			checkLocation(t, got.Location)
+			if got.Location != common["INFO_URL"] && got.Location != common["PRIVACY_URL"] {
+				t.Errorf("location %q of a page", got.Location)
+			}
+		case 200:
+			if path != "/v2/" && path != "/v2" || method == "GET" && got.Body != "{}" {
+				t.Errorf("%q is answered %+v", path, got)
+			}
+		case 400, 404, 405:
+			if (got.Allow == "GET, HEAD") != (got.Status == 405) || got.Reason != "refused" {
+				t.Errorf("refusal %+v", got)
+			}
+			if method != "HEAD" {
+				checkFuzzedBody(t, got.Body)
+			}
+		default:
+			t.Errorf("status %d", got.Status)
+		}
+		if redirected := got.Status/100 == 3; redirected != (got.Location != "") || redirected == (got.ContentType != "") {
+			t.Errorf("answer %+v", got)
+		}
+		for _, field := range got.Fields() {
+			if strings.ContainsFunc(field.Value, func(c rune) bool { return c < ' ' || c >= 0x7f }) {
+				t.Errorf("field %q", field)
+			}
+		}
+		if got.CacheControl == "" || (got.Status != 307 || strings.Contains(got.Location, "/manifests/")) && strings.Contains(got.CacheControl, "private") {
+			t.Errorf("answer %+v may be cached as %q", got, got.CacheControl)
+		}
+	})
+}
+
+func checkLocation(t *testing.T, location string) {
+	t.Helper()
+	for i := range len(location) {
+		if location[i] <= ' ' || location[i] >= 0x7f {
+			t.Fatalf("byte %#x in location %q", location[i], location)
+		}
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.User != nil || (u.Host == "") != strings.HasPrefix(location, "/containers/images/") {
+		t.Errorf("location %q of host %q", location, u.Host)
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			t.Errorf("location %q climbs", location)
+		}
+	}
+}
+
+func checkFuzzedBody(t *testing.T, body string) {
+	t.Helper()
+	checkBody(t, body, "")
+	var got struct{ Errors []struct{ Code string } }
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(names("NAME_INVALID TAG_INVALID DIGEST_INVALID UNSUPPORTED"), got.Errors[0].Code) {
+		t.Errorf("code of %s", body)
+	}
+}

@@ -1,0 +1,151 @@
+package redirect
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"archeio/lambda/metrics"
+)
+
+// recordTests are requests of a client that has an address of its own, with
+// what is known of each afterwards.
+var recordTests = []struct {
+	name, method, path, query string
+	malformed                 bool
+	place                     string
+	status                    float64
+	kind, cloud, region       string
+	reason                    string
+}{
+	{"blob", "GET", blobOf + digest, "", false, "AWS eu-west-3", 307, "blob", "AWS", "eu-west-3", "aws-region"},
+	{"blob-no-cloud", "HEAD", blobOf + digest, "", false, "", 307, "blob", "", "", "default-mirror"},
+	{"blob-no-address", "GET", blobOf + digest, "", false, "invalid", 307, "blob", "", "", "default-mirror"},
+	{"manifest", "GET", "/v2/pause/manifests/3.9", "", false, "GCP europe-west9", 307, "manifest", "GCP", "europe-west9", "manifest"},
+	{"tags", "GET", "/v2/pause/tags/list", "n=1", false, "AWS eu-west-3", 307, "tags", "AWS", "eu-west-3", "tags"},
+	{"referrers", "GET", "/v2/pause/referrers/" + digest, "", false, "AWS eu-west-3", 307, "referrers", "AWS", "eu-west-3", "referrers"},
+	{"ping", "GET", "/v2/", "", false, "AWS eu-west-3", 200, "ping", "AWS", "eu-west-3", "ping"},
+	{"info", "GET", "/", "", false, "AWS eu-west-3", 302, "info", "AWS", "eu-west-3", "info"},
+	{"privacy", "GET", "/privacy", "", false, "AWS eu-west-3", 302, "privacy", "AWS", "eu-west-3", "privacy"},
+	{"catalog", "GET", "/v2/_catalog", "", false, "AWS eu-west-3", 404, "catalog", "AWS", "eu-west-3", "refused"},
+	{"bad-tag", "GET", "/v2/pause/manifests/-x", "", false, "AWS eu-west-3", 400, "manifest", "AWS", "eu-west-3", "refused"},
+	{"no-page", "GET", "/x", "", false, "AWS eu-west-3", 404, "", "AWS", "eu-west-3", "refused"},
+	{"method", "POST", "/v2/", "", false, "AWS eu-west-3", 405, "", "AWS", "eu-west-3", "refused"},
+	{"malformed", "GET", "/v2/", "", true, "AWS eu-west-3", 400, "", "AWS", "eu-west-3", "refused"},
+	{"bad-query", "GET", "/v2/", "\x00", false, "AWS eu-west-3", 400, "", "AWS", "eu-west-3", "refused"},
+}
+
+var allPresent = says{"eu-west-3": present, "default": present}
+
+// checkNoAddress: no spelling of the address is in a text.
+func checkNoAddress(t *testing.T, text string, a netip.Addr) {
+	t.Helper()
+	if !a.IsValid() {
+		return
+	}
+	sixteen := netip.AddrFrom16(a.As16())
+	for _, spelling := range []string{a.String(), a.StringExpanded(), sixteen.String(), sixteen.StringExpanded()} {
+		if strings.Contains(text, spelling) {
+			t.Errorf("%s is in %s", spelling, text)
+		}
+	}
+}
+
+func TestDebugLog(t *testing.T) {
+	known := names("time level msg status kind name reference cloud region country reason location took")
+	slices.Sort(known)
+	for _, tt := range recordTests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			h, _ := newHandler(t, nil, allPresent)
+			h.log = slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			r := Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place), Country: "FR"}
+			resp := h.Handle(t.Context(), &r)
+			text := out.String()
+			if strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
+				t.Fatalf("a decision is not one line: %q", text)
+			}
+			var line map[string]any
+			if err := json.Unmarshal([]byte(text), &line); err != nil {
+				t.Fatalf("%v in %s", err, text)
+			}
+			// Another member could be one that is not to be kept.
+			if got := slices.Sorted(maps.Keys(line)); !slices.Equal(got, known) {
+				t.Errorf("members %q, want %q", got, known)
+			}
+			for name, want := range map[string]any{
+				"level": "DEBUG", "status": tt.status, "kind": tt.kind, "cloud": tt.cloud, "region": tt.region, "country": "FR",
+				"reason": tt.reason, "location": resp.Location,
+			} {
+				if line[name] != want {
+					t.Errorf("%s is %v, want %v", name, line[name], want)
+				}
+			}
+			checkNoAddress(t, text, r.Client)
+		})
+	}
+}
+
+func TestQuietLog(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		var out bytes.Buffer
+		h, _ := newHandler(t, nil, allPresent)
+		h.log = slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: level}))
+		for _, tt := range recordTests {
+			h.Handle(t.Context(), &Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place)})
+		}
+		if out.Len() > 0 {
+			t.Errorf("at level %v there is %s", level, &out)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	for _, tt := range recordTests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			now := time.Unix(1_700_000_000, 0)
+			recorder := metrics.NewRecorder(&out, func() time.Time { return now })
+			h, _ := newRecorded(t, nil, allPresent, recorder)
+			// The clock is read when the event comes and when it is answered.
+			h.now = func() time.Time { now = now.Add(3 * time.Millisecond); return now }
+			r := Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place), Country: "FR"}
+			h.Handle(t.Context(), &r)
+			recorder.Close()
+
+			got := map[string]any{}
+			for line := range strings.Lines(out.String()) {
+				var root map[string]any
+				if err := json.Unmarshal([]byte(line), &root); err != nil {
+					t.Fatal(err)
+				}
+				delete(root, "_aws")
+				for name, v := range root {
+					if name == "TotalLatency" {
+						v = v.([]any)[0]
+					}
+					got[name] = v
+				}
+			}
+			want := map[string]any{"Requests": 1., "Kind": tt.kind, "Cloud": tt.cloud, "Reason": tt.reason, "TotalLatency": 3., "ColdStarts": 1.}
+			for _, name := range []string{"Kind", "Cloud"} {
+				if want[name] == "" {
+					want[name] = "unknown"
+				}
+			}
+			if tt.place == "invalid" {
+				want["UnknownClients"] = 1.
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("metrics %v, want %v", got, want)
+			}
+			checkNoAddress(t, out.String(), r.Client)
+		})
+	}
+}

@@ -1,0 +1,165 @@
+package route
+
+import (
+	"slices"
+	"testing"
+
+	"archeio/lambda/oci"
+	"archeio/ranges"
+	"archeio/ranges/regions"
+)
+
+// What stands at a registry, without and with a signature upstream.
+var kindTests = []struct {
+	name, path   string
+	alone        string
+	aloneReason  Reason
+	signed       string
+	signedReason Reason
+}{
+	{"tag", "/v2/pause/manifests/3.9", "upstream", Manifest, "upstream", Manifest},
+	{"digest", "/v2/pause/manifests/" + sha256, "upstream", Manifest, "upstream signatures", Manifest},
+	{"digest-other-algorithm", "/v2/pause/manifests/blake3:00", "upstream", Manifest, "upstream signatures", Manifest},
+	{"bare", "/v2/pause/manifests/sha256-" + hex64, "upstream", Manifest, "signatures", Signature},
+	{"sig", "/v2/pause/manifests/sha256-" + hex64 + ".sig", "upstream", Manifest, "signatures", Signature},
+	{"att", "/v2/pause/manifests/sha256-" + hex64 + ".att", "upstream", Manifest, "signatures", Signature},
+	{"sbom", "/v2/pause/manifests/sha256-" + hex64 + ".sbom", "upstream", Manifest, "signatures", Signature},
+	{"other-ending", "/v2/pause/manifests/sha256-" + hex64 + ".txt", "upstream", Manifest, "upstream", Manifest},
+	{"short", "/v2/pause/manifests/sha256-" + hex64[1:] + ".sig", "upstream", Manifest, "upstream", Manifest},
+	{"tags", "/v2/pause/tags/list", "upstream", Tags, "upstream", Tags},
+	{"referrers", "/v2/pause/referrers/" + sha256, "upstream", Referrers, "signatures", Referrers},
+	{"ping", "/v2/", "", Ping, "", Ping},
+	{"info", "/", "", Info, "", Info},
+	{"privacy", "/privacy", "", Privacy, "", Privacy},
+	{"catalog", "/v2/_catalog", "", Refused, "", Refused},
+	{"unknown", "/v1/", "", Refused, "", Refused},
+}
+
+func TestKinds(t *testing.T) {
+	alone, signed := plan(t, both), plan(t, both+signatures)
+	for _, tt := range kindTests {
+		for _, side := range []struct {
+			name   string
+			plan   *Planner
+			want   string
+			reason Reason
+		}{
+			{"alone", alone, tt.alone, tt.aloneReason},
+			{"signed", signed, tt.signed, tt.signedReason},
+		} {
+			t.Run(tt.name+"/"+side.name, func(t *testing.T) {
+				// Only blobs depend on who asks.
+				for _, r := range []Request{aws("eu-west-1"), aws("eu-west-1", authorized), from(ranges.GCP, "europe-west9"), from("", "", loadBalancer, at(tokyo))} {
+					r.Path, _ = oci.Parse(tt.path)
+					d := side.plan.Decide(&r)
+					if got := spell(side.plan, &d); got != side.want || d.Reason != side.reason {
+						t.Errorf("%v: %q because of %s, want %q because of %s", r.Place, got, d.Reason, side.want, side.reason)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestReasons holds the tokens: dashboards and scripts of operators know them.
+func TestReasons(t *testing.T) {
+	want := map[Reason]string{
+		AWSRegion: "aws-region", NearestRegion: "nearest-region", MirrorRule: "mirror-rule",
+		Failover: "failover-region", ViewerNearest: "viewer-position", OwnRegion: "function-region",
+		DefaultMirror: "default-mirror", Authorization: "authorization",
+		UpstreamCloud: "upstream-cloud", UpstreamDigest: "upstream-digest", NoMirror: "no-mirror",
+		MirrorAbsent: "mirror-absent", MirrorUnavailable: "mirror-unavailable",
+		Manifest: "manifest", Tags: "tags", Referrers: "referrers", Signature: "signature",
+		Ping: "ping", Info: "info", Privacy: "privacy", Refused: "refused",
+	}
+	if len(Reasons) != len(want) {
+		t.Errorf("%d reasons, want %d", len(Reasons), len(want))
+	}
+	for reason, token := range want {
+		if string(reason) != token || !slices.Contains(Reasons[:], reason) {
+			t.Errorf("%q is listed: %t; want %q", reason, slices.Contains(Reasons[:], reason), token)
+		}
+	}
+}
+
+// TestTotal puts every question that can be put, also such that no parser and
+// no front would make, and looks at what holds for all answers.
+func TestTotal(t *testing.T) {
+	var places []ranges.Place
+	for _, cloud := range append(ranges.Clouds[:], "", "Mars") {
+		for r := range regions.All(string(cloud)) {
+			places = append(places, ranges.Place{Cloud: cloud, Region: r.Name})
+		}
+		for _, region := range []string{"", "GLOBAL", "global", "me-west-1", "eu-west-1\x00"} {
+			places = append(places, ranges.Place{Cloud: cloud, Region: region})
+		}
+	}
+	references := []string{"", ":", "latest", sha256, sha512, "sha256:", "blake3:00", "sha256-" + hex64 + ".sig", "\xff"}
+	for _, env := range []string{"", mirrors, distribution, both, sameHost, mirrors + sameHost + rules, both + rules + signatures, signatures, mirrors + signatures + " AWS_REGION=us-west-2"} {
+		p := plan(t, env)
+		for _, place := range places {
+			for _, reference := range references {
+				for kind := range oci.Kinds + 2 {
+					for flags := range 1 << 4 {
+						r := Request{
+							Path:           oci.Path{Kind: oci.Kind(kind), Reference: reference, Digest: flags&1 != 0},
+							Place:          place,
+							Positioned:     flags&2 != 0,
+							Authorized:     flags&4 != 0,
+							NoDistribution: flags&8 != 0,
+						}
+						if problem := wrong(p, &r); problem != "" {
+							t.Fatalf("with%s: %+v: %s", env, r, problem)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// wrong tells what is wrong with the answer to r; empty for nothing.
+func wrong(p *Planner, r *Request) string {
+	d := p.Decide(r)
+	list := d.Candidates()
+	if !slices.Contains(Reasons[:], d.Reason) {
+		return "no such reason: " + string(d.Reason)
+	}
+	registry := r.Path.Kind >= oci.Blob && r.Path.Kind <= oci.Referrers
+	if !registry {
+		if len(list) != 0 {
+			return "leads somewhere: " + spell(p, &d)
+		}
+		return ""
+	}
+	if len(list) == 0 {
+		return "leads nowhere"
+	}
+	for i, c := range list {
+		switch {
+		case i > 0 && c.Target <= list[i-1].Target:
+			return "out of order: " + spell(p, &d)
+		case r.Path.Kind != oci.Blob && c.Target < Upstream:
+			return "a mirror for what no digest protects"
+		case c.Target == Regional && (c.Mirror < 0 || c.Mirror >= len(p.config.Mirrors)):
+			return "no such mirror"
+		case c.Target == Regional && r.Authorized:
+			return "a regional bucket is sent Authorization"
+		case c.Target == Default && p.config.DefaultMirror == "":
+			return "no such default mirror"
+		case c.Target == Default && p.config.DefaultMirror == "/" && r.NoDistribution:
+			return "a load balancer has no default mirror"
+		case c.Target == SignatureSource && p.config.SignatureUpstream == "":
+			return "no such signature upstream"
+		}
+	}
+	if last := list[len(list)-1].Target; last != Upstream && last != SignatureSource {
+		return "ends at a mirror: " + spell(p, &d)
+	}
+	if list[0].Target == Regional {
+		if next := p.Next(r, &d); next < -1 || next >= len(p.config.Mirrors) || next == list[0].Mirror {
+			return "fails over to no other mirror"
+		}
+	}
+	return ""
+}
