@@ -40,7 +40,7 @@ function choose(uri, headers) {
 }
 
 function origins(ids, first, second, codes) {
-  if (ids.length > 1) {
+  if (ids.length > 1 && ids[first] && ids[second]) {
     cf.createRequestOriginGroup({
       originIds: [{ originId: ids[first] }, { originId: ids[second] }],
       failoverCriteria: { statusCodes: codes },
@@ -60,8 +60,8 @@ function position(headers) {
   if (!latitude || !longitude || points.length < 2) {
     return null;
   }
-  const lat = latitude.value * Math.PI / 180;
-  const lon = longitude.value * Math.PI / 180;
+  const lat = radians(latitude.value, 90);
+  const lon = radians(longitude.value, 180);
   const x = Math.cos(lat) * Math.cos(lon);
   const y = Math.cos(lat) * Math.sin(lon);
   const z = Math.sin(lat);
@@ -69,11 +69,20 @@ function position(headers) {
   return near[0][0] === near[0][0] ? [near[0][1], near[1][1]] : null;
 }
 
+// A text that is no number or out of range, and none at all, is NaN.
+function radians(text, most) {
+  const degrees = /^-?[0-9.]+$/.test(text) ? Number(text) : NaN;
+  return Math.abs(degrees) <= most ? degrees * Math.PI / 180 : NaN;
+}
+
+// The method is cut and escaped as the redirector does it.
 function refuse(method) {
+  const name = method.length > 128 ? method.slice(0, 128) + '...' : method;
+  const text = JSON.stringify(name).replace(/[<>&]/g, (c) => '\\u00' + c.charCodeAt(0).toString(16));
   return {
     statusCode: 405,
     statusDescription: 'Method Not Allowed',
     headers: refusal.headers,
-    body: refusal.body.replace('"METHOD"', () => JSON.stringify(method)),
+    body: refusal.body.replace('"METHOD"', () => text),
   };
 }

@@ -1,0 +1,39 @@
+'use strict';
+// Runs the code of a viewer-request function on events: reads
+// {"code", "events": [{"request", "broken"}]} and prints for each event what
+// the function returned and what it called. Of an event that is broken, every
+// call throws. The function sees nothing of Node.
+const vm = require('node:vm');
+
+const input = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
+const cf = {};
+let calls;
+let broken;
+for (const name of ['createRequestOriginGroup', 'selectRequestOriginById', 'updateRequestOrigin']) {
+  cf[name] = (argument) => {
+    calls.push({ name, argument });
+    if (broken) {
+      throw new Error('the stand-in is broken');
+    }
+  };
+}
+const code = input.code.replace(/^import cf from 'cloudfront';$/m, 'const cf = standIn;');
+const handler = vm.runInNewContext(`'use strict';\n${code}\nhandler;`, { standIn: cf });
+
+const outcomes = input.events.map((event) => {
+  calls = [];
+  broken = event.broken;
+  const outcome = { calls };
+  try {
+    outcome.returned = handler({
+      version: '1.0',
+      context: { eventType: 'viewer-request' },
+      viewer: { ip: '192.0.2.1' },
+      request: event.request,
+    });
+  } catch (e) {
+    outcome.thrown = String(e);
+  }
+  return outcome;
+});
+process.stdout.write(JSON.stringify(outcomes));
