@@ -17,22 +17,24 @@ type Client struct {
 	Want pull.Want
 }
 
-// Clients are one in each kind of place. Their addresses are the first that
-// the range table has there, so that they stay right when it is updated.
-func Clients() []Client {
-	at := func(cloud ranges.Cloud, region string) netip.Addr {
-		for x := range ranges.All() {
-			if x.Place == (ranges.Place{Cloud: cloud, Region: region}) {
-				return x.First.Next()
-			}
+// Address is the first in a cloud's region that the range table has, so that it
+// stays right when the table is updated.
+func Address(cloud ranges.Cloud, region string) netip.Addr {
+	for x := range ranges.All() {
+		if x.Place == (ranges.Place{Cloud: cloud, Region: region}) {
+			return x.First.Next()
 		}
-		return netip.Addr{}
 	}
+	return netip.Addr{}
+}
+
+// Clients are one in each kind of place.
+func Clients() []Client {
 	return []Client{
-		{"AWS eu-west-3", at(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentWhy: "nearest-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
-		{"AWS us-east-1", at(ranges.AWS, "us-east-1"), pull.Want{Present: "mirror us-east-1", PresentWhy: "aws-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
-		{"Google europe-west9", at(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentWhy: "upstream-cloud", Missing: "upstream", MissingWhy: "upstream-cloud"}},
-		{"Azure westeurope", at(ranges.Azure, "westeurope"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"AWS eu-west-3", Address(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentWhy: "nearest-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"AWS us-east-1", Address(ranges.AWS, "us-east-1"), pull.Want{Present: "mirror us-east-1", PresentWhy: "aws-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"Google europe-west9", Address(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentWhy: "upstream-cloud", Missing: "upstream", MissingWhy: "upstream-cloud"}},
+		{"Azure westeurope", Address(ranges.Azure, "westeurope"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
 		{"home", netip.MustParseAddr("203.0.113.7"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
 	}
 }
