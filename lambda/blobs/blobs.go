@@ -116,7 +116,8 @@ type fact struct {
 type flight struct {
 	done   chan struct{}
 	answer Answer
-	// cutOff: the invocation that made the check ended first.
+	// cutOff: the invocation that made the check ended first, or the time
+	// that its request had left. Others may have more.
 	cutOff bool
 }
 
@@ -210,7 +211,7 @@ func (c *Checker) ask(ctx context.Context, limit *Limit, k key) Answer {
 // check asks the origin once and records what that says of it.
 func (c *Checker) check(ctx context.Context, deadline time.Time, k key) (a Answer, cutOff bool) {
 	o := k.origin
-	if !o.admit() {
+	if !o.admit(c.options.Now()) {
 		return Unknown, false
 	}
 	start := c.options.Now()
@@ -240,7 +241,7 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, k key) (a Answe
 		o.answered(end)
 	case ctx.Err() != nil || hurried && expired:
 		o.abandon()
-		return Unknown, ctx.Err() != nil
+		return Unknown, true
 	default:
 		o.failed(end, c.options.HealthInterval)
 	}

@@ -45,7 +45,7 @@ type Origin struct {
 	// remembered of it does not count.
 	suspect bool
 	// probe is the check beside an answer from memory, nil if none is under
-	// way.
+	// way. One that was cut off stays until the origin answers.
 	probe *probe
 }
 
@@ -59,14 +59,15 @@ func (o *Origin) open(now time.Time) bool {
 	return o.failures >= breakAfter && (now.Before(o.openUntil) || o.trial)
 }
 
-// admit lets a check through; while the breaker is half-open, only one.
-func (o *Origin) admit() bool {
+// admit lets a check through; while the breaker is half-open, only one. It may
+// have opened since open was asked.
+func (o *Origin) admit(now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.failures < breakAfter {
 		return true
 	}
-	if o.trial {
+	if o.trial || now.Before(o.openUntil) {
 		return false
 	}
 	o.trial = true
@@ -89,8 +90,8 @@ func (o *Origin) trusted(ctx context.Context, now time.Time, path string) bool {
 		return true
 	case o.probe.invocation.Err() != nil:
 		// The check beside an earlier answer was cut off. If that went on,
-		// nobody would ever notice a dead origin; so this request waits.
-		o.probe = nil
+		// nobody would ever notice a dead origin; so this request waits, and
+		// so do those behind it until a check tells something.
 		return false
 	}
 	return true
@@ -111,6 +112,9 @@ func (o *Origin) answered(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.answeredAt, o.failures, o.trial, o.suspect = now, 0, false, false
+	if o.probe != nil && o.probe.invocation.Err() != nil {
+		o.probe = nil
+	}
 }
 
 func (o *Origin) failed(now time.Time, interval time.Duration) {

@@ -1,0 +1,93 @@
+package blobs
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func TestMemoryAllocatesNothing(t *testing.T) {
+	n, mirror := stub(Options{HealthInterval: time.Hour})
+	for _, tt := range []struct {
+		path  string
+		reply reply
+		want  Answer
+	}{
+		{digest, status(200), Present},
+		{"library/x/manifests/latest", status(404), Absent},
+	} {
+		n.set("mirror", tt.reply)
+		has(t, mirror, tt.path, tt.want)
+		n.expect(t, "first question", 1)
+		ctx := t.Context()
+		allocations := testing.AllocsPerRun(1000, func() {
+			var limit Limit
+			if mirror.Has(ctx, &limit, tt.path) != tt.want {
+				t.Error("forgotten")
+			}
+		})
+		if allocations != 0 {
+			t.Errorf("an answer of %v allocates %v times", tt.want, allocations)
+		}
+		n.expect(t, "from memory", 0)
+	}
+	// Nor does the word of a breaker.
+	fail(t, n, mirror, breakAfter)
+	ctx := t.Context()
+	if allocations := testing.AllocsPerRun(1000, func() { mirror.Has(ctx, new(Limit), digest) }); allocations != 0 {
+		t.Errorf("an open breaker allocates %v times", allocations)
+	}
+}
+
+func BenchmarkMemory(b *testing.B) {
+	n, mirror := stub(Options{HealthInterval: time.Hour})
+	n.set("mirror", status(200))
+	ctx := b.Context()
+	mirror.Has(ctx, new(Limit), digest)
+	b.ReportAllocs()
+	for b.Loop() {
+		var limit Limit
+		if mirror.Has(ctx, &limit, digest) != Present {
+			b.Fatal("forgotten")
+		}
+	}
+}
+
+// TestTogether is for the race detector: everything that may happen at once
+// does.
+func TestTogether(t *testing.T) {
+	const workers, questions = 8, 200
+	n, mirror := stub(Options{Timeout: 2 * time.Millisecond, HealthInterval: time.Millisecond})
+	other := mirror.checker.Origin("other", "https://other/", Registry)
+	chance := func(r *http.Request) (int, error) {
+		return after(rand.N(3*time.Millisecond), []int{200, 200, 200, 404, 500}[rand.IntN(5)])(r)
+	}
+	n.set("mirror", chance)
+	n.set("other", chance)
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for range questions {
+				invocation, cancel := context.WithTimeout(t.Context(), answerMargin+rand.N(5*time.Millisecond))
+				var limit Limit
+				path := fmt.Sprint(rand.IntN(20))
+				mirror.Has(invocation, &limit, path)
+				other.Has(invocation, &limit, path)
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	mirror.checker.mu.Lock()
+	defer mirror.checker.mu.Unlock()
+	// Only checks beside an answer may be under way, and they are no flights.
+	if left := len(mirror.checker.flights); left != 0 {
+		t.Errorf("%d flights left", left)
+	}
+}

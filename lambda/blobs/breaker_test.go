@@ -1,0 +1,278 @@
+package blobs
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fail makes an origin fail some times in a row.
+func fail(t *testing.T, n *network, o *Origin, times int) {
+	t.Helper()
+	n.set("mirror", refuses)
+	for i := range times {
+		has(t, o, fmt.Sprint("fail-", i), Unknown)
+	}
+	n.expect(t, "failing", times)
+}
+
+func TestBreakerOpens(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		reply reply
+		opens bool
+	}{
+		{"refused", refuses, true},
+		{"hangs", hangs, true},
+		{"500", status(500), true},
+		{"503", status(503), true},
+		{"429", status(429), true},
+		{"301", status(301), true},
+		{"401", status(401), true},
+		{"404", status(404), false},
+		{"403", status(403), false},
+		{"200", status(200), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				n.set("mirror", tt.reply)
+				for i := range 5 {
+					mirror.Has(t.Context(), new(Limit), fmt.Sprint(i))
+				}
+				n.expect(t, "five", 5)
+				n.set("mirror", status(200))
+				if !tt.opens {
+					has(t, mirror, "x", Present)
+					return
+				}
+				took(t, 0, func() { has(t, mirror, "x", Unknown) })
+				n.expect(t, "open", 0)
+			})
+		})
+	}
+}
+
+// TestOpen: what is remembered does not count either. That the origin has a
+// blob is no use to a client which cannot reach it.
+func TestOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{HealthInterval: time.Hour})
+		n.set("mirror", status(200))
+		has(t, mirror, "known", Present)
+		n.requests()
+		fail(t, n, mirror, 5)
+		n.set("mirror", status(200))
+		took(t, 0, func() {
+			has(t, mirror, "known", Unknown)
+			has(t, mirror, "x", Unknown)
+		})
+		pass(30*time.Second - 1)
+		took(t, 0, func() {
+			has(t, mirror, "known", Unknown)
+			has(t, mirror, "x", Unknown)
+		})
+		n.expect(t, "open", 0)
+		pass(1)
+		n.set("mirror", refuses)
+		has(t, mirror, "known", Unknown)
+		n.expect(t, "half-open", 1)
+		pass(30 * time.Second)
+		n.set("mirror", status(200))
+		has(t, mirror, "x", Present)
+		n.expect(t, "half-open again", 1)
+		has(t, mirror, "known", Present)
+		n.expect(t, "from memory", 0)
+	})
+}
+
+func TestHalfOpen(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		reply  reply
+		want   Answer
+		closes bool
+	}{
+		{"present", after(500*time.Millisecond, 200), Present, true},
+		{"absent", after(500*time.Millisecond, 404), Absent, true},
+		{"error", after(500*time.Millisecond, 500), Unknown, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				fail(t, n, mirror, 5)
+				for range 3 { // it opens again as it opened at first
+					n.set("mirror", status(200))
+					pass(30*time.Second - 1)
+					took(t, 0, func() { has(t, mirror, "x", Unknown) })
+					n.expect(t, "open", 0)
+					pass(1)
+					n.set("mirror", tt.reply)
+					go has(t, mirror, "trial", tt.want)
+					synctest.Wait()
+					took(t, 0, func() {
+						has(t, mirror, "trial", Unknown)
+						has(t, mirror, "x", Unknown)
+					})
+					pass(500 * time.Millisecond)
+					n.expect(t, "half-open", 1)
+					if tt.closes {
+						break
+					}
+				}
+				if !tt.closes {
+					return
+				}
+				// It takes five failures once more.
+				fail(t, n, mirror, 4)
+				n.set("mirror", status(200))
+				has(t, mirror, "x", Present)
+				n.expect(t, "closed", 1)
+			})
+		})
+	}
+}
+
+// TestTrialIsSingle: many requests at the same moment make one trial, whatever
+// they ask for.
+func TestTrialIsSingle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		fail(t, n, mirror, 5)
+		pass(30 * time.Second)
+		n.set("mirror", hangs)
+		took(t, time.Second, func() {
+			var questions sync.WaitGroup
+			for i := range 20 {
+				questions.Go(func() { has(t, mirror, fmt.Sprint(i), Unknown) })
+			}
+			questions.Wait()
+		})
+		n.expect(t, "trial", 1)
+		// Also if they all saw it half-open before any of them was let through.
+		now := time.Now().Add(30 * time.Second)
+		if !mirror.admit(now) || mirror.admit(now) {
+			t.Error("not exactly one is let through")
+		}
+	})
+}
+
+// TestTrialIsCutOff: then the next request makes it.
+func TestTrialIsCutOff(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		ask      func(*testing.T, *Origin)
+		requests int
+	}{
+		{"ended", func(t *testing.T, mirror *Origin) {
+			invocation, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(300*time.Millisecond, cancel)
+			hasIn(invocation, t, mirror, "x", Unknown)
+		}, 1},
+		{"hurried", func(t *testing.T, mirror *Origin) {
+			mirror.Has(t.Context(), &Limit{time.Now().Add(300 * time.Millisecond)}, "x")
+		}, 1},
+		{"no-time", func(t *testing.T, mirror *Origin) {
+			mirror.Has(t.Context(), &Limit{time.Now()}, "x")
+		}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				fail(t, n, mirror, 5)
+				pass(30 * time.Second)
+				n.set("mirror", hangs)
+				for range 3 {
+					tt.ask(t, mirror)
+					n.expect(t, "trial", tt.requests)
+				}
+				n.set("mirror", status(200))
+				has(t, mirror, "y", Present)
+			})
+		})
+	}
+}
+
+func TestFailuresInARow(t *testing.T) {
+	for _, code := range []int{200, 403, 404} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				for i := range 3 {
+					fail(t, n, mirror, 4)
+					n.set("mirror", status(code))
+					has(t, mirror, fmt.Sprint(i), Mirror(code))
+					n.expect(t, "in between", 1)
+				}
+				// One that is cut off is no success.
+				fail(t, n, mirror, 4)
+				n.set("mirror", hangs)
+				invocation, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Millisecond, cancel)
+				hasIn(invocation, t, mirror, "x", Unknown)
+				n.requests()
+				fail(t, n, mirror, 1)
+				n.set("mirror", status(200))
+				has(t, mirror, "x", Unknown)
+				n.expect(t, "open", 0)
+			})
+		})
+	}
+}
+
+// TestCutOffIsNoFailure: neither that of a check which a request waits for nor
+// that of one beside.
+func TestCutOffIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		n.set("mirror", hangs)
+		for i := range 10 {
+			invocation, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(900*time.Millisecond, cancel)
+			hasIn(invocation, t, mirror, fmt.Sprint(i), Unknown)
+		}
+		n.set("mirror", status(200))
+		has(t, mirror, "x", Present)
+		n.expect(t, "all", 11)
+	})
+}
+
+func TestTroubleStaysWithItsOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		other := mirror.checker.Origin("mirror", "https://other/", Mirror)
+		n.set("other", status(200))
+		has(t, other, "known", Present)
+		n.requests()
+		fail(t, n, mirror, 5)
+		has(t, other, "known", Present)
+		n.expect(t, "from memory", 0)
+		has(t, other, "x", Present)
+		n.expect(t, "other", 1)
+		has(t, mirror, "x", Unknown) // nor does the other's success close it
+		n.expect(t, "open", 0)
+	})
+}
+
+// TestOpensMeanwhile: who waited for a check that was cut off makes none of
+// its own if the breaker has opened since.
+func TestOpensMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		n.set("mirror", hangs)
+		invocation, cancel := context.WithCancel(t.Context())
+		go hasIn(invocation, t, mirror, "x", Unknown)
+		synctest.Wait()
+		var waits sync.WaitGroup
+		waits.Go(func() { has(t, mirror, "x", Unknown) })
+		synctest.Wait()
+		n.expect(t, "check", 1)
+		fail(t, n, mirror, 5)
+		cancel()
+		took(t, 0, waits.Wait)
+		n.expect(t, "open", 0)
+	})
+}

@@ -1,0 +1,173 @@
+package blobs
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestTimeout(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		timeout, want time.Duration
+	}{
+		{"short", 50 * time.Millisecond, 50 * time.Millisecond},
+		{"default", time.Second, time.Second},
+		{"largest", 1500 * time.Millisecond, 1500 * time.Millisecond},
+		{"capped", time.Minute, 1500 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var checks []time.Duration
+				n, mirror := stub(Options{Timeout: tt.timeout, Observe: func(_, _ string, took time.Duration) { checks = append(checks, took) }})
+				n.set("mirror", status(200))
+				has(t, mirror, "old", Present)
+				n.set("mirror", after(tt.want-time.Nanosecond, 200))
+				has(t, mirror, "just-in-time", Present)
+				n.set("mirror", hangs)
+				took(t, tt.want, func() { has(t, mirror, "x", Unknown) })
+				// The whole of it was waited for: that counts.
+				if mirror.failures != 1 {
+					t.Errorf("%d failures, want 1", mirror.failures)
+				}
+				// So long, too, takes a check beside an answer.
+				pass(10 * time.Second)
+				took(t, 0, func() { has(t, mirror, "old", Present) })
+				pass(time.Minute)
+				if got := checks[len(checks)-1]; len(checks) != 4 || got != tt.want {
+					t.Errorf("checks took %v, the last should take %v", checks, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestLimitIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, first := stub(Options{})
+		second := first.checker.Origin("second", "https://second/", Mirror)
+		third := first.checker.Origin("third", "https://third/", Mirror)
+		n.set("first", status(200))
+		n.set("mirror", hangs)
+		n.set("second", hangs)
+		n.set("third", status(200))
+		has(t, third, "known", Present)
+		n.requests()
+
+		var limit Limit
+		// Neither an answer from memory nor the time before the first check
+		// takes of it.
+		third.Has(t.Context(), &limit, "known")
+		pass(2 * time.Second)
+		took(t, time.Second, func() { first.Has(t.Context(), &limit, "x") })
+		took(t, 500*time.Millisecond, func() { second.Has(t.Context(), &limit, "x") })
+		n.expect(t, "within the limit", 2)
+		took(t, 0, func() {
+			if got := third.Has(t.Context(), &limit, "x"); got != Unknown {
+				t.Errorf("behind the limit: %v", got)
+			}
+		})
+		n.expect(t, "behind the limit", 0)
+		if got := third.Has(t.Context(), &limit, "known"); got != Present {
+			t.Errorf("from memory, behind the limit: %v", got)
+		}
+		has(t, third, "x", Present) // another request has its own
+	})
+}
+
+func TestLimitEndsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, first := stub(Options{})
+		second := first.checker.Origin("second", "https://second/", Mirror)
+		n.set("mirror", hangs)
+		var limit Limit
+		first.Has(t.Context(), &limit, "x")
+		n.set("second", after(499*time.Millisecond, 200))
+		if got := second.Has(t.Context(), &limit, "x"); got != Present {
+			t.Errorf("just within the limit: %v", got)
+		}
+	})
+}
+
+// TestInvocationEnds: something of an invocation's time is left to send the
+// answer in.
+func TestInvocationEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		left, want time.Duration
+		requests   int
+	}{
+		{"plenty", time.Minute, time.Second, 1},
+		{"enough", time.Second + answerMargin, time.Second, 1},
+		{"little", 400*time.Millisecond + answerMargin, 400 * time.Millisecond, 1},
+		{"margin", answerMargin, 0, 0},
+		{"nothing", time.Millisecond, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if answerMargin < 50*time.Millisecond {
+					t.Errorf("%v are left to answer in", answerMargin)
+				}
+				observed := 0
+				n, mirror := stub(Options{Observe: func(string, string, time.Duration) { observed++ }})
+				n.set("mirror", hangs)
+				invocation, cancel := context.WithTimeout(t.Context(), tt.left)
+				defer cancel()
+				took(t, tt.want, func() { hasIn(invocation, t, mirror, "x", Unknown) })
+				n.expect(t, "check", tt.requests)
+				if observed != tt.requests {
+					t.Errorf("%d checks observed, want %d", observed, tt.requests)
+				}
+			})
+		})
+	}
+}
+
+// TestHurried: a check that was given less than its own time and ran out of it
+// counts neither way.
+func TestHurried(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		left   time.Duration
+		reply  reply
+		counts bool
+	}{
+		{"no-time", 0, hangs, false},
+		{"half", 500 * time.Millisecond, hangs, false},
+		{"whole", time.Second, hangs, true},
+		{"more", 1500 * time.Millisecond, hangs, true},
+		{"half-refused", 500 * time.Millisecond, refuses, true},
+		{"half-error", 500 * time.Millisecond, after(400*time.Millisecond, 500), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{HealthInterval: time.Millisecond})
+				n.set("mirror", status(200))
+				has(t, mirror, "old", Present)
+				pass(time.Millisecond)
+				n.set("mirror", tt.reply)
+				for i := range 2 * breakAfter {
+					mirror.Has(t.Context(), &Limit{time.Now().Add(tt.left)}, fmt.Sprint(i))
+				}
+				if mirror.suspect != tt.counts || mirror.open(time.Now()) != tt.counts || mirror.failures > 0 != tt.counts {
+					t.Errorf("suspect %v, open %v, %d failures; want %v", mirror.suspect, mirror.open(time.Now()), mirror.failures, tt.counts)
+				}
+			})
+		})
+	}
+}
+
+// TestHurriedForOthers: who waits for a check that had little time has still
+// time of its own.
+func TestHurriedForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		n.set("mirror", after(400*time.Millisecond, 200))
+		go mirror.Has(t.Context(), &Limit{time.Now().Add(300 * time.Millisecond)}, "x")
+		synctest.Wait()
+		took(t, 700*time.Millisecond, func() { has(t, mirror, "x", Present) })
+		n.expect(t, "both", 2)
+	})
+}
