@@ -10,12 +10,17 @@ AWS ?=
 GCP ?=
 AZURE ?=
 
+# The CDK's command line, pinned. "latest" is not the line that is maintained.
+CDK ?= npx --yes aws-cdk@2.1148.1
+PYTHON ?= python3
+STAGE ?=
+
 # The race detector needs a C compiler.
 RACE := $(shell test "$$(go env CGO_ENABLED 2>/dev/null)" = 1 && command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null 2>&1 && echo -race)
 
 .PHONY: help
 help: ## print this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build the function for this machine, as .build/redirector/bootstrap
@@ -58,10 +63,53 @@ fuzz: ## run every fuzz target, for FUZZTIME each
 		done || exit 1; \
 	done
 
+.PHONY: synth
+synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
+	@rm -rf cdk.out
+	$(CDK) synth --quiet $(if $(STAGE),-c stage=$(STAGE)) $(if $(ARCHITECTURE),-c architecture=$(ARCHITECTURE))
+
+.PHONY: bootstrap diff deploy destroy
+bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
+	$(CDK) bootstrap -c stage=$(STAGE)
+diff: stage-named ## show what a deployment of STAGE would change
+	$(CDK) diff -c stage=$(STAGE)
+deploy: stage-named ## deploy STAGE
+	$(CDK) deploy --all -c stage=$(STAGE)
+destroy: stage-named ## delete the stacks of STAGE; its buckets stay
+	$(CDK) destroy --all -c stage=$(STAGE)
+
+.PHONY: stage-named
+stage-named:
+	@test -n "$(STAGE)" || { echo "name a stage of cdk.json, as in: make $(firstword $(MAKECMDGOALS)) STAGE=sandbox" >&2; exit 2; }
+
+.PHONY: sam
+sam: $(if $(shell command -v $(PYTHON)),python) ## send an event by sam local invoke: EVENT=events/x.json
+	@go run ./scripts/sam -cdk "$(CDK)" $(ARGS) $(if $(EVENT),$(EVENT),"")
+
+.PHONY: deploy-emulated
+deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1 stays up
+	@go run ./scripts/emulated -cdk "$(CDK)" $(if $(KEEP),-keep) $(ARGS)
+
+.PHONY: lint
+lint: python synth ## check the templates of all stages with cfn-lint and checkov
+	.build/python/bin/cfn-lint --config-file scripts/cfnlint.yaml cdk.out/*.template.json
+	.build/python/bin/checkov --config-file scripts/checkov.yaml --file cdk.out/*.template.json
+
+.PHONY: python
+python: .build/python/installed ## install the Python programs that lint, sam and deploy-emulated use
+
+.build/python/installed: scripts/requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "there is no Python 3 on this machine; install it (on Debian: python3 and python3-venv)" >&2; exit 1; }
+	@echo "installing the programs of $< into .build/python (a minute or two)" >&2
+	@rm -rf .build/python
+	@$(PYTHON) -m venv .build/python
+	@.build/python/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 .PHONY: ranges
 ranges: ## compile the IP ranges anew and show what changes: AWS= GCP= AZURE= name files
 	go run ./ranges/compile $(if $(AWS),-aws $(AWS)) $(if $(GCP),-gcp $(GCP)) $(if $(AZURE),-azure $(AZURE)) $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf .build
+	rm -rf .build cdk.out

@@ -34,6 +34,8 @@ both fronts, checks what a deployment has to keep to, and tears down.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A reader that goes away, as head does, must not leave servers behind.
+	signal.Ignore(syscall.SIGPIPE)
 	flags := flag.NewFlagSet("emulated", flag.ExitOnError)
 	flags.Usage = func() {
 		fmt.Fprint(os.Stderr, usage)

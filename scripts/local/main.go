@@ -34,6 +34,8 @@ mirrors with all of its blobs but one, and pulls it as clients in five places.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A reader that goes away, as head does, must not leave servers behind.
+	signal.Ignore(syscall.SIGPIPE)
 	flags := flag.NewFlagSet("local", flag.ExitOnError)
 	flags.Usage = func() {
 		fmt.Fprint(os.Stderr, usage)
