@@ -43,13 +43,12 @@ func networkOf(scope constructs.Construct, s *stage.Stage, region string) networ
 		InternetGatewayId: gateway.Ref(),
 	})
 	routes := awsec2.NewCfnRouteTable(scope, jsii.String("Routes"), &awsec2.CfnRouteTableProps{VpcId: vpc.Ref()})
-	for id, props := range map[string]awsec2.CfnRouteProps{
-		"Route4": {DestinationCidrBlock: jsii.String("0.0.0.0/0")},
-		"Route6": {DestinationIpv6CidrBlock: jsii.String("::/0")},
-	} {
+	route := func(id string, props awsec2.CfnRouteProps) {
 		props.RouteTableId, props.GatewayId = routes.Ref(), gateway.Ref()
 		awsec2.NewCfnRoute(scope, jsii.String(id), &props).AddResourceDependency(attachment, nil)
 	}
+	route("Route4", awsec2.CfnRouteProps{DestinationCidrBlock: jsii.String("0.0.0.0/0")})
+	route("Route6", awsec2.CfnRouteProps{DestinationIpv6CidrBlock: jsii.String("::/0")})
 	blocks := awscdk.Fn_Cidr(awscdk.Fn_Select(jsii.Number(0), vpc.AttrIpv6CidrBlocks()), jsii.Number(2), jsii.String("64"))
 	n := network{vpc: vpc.Ref(), ready: attachment}
 	for i, block := range []string{"10.0.0.0/25", "10.0.0.128/25"} {

@@ -18,9 +18,14 @@ import (
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
 const edgeRegion = "us-east-1"
 
-// Add puts all stacks of a stage into an app. code is a folder with the built
-// function.
+// Add puts all stacks of a stage into an app, and none of a stage that is too
+// large for a distribution. code is a folder with the built function.
 func Add(app constructs.Construct, s *stage.Stage, code string) error {
+	if s.HasDistribution() {
+		if _, err := parts.ViewerRequest(s); err != nil {
+			return err
+		}
+	}
 	var replicas []awscdk.Stack
 	for _, region := range s.Replicas() {
 		replicas = append(replicas, mirror(app, s, region))

@@ -46,6 +46,8 @@ var (
 	prefixForm  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	domainForm  = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
 	zoneForm    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	vpcForm     = regexp.MustCompile(`^vpc-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	subnetForm  = regexp.MustCompile(`^subnet-([0-9a-f]{8}|[0-9a-f]{17})$`)
 )
 
 // Load reads all stages: a JSON object of them by name, as under the key
@@ -240,12 +242,14 @@ func (r *reader) domain(s *Stage) {
 }
 
 func (r *reader) networks(s *Stage) {
-	const takes = `takes networks by redirector region, as {"us-east-1": {"vpc": "vpc-1", "subnets": ["subnet-1", "subnet-2"]}}`
+	const takes = `takes networks by redirector region, as {"us-east-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}`
 	if !r.decode("networks", &s.Networks, takes) {
 		return
 	}
 	for region, n := range s.Networks {
-		if !slices.Contains(s.Redirectors, region) || !strings.HasPrefix(n.VPC, "vpc-") || len(n.Subnets) < 2 {
+		odd := slices.ContainsFunc(n.Subnets, func(id string) bool { return !subnetForm.MatchString(id) })
+		different := len(slices.Compact(slices.Sorted(slices.Values(n.Subnets)))) == len(n.Subnets)
+		if !slices.Contains(s.Redirectors, region) || !vpcForm.MatchString(n.VPC) || len(n.Subnets) < 2 || odd || !different {
 			r.refuse("networks", takes+"; each with two subnets or more")
 			return
 		}
@@ -300,6 +304,9 @@ func (r *reader) settings(s *Stage) {
 		case float64:
 			s.variables[name] = strconv.FormatFloat(v, 'f', -1, 64)
 		case []any:
+			if len(v) == 0 { // would hand on nothing, and so mean the default
+				r.refuse(key, `takes a list with something in it (upstreamClouds takes "none" too)`)
+			}
 			items := make([]string, len(v))
 			for i, item := range v {
 				items[i] = fmt.Sprint(item)
@@ -318,12 +325,15 @@ func (r *reader) settings(s *Stage) {
 }
 
 func (r *reader) bucketNames(s *Stage) {
+	var name string
 	for _, region := range s.Mirrors {
-		if name := s.Bucket(region); len(name) > longestBucket {
-			r.refuse("mirrorPrefix", fmt.Sprintf("takes at most %d characters: the bucket %q would be longer than the %d that S3 takes",
-				len(s.MirrorPrefix)-(len(name)-longestBucket), name, longestBucket))
-			return
+		if bucket := s.Bucket(region); len(bucket) > len(name) {
+			name = bucket
 		}
+	}
+	if len(name) > longestBucket {
+		r.refuse("mirrorPrefix", fmt.Sprintf("takes at most %d characters: the bucket %q would be longer than the %d that S3 takes",
+			len(s.MirrorPrefix)-(len(name)-longestBucket), name, longestBucket))
 	}
 }
 
@@ -335,12 +345,13 @@ func (r *reader) environments(s *Stage) {
 			r.errs = append(r.errs, fmt.Errorf("stage %q, function in %s: %s", s.Name, region, inKeys(err.Error())))
 			return
 		}
-		size := 0
-		for name, value := range c.Env() {
-			size += len(name) + len(value)
+		// Lambda measures the environment as JSON.
+		text, err := json.Marshal(c.Env())
+		if err != nil {
+			panic("stage: " + strconv.Quote(err.Error())) // texts only
 		}
-		if size > longestEnvironment {
-			r.errs = append(r.errs, fmt.Errorf("stage %q: the environment of the function in %s has %d bytes, Lambda takes %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", s.Name, region, size, longestEnvironment))
+		if len(text) > longestEnvironment {
+			r.errs = append(r.errs, fmt.Errorf("stage %q: the environment of the function in %s has %d bytes, Lambda takes %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", s.Name, region, len(text), longestEnvironment))
 			return
 		}
 	}

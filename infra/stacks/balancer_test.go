@@ -1,0 +1,170 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// balancers runs a test for the redirectors that have a load balancer.
+func balancers(t *testing.T, test func(*testing.T, *synthStack)) {
+	t.Helper()
+	fronts := map[string]bool{}
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		if st.stage.HasLoadBalancers() {
+			fronts[string(st.stage.Front)] = true
+			test(t, st)
+		}
+	})
+	if !fronts["alb"] || !fronts["both"] {
+		t.Errorf("the fronts %v are tested, want alb and both", fronts)
+	}
+}
+
+func TestBalancerOnlyWhereAsked(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		if st.what != "redirector" || !st.stage.HasLoadBalancers() {
+			st.none(t, "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::TargetGroup",
+				"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup", "AWS::EC2::InternetGateway")
+		}
+	})
+}
+
+func TestBalancer(t *testing.T) {
+	balancers(t, func(t *testing.T, st *synthStack) {
+		id, balancer := st.only(t, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+		props := at(balancer, "Properties")
+		same(t, "type", at(props, "Type"), `"application"`)
+		same(t, "scheme", at(props, "Scheme"), `"internet-facing"`)
+		same(t, "addresses", at(props, "IpAddressType"), `"dualstack"`)
+		same(t, "attributes", any(pairs(at(props, "LoadBalancerAttributes"))), fmt.Sprintf(`{
+			"routing.http.drop_invalid_header_fields.enabled": "true",
+			"deletion_protection.enabled": "%v"
+		}`, st.stage.Protected))
+
+		group, rules := st.only(t, "AWS::EC2::SecurityGroup")
+		same(t, "security groups", at(props, "SecurityGroups"), fmt.Sprintf(`[{"Fn::GetAtt": [%q, "GroupId"]}]`, group))
+		same(t, "what comes in", at(rules, "Properties", "SecurityGroupIngress"), `[
+			{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0", "Description": "Anybody pulls"},
+			{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv6": "::/0", "Description": "Anybody pulls"}
+		]`)
+		// An empty list would be a rule that lets everything out.
+		same(t, "what goes out", at(rules, "Properties", "SecurityGroupEgress"), `[
+			{"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32", "Description": "Nothing goes out"}
+		]`)
+		st.none(t, "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+
+		target, _ := st.only(t, "AWS::ElasticLoadBalancingV2::TargetGroup")
+		certificate, _ := st.only(t, "AWS::CertificateManager::Certificate")
+		_, listener := st.only(t, "AWS::ElasticLoadBalancingV2::Listener")
+		props = at(listener, "Properties")
+		same(t, "port", at(props, "Port"), "443")
+		same(t, "protocol", at(props, "Protocol"), `"HTTPS"`)
+		same(t, "TLS", at(props, "SslPolicy"), `"ELBSecurityPolicy-TLS13-1-2-2021-06"`)
+		same(t, "listener of", at(props, "LoadBalancerArn"), fmt.Sprintf(`{"Ref": %q}`, id))
+		same(t, "certificates", at(props, "Certificates"), fmt.Sprintf(`[{"CertificateArn": {"Ref": %q}}]`, certificate))
+		same(t, "actions", at(props, "DefaultActions"), fmt.Sprintf(`[{"Type": "forward", "TargetGroupArn": {"Ref": %q}}]`, target))
+	})
+}
+
+func TestBalancerTarget(t *testing.T) {
+	balancers(t, func(t *testing.T, st *synthStack) {
+		alias, _ := st.only(t, "AWS::Lambda::Alias")
+		_, target := st.only(t, "AWS::ElasticLoadBalancingV2::TargetGroup")
+		props := at(target, "Properties")
+		same(t, "type", at(props, "TargetType"), `"lambda"`)
+		same(t, "targets", at(props, "Targets"), fmt.Sprintf(`[{"Id": {"Ref": %q}}]`, alias))
+		same(t, "attributes", any(pairs(at(props, "TargetGroupAttributes"))), `{"lambda.multi_value_headers.enabled": "true"}`)
+		same(t, "health check", at(props, "HealthCheckEnabled"), "true")
+		same(t, "health check's path", at(props, "HealthCheckPath"), `"/v2/"`)
+		same(t, "health check's answer", at(props, "Matcher"), `{"HttpCode": "200"}`)
+		// The function may take all of its time.
+		interval, _ := at(props, "HealthCheckIntervalSeconds").(float64)
+		wait, _ := at(props, "HealthCheckTimeoutSeconds").(float64)
+		if wait <= 5 || wait >= interval {
+			t.Errorf("the health check waits %v s, every %v s", wait, interval)
+		}
+		if !slices.Contains(texts(at(target, "DependsOn")), "BalancerInvokes") {
+			t.Error("the target group does not wait for its grant")
+		}
+	})
+}
+
+// The nearest load balancer answers to a name that all share.
+func TestBalancerRecords(t *testing.T) {
+	balancers(t, func(t *testing.T, st *synthStack) {
+		name := st.stage.Domain
+		if st.stage.HasDistribution() {
+			name = "alb." + st.stage.Domain
+		}
+		balancer, _ := st.only(t, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+		records := st.resources("AWS::Route53::RecordSet")
+		for _, kind := range []string{"A", "AAAA"} {
+			same(t, "record "+kind, at(records["BalancerRecord"+kind], "Properties"), fmt.Sprintf(`{
+				"HostedZoneId": %[1]q, "Name": "%[2]s.", "Type": %[3]q,
+				"Region": %[4]q, "SetIdentifier": %[4]q,
+				"AliasTarget": {
+					"DNSName": {"Fn::GetAtt": [%[5]q, "DNSName"]},
+					"HostedZoneId": {"Fn::GetAtt": [%[5]q, "CanonicalHostedZoneID"]},
+					"EvaluateTargetHealth": true
+				}
+			}`, st.stage.Zone.ID, name, kind, st.region, balancer))
+		}
+		if len(records) != 2 {
+			t.Errorf("%d records, want 2", len(records))
+		}
+		_, certificate := st.only(t, "AWS::CertificateManager::Certificate")
+		same(t, "certificate's name", at(certificate, "Properties", "DomainName"), fmt.Sprintf(`%q`, name))
+		same(t, "validation", at(certificate, "Properties", "DomainValidationOptions"), fmt.Sprintf(`[{"DomainName": %q, "HostedZoneId": %q}]`, name, st.stage.Zone.ID))
+	})
+}
+
+func TestBalancerNetwork(t *testing.T) {
+	given := 0
+	balancers(t, func(t *testing.T, st *synthStack) {
+		_, balancer := st.only(t, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+		_, group := st.only(t, "AWS::EC2::SecurityGroup")
+		if n, ok := st.stage.Networks[st.region]; ok {
+			given++
+			same(t, "subnets", at(balancer, "Properties", "Subnets"), text(n.Subnets))
+			same(t, "VPC", at(group, "Properties", "VpcId"), text(n.VPC))
+			st.none(t, "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::InternetGateway", "AWS::EC2::Route")
+			return
+		}
+		same(t, "subnets", at(balancer, "Properties", "Subnets"), `[{"Ref": "SubnetA"}, {"Ref": "SubnetB"}]`)
+		vpc, _ := st.only(t, "AWS::EC2::VPC")
+		same(t, "VPC", at(group, "Properties", "VpcId"), fmt.Sprintf(`{"Ref": %q}`, vpc))
+		gateway, _ := st.only(t, "AWS::EC2::InternetGateway")
+		attachment, _ := st.only(t, "AWS::EC2::VPCGatewayAttachment")
+		if !slices.Contains(texts(at(balancer, "DependsOn")), attachment) {
+			t.Error("the load balancer does not wait for the way out of its network")
+		}
+		// Both subnets are public: whatever is in them is reached by the gateway.
+		table, _ := st.only(t, "AWS::EC2::RouteTable")
+		routes := map[string]bool{}
+		for id, route := range st.resources("AWS::EC2::Route") {
+			props := at(route, "Properties")
+			same(t, id, at(props, "GatewayId"), fmt.Sprintf(`{"Ref": %q}`, gateway))
+			same(t, id, at(props, "RouteTableId"), fmt.Sprintf(`{"Ref": %q}`, table))
+			routes[fmt.Sprint(at(props, "DestinationCidrBlock"), at(props, "DestinationIpv6CidrBlock"))] = true
+		}
+		if !routes["0.0.0.0/0<nil>"] || !routes["<nil>::/0"] || len(routes) != 2 {
+			t.Errorf("the routes are %v, want all of IPv4 and IPv6", routes)
+		}
+		zones := map[string]bool{}
+		for _, subnet := range st.resources("AWS::EC2::Subnet") {
+			zones[text(at(subnet, "Properties", "AvailabilityZone"))] = true
+		}
+		if len(zones) != 2 {
+			t.Errorf("subnets in the zones %v, want two zones", zones)
+		}
+		if n := len(st.resources("AWS::EC2::SubnetRouteTableAssociation")); n != 2 {
+			t.Errorf("%d subnets have the routes, want 2", n)
+		}
+	})
+	if given == 0 {
+		t.Error("no load balancer in a given network is tested")
+	}
+}

@@ -1,0 +1,218 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	parts "archeio/infra/constructs"
+)
+
+// cachingDisabled is AWS's own policy of that name.
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
+const cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+
+// distribution is the configuration of an edge stack's distribution.
+func (st *synthStack) distribution(t *testing.T) any {
+	t.Helper()
+	_, distribution := st.only(t, "AWS::CloudFront::Distribution")
+	return at(distribution, "Properties", "DistributionConfig")
+}
+
+func TestEdgeStacks(t *testing.T) {
+	c := synthesized(t)
+	for _, s := range c.stages {
+		// CloudFront wants its certificates in this region.
+		found := slices.ContainsFunc(c.stacks, func(st *synthStack) bool { return st.name == "archeio-"+s.Name+"-edge-us-east-1" })
+		if found != s.HasDistribution() {
+			t.Errorf("stage %s with front %s has an edge stack: %v", s.Name, s.Front, found)
+		}
+	}
+	each(t, "mirror", func(t *testing.T, st *synthStack) { st.none(t, "AWS::CloudFront::Distribution") })
+	each(t, "redirector", func(t *testing.T, st *synthStack) { st.none(t, "AWS::CloudFront::Distribution") })
+}
+
+// The first behaviour that fits a path is the one that holds.
+func TestBehaviours(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		behaviour := func(target, cache, request string) string {
+			return fmt.Sprintf(`"TargetOriginId": %q, "CachePolicyId": %s, "OriginRequestPolicyId": {"Fn::GetAtt": [%q, "Id"]},
+				"ViewerProtocolPolicy": "redirect-to-https", "Compress": false,
+				"AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
+				"FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": ["ViewerRequest", "FunctionARN"]}}]`, target, cache, request)
+		}
+		mirror, redirector := "mirror-"+st.stage.Primary, "redirector-"+st.stage.Redirectors[0]
+		config := st.distribution(t)
+		same(t, "behaviours", at(config, "CacheBehaviors"), `[
+			{"PathPattern": "/containers/images/*", `+behaviour(mirror, `{"Fn::GetAtt": ["KeepBlobs", "Id"]}`, "AskMirror")+`},
+			{"PathPattern": "/v2/*/blobs/*", `+behaviour(redirector, `"`+cachingDisabled+`"`, "AskRedirector")+`}
+		]`)
+		same(t, "default behaviour", at(config, "DefaultCacheBehavior"), `{`+behaviour(redirector, `{"Fn::GetAtt": ["KeepAnswers", "Id"]}`, "AskRedirector")+`}`)
+	})
+}
+
+func TestCachePolicies(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		// Blobs are found by their digest: their path is enough.
+		for id, want := range map[string]string{
+			"KeepAnswers": `"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 3600, %s "QueryStringsConfig": {"QueryStringBehavior": "all"}}`,
+			"KeepBlobs":   `"MinTTL": 0, "DefaultTTL": 31536000, "MaxTTL": 31536000, %s "QueryStringsConfig": {"QueryStringBehavior": "none"}}`,
+		} {
+			policy := at(st.resource(t, id), "Properties", "CachePolicyConfig")
+			same(t, id, policy, fmt.Sprintf(`{"Name": %q, %s}`, at(policy, "Name"), fmt.Sprintf(want, `
+				"ParametersInCacheKeyAndForwardedToOrigin": {
+					"EnableAcceptEncodingGzip": false, "EnableAcceptEncodingBrotli": false,
+					"CookiesConfig": {"CookieBehavior": "none"},
+					"HeadersConfig": {"HeaderBehavior": "none"},`)))
+		}
+		if n := len(st.resources("AWS::CloudFront::CachePolicy")); n != 2 {
+			t.Errorf("%d cache policies, want 2", n)
+		}
+	})
+}
+
+func TestOriginRequestPolicies(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		for id, want := range map[string]string{
+			"AskRedirector": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
+				"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized"]},
+				"QueryStringsConfig": {"QueryStringBehavior": "all"}`,
+			"AskMirror": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Country"]},
+				"QueryStringsConfig": {"QueryStringBehavior": "none"}`,
+		} {
+			policy := at(st.resource(t, id), "Properties", "OriginRequestPolicyConfig")
+			same(t, id, policy, fmt.Sprintf(`{"Name": %q, "CookiesConfig": {"CookieBehavior": "none"}, %s}`, at(policy, "Name"), want))
+		}
+		policies := st.resources("AWS::CloudFront::OriginRequestPolicy")
+		for id, policy := range policies {
+			// A function's address and a bucket answer to their own names only.
+			headers := texts(at(policy, "Properties", "OriginRequestPolicyConfig", "HeadersConfig", "Headers"))
+			if slices.ContainsFunc(headers, func(h string) bool { return strings.EqualFold(h, "Host") }) || len(headers) > 10 {
+				t.Errorf("%s hands on %v", id, headers)
+			}
+		}
+		if len(policies) != 2 {
+			t.Errorf("%d origin request policies, want 2", len(policies))
+		}
+	})
+}
+
+func TestDistribution(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		config := st.distribution(t)
+		same(t, "enabled", at(config, "Enabled"), "true")
+		same(t, "HTTP", at(config, "HttpVersion"), `"http2and3"`)
+		same(t, "IPv6", at(config, "IPV6Enabled"), "true")
+		same(t, "errors", at(config, "CustomErrorResponses"), `[
+			{"ErrorCode": 403, "ErrorCachingMinTTL": 0},
+			{"ErrorCode": 500, "ErrorCachingMinTTL": 0},
+			{"ErrorCode": 502, "ErrorCachingMinTTL": 0},
+			{"ErrorCode": 503, "ErrorCachingMinTTL": 0},
+			{"ErrorCode": 504, "ErrorCachingMinTTL": 0}
+		]`)
+		// The function at the edge chooses; groups of the template would not.
+		if at(config, "OriginGroups") != nil || at(config, "Logging") != nil {
+			t.Errorf("origin groups %s, logging %s", text(at(config, "OriginGroups")), text(at(config, "Logging")))
+		}
+
+		_, function := st.only(t, "AWS::CloudFront::Function")
+		same(t, "function", at(function, "Properties", "FunctionConfig", "Runtime"), `"cloudfront-js-2.0"`)
+		same(t, "function is published", at(function, "Properties", "AutoPublish"), "true")
+		want, err := parts.ViewerRequest(st.stage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at(function, "Properties", "FunctionCode") != want {
+			t.Error("the function at the edge is not the one for this stage")
+		}
+	})
+}
+
+func TestDistributionDomain(t *testing.T) {
+	with, without := 0, 0
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		config := st.distribution(t)
+		if st.stage.Domain == "" {
+			without++
+			if at(config, "Aliases") != nil || at(config, "ViewerCertificate") != nil {
+				t.Errorf("without a domain: aliases %s, certificate %s", text(at(config, "Aliases")), text(at(config, "ViewerCertificate")))
+			}
+			st.none(t, "AWS::Route53::RecordSet", "AWS::CertificateManager::Certificate")
+			return
+		}
+		with++
+		certificate, resource := st.only(t, "AWS::CertificateManager::Certificate")
+		same(t, "certificate's name", at(resource, "Properties", "DomainName"), fmt.Sprintf("%q", st.stage.Domain))
+		same(t, "validation", at(resource, "Properties", "DomainValidationOptions"), fmt.Sprintf(`[{"DomainName": %q, "HostedZoneId": %q}]`, st.stage.Domain, st.stage.Zone.ID))
+		same(t, "aliases", at(config, "Aliases"), fmt.Sprintf("[%q]", st.stage.Domain))
+		same(t, "certificate", at(config, "ViewerCertificate"), fmt.Sprintf(`{
+			"AcmCertificateArn": {"Ref": %q}, "MinimumProtocolVersion": "TLSv1.2_2021", "SslSupportMethod": "sni-only"
+		}`, certificate))
+		records := st.resources("AWS::Route53::RecordSet")
+		for _, kind := range []string{"A", "AAAA"} {
+			same(t, "record "+kind, at(records["Record"+kind], "Properties"), fmt.Sprintf(`{
+				"HostedZoneId": %q, "Name": "%s.", "Type": %q,
+				"AliasTarget": {"DNSName": {"Fn::GetAtt": ["Distribution", "DomainName"]}, "HostedZoneId": "Z2FDTNDATAQYW2"}
+			}`, st.stage.Zone.ID, st.stage.Domain, kind))
+		}
+		if len(records) != 2 {
+			t.Errorf("%d records, want 2", len(records))
+		}
+	})
+	if with == 0 || without == 0 {
+		t.Errorf("%d distributions with a domain and %d without are tested", with, without)
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		origins := list(at(st.distribution(t), "Origins"))
+		if want := len(st.stage.Mirrors) + len(st.stage.Redirectors); len(origins) != want {
+			t.Fatalf("%d origins, want %d", len(origins), want)
+		}
+		const patience = `"ConnectionAttempts": 1, "ConnectionTimeout": 2`
+		for i, region := range st.stage.Mirrors {
+			same(t, "mirror in "+region, origins[i], fmt.Sprintf(`{
+				"Id": "mirror-%[1]s", "DomainName": "%[2]s.s3.%[1]s.amazonaws.com", %[3]s,
+				"OriginAccessControlId": {"Fn::GetAtt": ["MirrorAccess", "Id"]},
+				"S3OriginConfig": {"OriginAccessIdentity": ""}
+			}`, region, st.stage.Bucket(region), patience))
+		}
+		for i, region := range st.stage.Redirectors {
+			origin := origins[len(st.stage.Mirrors)+i]
+			host := at(origin, "DomainName")
+			same(t, "redirector in "+region, origin, fmt.Sprintf(`{
+				"Id": "redirector-%s", "DomainName": %s, %s,
+				"OriginAccessControlId": {"Fn::GetAtt": ["RedirectorAccess", "Id"]},
+				"CustomOriginConfig": {"OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"], "OriginReadTimeout": 10}
+			}`, region, text(host), patience))
+			// The host of the address of that region's function, which comes out
+			// of its stack with or without the hyphens of its name.
+			from := st.stage.Stack("redirector", region)
+			same(t, "part of the address", at(host, "Fn::Select", 0), "2")
+			same(t, "cut at", at(host, "Fn::Select", 1, "Fn::Split", 0), `"/"`)
+			address := text(at(host, "Fn::Select", 1, "Fn::Split", 1))
+			if !strings.Contains(address, "FunctionUrl") || !strings.Contains(address, from+":") && !strings.Contains(address, strings.ReplaceAll(from, "-", "")+"Fn") {
+				t.Errorf("redirector in %s is at %s", region, address)
+			}
+		}
+	})
+}
+
+func TestOriginAccess(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		for id, kind := range map[string]string{"MirrorAccess": "s3", "RedirectorAccess": "lambda"} {
+			config := at(st.resource(t, id), "Properties", "OriginAccessControlConfig")
+			same(t, id, config, fmt.Sprintf(`{
+				"Name": "archeio-%s-%s", "OriginAccessControlOriginType": %[2]q, "SigningBehavior": "always", "SigningProtocol": "sigv4"
+			}`, st.stage.Name, kind))
+		}
+		st.none(t, "AWS::CloudFront::CloudFrontOriginAccessIdentity")
+		if n := len(st.resources("AWS::CloudFront::OriginAccessControl")); n != 2 {
+			t.Errorf("%d origin access controls, want 2", n)
+		}
+	})
+}

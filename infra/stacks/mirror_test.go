@@ -1,0 +1,123 @@
+//go:build !race
+
+package stacks
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/infra/stage"
+)
+
+func TestMirrorStacks(t *testing.T) {
+	for _, s := range synthesized(t).stages {
+		for _, region := range s.Mirrors {
+			if !slices.ContainsFunc(synthesized(t).stacks, func(st *synthStack) bool { return st.name == s.Stack("mirror", region) }) {
+				t.Errorf("stage %s has no mirror stack in %s", s.Name, region)
+			}
+		}
+	}
+}
+
+func TestMirrorBucket(t *testing.T) {
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		// A bucket under another logical id is another bucket.
+		id, bucket := st.only(t, "AWS::S3::Bucket")
+		if id != "Mirror" {
+			t.Errorf("the bucket's logical id is %s, want Mirror", id)
+		}
+		// It stays when its stack goes, unless it could not even be made.
+		if at(bucket, "DeletionPolicy") != "RetainExceptOnCreate" || at(bucket, "UpdateReplacePolicy") != "Retain" {
+			t.Errorf("the bucket is not kept: %v, %v", at(bucket, "DeletionPolicy"), at(bucket, "UpdateReplacePolicy"))
+		}
+		props := at(bucket, "Properties")
+		if name := at(props, "BucketName"); name != st.stage.Bucket(st.region) {
+			t.Errorf("the bucket's name is %v, want %s", name, st.stage.Bucket(st.region))
+		}
+		namespace := at(props, "BucketNamespace")
+		if stage.AccountNamespace(st.region) {
+			if namespace != "account-regional" {
+				t.Errorf("the bucket's namespace is %v", namespace)
+			}
+		} else if namespace != nil || !strings.Contains(st.stage.Bucket(st.region), st.stage.Account) {
+			t.Errorf("the bucket's namespace is %v in %s, which has none", namespace, st.region)
+		}
+		same(t, "public access block", at(props, "PublicAccessBlockConfiguration"),
+			`{"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": false, "RestrictPublicBuckets": false}`)
+		same(t, "encryption", at(props, "BucketEncryption"),
+			`{"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}`)
+		same(t, "versioning", at(props, "VersioningConfiguration"), `{"Status": "Enabled"}`)
+		same(t, "ownership", at(props, "OwnershipControls"), `{"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}`)
+		same(t, "lifecycle", at(props, "LifecycleConfiguration"), `{"Rules": [{
+			"Id": "expire-what-nobody-reads",
+			"Status": "Enabled",
+			"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+			"NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+			"ExpiredObjectDeleteMarker": true
+		}]}`)
+		for _, key := range []string{"AccessControl", "WebsiteConfiguration", "CorsConfiguration", "LoggingConfiguration"} {
+			if at(props, key) != nil {
+				t.Errorf("the bucket has a %s", key)
+			}
+		}
+	})
+}
+
+func TestMirrorPolicy(t *testing.T) {
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		id, policy := st.only(t, "AWS::S3::BucketPolicy")
+		same(t, "bucket", at(policy, "Properties", "Bucket"), `{"Ref": "Mirror"}`)
+		bySid := map[string]any{}
+		for _, s := range st.statements() {
+			if s.of(id) {
+				sid, _ := s.body["Sid"].(string)
+				if bySid[sid] != nil {
+					t.Errorf("two statements are called %q", sid)
+				}
+				bySid[sid] = s.body
+			}
+		}
+		same(t, "what nobody may", bySid[""], `{
+			"Effect": "Deny",
+			"Principal": {"AWS": "*"},
+			"Action": "s3:*",
+			"Resource": [
+				{"Fn::GetAtt": ["Mirror", "Arn"]},
+				{"Fn::Join": ["", [{"Fn::GetAtt": ["Mirror", "Arn"]}, "/*"]]}
+			],
+			"Condition": {"Bool": {"aws:SecureTransport": "false"}}
+		}`)
+		want := 2
+		if st.stage.HasDistribution() {
+			want = 3
+			same(t, "what the distribution may", bySid["DistributionReadsBlobs"], `{
+				"Sid": "DistributionReadsBlobs",
+				"Effect": "Allow",
+				"Principal": {"Service": "cloudfront.amazonaws.com"},
+				"Action": "s3:GetObject",
+				"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Mirror", "Arn"]}, "/containers/images/*"]]},
+				"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:cloudfront::`+st.stage.Account+`:distribution/*"}}
+			}`)
+		}
+		if len(bySid) != want {
+			t.Errorf("%d statements, want %d: %s", len(bySid), want, text(at(policy, "Properties", "PolicyDocument")))
+		}
+	})
+}
+
+// Nothing but buckets, their policies and what replicates is in a mirror's
+// stack, so that it depends on no other but by replication.
+func TestMirrorHasNothingElse(t *testing.T) {
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		resources, _ := st.template["Resources"].(map[string]any)
+		want := 2
+		if st.region == st.stage.Primary && len(st.stage.Mirrors) > 1 {
+			want = 4
+		}
+		if len(resources) != want {
+			t.Errorf("%d resources, want %d", len(resources), want)
+		}
+		same(t, "bucket's name", at(st.template, "Outputs", "BucketName", "Value"), `{"Ref": "Mirror"}`)
+	})
+}

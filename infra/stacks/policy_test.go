@@ -1,0 +1,121 @@
+//go:build !race
+
+package stacks
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestStatementsAreNarrow(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		for _, s := range st.statements() {
+			for _, key := range []string{"NotAction", "NotResource", "NotPrincipal"} {
+				if s.body[key] != nil {
+					t.Errorf("%s: %s allows what nobody thought of", s.path, key)
+				}
+			}
+			if s.body["Effect"] != "Allow" {
+				continue
+			}
+			for _, action := range texts(s.body["Action"]) {
+				if strings.Contains(action, "*") {
+					t.Errorf("%s: allows %s", s.path, action)
+				}
+			}
+			for _, resource := range list(s.body["Resource"]) {
+				if resource == "*" || resource == "arn:aws:s3:::*" {
+					t.Errorf("%s: allows it on %v", s.path, resource)
+				}
+			}
+			if trust := slices.Equal(texts(s.body["Action"]), []string{"sts:AssumeRole"}); s.body["Resource"] == nil && !trust {
+				t.Errorf("%s: names no resource", s.path)
+			}
+		}
+	})
+}
+
+// Everybody may read blobs, and nothing else is for everybody.
+func TestPublicPrincipals(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		public := 0
+		for _, s := range st.statements() {
+			principal := s.body["Principal"]
+			if s.body["Effect"] != "Allow" || principal != "*" && !slices.Contains(texts(at(principal, "AWS")), "*") {
+				continue
+			}
+			public++
+			if st.what != "mirror" || !strings.HasPrefix(s.path, "/MirrorPolicy") {
+				t.Errorf("%s: is for everybody", s.path)
+			}
+			same(t, "what everybody may do", s.body, `{
+				"Sid": "AnybodyReadsBlobs",
+				"Effect": "Allow",
+				"Principal": {"AWS": "*"},
+				"Action": "s3:GetObject",
+				"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Mirror", "Arn"]}, "/containers/images/*"]]},
+				"Condition": {"Bool": {"aws:SecureTransport": "true"}}
+			}`)
+		}
+		if want := map[string]int{"mirror": 1}[st.what]; public != want {
+			t.Errorf("%d statements are for everybody, want %d", public, want)
+		}
+		for id, permission := range st.resources("AWS::Lambda::Permission") {
+			if principal := at(permission, "Properties", "Principal"); principal == "*" {
+				t.Errorf("%s: everybody may call the function", id)
+			}
+		}
+	})
+}
+
+// Only services act here. CloudFormation hands the functions' addresses on
+// through functions that the CDK brings along; only they have a policy of AWS's.
+func TestRoles(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		for id, role := range st.resources("AWS::IAM::Role") {
+			for _, s := range st.statements() {
+				if s.of(id) && s.body["Principal"] != nil {
+					if service, ok := at(s.body, "Principal", "Service").(string); !ok || !strings.HasSuffix(service, ".amazonaws.com") {
+						t.Errorf("%s: %s may become it", id, text(s.body["Principal"]))
+					}
+				}
+			}
+			if managed := at(role, "Properties", "ManagedPolicyArns"); managed != nil {
+				if !strings.HasPrefix(id, "CustomCrossRegionExport") {
+					t.Errorf("%s has the policies %s", id, text(managed))
+				}
+				same(t, id+"'s policies", managed, `[{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}]`)
+			}
+		}
+		st.none(t, "AWS::IAM::User", "AWS::IAM::ManagedPolicy", "AWS::IAM::AccessKey", "AWS::IAM::Group")
+	})
+}
+
+// Anonymous readers can read nothing that is encrypted by KMS.
+func TestNoKMS(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		walk(st.template, "", func(path string, v any) {
+			if s, ok := v.(string); ok && (strings.Contains(s, "kms") || strings.Contains(s, "KMS")) {
+				t.Errorf("%s: %s", path, s)
+			}
+			if object, ok := v.(map[string]any); ok {
+				for key := range object {
+					if strings.Contains(strings.ToLower(key), "kms") {
+						t.Errorf("%s/%s: %s", path, key, text(object[key]))
+					}
+				}
+			}
+		})
+	})
+}
+
+// A gateway costs by the hour and by the byte, and nothing here goes out.
+func TestNoGateway(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		st.none(t, "AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::EC2::Instance", "AWS::EC2::EgressOnlyInternetGateway")
+		if at(st.template, "Resources", "Redirector", "Properties", "VpcConfig") != nil {
+			t.Error("the function is in a network")
+		}
+	})
+}

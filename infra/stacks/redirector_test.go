@@ -1,0 +1,246 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/lambda/config"
+)
+
+func TestRedirectorStacks(t *testing.T) {
+	c := synthesized(t)
+	for _, s := range c.stages {
+		for _, region := range s.Redirectors {
+			if !slices.ContainsFunc(c.stacks, func(st *synthStack) bool { return st.name == s.Stack("redirector", region) }) {
+				t.Errorf("stage %s has no redirector stack in %s", s.Name, region)
+			}
+		}
+	}
+}
+
+func TestFunction(t *testing.T) {
+	dir := synthesized(t).dir
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		// SAM is asked for it by this name.
+		function := st.resource(t, "Redirector")
+		if kind := at(function, "Type"); kind != "AWS::Lambda::Function" {
+			t.Fatalf("Redirector is a %v", kind)
+		}
+		props := at(function, "Properties")
+		same(t, "runtime", at(props, "Runtime"), `"provided.al2023"`)
+		same(t, "handler", at(props, "Handler"), `"bootstrap"`)
+		same(t, "architectures", at(props, "Architectures"), fmt.Sprintf(`[%q]`, st.stage.Architecture))
+		same(t, "memory", at(props, "MemorySize"), fmt.Sprint(st.stage.Memory))
+		same(t, "time-out", at(props, "Timeout"), "5")
+		// SAM finds the code by this.
+		path, _ := at(function, "Metadata", "aws:asset:path").(string)
+		if _, err := os.Stat(filepath.Join(dir, path, "bootstrap")); path == "" || err != nil {
+			t.Errorf("there is no code at the asset path %q: %v", path, err)
+		}
+		if at(function, "Properties", "Layers") != nil {
+			t.Error("the function has layers")
+		}
+		version, versions := st.only(t, "AWS::Lambda::Version")
+		same(t, "version of", at(versions, "Properties", "FunctionName"), `{"Ref": "Redirector"}`)
+		_, alias := st.only(t, "AWS::Lambda::Alias")
+		same(t, "alias", at(alias, "Properties"), fmt.Sprintf(`{
+			"Name": "live",
+			"FunctionName": {"Ref": "Redirector"},
+			"FunctionVersion": {"Fn::GetAtt": [%q, "Version"]}
+		}`, version))
+	})
+}
+
+func TestFunctionLogs(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		logs, group := st.only(t, "AWS::Logs::LogGroup")
+		same(t, "retention", at(group, "Properties", "RetentionInDays"), fmt.Sprint(st.stage.LogRetention))
+		same(t, "log group", at(st.resource(t, "Redirector"), "Properties", "LoggingConfig", "LogGroup"), fmt.Sprintf(`{"Ref": %q}`, logs))
+
+		// The function may write these logs, and nothing else.
+		role, ok := at(st.resource(t, "Redirector"), "Properties", "Role", "Fn::GetAtt", 0).(string)
+		if !ok {
+			t.Fatal("the function has no role of its own")
+		}
+		props := at(st.resource(t, role), "Properties")
+		if at(props, "Policies") != nil || at(props, "ManagedPolicyArns") != nil {
+			t.Errorf("the role has more policies: %s", text(props))
+		}
+		same(t, "trust", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
+			"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"
+		}]`)
+		_, policy := st.only(t, "AWS::IAM::Policy")
+		same(t, "policy's roles", at(policy, "Properties", "Roles"), fmt.Sprintf(`[{"Ref": %q}]`, role))
+		same(t, "what the role may", at(policy, "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[{
+			"Effect": "Allow",
+			"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+			"Resource": {"Fn::GetAtt": [%q, "Arn"]}
+		}]`, logs))
+	})
+}
+
+func TestEnvironment(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		variables, _ := at(st.resource(t, "Redirector"), "Properties", "Environment", "Variables").(map[string]any)
+		env := map[string]string{}
+		for name, value := range variables {
+			s, ok := value.(string)
+			if !ok {
+				t.Fatalf("%s is only known when it is deployed: %s", name, text(value))
+			}
+			env[name] = s
+		}
+		// SAM overrides only what the template declares.
+		var want []string
+		for _, v := range config.Variables {
+			want = append(want, v.Name)
+		}
+		slices.Sort(want)
+		if got := slices.Sorted(maps.Keys(env)); !slices.Equal(got, want) {
+			t.Errorf("the variables are %v, want %v", got, want)
+		}
+		env["AWS_REGION"] = st.region // Lambda's to set
+		c, err := config.Load(func(name string) string { return env[name] })
+		if err != nil {
+			t.Fatalf("the function would not start: %v", err)
+		}
+
+		buckets := bucketsOf(t, st)
+		for _, m := range c.Mirrors {
+			if buckets[m.URL] != m.Region {
+				t.Errorf("the mirror in %s is at %s, which is no bucket of this app", m.Region, m.URL)
+			}
+		}
+		if len(c.Mirrors) != len(buckets) {
+			t.Errorf("%d mirrors for %d buckets", len(c.Mirrors), len(buckets))
+		}
+		header, mirror := "", ""
+		if st.stage.HasDistribution() {
+			header, mirror = "cloudfront-viewer-address", "/"
+			if st.stage.Domain != "" {
+				mirror = "https://" + st.stage.Domain
+			}
+			if buckets[c.DefaultMirrorCheck] == "" {
+				t.Errorf("the default mirror's blobs are looked for at %s, which is no bucket of this app", c.DefaultMirrorCheck)
+			}
+		}
+		if c.ClientAddressHeader != header || c.DefaultMirror != mirror {
+			t.Errorf("client address header %q, default mirror %q, want %q, %q", c.ClientAddressHeader, c.DefaultMirror, header, mirror)
+		}
+	})
+}
+
+// bucketsOf are the regions of the buckets of a stack's stage, as the templates
+// name them, by their addresses.
+func bucketsOf(t *testing.T, of *synthStack) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, st := range synthesized(t).stacks {
+		for _, bucket := range st.resources("AWS::S3::Bucket") {
+			if st.stage == of.stage {
+				out[fmt.Sprintf("https://%v.s3.dualstack.%s.amazonaws.com", at(bucket, "Properties", "BucketName"), st.region)] = st.region
+			}
+		}
+	}
+	return out
+}
+
+// CloudFront needs both grants, on the alias that has the address.
+func TestGrants(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		alias, _ := st.only(t, "AWS::Lambda::Alias")
+		want := map[string]string{}
+		if st.stage.HasDistribution() {
+			want["DistributionCallsURL"] = `"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "AWS_IAM", "Principal": "cloudfront.amazonaws.com",
+				"SourceArn": "arn:aws:cloudfront::` + st.stage.Account + `:distribution/*"`
+			want["DistributionInvokes"] = `"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": true, "Principal": "cloudfront.amazonaws.com",
+				"SourceArn": "arn:aws:cloudfront::` + st.stage.Account + `:distribution/*"`
+		}
+		if st.stage.HasLoadBalancers() {
+			want["BalancerInvokes"] = `"Action": "lambda:InvokeFunction", "Principal": "elasticloadbalancing.amazonaws.com",
+				"SourceArn": "arn:aws:elasticloadbalancing:` + st.region + `:` + st.stage.Account + `:targetgroup/*"`
+		}
+		got := st.resources("AWS::Lambda::Permission")
+		for id, props := range want {
+			same(t, id, at(got[id], "Properties"), fmt.Sprintf(`{"FunctionName": {"Ref": %q}, %s}`, alias, props))
+		}
+		if len(got) != len(want) {
+			t.Errorf("the grants are %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		}
+	})
+	// In the edge's stack a grant would be for a function of another region.
+	each(t, "edge", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Permission", "AWS::Lambda::Url") })
+	each(t, "mirror", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Permission", "AWS::Lambda::Url") })
+}
+
+// The address answers to CloudFront alone, and only where there is one.
+func TestFunctionURL(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		if !st.stage.HasDistribution() {
+			st.none(t, "AWS::Lambda::Url")
+			return
+		}
+		_, url := st.only(t, "AWS::Lambda::Url")
+		same(t, "address", at(url, "Properties"), `{
+			"AuthType": "AWS_IAM",
+			"Qualifier": "live",
+			"TargetFunctionArn": {"Fn::GetAtt": ["Redirector", "Arn"]}
+		}`)
+		alias, _ := st.only(t, "AWS::Lambda::Alias")
+		if !slices.Contains(texts(at(url, "DependsOn")), alias) {
+			t.Error("the address does not wait for its alias")
+		}
+	})
+}
+
+// Nothing but the function's address, which AWS makes up, goes from one region
+// to another: it could hardly be changed.
+func TestCrossRegionReferences(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		exported := map[string]any{}
+		for _, resource := range st.resources("Custom::CrossRegionExportWriter") {
+			exports, _ := at(resource, "Properties", "WriterProps", "exports").(map[string]any)
+			maps.Copy(exported, exports)
+		}
+		outputs, _ := st.template["Outputs"].(map[string]any)
+		for name, output := range outputs {
+			if at(output, "Export") != nil {
+				exported[name] = at(output, "Value")
+			}
+		}
+		for name, value := range exported {
+			id, _ := at(value, "Fn::GetAtt", 0).(string)
+			if at(value, "Fn::GetAtt", 1) != "FunctionUrl" || at(st.template, "Resources", id, "Type") != "AWS::Lambda::Url" {
+				t.Errorf("%s is handed on: %s", name, text(value))
+			}
+		}
+		want := 0
+		if st.what == "redirector" && st.stage.HasDistribution() {
+			want = 1
+		}
+		if len(exported) != want {
+			t.Errorf("%d values are handed on, want %d", len(exported), want)
+		}
+		walk(st.template, "", func(path string, v any) {
+			name, imported := at(v, "Fn::ImportValue").(string)
+			if imported && (st.what != "edge" || !strings.Contains(name, "FunctionUrl")) {
+				t.Errorf("%s: comes from another stack: %s", path, name)
+			}
+		})
+		for _, resource := range st.resources("Custom::CrossRegionExportReader") {
+			imports, _ := at(resource, "Properties", "ReaderProps", "imports").(map[string]any)
+			for name := range imports {
+				if st.what != "edge" || !strings.Contains(name, "FunctionUrl") {
+					t.Errorf("%s comes from another stack", name)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,116 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Only the primary replicates: what is in any mirror is in the primary.
+func TestReplicationIsFromThePrimary(t *testing.T) {
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		config := at(st.resource(t, "Mirror"), "Properties", "ReplicationConfiguration")
+		if st.region != st.stage.Primary || len(st.stage.Mirrors) == 1 {
+			if config != nil {
+				t.Errorf("the bucket replicates: %s", text(config))
+			}
+			st.none(t, "AWS::IAM::Role", "AWS::IAM::Policy")
+			return
+		}
+		role, _ := st.only(t, "AWS::IAM::Role")
+		same(t, "role", at(config, "Role"), fmt.Sprintf(`{"Fn::GetAtt": [%q, "Arn"]}`, role))
+		rules := list(at(config, "Rules"))
+		var destinations []string
+		for i, rule := range rules {
+			region := strings.TrimPrefix(fmt.Sprint(at(rule, "Id")), "to-")
+			destinations = append(destinations, region)
+			same(t, "rule to "+region, rule, fmt.Sprintf(`{
+				"Id": "to-%[1]s",
+				"Status": "Enabled",
+				"Priority": %[2]d,
+				"Filter": {"Prefix": "containers/images/"},
+				"DeleteMarkerReplication": {"Status": "Disabled"},
+				"Destination": {"Bucket": "arn:aws:s3:::%[3]s", "Metrics": {"Status": "Enabled"}}
+			}`, region, i+1, st.stage.Bucket(region)))
+		}
+		slices.Sort(destinations)
+		want := slices.DeleteFunc(slices.Sorted(slices.Values(st.stage.Mirrors)), func(region string) bool { return region == st.stage.Primary })
+		if !slices.Equal(destinations, want) {
+			t.Errorf("it replicates to %v, want %v", destinations, want)
+		}
+		// S3 tries the role when it takes the rules.
+		policy, _ := st.only(t, "AWS::IAM::Policy")
+		if !slices.Contains(texts(at(st.resource(t, "Mirror"), "DependsOn")), policy) {
+			t.Errorf("the bucket does not wait for %s", policy)
+		}
+	})
+}
+
+func TestReplicationRole(t *testing.T) {
+	n := 0
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		if st.region != st.stage.Primary || len(st.stage.Mirrors) == 1 {
+			return
+		}
+		n++
+		id, role := st.only(t, "AWS::IAM::Role")
+		primary := st.stage.Bucket(st.stage.Primary)
+		same(t, "trust", at(role, "Properties", "AssumeRolePolicyDocument", "Statement"), `[{
+			"Effect": "Allow",
+			"Principal": {"Service": "s3.amazonaws.com"},
+			"Action": "sts:AssumeRole",
+			"Condition": {
+				"StringEquals": {"aws:SourceAccount": "`+st.stage.Account+`"},
+				"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::`+primary+`"}
+			}
+		}]`)
+		if at(role, "Properties", "Policies") != nil {
+			t.Error("the role has policies of its own")
+		}
+		_, policy := st.only(t, "AWS::IAM::Policy")
+		same(t, "policy's roles", at(policy, "Properties", "Roles"), fmt.Sprintf(`[{"Ref": %q}]`, id))
+		var copies []any
+		for _, region := range st.stage.Mirrors {
+			if region != st.stage.Primary {
+				copies = append(copies, "arn:aws:s3:::"+st.stage.Bucket(region)+"/containers/images/*")
+			}
+		}
+		// The CDK sorts actions and resources.
+		slices.SortFunc(copies, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+		var to any = copies
+		if len(copies) == 1 {
+			to = copies[0]
+		}
+		same(t, "what the role may", at(policy, "Properties", "PolicyDocument", "Statement"), `[
+			{"Effect": "Allow", "Action": ["s3:GetReplicationConfiguration", "s3:ListBucket"], "Resource": "arn:aws:s3:::`+primary+`"},
+			{"Effect": "Allow", "Action": ["s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging"],
+				"Resource": "arn:aws:s3:::`+primary+`/containers/images/*"},
+			{"Effect": "Allow", "Action": ["s3:ReplicateObject", "s3:ReplicateTags"], "Resource": `+text(to)+`}
+		]`)
+		for _, s := range st.statements() {
+			for _, action := range texts(s.body["Action"]) {
+				if s.body["Effect"] == "Allow" && strings.Contains(action, "Delete") {
+					t.Errorf("%s: a mistake in one region would be made in all: %s", s.path, action)
+				}
+			}
+		}
+	})
+	if n == 0 {
+		t.Error("no stage replicates")
+	}
+}
+
+// Replication needs its destinations: the primary's stack comes last.
+func TestPrimaryComesLast(t *testing.T) {
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		for _, region := range st.stage.Mirrors {
+			waits := slices.Contains(st.dependencies, st.stage.Stack("mirror", region))
+			if want := st.region == st.stage.Primary && region != st.region; waits != want {
+				t.Errorf("waits for the mirror in %s: %v, want %v", region, waits, want)
+			}
+		}
+	})
+}

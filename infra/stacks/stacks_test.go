@@ -1,0 +1,140 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/infra/stage"
+)
+
+func TestTerminationProtection(t *testing.T) {
+	found := map[bool]bool{}
+	each(t, "", func(t *testing.T, st *synthStack) {
+		found[st.protected] = true
+		if st.protected != st.stage.Protected {
+			t.Errorf("termination protection is %v, want %v", st.protected, st.stage.Protected)
+		}
+	})
+	if !found[true] || !found[false] {
+		t.Errorf("termination protection %v is tested, want both", found)
+	}
+}
+
+func TestTags(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		for _, kind := range []string{"AWS::S3::Bucket", "AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::CloudFront::Distribution"} {
+			for id, resource := range st.resources(kind) {
+				if strings.HasPrefix(id, "CustomCrossRegionExport") {
+					continue
+				}
+				if got := pairs(at(resource, "Properties", "Tags"))["archeio:stage"]; got != st.stage.Name {
+					t.Errorf("%s is tagged with the stage %v, want %s", id, got, st.stage.Name)
+				}
+			}
+		}
+	})
+}
+
+// What clients use is printed where it is made, with what to try.
+func TestOutputs(t *testing.T) {
+	registries := map[string]int{}
+	each(t, "", func(t *testing.T, st *synthStack) {
+		outputs, _ := st.template["Outputs"].(map[string]any)
+		prints := st.what == "edge" || st.what == "redirector" && !st.stage.HasDistribution()
+		for _, name := range []string{"Registry", "TryCrane", "TryDocker"} {
+			if (outputs[name] != nil) != prints {
+				t.Errorf("output %s: %s", name, text(outputs[name]))
+			}
+		}
+		if !prints {
+			return
+		}
+		registries[st.stage.Name]++
+		registry, crane, docker := fmt.Sprintf("%q", st.stage.Domain), fmt.Sprintf(`"crane manifest %s/NAME:TAG"`, st.stage.Domain), fmt.Sprintf(`"docker pull %s/NAME:TAG"`, st.stage.Domain)
+		if st.stage.Domain == "" {
+			registry = `{"Fn::GetAtt": ["Distribution", "DomainName"]}`
+			crane, docker = `{"Fn::Join": ["", ["crane manifest ", `+registry+`, "/NAME:TAG"]]}`, `{"Fn::Join": ["", ["docker pull ", `+registry+`, "/NAME:TAG"]]}`
+		}
+		same(t, "Registry", at(outputs, "Registry", "Value"), registry)
+		same(t, "TryCrane", at(outputs, "TryCrane", "Value"), crane)
+		same(t, "TryDocker", at(outputs, "TryDocker", "Value"), docker)
+		if st.what == "edge" {
+			same(t, "DistributionName", at(outputs, "DistributionName", "Value"), `{"Fn::GetAtt": ["Distribution", "DomainName"]}`)
+		}
+	})
+	for _, s := range synthesized(t).stages {
+		if registries[s.Name] == 0 {
+			t.Errorf("stage %s prints no address", s.Name)
+		}
+	}
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		if name := at(st.template, "Outputs", "BalancerName", "Value"); (name != nil) != st.stage.HasLoadBalancers() {
+			t.Errorf("output BalancerName: %s", text(name))
+		}
+	})
+}
+
+// The edge comes after the functions that it leads to.
+func TestEdgeComesLast(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		for _, region := range st.stage.Redirectors {
+			if name := st.stage.Stack("redirector", region); !slices.Contains(st.dependencies, name) {
+				t.Errorf("does not wait for %s", name)
+			}
+		}
+	})
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		for _, name := range st.dependencies {
+			if !strings.HasSuffix(name, ".assets") {
+				t.Errorf("waits for %s", name)
+			}
+		}
+	})
+}
+
+// A stage too large for CloudFront gets a sentence, and no stack trace. No
+// stage that is read from cdk.json is that large: there are not enough regions.
+func TestAddRefuses(t *testing.T) {
+	needNode(t)
+	f, err := readFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	smallest := f.stages[slices.IndexFunc(f.stages, func(s *stage.Stage) bool { return s.Name == "smallest" })]
+	regions := func(n int, form string) []string {
+		out := []string{"eu-central-1"}
+		for i := range n - 1 {
+			out = append(out, fmt.Sprintf(form, i))
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name        string
+		redirectors []string
+		want        string
+	}{
+		{"origins", regions(65, "region-%d"), `stage "smallest": a distribution takes 100 origins, and up to 64 of a kind; mirrors and redirectors are 1 and 65`},
+		{"code", regions(60, "a-region-with-a-name-as-long-as-none-is-so-that-the-list-of-them-is-too-long-%d"), `bytes, CloudFront takes 10240: name fewer mirrors and redirectors`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app, _, code, err := newApp(f, "refused-"+tt.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			large := *smallest
+			large.Redirectors = tt.redirectors
+			before := len(*app.Node().Children())
+			err = Add(app, &large, code)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), `stage "smallest": `) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+			if n := len(*app.Node().Children()) - before; n != 0 {
+				t.Errorf("%d stacks of a stage that is refused", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,233 @@
+//go:build !race
+
+package stacks
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+)
+
+// balanced is a stage of a kind that cdk.json has no example of: load balancers
+// without a distribution, one of them in a network that was there before.
+const balanced = `{"balanced": {
+	"account": "111122223333",
+	"mirrors": ["eu-west-1", "us-west-2", "me-south-1"],
+	"primary": "us-west-2",
+	"redirectors": ["eu-west-1", "us-west-2"],
+	"front": "alb",
+	"domain": "example.net",
+	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},
+	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
+	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
+	"architecture": "x86_64"
+}}`
+
+func TestMain(m *testing.M) {
+	work, err := os.MkdirTemp("", "stacks")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	workDir = work
+	code := m.Run()
+	jsii.Close() // once: a process that was closed comes back with the next call
+	os.RemoveAll(work)
+	os.Exit(code)
+}
+
+// workDir is removed at the end.
+var workDir string
+
+// cloud is what the CDK CLI would deploy.
+type cloud struct {
+	dir    string
+	stages []*stage.Stage
+	stacks []*synthStack
+}
+
+// synthStack is one synthesized stack.
+type synthStack struct {
+	stage        *stage.Stage
+	name         string
+	what, region string
+	template     map[string]any
+	protected    bool
+	dependencies []string
+}
+
+// file is cdk.json: what the CLI hands to the app, and the stages.
+type file struct {
+	context map[string]any
+	stages  []*stage.Stage
+}
+
+func readFile() (*file, error) {
+	text, err := os.ReadFile("../../cdk.json")
+	if err != nil {
+		return nil, err
+	}
+	var raw struct{ Context map[string]json.RawMessage }
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return nil, err
+	}
+	f := &file{context: map[string]any{
+		// As the CLI does, for SAM.
+		"aws:cdk:enable-asset-metadata": true,
+	}}
+	for key, value := range raw.Context {
+		if key == "stages" {
+			continue
+		}
+		var v any
+		if err := json.Unmarshal(value, &v); err != nil {
+			return nil, err
+		}
+		f.context[key] = v
+	}
+	f.stages, err = stage.Load(raw.Context["stages"])
+	return f, err
+}
+
+// newApp makes an app that is synthesized into a folder of the tests' own, and
+// a folder with something to upload in place of the function.
+func newApp(f *file, name string) (app awscdk.App, dir, code string, err error) {
+	code, dir = filepath.Join(workDir, "code"), filepath.Join(workDir, name)
+	if err := os.MkdirAll(code, 0o755); err != nil {
+		return nil, "", "", err
+	}
+	if err := os.WriteFile(filepath.Join(code, "bootstrap"), []byte("not a function\n"), 0o755); err != nil {
+		return nil, "", "", err
+	}
+	return awscdk.NewApp(&awscdk.AppProps{
+		Outdir:             jsii.String(dir),
+		Context:            &f.context,
+		AnalyticsReporting: jsii.Bool(false),
+	}), dir, code, nil
+}
+
+// synthesize reads back what it has written.
+func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
+	app, dir, code, err := newApp(f, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stages {
+		if err := Add(app, s, code); err != nil {
+			return nil, err
+		}
+	}
+	app.Synth(nil)
+
+	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return nil, err
+	}
+	var manifest struct {
+		Artifacts map[string]struct {
+			Type         string
+			Dependencies []string
+			Environment  string
+			Properties   struct {
+				TemplateFile          string
+				TerminationProtection bool
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		return nil, err
+	}
+	c := &cloud{dir: dir, stages: stages}
+	for name, artifact := range manifest.Artifacts {
+		if artifact.Type != "aws:cloudformation:stack" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, artifact.Properties.TemplateFile))
+		if err != nil {
+			return nil, err
+		}
+		st := &synthStack{name: name, protected: artifact.Properties.TerminationProtection, dependencies: artifact.Dependencies}
+		if err := json.Unmarshal(text, &st.template); err != nil {
+			return nil, err
+		}
+		for _, s := range stages {
+			st.region = artifact.Environment[strings.LastIndex(artifact.Environment, "/")+1:]
+			for _, what := range []string{"mirror", "redirector", "edge"} {
+				if s.Stack(what, st.region) == name && artifact.Environment == "aws://"+s.Account+"/"+st.region {
+					st.stage, st.what = s, what
+				}
+			}
+			if st.stage != nil {
+				break
+			}
+		}
+		if st.stage == nil {
+			return nil, fmt.Errorf("stack %s in %s belongs to no stage", name, artifact.Environment)
+		}
+		c.stacks = append(c.stacks, st)
+	}
+	slices.SortFunc(c.stacks, func(a, b *synthStack) int { return strings.Compare(a.name, b.name) })
+	return c, nil
+}
+
+// everything is all stages in one app, made by the first test that needs it.
+var everything = sync.OnceValues(func() (*cloud, error) {
+	f, err := readFile()
+	if err != nil {
+		return nil, err
+	}
+	more, err := stage.Load([]byte(balanced))
+	if err != nil {
+		return nil, err
+	}
+	return synthesize(f, "all", append(f.stages, more...))
+})
+
+// needNode: the CDK is a program for Node.
+func needNode(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err == nil {
+		return
+	}
+	const missing = "the templates are not tested: the CDK needs Node.js, and there is no node on this machine"
+	if os.Getenv("CI") != "" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
+}
+
+func synthesized(t *testing.T) *cloud {
+	t.Helper()
+	needNode(t)
+	c, err := everything()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// each runs a test for every stack of a kind; "" is all.
+func each(t *testing.T, what string, test func(*testing.T, *synthStack)) {
+	t.Helper()
+	n := 0
+	for _, st := range synthesized(t).stacks {
+		if what == "" || st.what == what {
+			n++
+			t.Run(st.name, func(t *testing.T) { test(t, st) })
+		}
+	}
+	if n == 0 {
+		t.Errorf("there is no %s stack", what)
+	}
+}

@@ -1,0 +1,226 @@
+package stage
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// badValues are keys with what they do not take, and what the error must say.
+var badValues = []struct {
+	name, changes string
+	want          []string
+}{
+	{"account-short", `{"account": "12345678901"}`, []string{"account takes an AWS account, twelve digits", `it is "12345678901"`}},
+	{"account-long", `{"account": "1234567890123"}`, []string{"account takes an AWS account, twelve digits"}},
+	{"account-hyphens", `{"account": "1234-5678-9012"}`, []string{"account takes an AWS account, twelve digits"}},
+	{"account-empty", `{"account": ""}`, []string{"account takes an AWS account, twelve digits"}},
+
+	{"mirror-unknown", `{"mirrors": ["eu-central-1", "eu-centrall-1"]}`, []string{"mirrors takes AWS regions", `"eu-centrall-1" is none that is known`}},
+	{"mirror-of-another-cloud", `{"mirrors": ["europe-west1"]}`, []string{"mirrors takes AWS regions", `"europe-west1" is none`}},
+	{"mirror-twice", `{"mirrors": ["eu-central-1", "us-east-1", "eu-central-1"]}`, []string{"mirrors takes AWS regions, at least one and each once", `"eu-central-1" is there twice`}},
+	{"mirror-in-china", `{"mirrors": ["eu-central-1", "cn-north-1"]}`, []string{"mirrors takes regions of the partition aws", `"cn-north-1" is in aws-cn`, "mirrorFor"}},
+	{"mirror-of-government", `{"mirrors": ["us-gov-west-1"]}`, []string{"mirrors takes regions of the partition aws", "aws-us-gov"}},
+	{"mirrors-empty", `{"mirrors": []}`, []string{"mirrors takes AWS regions, at least one", "it is []"}},
+	{"redirector-unknown", `{"redirectors": ["us-east-9"]}`, []string{"redirectors takes AWS regions", `"us-east-9" is none that is known`}},
+	{"redirector-twice", `{"redirectors": ["us-east-1", "us-east-1"]}`, []string{"redirectors takes AWS regions", `"us-east-1" is there twice`}},
+	{"redirector-in-china", `{"redirectors": ["cn-northwest-1"]}`, []string{"redirectors takes regions of the partition aws", "aws-cn"}},
+	{"redirectors-empty", `{"redirectors": []}`, []string{"redirectors takes AWS regions, at least one"}},
+	{"primary-elsewhere", `{"primary": "us-east-1"}`, []string{"primary takes one of the regions in mirrors", `it is "us-east-1"`}},
+	{"primary-empty", `{"primary": ""}`, []string{"primary takes one of the regions in mirrors"}},
+
+	{"front-unknown", `{"front": "nginx"}`, []string{`front takes "cloudfront", "alb" or "both"`, `it is "nginx"`}},
+	{"front-case", `{"front": "ALB"}`, []string{`front takes "cloudfront", "alb" or "both"`}},
+	{"alb-without-domain", `{"front": "alb"}`, []string{`domain takes the registry's name, as "registry.example.com"`, "a load balancer needs", "it is missing"}},
+	{"both-without-domain", `{"front": "both"}`, []string{"domain takes", "a load balancer needs"}},
+	{"alb-without-domain-but-zone", `{"front": "alb", ` + withZone + `}`, []string{"domain takes", "it is missing"}},
+	{"alb-without-zone", `{"front": "alb", "domain": "registry.example.com"}`, []string{"hostedZone takes", "a domain needs one", "it is missing"}},
+
+	{"domain-without-zone", `{"domain": "registry.example.com"}`, []string{`hostedZone takes the zone that the domain is in, as {"id"`, "a domain needs one", "it is missing"}},
+	{"zone-without-domain", `{` + withZone + `}`, []string{"domain takes the registry's name", "a hosted zone is of no use without one"}},
+	{"domain-outside-the-zone", `{"domain": "registry.example.org", ` + withZone + `}`, []string{"domain takes a name in the hosted zone example.com", `it is "registry.example.org"`}},
+	{"domain-only-ends-like-the-zone", `{"domain": "my-example.com", ` + withZone + `}`, []string{"domain takes a name in the hosted zone example.com"}},
+	{"domain-is-above-the-zone", `{"domain": "com.com", "hostedZone": {"id": "Z1A", "name": "example.com.com"}}`, []string{"domain takes a name in the hosted zone"}},
+	{"domain-with-scheme", `{"domain": "https://registry.example.com", ` + withZone + `}`, []string{"domain takes the registry's name"}},
+	{"domain-upper-case", `{"domain": "Registry.example.com", ` + withZone + `}`, []string{"domain takes the registry's name"}},
+	{"domain-with-dot", `{"domain": "registry.example.com.", ` + withZone + `}`, []string{"domain takes the registry's name"}},
+	{"domain-wildcard", `{"domain": "*.example.com", ` + withZone + `}`, []string{"domain takes the registry's name"}},
+	{"zone-id", `{"domain": "a.example.com", "hostedZone": {"id": "/hostedzone/Z1A", "name": "example.com"}}`, []string{"hostedZone takes the zone"}},
+	{"zone-no-id", `{"domain": "a.example.com", "hostedZone": {"name": "example.com"}}`, []string{"hostedZone takes the zone"}},
+	{"zone-no-name", `{"domain": "a.example.com", "hostedZone": {"id": "Z1A"}}`, []string{"hostedZone takes the zone"}},
+
+	{"prefix-upper-case", `{"mirrorPrefix": "Images"}`, []string{"mirrorPrefix takes the beginning of the buckets' names: lower-case letters, digits and hyphens"}},
+	{"prefix-dot", `{"mirrorPrefix": "my.images"}`, []string{"mirrorPrefix takes the beginning"}},
+	{"prefix-hyphen-first", `{"mirrorPrefix": "-images"}`, []string{"mirrorPrefix takes the beginning"}},
+	{"prefix-hyphen-last", `{"mirrorPrefix": "images-"}`, []string{"mirrorPrefix takes the beginning"}},
+	{"prefix-empty", `{"mirrorPrefix": ""}`, []string{"mirrorPrefix takes the beginning"}},
+	// One more than fits: 63 - len("-123456789012-eu-central-1-an").
+	{"prefix-too-long", `{"mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, []string{"mirrorPrefix takes at most 34 characters", "longer than the 63 that S3 takes"}},
+	// The longest name counts, wherever its region stands.
+	{"prefix-too-long-in-one", `{"mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, []string{"mirrorPrefix takes at most 32 characters", "ap-southeast-1-an"}},
+
+	{"architecture", `{"architecture": "amd64"}`, []string{`architecture takes "arm64" or "x86_64"`, `it is "amd64"`}},
+	{"memory-low", `{"memory": 127}`, []string{"memory takes megabytes, from 128 to 10240", "it is 127"}},
+	{"memory-high", `{"memory": 10241}`, []string{"memory takes megabytes, from 128 to 10240"}},
+	{"retention-odd", `{"logRetention": 31}`, []string{"logRetention takes days, as CloudWatch Logs counts them: 1, 3, 5", "it is 31"}},
+	{"retention-none", `{"logRetention": 0}`, []string{"logRetention takes days"}},
+
+	{"network-elsewhere", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"us-east-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks takes networks by redirector region"}},
+	{"network-no-vpc", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks takes networks by redirector region"}},
+	{"network-one-subnet", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd"]}}}`, []string{"networks takes", "each with two subnets or more"}},
+	{"network-odd-vpc", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-main", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks takes networks by redirector region"}},
+	{"network-odd-subnet", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "public"]}}}`, []string{"networks takes networks by redirector region"}},
+	{"network-subnet-twice", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-0123abcd"]}}}`, []string{"networks takes networks by redirector region"}},
+	{"network-without-balancer", `{"networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks is of no use without load balancers"}},
+
+	{"upstream-no-endpoint", `{"upstream": {"path": "images"}}`, []string{"upstream.endpoint takes the registry that is the source of truth"}},
+	{"upstream-http", `{"upstream": {"endpoint": "http://registry.example.com"}}`, []string{"upstream.endpoint", "http://registry.example.com", "takes an https URL"}},
+	{"upstream-with-path", `{"upstream": {"endpoint": "https://registry.example.com/images"}}`, []string{"upstream.endpoint", "takes scheme and host only"}},
+	{"upstream-path", `{"upstream": {"endpoint": "https://registry.example.com", "path": "/images/"}}`, []string{"upstream.path", "takes a repository name"}},
+	{"regional-elsewhere", `{"upstream": {"endpoint": "https://a.example", "regional": {"us-east-1": "https://b.example"}}}`, []string{"upstream.regional takes endpoints by redirector region", `"us-east-1" is none`}},
+	{"regional-http", `{"upstream": {"endpoint": "https://a.example", "regional": {"eu-central-1": "http://b.example"}}}`, []string{"function in eu-central-1", "upstream.endpoint", "http://b.example", "takes an https URL"}},
+
+	{"url-elsewhere", `{"mirrorURLs": {"us-east-1": "https://localhost/mirror"}}`, []string{"mirrorURLs takes base URLs by mirror region"}},
+	{"url-no-host", `{"mirrorURLs": {"eu-central-1": "mirror"}}`, []string{"mirrorURLs takes base URLs by mirror region"}},
+	{"url-http", `{"mirrorURLs": {"eu-central-1": "http://mirror.example"}}`, []string{"mirrorURLs", "http://mirror.example", "takes region=URL"}},
+
+	{"signature-upstream", `{"signatureUpstream": "registry.example"}`, []string{"signatureUpstream", "takes a URL"}},
+	{"mirror-for-unknown", `{"mirrorFor": {"cn-north-1": "ap-east-1"}}`, []string{"mirrorFor", "takes client-region:mirror-region", `"cn-north-1:ap-east-1" is not`}},
+	{"mirror-for-number", `{"mirrorFor": {"cn-north-1": 1}}`, []string{"mirrorFor", "takes client-region:mirror-region"}},
+	{"clouds", `{"upstreamClouds": ["Oracle"]}`, []string{"upstreamClouds", "takes AWS, GCP, Azure"}},
+	{"clouds-empty", `{"upstreamClouds": []}`, []string{"upstreamClouds takes a list with something in it", `"none"`}},
+	{"check-timeout", `{"mirrorCheckTimeout": "fast"}`, []string{"mirrorCheckTimeout", "takes a duration above zero"}},
+	{"check-timeout-number", `{"mirrorCheckTimeout": 1}`, []string{"mirrorCheckTimeout", "takes a duration above zero"}},
+	{"health-interval", `{"mirrorHealthInterval": "-1s"}`, []string{"mirrorHealthInterval", "takes a duration above zero"}},
+	{"failover-budget", `{"failoverBudget": -1}`, []string{"failoverBudget", "takes requests per second"}},
+	{"info-url", `{"infoURL": "http://example.com"}`, []string{"infoURL", "takes an https URL"}},
+	{"privacy-url", `{"privacyURL": "javascript:alert(1)"}`, []string{"privacyURL", "takes an https URL"}},
+	{"log-level", `{"logLevel": "loud"}`, []string{"logLevel", `"loud"`, "takes debug, info, warn or error"}},
+}
+
+func TestLoadRefusesValues(t *testing.T) {
+	for _, tt := range badValues {
+		t.Run(tt.name, func(t *testing.T) {
+			all, err := Load(stages(t, tt.changes))
+			if len(all) > 0 {
+				t.Errorf("Load answers a stage")
+			}
+			refused(t, err, tt.want...)
+		})
+	}
+}
+
+// Every key has a bad value above.
+func TestKeysHaveBadValues(t *testing.T) {
+	all := append([]string(nil), keys...)
+	for key := range settings {
+		all = append(all, key)
+	}
+	for _, key := range all {
+		found := key == "terminationProtection" // takes either
+		for _, tt := range badValues {
+			found = found || strings.Contains(tt.want[0], key)
+		}
+		if !found {
+			t.Errorf("no bad value of %s is tested", key)
+		}
+	}
+}
+
+// No variable is named in a sentence about a stage: its reader knows keys.
+func TestErrorsNameNoVariable(t *testing.T) {
+	for _, tt := range badValues {
+		_, err := Load(stages(t, tt.changes))
+		for _, name := range settings {
+			if err != nil && strings.Contains(err.Error(), name) {
+				t.Errorf("%s: error %q names the variable %s", tt.name, err, name)
+			}
+		}
+	}
+}
+
+func TestLoadTakesValues(t *testing.T) {
+	const domain = `"domain": "registry.example.com", ` + withZone
+	env := func(name string) func(*Stage) any {
+		return func(s *Stage) any { return s.environment("eu-central-1")[name] }
+	}
+	for _, tt := range []struct {
+		name, changes string
+		got           func(*Stage) any
+		want          any
+	}{
+		{"default-front", `{}`, func(s *Stage) any { return s.Front }, CloudFront},
+		{"default-prefix", `{}`, func(s *Stage) any { return s.MirrorPrefix }, "archeio-test"},
+		{"default-size", `{}`, func(s *Stage) any { return []any{s.Architecture, s.Memory, s.LogRetention} }, []any{"arm64", 256, 30}},
+		{"default-protection", `{}`, func(s *Stage) any { return s.Protected }, true},
+		{"default-primary", `{"mirrors": ["us-west-2", "us-east-1"]}`, func(s *Stage) any { return s.Primary }, "us-west-2"},
+		{"primary", `{"mirrors": ["us-west-2", "us-east-1"], "primary": "us-east-1"}`, func(s *Stage) any { return s.Primary }, "us-east-1"},
+		{"replicas", `{"mirrors": ["us-west-2", "us-east-1", "sa-east-1"], "primary": "us-east-1"}`, func(s *Stage) any { return s.Replicas() }, []string{"us-west-2", "sa-east-1"}},
+		{"no-replicas", `{}`, func(s *Stage) any { return len(s.Replicas()) }, 0},
+		{"front-alb", `{"front": "alb", ` + domain + `}`, func(s *Stage) any { return []any{s.HasDistribution(), s.HasLoadBalancers(), s.BalancerDomain()} }, []any{false, true, "registry.example.com"}},
+		{"front-both", `{"front": "both", ` + domain + `}`, func(s *Stage) any { return []any{s.HasDistribution(), s.HasLoadBalancers(), s.BalancerDomain()} }, []any{true, true, "alb.registry.example.com"}},
+		{"front-cloudfront", `{"front": "cloudfront", ` + domain + `}`, func(s *Stage) any { return []any{s.HasDistribution(), s.HasLoadBalancers()} }, []any{true, false}},
+		{"domain-is-the-zone", `{"domain": "example.com", ` + withZone + `}`, func(s *Stage) any { return s.Zone }, Zone{"Z0123456789ABCDEFGHIJ", "example.com"}},
+		{"memory-low", `{"memory": 128}`, func(s *Stage) any { return s.Memory }, 128},
+		{"memory-high", `{"memory": 10240}`, func(s *Stage) any { return s.Memory }, 10240},
+		{"retention", `{"logRetention": 3653}`, func(s *Stage) any { return s.LogRetention }, 3653},
+		{"architecture", `{"architecture": "x86_64"}`, func(s *Stage) any { return s.Architecture }, "x86_64"},
+		{"protection", `{"terminationProtection": false}`, func(s *Stage) any { return s.Protected }, false},
+		{"networks", `{"front": "alb", ` + domain + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`,
+			func(s *Stage) any { return s.Networks }, map[string]Network{"eu-central-1": {"vpc-0123abcd", []string{"subnet-0123abcd", "subnet-4567cdef"}}}},
+		{"longest-prefix", `{"mirrorPrefix": "` + strings.Repeat("i", 34) + `"}`, func(s *Stage) any { return len(s.Bucket("eu-central-1")) }, 63},
+
+		{"upstream", `{}`, env("UPSTREAM_REGISTRY_ENDPOINT"), "https://us-docker.pkg.dev"},
+		{"upstream-path", `{"upstream": {"endpoint": "https://a.example", "path": "project/images"}}`, env("UPSTREAM_REGISTRY_PATH"), "project/images"},
+		{"upstream-regional", `{"upstream": {"endpoint": "https://a.example", "regional": {"eu-central-1": "https://b.example"}}}`, env("UPSTREAM_REGISTRY_ENDPOINT"), "https://b.example"},
+		{"signature-upstream", `{"signatureUpstream": "https://a.example"}`, env("SIGNATURE_UPSTREAM_ENDPOINT"), "https://a.example"},
+		{"mirror-for", `{"mirrorFor": {"cn-northwest-1": "eu-central-1", "cn-north-1": "eu-central-1"}}`, env("MIRROR_FOR"), "cn-north-1:eu-central-1,cn-northwest-1:eu-central-1"},
+		{"clouds", `{"upstreamClouds": ["GCP", "Azure"]}`, env("UPSTREAM_CLOUDS"), "GCP,Azure"},
+		{"clouds-text", `{"upstreamClouds": "none"}`, env("UPSTREAM_CLOUDS"), "none"},
+		{"check-timeout", `{"mirrorCheckTimeout": "500ms"}`, env("MIRROR_CHECK_TIMEOUT"), "500ms"},
+		{"health-interval", `{"mirrorHealthInterval": "1m"}`, env("MIRROR_HEALTH_INTERVAL"), "1m"},
+		{"failover-budget", `{"failoverBudget": 0.5}`, env("FAILOVER_BUDGET"), "0.5"},
+		{"info-url", `{"infoURL": "none"}`, env("INFO_URL"), "none"},
+		{"privacy-url", `{"privacyURL": "https://example.com/privacy#logs"}`, env("PRIVACY_URL"), "https://example.com/privacy#logs"},
+		{"log-level", `{"logLevel": "debug"}`, env("LOG_LEVEL"), "debug"},
+		{"mirror-url", `{"mirrorURLs": {"eu-central-1": "https://localhost:4566/mirror"}}`, func(s *Stage) any { return s.MirrorURL("eu-central-1") }, "https://localhost:4566/mirror"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.got(load(t, tt.changes)); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// Lambda counts the environment as the JSON that it is sent as, and takes
+// 4096 bytes of it.
+func TestLongestEnvironment(t *testing.T) {
+	size := func(address string) (int, error) {
+		all, err := Load(stages(t, `{"infoURL": "`+address+`"}`))
+		if err != nil {
+			return 0, err
+		}
+		c, err := all[0].Config("eu-central-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(c.Env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(text), nil
+	}
+	const address = "https://example.com/"
+	n, err := size(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err = size(address + strings.Repeat("x", 4096-n)); err != nil || n != 4096 {
+		t.Errorf("an environment of %d bytes: %v, want 4096 bytes and no error", n, err)
+	}
+	n, _ = size(address)
+	_, err = size(address + strings.Repeat("x", 4097-n))
+	refused(t, err, "the environment of the function in eu-central-1 has 4097 bytes, Lambda takes 4096", "shorten mirrorPrefix, mirrors")
+}

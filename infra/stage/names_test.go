@@ -1,0 +1,221 @@
+package stage
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/lambda/config"
+	"archeio/ranges/regions"
+)
+
+// fromFile reads the stages that are deployed.
+func fromFile(t *testing.T) []*Stage {
+	t.Helper()
+	text, err := os.ReadFile("../../cdk.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Context struct{ Stages json.RawMessage }
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatalf("cdk.json: %v", err)
+	}
+	all, err := Load(file.Context.Stages)
+	if err != nil {
+		t.Fatalf("cdk.json: %v", err)
+	}
+	return all
+}
+
+// everywhere are the stages of cdk.json and one for each front in all regions
+// that there are.
+func everywhere(t *testing.T) []*Stage {
+	t.Helper()
+	var names []string
+	for r := range regions.All("AWS") {
+		if r.Partition == "aws" {
+			names = append(names, r.Name)
+		}
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fromFile(t)
+	for _, front := range []string{`"front": "cloudfront"`, `"front": "alb", "domain": "example.com", ` + withZone, `"front": "both", "domain": "example.com", ` + withZone} {
+		all = append(all, load(t, `{"mirrors": `+string(list)+`, "redirectors": `+string(list)+`, `+front+`}`))
+	}
+	return all
+}
+
+func TestStagesOfFile(t *testing.T) {
+	all := fromFile(t)
+	find := func(name string) *Stage {
+		for _, s := range all {
+			if s.Name == name {
+				return s
+			}
+		}
+		t.Fatalf("cdk.json has no stage %q", name)
+		return nil
+	}
+	if s := find("smallest"); len(s.Mirrors) != 1 || len(s.Redirectors) != 1 || s.Domain != "" || !s.HasDistribution() {
+		t.Errorf("stage smallest: mirrors %v, redirectors %v, domain %q, want one region and no domain", s.Mirrors, s.Redirectors, s.Domain)
+	}
+	if s := find("production"); len(s.Mirrors) < 30 || len(s.Redirectors) != 5 || !s.Protected {
+		t.Errorf("stage production: %d mirrors, %d redirectors, protected %v, want 30 or more, 5, true", len(s.Mirrors), len(s.Redirectors), s.Protected)
+	}
+	find("sandbox")
+	if !slices.IsSortedFunc(all, func(a, b *Stage) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Error("the stages are not in the order of their names")
+	}
+}
+
+func TestBucket(t *testing.T) {
+	s := load(t, `{"mirrors": ["eu-central-1", "me-south-1", "me-central-1"], "mirrorPrefix": "images"}`)
+	for region, want := range map[string]string{
+		"eu-central-1": "images-123456789012-eu-central-1-an",
+		"me-south-1":   "images-123456789012-me-south-1",
+		"me-central-1": "images-123456789012-me-central-1",
+	} {
+		if got := s.Bucket(region); got != want {
+			t.Errorf("Bucket(%q) = %q, want %q", region, got, want)
+		}
+	}
+}
+
+func TestBucketsOfStages(t *testing.T) {
+	for _, s := range everywhere(t) {
+		seen := map[string]bool{}
+		for _, region := range s.Mirrors {
+			name := s.Bucket(region)
+			plain := region == "me-south-1" || region == "me-central-1"
+			if AccountNamespace(region) == plain || strings.HasSuffix(name, "-an") == plain {
+				t.Errorf("stage %s: bucket %q in %s is in the wrong namespace", s.Name, name, region)
+			}
+			// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+			if len(name) > 63 || len(name) < 3 || strings.ContainsAny(name, "._") || strings.ToLower(name) != name {
+				t.Errorf("stage %s: S3 does not take the name %q", s.Name, name)
+			}
+			// The account keeps others off the name, the region the other buckets.
+			if !strings.Contains(name, s.Account) || !strings.Contains(name, region) || seen[name] {
+				t.Errorf("stage %s: bucket %q in %s is not the stage's own", s.Name, name, region)
+			}
+			seen[name] = true
+		}
+	}
+}
+
+// The functions read mirrors under the addresses of the stage's buckets.
+func TestConfigOfStages(t *testing.T) {
+	for _, s := range everywhere(t) {
+		for _, region := range s.Redirectors {
+			c, err := s.Config(region)
+			if err != nil {
+				t.Errorf("stage %s, %s: %v", s.Name, region, err)
+				continue
+			}
+			env := c.Env()
+			again, err := config.Load(func(name string) string { return env[name] })
+			if err != nil {
+				t.Errorf("stage %s, %s: its environment is refused: %v", s.Name, region, err)
+				continue
+			}
+			if len(again.Mirrors) != len(s.Mirrors) {
+				t.Errorf("stage %s, %s: %d mirrors, want %d", s.Name, region, len(again.Mirrors), len(s.Mirrors))
+				continue
+			}
+			for i, m := range again.Mirrors {
+				if m.Region != s.Mirrors[i] || m.URL != "https://"+s.Bucket(m.Region)+".s3.dualstack."+m.Region+".amazonaws.com" {
+					t.Errorf("stage %s, %s: the mirror in %s is at %s, which is no bucket of the stage", s.Name, region, m.Region, m.URL)
+				}
+			}
+			if c.Region != region {
+				t.Errorf("stage %s, %s: the function takes itself to be in %q", s.Name, region, c.Region)
+			}
+			defaultMirror(t, s, region, c)
+		}
+	}
+}
+
+// defaultMirror is the distribution, looked at through the nearest bucket.
+func defaultMirror(t *testing.T, s *Stage, region string, c *config.Config) {
+	t.Helper()
+	wantMirror, wantHeader := "", ""
+	switch {
+	case s.Front == ALB: // nothing stands between the client and the function
+	case s.Domain == "":
+		wantMirror, wantHeader = "/", "cloudfront-viewer-address"
+	default:
+		wantMirror, wantHeader = "https://"+s.Domain, "cloudfront-viewer-address"
+	}
+	if c.DefaultMirror != wantMirror {
+		t.Errorf("stage %s, %s: default mirror %q, want %q", s.Name, region, c.DefaultMirror, wantMirror)
+	}
+	if c.ClientAddressHeader != wantHeader {
+		t.Errorf("stage %s, %s: client address header %q, want %q", s.Name, region, c.ClientAddressHeader, wantHeader)
+	}
+	if s.Front == ALB {
+		if c.DefaultMirrorCheck != "" {
+			t.Errorf("stage %s, %s: there is no default mirror to look at in %q", s.Name, region, c.DefaultMirrorCheck)
+		}
+		return
+	}
+	i := slices.IndexFunc(s.Mirrors, func(mirror string) bool { return s.MirrorURL(mirror) == c.DefaultMirrorCheck })
+	if i < 0 {
+		t.Errorf("stage %s, %s: blobs of the default mirror are looked for in %q, which is no mirror", s.Name, region, c.DefaultMirrorCheck)
+		return
+	}
+	distance := func(mirror string) float64 {
+		a, _ := regions.Find("AWS", region)
+		b, _ := regions.Find("AWS", mirror)
+		return regions.Distance(a.Point, b.Point)
+	}
+	for _, other := range s.Mirrors {
+		if distance(other) < distance(s.Mirrors[i]) {
+			t.Errorf("stage %s, %s: blobs of the default mirror are looked for in %s, but %s is nearer", s.Name, region, s.Mirrors[i], other)
+		}
+	}
+}
+
+// Where a mirror has an address of its own, everything uses it.
+func TestConfigWithMirrorURLs(t *testing.T) {
+	const own = "https://localhost:4566/images"
+	s := load(t, `{"mirrors": ["eu-central-1", "me-south-1"], "mirrorURLs": {"eu-central-1": "`+own+`"}}`)
+	c, err := s.Config("eu-central-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Mirrors[0].URL != own || c.DefaultMirrorCheck != own {
+		t.Errorf("mirror at %q, looked at in %q, want %q", c.Mirrors[0].URL, c.DefaultMirrorCheck, own)
+	}
+	if want := "https://archeio-test-123456789012-me-south-1.s3.dualstack.me-south-1.amazonaws.com"; c.Mirrors[1].URL != want {
+		t.Errorf("mirror in me-south-1 at %q, want %q", c.Mirrors[1].URL, want)
+	}
+}
+
+func TestStack(t *testing.T) {
+	for _, s := range everywhere(t) {
+		// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-using-console-create-stack-parameters.html
+		if name := s.Stack("redirector", "ap-southeast-1"); len(name) > 128 || name != "archeio-"+s.Name+"-redirector-ap-southeast-1" {
+			t.Errorf("Stack = %q", name)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"us-east-1", "eu-central-1", "eu-west-1"}
+	frankfurt, _ := regions.Find("AWS", "eu-central-1")
+	for _, tt := range []struct{ except, want int }{{-1, 1}, {1, 2}, {2, 1}} {
+		if got := Nearest(names, frankfurt.Point, tt.except); got != tt.want {
+			t.Errorf("Nearest without %d = %d, want %d", tt.except, got, tt.want)
+		}
+	}
+	if got := Nearest(names[:1], frankfurt.Point, 0); got != -1 {
+		t.Errorf("Nearest of none = %d, want -1", got)
+	}
+}
