@@ -15,6 +15,12 @@ CDK ?= npx --yes aws-cdk@2.1148.1
 PYTHON ?= python3
 STAGE ?=
 
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+ifeq ($(shell command -v go),)
+$(error there is no "go" on this machine; install Go 1.26 or newer)
+endif
+endif
+
 # The race detector needs a C compiler.
 RACE := $(shell test "$$(go env CGO_ENABLED 2>/dev/null)" = 1 && command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null 2>&1 && echo -race)
 

@@ -76,8 +76,14 @@ func (l *loader) clouds(name string) []ranges.Cloud {
 	return out
 }
 
+// otherUse are headers that never hold the client's address.
+var otherUse = []string{"authorization", "x-viewer-authorized", "cloudfront-viewer-latitude", "cloudfront-viewer-longitude", "cloudfront-viewer-country"}
+
 func (l *loader) header(name string) string {
 	v := strings.ToLower(l.get(name))
+	if slices.Contains(otherUse, v) {
+		l.refuse(name, "takes the name of a header with an address, as CloudFront-Viewer-Address; this one has another use")
+	}
 	for i := range len(v) {
 		if c := v[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
 			l.refuse(name, "takes the name of a header, as CloudFront-Viewer-Address")

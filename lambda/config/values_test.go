@@ -120,6 +120,7 @@ var valueTests = []struct {
 	{"clouds-none-and-one", "UPSTREAM_CLOUDS", "GCP,none", nil, takesClouds},
 	{"clouds-blank", "UPSTREAM_CLOUDS", " ", nil, takesClouds},
 	{"header", "CLIENT_ADDRESS_HEADER", "X_Real-IP2", nil, ""},
+	{"header-of-another-use", "CLIENT_ADDRESS_HEADER", "CloudFront-Viewer-Country", nil, "takes the name of a header with an address, as CloudFront-Viewer-Address; this one has another use"},
 	{"header-colon", "CLIENT_ADDRESS_HEADER", "X-Real-IP:", nil, takesHeader},
 	{"header-line", "CLIENT_ADDRESS_HEADER", "X\r\nY", nil, takesHeader},
 	{"timeout-no-unit", "MIRROR_CHECK_TIMEOUT", "1", nil, takesDuration},

@@ -78,10 +78,10 @@ func seen(payload []byte, err error) string {
 		return "broken JSON"
 	case trimmed[0] == '[' && err == errType:
 		return "a JSON array"
+	case err == errType && trimmed[0] == 'n':
+		return "null"
 	case err == errType:
 		return "a JSON value that is no object"
-	case bytes.HasPrefix(trimmed, []byte("null")):
-		return "null"
 	}
 	return "no JSON"
 }
@@ -159,7 +159,7 @@ func (d *Decoder) viewer(r *redirect.Request, e *event, h *headers) {
 	// CloudFront's origin access control puts its own signature in the place
 	// of the client's Authorization; the edge function tells of that one.
 	f := h.authorization
-	r.Authorized = f.set && !bytes.HasPrefix(f.value, []byte("AWS4-HMAC-SHA256")) || h.viewerAuthorized.set && string(h.viewerAuthorized.value) == "1"
+	r.Authorized = f.set && (f.differing || !bytes.HasPrefix(f.value, []byte("AWS4-HMAC-SHA256 "))) || h.viewerAuthorized.set && string(h.viewerAuthorized.value) == "1"
 
 	if d.ClientAddressHeader == "" {
 		r.Client, _ = clientip.Plain(string(e.sourceIP))

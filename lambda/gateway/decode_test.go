@@ -49,7 +49,8 @@ func TestNoEvent(t *testing.T) {
 	for _, tt := range []struct{ name, payload, saw string }{
 		{"empty", "", "nothing"},
 		{"spaces", " \n", "nothing"},
-		{"null", "null", "a JSON object without"},
+		{"null", "null", "saw null;"},
+		{"null-and-more", "nullx", "saw n"},
 		{"array", "[]", "a JSON array"},
 		{"number", "5", "no object"},
 		{"text", "hello", "no JSON"},
@@ -179,12 +180,18 @@ func TestPosition(t *testing.T) {
 		{"alb", viewerHeader, `{"requestContext":{"elb":{}},"headers":` + headers + `}`, false},
 		{"half", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"48.85","cloudfront-viewer-country":"FR"}}`, false},
 		{"no-number", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"NaN","cloudfront-viewer-longitude":"2"}}`, false},
+		{"two-latitudes", viewerHeader, `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"cloudfront-viewer-latitude":["48.85","1"],"cloudfront-viewer-longitude":["2.35"]}}`, false},
+		{"two-longitudes", viewerHeader, `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"cloudfront-viewer-latitude":["48.85"],"cloudfront-viewer-longitude":["2.35","1"]}}`, false},
 		{"off-the-earth", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"91","cloudfront-viewer-longitude":"2"}}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, _ := decode(t, tt.header, tt.payload)
 			if r.Positioned != tt.positioned || tt.positioned && (r.Viewer != regions.Point{Latitude: 48.85, Longitude: 2.35} || r.Country != "FR") {
 				t.Errorf("request %+v, want a position: %v", r, tt.positioned)
+			}
+			// The country is believed where the address is.
+			if believed := tt.header != "" && !strings.Contains(tt.payload, "elb"); r.Country != "" && !believed {
+				t.Errorf("country %q is believed", r.Country)
 			}
 		})
 	}
@@ -202,7 +209,9 @@ func TestAuthorization(t *testing.T) {
 		{"url-signature-does-not", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, false},
 		{"url-viewer-header", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x","x-viewer-authorized":"1"}}`, true},
 		{"url-viewer-header-zero", `{"requestContext":{"http":{}},"headers":{"x-viewer-authorized":"0"}}`, false},
+		{"url-longer-scheme", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256x y"}}`, true},
 		{"rest", `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"Authorization":["Bearer x"]}}`, true},
+		{"rest-signature-last", `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"Authorization":["Bearer x","AWS4-HMAC-SHA256 y"]}}`, true},
 		{"edge", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"authorization":[{"key":"Authorization","value":"Bearer x"}]}}}}]}`, true},
 		{"edge-viewer-header-does-not", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"x-viewer-authorized":[{"value":"1"}]}}}}]}`, false},
 	} {

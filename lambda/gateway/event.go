@@ -97,6 +97,9 @@ func (r *reader) read(payload []byte) error {
 	// Names twice in an object are the front's business, and bytes that are
 	// not UTF-8 are refused where they matter.
 	r.decoder.Reset(&r.buffer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if r.decoder.PeekKind() == 'n' {
+		return errType // no event is null
+	}
 	if err := r.object(r.topLevel); err != nil {
 		return err
 	}

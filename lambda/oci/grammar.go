@@ -56,9 +56,11 @@ func validTag(tag string) bool {
 	return true
 }
 
-// validDigest: the registered algorithms have their exact form, another one
+// ValidDigest tells whether a digest follows the grammar of the OCI image
+// specification: the registered algorithms have their exact form, another one
 // needs only to follow the grammar, as the specification asks.
-func validDigest(digest string) bool {
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
+func ValidDigest(digest string) bool {
 	algorithm, encoded, ok := strings.Cut(digest, ":")
 	switch {
 	case !ok || len(digest) > longestName:

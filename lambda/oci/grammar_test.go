@@ -48,7 +48,7 @@ func TestGrammarAgainstOracle(t *testing.T) {
 		if got, want := validTag(s), matches(tagExpression, s); got != want {
 			t.Errorf("tag %q: %v, want %v", s, got, want)
 		}
-		if got, want := validDigest(s), digestOracle(s); got != want {
+		if got, want := ValidDigest(s), digestOracle(s); got != want {
 			t.Errorf("digest %q: %v, want %v", s, got, want)
 		}
 	}

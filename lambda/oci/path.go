@@ -101,7 +101,7 @@ func Parse(path string) (Path, *Error) {
 		if !validTag(last) {
 			return p, &Error{400, TagInvalid, "invalid tag", excerpt(last)}
 		}
-	case !validDigest(last):
+	case !ValidDigest(last):
 		return p, &Error{400, DigestInvalid, "invalid digest", excerpt(last)}
 	default:
 		p.Digest = true

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func TestEvents(t *testing.T) {
 			got, err := runtimeapi.Once(t.Context(), bootstrap, event.Env, event.Payload, io.Discard)
 			var reported *runtimeapi.FunctionError
 			if errors.As(err, &reported) {
-				got = onlyType(t, reported.Payload)
+				got = reported.Payload
 			} else if err != nil {
 				t.Fatal(err)
 			}
@@ -71,22 +72,6 @@ func TestEvents(t *testing.T) {
 			}
 		})
 	}
-}
-
-// onlyType keeps of an error what a sample says of it.
-func onlyType(t *testing.T, payload []byte) []byte {
-	t.Helper()
-	var e struct {
-		ErrorType string `json:"errorType"`
-	}
-	if err := json.Unmarshal(payload, &e); err != nil {
-		t.Fatal(err)
-	}
-	out, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 func equal(t *testing.T, a, b []byte) bool {
@@ -123,5 +108,32 @@ func TestWrongConfiguration(t *testing.T) {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// The function writes what it counted about an answer and about the mirrors
+// that it asked.
+func TestMetricsAreWritten(t *testing.T) {
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := sample.Read(filepath.Join(eventsDir, "alb-blob-aws-mirror.json"), eventsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, err := event.Serve(t.Context(), event.MirrorAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	var out bytes.Buffer
+	if _, err := runtimeapi.Once(t.Context(), bootstrap, event.Env, event.Payload, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"Namespace":"Archeio"`, `"Kind":"blob"`, `"Cloud":"AWS"`, `"Reason":"aws-region"`, ` present"`, `"ColdStarts":1`, `"TotalLatency"`, `"CheckLatency"`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is missing in what the function wrote:\n%s", want, out.String())
+		}
 	}
 }

@@ -126,7 +126,7 @@ func (d *deployed) stepAround(ctx context.Context) error {
 		what string
 		do   func(context.Context) error
 	}{
-		{"its CloudFront does not sign requests to a function URL: the URL's authorization is set to NONE", d.openFunctionURL},
+		{"its CloudFront does not sign requests to a function URL: once it is seen that others are refused, the URL's authorization is set to NONE", d.openFunctionURL},
 		{"its CloudFormation drops a target group's Targets: the alias is registered by elbv2 register-targets", d.registerTarget},
 		{"its CloudFront Functions have no module cloudfront and no origin groups: the import is taken out of the viewer-request function, so that each behaviour's own origin serves", d.removeImport},
 		{"its CloudFormation drops replication and lifecycle rules: those of the templates are put by s3api", d.putBucketRules},

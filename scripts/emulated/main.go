@@ -99,11 +99,12 @@ func run(ctx context.Context, python, cdk string, keep, verbose bool) error {
 	if err != nil {
 		return err
 	}
+	c := &checks{deployed: d, say: say}
+	c.expect(ctx, "nobody but CloudFront may call the function's own address", "https://"+d.functionHost+"/v2/", nil, 403, nil)
 	say("steps around what the emulator cannot do")
 	if err := d.stepAround(ctx); err != nil {
 		return err
 	}
-	c := &checks{deployed: d, say: say}
 	if err := c.pulls(ctx); err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"archeio/lambda/blobs"
@@ -39,6 +41,7 @@ type explanation struct {
 	Candidates []string `json:"candidates"`
 	Reason     string   `json:"reason"`
 
+	places   []string // as Candidates, with the two upstreams told apart
 	location string
 	addr     netip.Addr
 	refusal  string
@@ -80,7 +83,16 @@ func (e *explainer) explain(ctx context.Context, method, ip, target string) *exp
 	}
 	d := e.plan.Decide(&route.Request{Path: path, Place: place})
 	for _, c := range d.Candidates() {
-		x.Candidates = append(x.Candidates, e.name(c))
+		name := e.name(c)
+		if c.Target == route.SignatureSource {
+			x.places = append(x.places, "signature upstream")
+		} else {
+			x.places = append(x.places, name)
+		}
+		// Both upstreams have one name in the JSON; it is there once.
+		if !slices.Contains(x.Candidates, name) {
+			x.Candidates = append(x.Candidates, name)
+		}
 	}
 	return x
 }
@@ -91,8 +103,6 @@ func (e *explainer) name(c route.Candidate) string {
 		return e.config.Mirrors[c.Mirror].Region
 	case route.Default:
 		return "default"
-	case route.SignatureSource:
-		return "signature"
 	}
 	return "upstream"
 }
@@ -128,7 +138,7 @@ func (x *explanation) writeText(w io.Writer) {
 	} else {
 		row("tag", x.Reference)
 	}
-	row("candidates", strings.Join(x.Candidates, ", "))
+	row("candidates", strings.Join(x.places, ", "))
 	row("reason", x.Reason)
 	answer := fmt.Sprint(x.Status)
 	if x.location != "" {
@@ -145,13 +155,15 @@ func matched(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""
 	}
-	for x := range ranges.All() {
-		if !addr.Less(x.First) && !x.Last.Less(addr) {
-			return x.First.String() + " - " + x.Last.String()
-		}
+	all := allRanges()
+	i, _ := slices.BinarySearchFunc(all, addr, func(x ranges.Range, addr netip.Addr) int { return x.Last.Compare(addr) })
+	if i < len(all) && !addr.Less(all[i].First) {
+		return all[i].First.String() + " - " + all[i].Last.String()
 	}
 	return ""
 }
+
+var allRanges = sync.OnceValue(func() []ranges.Range { return slices.Collect(ranges.All()) })
 
 func or(s, otherwise string) string {
 	if s == "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -115,6 +116,70 @@ func TestLinesAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
+// Both upstreams have the same name in the JSON, and it stands there once.
+func TestSignatureUpstream(t *testing.T) {
+	env := func(name string) string {
+		if name == "SIGNATURE_UPSTREAM_ENDPOINT" {
+			return "https://signatures.example"
+		}
+		return getenv(name)
+	}
+	for _, tt := range []struct{ name, path, json, text string }{
+		{"blob", "/v2/pause/blobs/" + digest, `"candidates":["eu-central-1","default","upstream"]`, "eu-central-1, default, upstream, signature upstream"},
+		{"referrers", "/v2/pause/referrers/" + digest, `"candidates":["upstream"]`, "candidates  signature upstream"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for want, args := range map[string][]string{tt.json: {"-json"}, tt.text: nil} {
+				var out bytes.Buffer
+				if err := run(t.Context(), append(args, "-ip", "35.180.1.1", tt.path), env, nil, &out, io.Discard); err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%s is missing in\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+// Odd lines are answered like any other.
+func TestOddLines(t *testing.T) {
+	for _, tt := range []struct{ name, line, want string }{
+		{"tab", "35.180.1.1\t/v2/", `"kind":"ping"`},
+		{"empty", "\n", `"status":404`},
+		{"no-newline", "35.180.1.1 /v2/", `"kind":"ping"`},
+		{"very-long", "35.180.1.1 /v2/" + strings.Repeat("a", 5<<20), `"status":404`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if out := explainLines(t, tt.line, "-json", "-stdin"); !strings.Contains(out, tt.want) || strings.Count(out, "\n") != 1 {
+				t.Errorf("%d bytes without %s", len(out), tt.want)
+			}
+		})
+	}
+	if out := explainLines(t, "", "-json", "-ip", "", "/v2/"); !strings.Contains(out, `"kind":"ping"`) {
+		t.Errorf("an empty address is no answer: %s", out)
+	}
+}
+
+// Who waits for an answer before the next line gets it.
+func TestAnswersAtOnce(t *testing.T) {
+	lines, in := io.Pipe()
+	answers, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(t.Context(), []string{"-json", "-stdin"}, getenv, lines, out, io.Discard) }()
+	reader := bufio.NewReader(answers)
+	for range 3 {
+		io.WriteString(in, "35.180.1.1 /v2/\n")
+		if _, err := reader.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestText(t *testing.T) {
 	out := explainLines(t, "", "-ip", "15.193.0.7", "/v2/pause/blobs/"+digest)
 	for _, want := range []string{"ap-south-1", "15.193.0.0 - 15.193.0.255", "eu-central-1, default, upstream", "nearest-region", digest, "307 to https://mirror-eu-central-1."} {
@@ -152,10 +217,14 @@ func BenchmarkLines(b *testing.B) {
 	for i := range 1000 {
 		fmt.Fprintf(&in, "35.180.%d.%d /v2/pause/blobs/%s\n", i/256, i%256, digest)
 	}
-	for b.Loop() {
-		if err := run(b.Context(), []string{"-json", "-stdin"}, getenv, strings.NewReader(in.String()), io.Discard, io.Discard); err != nil {
-			b.Fatal(err)
-		}
+	for name, args := range map[string][]string{"json": {"-json", "-stdin"}, "text": {"-stdin"}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := run(b.Context(), args, getenv, strings.NewReader(in.String()), io.Discard, io.Discard); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/1000, "µs/line")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/1000, "µs/line")
 }

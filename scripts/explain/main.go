@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 
 	"archeio/lambda/config"
@@ -31,9 +30,7 @@ variables; UPSTREAM_REGISTRY_ENDPOINT is required, all are in the README.
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -56,10 +53,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	named := false // an address that is empty is a bad one, not none
+	flags.Visit(func(f *flag.Flag) { named = named || f.Name == "ip" })
 	switch {
-	case *lines && (*ip != "" || flags.NArg() > 0):
+	case *lines && (named || flags.NArg() > 0):
 		return errors.New("-stdin takes addresses and paths from standard input; leave out -ip and PATH")
-	case !*lines && (*ip == "" || flags.NArg() != 1):
+	case !*lines && (!named || flags.NArg() != 1):
 		return errors.New("name an address and a path, as in: -ip 35.180.1.1 /v2/pause/manifests/3.9; see -h")
 	}
 	c, err := config.Load(getenv)
@@ -80,17 +79,31 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		print(e.explain(ctx, *method, *ip, flags.Arg(0)), out)
 		return out.Flush()
 	}
-	scanner := bufio.NewScanner(stdin)
-	scanner.Buffer(nil, 4<<20)
-	for n := 0; scanner.Scan() && ctx.Err() == nil; n++ {
-		addr, path, _ := strings.Cut(strings.TrimSpace(scanner.Text()), " ")
-		if n > 0 && !*asJSON {
-			fmt.Fprintln(out)
+	in := bufio.NewReader(stdin)
+	for n := 0; ; n++ {
+		if in.Buffered() == 0 {
+			// Who waits for an answer before the next line gets it.
+			if err := out.Flush(); err != nil {
+				return err
+			}
 		}
-		print(e.explain(ctx, *method, addr, strings.TrimSpace(path)), out)
-	}
-	if err := scanner.Err(); err != nil {
-		return fmt.Errorf("reading standard input: %w", err)
+		line, err := in.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("reading standard input: %w", err)
+		}
+		if line = strings.TrimSpace(line); line != "" || err == nil {
+			if n > 0 && !*asJSON {
+				fmt.Fprintln(out)
+			}
+			addr, path := line, ""
+			if i := strings.IndexAny(line, " \t"); i >= 0 {
+				addr, path = line[:i], strings.TrimSpace(line[i:])
+			}
+			print(e.explain(ctx, *method, addr, path), out)
+		}
+		if err == io.EOF {
+			break
+		}
 	}
 	return out.Flush()
 }

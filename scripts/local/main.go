@@ -137,8 +137,7 @@ func pulls(ctx context.Context, s *stack.Stack, image *pull.Image) (bad int, err
 	for _, host := range s.Hosts() {
 		fmt.Printf("  %-20s  %s\n", s.Who(host), strings.TrimPrefix(host, "http://"))
 	}
-	// Those through the load balancer go the same ways.
-	report.Hops("distribution")
+	report.Hops("distribution", "load balancer")
 	report.Blobs(image)
 	return report.Bad(), nil
 }

@@ -64,13 +64,9 @@ func Read(file, fallback string) (*Event, error) {
 // Override lays the shell's variables over the event's: each configuration
 // variable that is set there wins, also where it is set to nothing.
 func (e *Event) Override(lookup func(string) (string, bool)) {
-	names := []string{"AWS_REGION"}
 	for _, v := range config.Variables {
-		names = append(names, v.Name)
-	}
-	for _, name := range names {
-		if value, ok := lookup(name); ok {
-			e.Env[name] = value
+		if value, ok := lookup(v.Name); ok {
+			e.Env[v.Name] = value
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shell := map[string]string{"INFO_URL": "", "LOG_LEVEL": "debug", "PATH": "/bin"}
+	shell := map[string]string{"INFO_URL": "", "LOG_LEVEL": "debug", "PATH": "/bin", "AWS_REGION": "eu-west-1"}
 	e.Override(func(name string) (string, bool) {
 		v, ok := shell[name]
 		return v, ok

@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,6 +43,9 @@ func compileServer(ctx context.Context, name string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "./"+name)
 	cmd.Dir = filepath.Join(root, "scripts", "servers")
 	if text, err := cmd.CombinedOutput(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) {
+			return "", fmt.Errorf(`building the server %q: there is no "go" on this machine; install Go 1.26 or newer`, name)
+		}
 		return "", fmt.Errorf("building the server %q: %w\n%s", name, err, bytes.TrimSpace(text))
 	}
 	return out, nil
