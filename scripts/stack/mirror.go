@@ -12,12 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-func (s *Stack) client(region string) *s3.Client {
+// Client is an S3 client that may do everything in a region.
+func (s *Stack) Client(region string) *s3.Client {
 	return s3.New(s3.Options{
 		Region:       region,
 		BaseEndpoint: aws.String(s.mirrors[region]),
 		UsePathStyle: true,
-		Credentials:  credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
 	})
 }
 
@@ -34,7 +35,7 @@ func buckets() map[string]string {
 // nothing else.
 func (s *Stack) createBuckets(ctx context.Context) error {
 	for bucket, region := range buckets() {
-		c := s.client(region)
+		c := s.Client(region)
 		if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			return fmt.Errorf("creating bucket %q: %w", bucket, err)
 		}
@@ -51,7 +52,7 @@ func (s *Stack) Put(ctx context.Context, blob []byte) error {
 	sum := sha256.Sum256(blob)
 	key := fmt.Sprintf("containers/images/sha256:%x", sum)
 	for bucket, region := range buckets() {
-		if _, err := s.client(region).PutObject(ctx, &s3.PutObjectInput{
+		if _, err := s.Client(region).PutObject(ctx, &s3.PutObjectInput{
 			Bucket:         &bucket,
 			Key:            &key,
 			Body:           bytes.NewReader(blob),

@@ -17,8 +17,9 @@ import (
 	"archeio/infra/build"
 )
 
-// The credentials of the S3 servers; they live no longer than the stack.
-const accessKey, secretKey = "archeio", "for-this-machine-only"
+// AccessKey and SecretKey are the credentials of the S3 servers; they live no
+// longer than the stack.
+const AccessKey, SecretKey = "archeio", "for-this-machine-only"
 
 type binaries struct{ function, registry, s3 string }
 
@@ -83,7 +84,7 @@ func startServer(ctx context.Context, log io.Writer, binary string, args ...stri
 	address := l.Addr().String()
 	l.Close()
 	cmd := exec.Command(binary, append([]string{"-listen", address}, args...)...)
-	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey)
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+AccessKey, "AWS_SECRET_ACCESS_KEY="+SecretKey)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own, so that Ctrl-C reaches only the one who stops all.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

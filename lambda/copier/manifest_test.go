@@ -1,0 +1,80 @@
+package copier
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var (
+	a = "sha256:" + strings.Repeat("a", 64)
+	b = "sha256:" + strings.Repeat("b", 64)
+	c = "sha256:" + strings.Repeat("c", 64)
+)
+
+func TestParse(t *testing.T) {
+	for _, tt := range []struct {
+		name, manifest string
+		want           *Contents
+		wrong          string
+	}{
+		{"image", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"digest":"` + b + `","size":2},{"digest":"` + c + `","size":3}]}`,
+			&Contents{Blobs: []Blob{{a, 1}, {b, 2}, {c, 3}}}, ""},
+		{"same-layer-twice", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"digest":"` + b + `","size":2},{"digest":"` + b + `","size":2}]}`,
+			&Contents{Blobs: []Blob{{a, 1}, {b, 2}}}, ""},
+		{"index", `{"schemaVersion":2,"manifests":[{"digest":"` + a + `","size":1},{"digest":"` + b + `","size":2}]}`,
+			&Contents{Children: []string{a, b}}, ""},
+		{"schema-1", `{"schemaVersion":1,"fsLayers":[{"blobSum":"` + a + `"},{"blobSum":"` + a + `"},{"blobSum":"` + b + `"}]}`,
+			&Contents{Blobs: []Blob{{a, -1}, {b, -1}}}, ""},
+		{"artifact", `{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[{"digest":"` + a + `","size":1}]}`,
+			&Contents{Blobs: []Blob{{a, 1}}}, ""},
+		{"foreign-layer", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"` + b + `","size":2}]}`,
+			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
+		{"nondistributable-layer", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip","digest":"` + b + `","size":2}]}`,
+			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
+		{"other-algorithm", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"digest":"sha512:` + strings.Repeat("a", 128) + `","size":2}]}`,
+			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
+		{"no-json", `<html>`, nil, "no JSON object"},
+		{"other-version", `{"schemaVersion":3}`, nil, "schemaVersion 3"},
+		{"no-digest", `{"schemaVersion":2,"config":{"digest":"sha256:short","size":1}}`, nil, `"sha256:short", which is no digest`},
+		{"traversal", `{"schemaVersion":2,"layers":[{"digest":"../../etc","size":1}]}`, nil, "no digest"},
+		{"child-without-digest", `{"schemaVersion":2,"manifests":[{"digest":"latest"}]}`, nil, "no digest"},
+		{"negative-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":-2}]}`, nil, "the size -2"},
+		{"two-sizes", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":1},{"digest":"` + a + `","size":2}]}`, nil, "two sizes, 1 and 2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Parse([]byte(tt.manifest))
+			if tt.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.wrong) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("error %v, want one line with %q", err, tt.wrong)
+				}
+				return
+			}
+			if err != nil || !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %+v, %v, want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzParse: whatever the bytes, the answer is an error of one line, or digests
+// that are some and blobs that a mirror may hold.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[]}`))
+	f.Add([]byte(`{"schemaVersion":1,"fsLayers":[{"blobSum":"` + a + `"}]}`))
+	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"` + b + `"}]}`))
+	f.Fuzz(func(t *testing.T, manifest []byte) {
+		c, err := Parse(manifest)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("the error %q has several lines", err)
+			}
+			return
+		}
+		for _, b := range c.Blobs {
+			if d, ok := ParseDigest(b.Digest); !ok || d.String() != b.Digest || b.Size < unknown {
+				t.Errorf("%+v is no blob of a mirror", b)
+			}
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"archeio/scripts/stack"
+)
+
+// TestMirror runs the command as a person does, against a real registry and a
+// real S3 server, in the AWS SDK's own environment.
+func TestMirror(t *testing.T) {
+	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	source := strings.TrimPrefix(s.Upstream, "http://") + "/" + stack.Prefix
+	for _, path := range []string{"one:v1", "team/two:v1"} {
+		ref, err := name.ParseReference(source + "/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := random.Image(1000, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Write(ref, image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("AWS_ENDPOINT_URL_S3", strings.TrimSuffix(s.MirrorURL(stack.Regions[0]), "/mirror-"+stack.Regions[0]))
+	t.Setenv("AWS_REGION", stack.Regions[0])
+	t.Setenv("AWS_ACCESS_KEY_ID", stack.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", stack.SecretKey)
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+
+	dir := t.TempDir()
+	memory, list := filepath.Join(dir, "memory"), filepath.Join(dir, "repositories")
+	if err := os.WriteFile(list, []byte("# one of two\n\nteam/two\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	common := []string{"-source", source, "-bucket", "mirror-us-east-1", "-bucket", "mirror-default", "-memory", memory, "-json"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		// what the answer must say
+		fetched, missing int
+		copied           *copied
+	}{
+		{"plan", []string{"plan"}, 2, 6, nil},
+		{"copy-dry-run", []string{"copy", "-dry-run"}, 0, 6, nil},
+		{"copy-one-repository", []string{"copy", "-repositories", list}, 0, 3, &copied{Blobs: 6}},
+		{"copy-the-rest", []string{"copy", "-parallel", "2", "-rate", "100", "-referrers"}, 0, 3, &copied{Blobs: 6}},
+		{"copy-again", []string{"copy"}, 0, 0, &copied{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			complete, err := run(t.Context(), append(tt.args, common...), &out, io.Discard)
+			if err != nil || !complete {
+				t.Fatalf("complete %v, error %v, %s", complete, err, out.String())
+			}
+			var got report
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.Fetched != tt.fetched || len(got.Buckets) != 2 || got.Buckets[0].Missing != tt.missing || got.Buckets[1].Missing != tt.missing {
+				t.Errorf("got %+v, want %d fetched, %d missing", got, tt.fetched, tt.missing)
+			}
+			if (got.Copied == nil) != (tt.copied == nil) || tt.copied != nil && got.Copied.Blobs != tt.copied.Blobs {
+				t.Errorf("copied %+v, want %+v", got.Copied, tt.copied)
+			}
+		})
+	}
+	t.Run("text", func(t *testing.T) {
+		var out bytes.Buffer
+		if _, err := run(t.Context(), []string{"plan", "-source", source, "-bucket", "mirror-us-east-1"}, &out, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"2 repositories, 2 manifests (2 fetched), 6 blobs of ", "mirror-us-east-1  0 blobs"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q is missing in\n%s", want, out.String())
+			}
+		}
+	})
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no-such-bucket", []string{"plan", "-source", source, "-bucket", "nobody-has-it"}, `bucket "nobody-has-it": listing: there is no such bucket`},
+		{"no-command", nil, "name a command"},
+		{"no-source", []string{"plan", "-bucket", "x"}, "takes -source"},
+		{"no-bucket", []string{"copy", "-source", source}, "at least one -bucket"},
+		{"bad-source", []string{"plan", "-source", "no registry", "-bucket", "x"}, `source "no registry": takes REGISTRY`},
+		{"empty-list", []string{"plan", "-source", source, "-bucket", "x", "-repositories", os.DevNull}, "names none"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := run(t.Context(), tt.args, io.Discard, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line with %q", err, tt.want)
+			}
+		})
+	}
+	t.Run("bad-keys", func(t *testing.T) {
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+		_, err := run(t.Context(), []string{"plan", "-source", source, "-bucket", "mirror-us-east-1"}, io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "these credentials may not") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestSize(t *testing.T) {
+	for bytes, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 5_000_000_000: "5.0 GB", 1_100_000_000_000_000: "1.1 PB"} {
+		if got := size(bytes); got != want {
+			t.Errorf("%d is %q, want %q", bytes, got, want)
+		}
+	}
+}
