@@ -112,13 +112,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (complete
 	show := newShow(stderr)
 	options.Progress = show.progress
 	plan, err := copier.Make(ctx, options)
-	if err != nil {
-		return false, err
-	}
 	if *memory != "" {
+		// Also of a run that was cut off: the next one goes on from there.
 		if err := options.Memory.WriteFile(*memory); err != nil {
 			return false, fmt.Errorf("writing what is remembered: %w", err)
 		}
+	}
+	if err != nil {
+		return false, err
 	}
 	var result *copier.Result
 	if args[0] == "copy" && !*dryRun {
