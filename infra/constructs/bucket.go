@@ -10,10 +10,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 )
-
-// BlobPrefix is the part of a mirror bucket that anybody may read.
-const BlobPrefix = "containers/images/"
 
 // MirrorBucket makes the bucket of a mirror region: open for reading blobs over
 // TLS, and closed otherwise.
@@ -45,7 +43,7 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 		// The construct itself takes a prefix only, and the name is needed.
 		bucket.Node().DefaultChild().(awss3.CfnBucket).SetBucketNamespace(jsii.String("account-regional"))
 	}
-	blobs := jsii.String(*bucket.BucketArn() + "/" + BlobPrefix + "*")
+	blobs := jsii.String(*bucket.BucketArn() + "/" + config.BlobPrefix + "*")
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("AnybodyReadsBlobs"),
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 )
 
 const (
@@ -56,7 +57,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		toRedirector: "redirector-" + s.Redirectors[0],
 		toMirror:     "mirror-" + s.Primary,
 	}
-	config := &awscloudfront.CfnDistribution_DistributionConfigProperty{
+	settings := &awscloudfront.CfnDistribution_DistributionConfigProperty{
 		Enabled:     jsii.Bool(true),
 		Comment:     jsii.String("Archeio, stage " + s.Name),
 		HttpVersion: jsii.String("http2and3"),
@@ -64,7 +65,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		PriceClass:  jsii.String("PriceClass_All"),
 		Origins:     origins(scope, s, name, redirectorHosts),
 		CacheBehaviors: []interface{}{
-			behaviors.mirror("/" + BlobPrefix + "*"),
+			behaviors.mirror("/" + config.BlobPrefix + "*"),
 			behaviors.blob("/v2/*/blobs/*"),
 		},
 		DefaultCacheBehavior: behaviors.other(),
@@ -75,14 +76,14 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 			DomainName: jsii.String(s.Domain),
 			Validation: awscertificatemanager.CertificateValidation_FromDns(hostedZone(scope, s)),
 		})
-		config.Aliases = jsii.Strings(s.Domain)
-		config.ViewerCertificate = &awscloudfront.CfnDistribution_ViewerCertificateProperty{
+		settings.Aliases = jsii.Strings(s.Domain)
+		settings.ViewerCertificate = &awscloudfront.CfnDistribution_ViewerCertificateProperty{
 			AcmCertificateArn:      certificate.CertificateArn(),
 			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
 			SslSupportMethod:       jsii.String("sni-only"),
 		}
 	}
-	distribution := awscloudfront.NewCfnDistribution(scope, jsii.String("Distribution"), &awscloudfront.CfnDistributionProps{DistributionConfig: config})
+	distribution := awscloudfront.NewCfnDistribution(scope, jsii.String("Distribution"), &awscloudfront.CfnDistributionProps{DistributionConfig: settings})
 	if s.Domain != "" {
 		records(scope, s, distribution)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 )
 
 // Replicate makes the primary bucket copy every blob to all other mirrors. It
@@ -33,12 +34,12 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 	var rules []interface{}
 	for i, region := range replicas {
 		arn := "arn:aws:s3:::" + s.Bucket(region)
-		copies = append(copies, jsii.String(arn+"/"+BlobPrefix+"*"))
+		copies = append(copies, jsii.String(arn+"/"+config.BlobPrefix+"*"))
 		rules = append(rules, &awss3.CfnBucket_ReplicationRuleProperty{
 			Id:                      jsii.String("to-" + region),
 			Status:                  jsii.String("Enabled"),
 			Priority:                jsii.Number(float64(i + 1)),
-			Filter:                  &awss3.CfnBucket_ReplicationRuleFilterProperty{Prefix: jsii.String(BlobPrefix)},
+			Filter:                  &awss3.CfnBucket_ReplicationRuleFilterProperty{Prefix: jsii.String(config.BlobPrefix)},
 			DeleteMarkerReplication: &awss3.CfnBucket_DeleteMarkerReplicationProperty{Status: jsii.String("Disabled")},
 			Destination: &awss3.CfnBucket_ReplicationDestinationProperty{
 				Bucket:  jsii.String(arn),
@@ -54,7 +55,7 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 	}
 	bucket := "arn:aws:s3:::" + s.Bucket(s.Primary)
 	allow([]*string{jsii.String(bucket)}, "s3:GetReplicationConfiguration", "s3:ListBucket")
-	allow([]*string{jsii.String(bucket + "/" + BlobPrefix + "*")}, "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging")
+	allow([]*string{jsii.String(bucket + "/" + config.BlobPrefix + "*")}, "s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging")
 	allow(copies, "s3:ReplicateObject", "s3:ReplicateTags")
 	resource := primary.Node().DefaultChild().(awss3.CfnBucket)
 	resource.SetReplicationConfiguration(&awss3.CfnBucket_ReplicationConfigurationProperty{Role: role.RoleArn(), Rules: rules})

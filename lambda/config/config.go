@@ -57,9 +57,13 @@ type Config struct {
 type Mirror struct {
 	// Region is an AWS region.
 	Region string
-	// URL is the base URL: its blobs are at URL/containers/images/<digest>.
+	// URL is the base URL: its blobs are at URL/BlobPrefix<digest>.
 	URL string
 }
+
+// BlobPrefix is where a mirror keeps its blobs: the digest follows. It is the
+// layout of the bucket behind a Google container registry.
+const BlobPrefix = "containers/images/"
 
 // DistributionHost is the DefaultMirror that stands for the host that the
 // client asked.

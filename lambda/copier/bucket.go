@@ -19,10 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
-)
 
-// Prefix is where a mirror keeps its blobs: Prefix + digest.
-const Prefix = "containers/images/"
+	"archeio/lambda/config"
+)
 
 const (
 	// largestPut is the largest object of a single PUT, mostParts how many
@@ -71,14 +70,14 @@ func (d Digest) String() string { return "sha256:" + hex.EncodeToString(d[:]) }
 // listing it, 1,000 keys a request. Keys that are no digest are passed over.
 func (b *Bucket) List(ctx context.Context) (map[Digest]int64, error) {
 	held := map[Digest]int64{}
-	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: aws.String(Prefix)})
+	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: aws.String(config.BlobPrefix)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, b.explain("listing", err)
 		}
 		for _, o := range page.Contents {
-			if d, ok := ParseDigest(strings.TrimPrefix(aws.ToString(o.Key), Prefix)); ok {
+			if d, ok := ParseDigest(strings.TrimPrefix(aws.ToString(o.Key), config.BlobPrefix)); ok {
 				held[d] = aws.ToInt64(o.Size)
 			}
 		}
@@ -121,7 +120,7 @@ func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader) error {
 func (b *Bucket) putWhole(ctx context.Context, blob Blob, digest Digest, content io.Reader) error {
 	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket:         &b.Name,
-		Key:            aws.String(Prefix + blob.Digest),
+		Key:            aws.String(config.BlobPrefix + blob.Digest),
 		Body:           content,
 		ContentLength:  &blob.Size,
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(digest[:])),
@@ -158,7 +157,7 @@ func (b *Bucket) putParts(ctx context.Context, blob Blob, content *checkedReader
 	if blob.Size > b.partSize*mostParts {
 		return fmt.Errorf("it has %d bytes; %d are the most", blob.Size, b.partSize*mostParts)
 	}
-	key := aws.String(Prefix + blob.Digest)
+	key := aws.String(config.BlobPrefix + blob.Digest)
 	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket:            &b.Name,
 		Key:               key,

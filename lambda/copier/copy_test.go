@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"archeio/lambda/config"
 	"archeio/scripts/stack"
 )
 
@@ -130,7 +131,7 @@ func (s *servers) whole(t *testing.T, b *Bucket, client *s3.Client) {
 		t.Fatal(err)
 	}
 	for digest := range held {
-		o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: aws.String(Prefix + digest.String())})
+		o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: aws.String(config.BlobPrefix + digest.String())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +190,7 @@ func TestCopy(t *testing.T) {
 	}
 
 	// What a bucket lost is copied again, although all manifests are known.
-	lost := Prefix + anyOf(s.blobs)
+	lost := config.BlobPrefix + anyOf(s.blobs)
 	if _, err := s.Client(stack.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
 		t.Fatal(err)
 	}

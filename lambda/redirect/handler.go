@@ -50,9 +50,8 @@ type Origins struct {
 	Upstream Origin
 }
 
-// blobPath is the layout of a mirror, which is that of the bucket behind a
-// Google container registry: the digest follows.
-const blobPath = "/containers/images/"
+// blobPath comes between a mirror's base URL and a digest.
+const blobPath = "/" + config.BlobPrefix
 
 // Ask makes the origins of a configuration: what the checker is to ask, and
 // how it reads the answers.
