@@ -113,7 +113,7 @@ func took(t *testing.T, want time.Duration, do func()) {
 	}
 }
 
-// pass puts the fake clock forward.
+// pass puts the fake clock of a synctest bubble forward; no time goes by.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

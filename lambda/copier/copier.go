@@ -8,6 +8,7 @@
 package copier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -244,21 +245,8 @@ func (w *walk) compare(held []map[Digest]int64) {
 	for _, lacks := range w.plan.Lacks {
 		// Small ones first: most images are whole soon.
 		slices.SortFunc(lacks, func(a, b Missing) int {
-			if a.Size != b.Size {
-				return int(max(-1, min(1, a.Size-b.Size)))
-			}
-			return compareText(a.Digest, b.Digest)
+			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
 		})
 	}
-	slices.SortFunc(w.plan.Errors, func(a, b error) int { return compareText(a.Error(), b.Error()) })
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	slices.SortFunc(w.plan.Errors, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }

@@ -1,6 +1,7 @@
 package copier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 			return c.result, err
 		}
 	}
-	slices.SortFunc(c.result.Errors, func(a, b error) int { return compareText(a.Error(), b.Error()) })
+	slices.SortFunc(c.result.Errors, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return c.result, nil
 }
 

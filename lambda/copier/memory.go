@@ -38,13 +38,6 @@ func (m *Memory) Put(digest string, c *Contents) {
 	m.held[digest] = c
 }
 
-// Len is how many manifests are remembered.
-func (m *Memory) Len() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.held)
-}
-
 // entry is a line of what is written.
 type entry struct {
 	Manifest string `json:"manifest"`

@@ -43,7 +43,7 @@ func TestMemory(t *testing.T) {
 	if err := errors.Join(again.ReadFile(file), m.WriteFile(file), again.ReadFile(file)); err != nil {
 		t.Fatal(err)
 	}
-	if again.Len() != 2 || !reflect.DeepEqual(again.Get(a), m.Get(a)) || !reflect.DeepEqual(again.Get(b), m.Get(b)) {
+	if len(again.held) != 2 || !reflect.DeepEqual(again.Get(a), m.Get(a)) || !reflect.DeepEqual(again.Get(b), m.Get(b)) {
 		t.Errorf("read %+v, written was %+v", again.held, m.held)
 	}
 	text, err := os.ReadFile(file)

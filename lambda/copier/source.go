@@ -33,33 +33,23 @@ type Source struct {
 type SourceOptions struct {
 	// Rate is how many requests a second it gets at most; 0 is no limit.
 	Rate float64
-	// Insecure speaks http; registries on loopback addresses get it anyway.
-	Insecure bool
-	// Keychain has the logins; nil is the Docker configuration.
-	Keychain authn.Keychain
 	// Transport sends the requests; nil is one of its own.
 	Transport http.RoundTripper
 }
 
 // NewSource makes a Source of HOST[/PREFIX], of which only the repositories
-// below the prefix count. Nothing is asked yet.
+// below the prefix count. Logins come from the Docker configuration. Hosts on
+// loopback addresses are spoken to by http. Nothing is asked yet.
 func NewSource(source string, o SourceOptions) (*Source, error) {
 	host, prefix, _ := strings.Cut(strings.TrimSuffix(source, "/"), "/")
-	var options []name.Option
-	if o.Insecure {
-		options = append(options, name.Insecure)
-	}
-	registry, err := name.NewRegistry(host, options...)
+	registry, err := name.NewRegistry(host)
 	if err != nil || host == "" {
 		return nil, fmt.Errorf("source %q: takes REGISTRY or REGISTRY/PREFIX, as us-docker.pkg.dev/project/images", source)
 	}
 	if prefix != "" {
 		prefix += "/"
 	}
-	s := &Source{registry: registry, prefix: prefix, keychain: o.Keychain}
-	if s.keychain == nil {
-		s.keychain = authn.DefaultKeychain
-	}
+	s := &Source{registry: registry, prefix: prefix, keychain: authn.DefaultKeychain}
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 64

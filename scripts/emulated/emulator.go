@@ -210,7 +210,7 @@ func (e *emulator) startMinistack(ctx context.Context) error {
 
 // wait asks again and again whether something has become true.
 func wait(ctx context.Context, patience time.Duration, what string, is func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waiting for a minute or more until %s", what))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waiting until %s: it did not come true in %s", what, patience))
 	defer cancel()
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
