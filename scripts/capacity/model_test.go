@@ -1,0 +1,187 @@
+package main
+
+import (
+	"math"
+	"testing"
+)
+
+// sample is small enough to be worked out by hand, and uses everything.
+var sample = Load{
+	Pulls: 1000, Pings: 1, Manifests: 2, Blobs: 5, BlobMB: 4,
+	AWS: 0.6, UpstreamCloud: 0.1, SameRegion: 0.75, Absent: 0.1,
+	PingHit: 0.5, ManifestHit: 0.25, EdgeHit: 0.4, IndexHit: 0.8, CacheHit: 0.5, FarEdge: 0.25,
+	BalancerShare: 0.2, Balancers: 2, Mirrors: 4, Redirectors: 2, StorageGB: 100, GrowthGB: 10,
+	MemoryMB: 512, Warm: 2, Check: 10, Cold: 50, ColdShare: 0.02, Peak: 10, Busiest: 0.6,
+}
+
+func TestQuantities(t *testing.T) {
+	q := Model(sample)
+	for _, c := range []struct {
+		name      string
+		got, want float64
+	}{
+		{"pings", q.Pings, 1000},
+		{"manifests", q.Manifests, 2000},
+		{"blobs", q.Blobs, 5000},
+		// 8000 of the front * 0.8, and the 432 + 648 blobs below.
+		{"edge-requests", q.Edge, 7480},
+		{"balancer-requests", q.Balancer, 1600}, // 8000*0.2
+		// (1000*0.5 + 2000*0.75 + 5000) * 0.8 + 1600, which nothing answers before.
+		{"invocations", q.Invocations, 7200},
+		// 5000*0.9 of clients outside the upstream's cloud; those in AWS whose
+		// mirror lacks the blob, 3000*0.1, are two: 4050 + 600 + 150.
+		{"questions", q.Questions, 4800},
+		{"checks", q.Checks, 780}, // (4050*0.2 + 750) * 0.5
+		// All others, as 2 environments * 2 mirrors * 262,800 intervals are more.
+		{"life-checks", q.LifeChecks, 4020},
+		{"environments", q.Environments, 2}, // one a redirector
+		// 7200*(2 + 0.02*50) + 4800*10 = 69600 ms, of half a GB.
+		{"gb-seconds", q.GBSeconds, 34.8},
+		// 10*2^30/4e6 = 2684.35456 new blobs, in four mirrors.
+		{"writes", q.Writes, 10737.41824},
+		// Blobs 2025+675+270+648, checks 4800, the index 2*8760, three replicas
+		// of the new blobs 8053.06368.
+		{"reads", q.Reads, 33991.06368},
+		{"log-bytes", q.LogBytes, 38_376_000}, // 7200*(330+5000): each may flush
+		{"metrics", q.Metrics, 104},           // 2*(40 + 3*2) + 3*4
+		// 1600*2000/2^30 GB at 0.4 an hour; connections are fewer.
+		{"lcu-hours", q.CapacityUnits, 0.0074505806},
+	} {
+		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })
+	}
+}
+
+func TestPaths(t *testing.T) {
+	want := []Path{
+		BucketSame:       {Requests: 2025, Bytes: 8.1e9},  // 3000*0.9*0.75
+		BucketOther:      {Requests: 675, Bytes: 2.7e9},   // 3000*0.9*0.25
+		BucketInternet:   {Requests: 270, Bytes: 1.08e9},  // 1500*0.9*0.2
+		EdgeCached:       {Requests: 432, Bytes: 1.728e9}, // 1500*0.9*0.8*0.4
+		EdgeFetched:      {Requests: 648, Bytes: 2.592e9}, // 1500*0.9*0.8*0.6
+		UpstreamInside:   {Requests: 500, Bytes: 2e9},     // 5000*0.1
+		UpstreamInternet: {Requests: 450, Bytes: 1.8e9},   // 4500*0.1
+		ManifestInside:   {Requests: 200, Bytes: 600_000}, // 2000*0.1, 3000 bytes each
+		ManifestInternet: {Requests: 1800, Bytes: 5_400_000},
+		Answers:          {Requests: 8000, Bytes: 8e6}, // 1000 bytes each
+	}
+	got := Model(sample).Paths
+	if len(got) != len(want) {
+		t.Fatalf("%d paths, want %d", len(got), len(want))
+	}
+	for i, path := range got {
+		near(t, path.Name+", requests", path.Requests, want[i].Requests)
+		near(t, path.Name+", bytes", path.Bytes, want[i].Bytes)
+	}
+}
+
+// A month has 2,628,000 seconds: the busy ones are asked 1000 times in each.
+func TestEnvironments(t *testing.T) {
+	busy := Load{Pulls: 2_628_000 * 1000, Blobs: 1, AWS: 1, IndexHit: 1, Mirrors: 6, Redirectors: 4, Warm: 2}
+	slow := busy
+	slow.Warm = 500
+	idle := busy
+	idle.Pulls = 1
+	for _, c := range []struct {
+		name       string
+		load       Load
+		want, life float64
+	}{
+		{"ten-a-second-each", busy, 100, 100 * 2 * 262_800}, // 6 mirrors by 4 redirectors are 2
+		{"as-long-as-they-take", slow, 500, 500 * 2 * 262_800},
+		{"one-a-region", idle, 4, 1}, // one question, one check
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			q := Model(c.load)
+			near(t, "environments", q.Environments, c.want)
+			near(t, "checks of life", q.LifeChecks, c.life)
+		})
+	}
+}
+
+func TestFlushesOncePerInterval(t *testing.T) {
+	// 1000 a second in 100 environments, which write 262,800 times each.
+	l := Load{Pulls: 2_628_000 * 1000, Blobs: 1, UpstreamCloud: 1, Mirrors: 1, Redirectors: 1, Warm: 2}
+	near(t, "log bytes", Model(l).LogBytes, 2_628_000*1000*330+100*262_800*5000)
+}
+
+func TestCapacityUnitsByConnections(t *testing.T) {
+	// 2,628,000 * 100 pulls are 100 connections a second, 4 units; their
+	// requests are one in a hundred, and fewer bytes.
+	l := Load{Pulls: 2_628_000 * 100, Blobs: 0.01, BalancerShare: 1, Balancers: 1, Mirrors: 1, Redirectors: 1}
+	near(t, "LCU-hours", Model(l).CapacityUnits, 4*730)
+}
+
+func variants() map[string]Load {
+	all := map[string]Load{"sample": sample, "small": small, "large": large}
+	for name, l := range all {
+		behind := l
+		behind.Balancers, behind.BalancerShare = 3, 1
+		all[name+"-behind-balancers"] = behind
+		inside := l
+		inside.AWS, inside.UpstreamCloud = 0, 1
+		all[name+"-in-the-upstreams-cloud"] = inside
+		nothing := l
+		nothing.Pulls, nothing.BlobMB = 0, 0
+		all[name+"-asked-nothing"] = nothing
+	}
+	return all
+}
+
+func TestNothingIsLost(t *testing.T) {
+	for name, l := range variants() {
+		t.Run(name, func(t *testing.T) {
+			q := Model(l)
+			var requests, bytes float64
+			for _, p := range q.Paths[:blobPaths] {
+				requests += p.Requests
+				bytes += p.Bytes
+			}
+			near(t, "blobs by path", requests, l.Pulls*l.Blobs)
+			near(t, "bytes by path", bytes, l.Pulls*l.Blobs*l.BlobMB*1e6)
+			near(t, "manifests by path", q.Paths[ManifestInside].Requests+q.Paths[ManifestInternet].Requests, q.Manifests)
+			front := q.Pings + q.Manifests + q.Blobs
+			near(t, "requests by front", q.Edge-q.Paths[EdgeCached].Requests-q.Paths[EdgeFetched].Requests+q.Balancer, front)
+			if q.Invocations > front || q.Checks+q.LifeChecks > q.Questions*(1+1e-9) {
+				t.Errorf("%v invocations of %v, %v checks of %v", q.Invocations, front, q.Checks+q.LifeChecks, q.Questions)
+			}
+			for _, line := range Bill(l, q, true) {
+				if !(line.Dollars >= 0) || math.IsInf(line.Dollars, 0) {
+					t.Errorf("%s: %v", line.Price, line.Dollars)
+				}
+			}
+			if once := Filling(l); !(once >= 0) || math.IsInf(once, 0) {
+				t.Errorf("filling: %v", once)
+			}
+		})
+	}
+}
+
+// What answers earlier never costs more.
+func TestHitsNeverCostMore(t *testing.T) {
+	for name, l := range variants() {
+		for _, hit := range []struct {
+			flag  string
+			share *float64
+		}{
+			{"index-hit", &l.IndexHit}, {"cache-hit", &l.CacheHit}, {"manifest-hit", &l.ManifestHit},
+			{"ping-hit", &l.PingHit}, {"edge-hit", &l.EdgeHit}, {"same-region", &l.SameRegion},
+		} {
+			t.Run(name+"/"+hit.flag, func(t *testing.T) {
+				before, checks := math.Inf(1), math.Inf(1)
+				defer func(v float64) { *hit.share = v }(*hit.share)
+				for *hit.share = 0; *hit.share <= 1; *hit.share += 0.0625 {
+					q := Model(l)
+					if dollars := Total(Bill(l, q, false), ""); dollars > before*(1+1e-12) {
+						t.Fatalf("%v: %v dollars, %v before", *hit.share, dollars, before)
+					} else {
+						before = dollars
+					}
+					if q.Checks > checks {
+						t.Fatalf("%v: %v checks, %v before", *hit.share, q.Checks, checks)
+					}
+					checks = q.Checks
+				}
+			})
+		}
+	}
+}
