@@ -38,7 +38,8 @@ const (
 func (a Answer) String() string { return [...]string{"unknown", "present", "absent"}[a] }
 
 const (
-	presentFor = 5 * time.Minute
+	// PresentFor is how long it is remembered that a mirror has a blob.
+	PresentFor = 5 * time.Minute
 	absentFor  = time.Minute
 
 	// requestBudget is what all checks of one request share.
@@ -233,7 +234,7 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, k key) (a Answe
 	c.options.Observe(o.name, a.String(), end.Sub(start))
 	switch {
 	case a != Unknown:
-		until := end.Add(presentFor)
+		until := end.Add(PresentFor)
 		if a == Absent {
 			until = end.Add(absentFor)
 		}

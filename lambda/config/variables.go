@@ -40,9 +40,11 @@ var Variables = [...]Variable{
 }
 
 func defaultOf(name string) string {
-	for _, v := range Variables {
-		if v.Name == name {
-			return v.Default
+	for _, list := range [][]Variable{Variables[:], FillVariables[:]} {
+		for _, v := range list {
+			if v.Name == name {
+				return v.Default
+			}
 		}
 	}
 	panic("config: no variable " + name)

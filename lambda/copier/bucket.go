@@ -1,40 +1,24 @@
 package copier
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"archeio/lambda/config"
-)
-
-const (
-	// largestPut is the largest object of a single PUT, mostParts how many
-	// parts an upload has at most.
-	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-	largestPut = 5_000_000_000
-	mostParts  = 10_000
-
-	// partSize is what an upload in parts keeps in memory at a time. With it
-	// a blob may have 320 GB.
-	partSize = 32 << 20
-
-	cacheControl = "public, max-age=31536000, immutable"
 )
 
 // Bucket is a mirror's bucket. It is safe for concurrent use.
@@ -66,151 +50,131 @@ func ParseDigest(s string) (d Digest, ok bool) {
 
 func (d Digest) String() string { return "sha256:" + hex.EncodeToString(d[:]) }
 
+// key is where a bucket keeps a blob.
+func key(digest string) *string { return aws.String(config.BlobPrefix + digest) }
+
+// Page lists up to 1,000 blobs with their sizes in bytes, in the order of their
+// digests, from the one after a digest on; empty is from the first. last is
+// what the next page begins after, empty if this was the last one. Keys that
+// are no digest are passed over.
+func (b *Bucket) Page(ctx context.Context, after string, take func(Digest, int64)) (last string, err error) {
+	in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: aws.String(config.BlobPrefix)}
+	if after != "" {
+		in.StartAfter = aws.String(config.BlobPrefix + after)
+	}
+	page, err := b.client.ListObjectsV2(ctx, in)
+	if err != nil {
+		return "", b.explain("listing", err)
+	}
+	for _, o := range page.Contents {
+		last = strings.TrimPrefix(aws.ToString(o.Key), config.BlobPrefix)
+		if d, ok := ParseDigest(last); ok {
+			take(d, aws.ToInt64(o.Size))
+		}
+	}
+	if !aws.ToBool(page.IsTruncated) {
+		last = ""
+	}
+	return last, nil
+}
+
 // List answers the blobs that the bucket has, with their sizes in bytes, by
-// listing it, 1,000 keys a request. Keys that are no digest are passed over.
+// listing it, 1,000 keys a request.
 func (b *Bucket) List(ctx context.Context) (map[Digest]int64, error) {
 	held := map[Digest]int64{}
-	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: aws.String(config.BlobPrefix)})
+	for after := ""; ; {
+		last, err := b.Page(ctx, after, func(d Digest, size int64) { held[d] = size })
+		if err != nil {
+			return nil, err
+		}
+		if last == "" {
+			return held, nil
+		}
+		after = last
+	}
+}
+
+// Object is what a bucket says of a blob that it has.
+type Object struct {
+	Size int64
+	ETag string
+	// Proven tells that S3 has hashed the whole of it and that it is what its
+	// key says. S3 keeps no such hash of what was put in parts.
+	Proven bool
+	// Replication is how far S3 is with carrying it on to the bucket's
+	// replicas; empty where there are none.
+	Replication types.ReplicationStatus
+}
+
+// Stat asks for one blob; nil if the bucket does not have it. S3 says 403 of
+// what is missing to who may not list all of the bucket; who may not read either
+// is told when the blob is put.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+func (b *Bucket) Stat(ctx context.Context, digest string) (*Object, error) {
+	o, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.Name, Key: key(digest), ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		switch status(err) {
+		case http.StatusNotFound, http.StatusForbidden:
+			return nil, nil
+		}
+		return nil, b.explain("looking for "+digest, err)
+	}
+	d, _ := ParseDigest(digest)
+	return &Object{
+		Size: aws.ToInt64(o.ContentLength), ETag: aws.ToString(o.ETag), Replication: o.ReplicationStatus,
+		Proven: aws.ToString(o.ChecksumSHA256) == base64.StdEncoding.EncodeToString(d[:]),
+	}, nil
+}
+
+// Open reads a blob, whatever it is. Its second answer is the ETag of what is
+// read.
+func (b *Bucket) Open(ctx context.Context, digest string) (io.ReadCloser, string, error) {
+	o, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: key(digest)})
+	if err != nil {
+		return nil, "", b.explain("reading "+digest, err)
+	}
+	return o.Body, aws.ToString(o.ETag), nil
+}
+
+// Remove deletes every version of a blob, and answers how many there were.
+func (b *Bucket) Remove(ctx context.Context, digest string) (versions int, err error) {
+	pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{Bucket: &b.Name, Prefix: key(digest)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, b.explain("listing", err)
+			return versions, b.explain("listing the versions of "+digest, err)
 		}
-		for _, o := range page.Contents {
-			if d, ok := ParseDigest(strings.TrimPrefix(aws.ToString(o.Key), config.BlobPrefix)); ok {
-				held[d] = aws.ToInt64(o.Size)
+		var ids []*string
+		for _, v := range page.Versions {
+			ids = append(ids, v.VersionId)
+		}
+		for _, v := range page.DeleteMarkers {
+			ids = append(ids, v.VersionId)
+		}
+		for _, id := range ids {
+			if _, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: key(digest), VersionId: id}); err != nil {
+				return versions, b.explain("removing "+digest, err)
 			}
+			versions++
 		}
 	}
-	return held, nil
+	return versions, nil
 }
 
-// ErrExists is the error of Put for a blob that another writer has put first.
-var ErrExists = errors.New("the bucket has it already")
-
-// errAgain asks for another try: the write met another one of the same key.
-var errAgain = errors.New("another writer is writing it")
-
-// ErrContent is wrapped by the error for content that is not what its digest or
-// its length says.
-var ErrContent = errors.New("the content is not what was promised")
-
-// Put stores a blob of a known size from a stream. It becomes visible only if
-// its bytes hash to its digest and there are exactly size of them.
-func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader) error {
-	digest, ok := ParseDigest(blob.Digest)
-	if !ok {
-		return fmt.Errorf("putting %q: it is no SHA-256 digest", blob.Digest)
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
 	}
-	checked := &checkedReader{from: content, digest: digest, left: blob.Size, hash: sha256.New()}
-	var err error
-	if blob.Size > b.largestPut {
-		err = b.putParts(ctx, blob, checked)
-	} else {
-		err = b.putWhole(ctx, blob, digest, checked)
-	}
-	if checked.err != nil {
-		err = checked.err // what S3 says then is only what came of it
-	}
-	return b.explain("putting "+blob.Digest, err)
+	return ""
 }
 
-// putWhole has S3 check the digest, twice: as the payload's and as the
-// object's checksum.
-func (b *Bucket) putWhole(ctx context.Context, blob Blob, digest Digest, content io.Reader) error {
-	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:         &b.Name,
-		Key:            aws.String(config.BlobPrefix + blob.Digest),
-		Body:           content,
-		ContentLength:  &blob.Size,
-		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(digest[:])),
-		CacheControl:   aws.String(cacheControl),
-		ContentType:    aws.String("application/octet-stream"),
-		IfNoneMatch:    aws.String("*"),
-	}, once, payloadHash(hex.EncodeToString(digest[:])))
-	return err
-}
-
-// once: a stream cannot be sent again.
-func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
-
-// payloadHash saves the SDK from reading the stream to hash it before it signs.
-func payloadHash(sum string) func(*s3.Options) {
-	return func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			_, err := stack.Finalize.Swap("ComputePayloadHash", knownHash(sum))
-			return err
-		})
+func status(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
 	}
-}
-
-type knownHash string
-
-func (knownHash) ID() string { return "ComputePayloadHash" }
-
-func (h knownHash) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	return next.HandleFinalize(v4.SetPayloadHash(ctx, string(h)), in)
-}
-
-// putParts completes only when the running hash and the length agree.
-func (b *Bucket) putParts(ctx context.Context, blob Blob, content *checkedReader) (err error) {
-	if blob.Size > b.partSize*mostParts {
-		return fmt.Errorf("it has %d bytes; %d are the most", blob.Size, b.partSize*mostParts)
-	}
-	key := aws.String(config.BlobPrefix + blob.Digest)
-	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket:            &b.Name,
-		Key:               key,
-		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
-		CacheControl:      aws.String(cacheControl),
-		ContentType:       aws.String("application/octet-stream"),
-	})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		// Also after Ctrl-C; the bucket's lifecycle aborts what is left.
-		_, aborted := b.client.AbortMultipartUpload(context.WithoutCancel(ctx), &s3.AbortMultipartUploadInput{Bucket: &b.Name, Key: key, UploadId: upload.UploadId})
-		if aborted != nil && !errors.Is(err, errAgain) {
-			err = fmt.Errorf("%w (and its parts could not be removed: %v)", err, aborted)
-		}
-	}()
-	var parts []types.CompletedPart
-	buffer := make([]byte, min(b.partSize, blob.Size))
-	for {
-		n, readErr := io.ReadFull(content, buffer)
-		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
-			return readErr
-		}
-		if n > 0 {
-			sum := sha256.Sum256(buffer[:n])
-			checksum := aws.String(base64.StdEncoding.EncodeToString(sum[:]))
-			number := aws.Int32(int32(len(parts) + 1))
-			part, err := b.client.UploadPart(ctx, &s3.UploadPartInput{
-				Bucket: &b.Name, Key: key, UploadId: upload.UploadId, PartNumber: number,
-				Body: bytes.NewReader(buffer[:n]), ChecksumSHA256: checksum,
-			})
-			if err != nil {
-				return err
-			}
-			parts = append(parts, types.CompletedPart{ETag: part.ETag, PartNumber: number, ChecksumSHA256: checksum})
-		}
-		if readErr != nil {
-			break
-		}
-	}
-	if err := content.finished(); err != nil {
-		return err
-	}
-	_, err = b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: &b.Name, Key: key, UploadId: upload.UploadId,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-		IfNoneMatch:     aws.String("*"),
-	})
-	return err
+	return 0
 }
 
 // explain makes one line of an error of S3, that says what to do about it.
@@ -218,99 +182,23 @@ func (b *Bucket) explain(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
+	code, status := code(err), status(err)
+	reason := err.Error()
 	var api smithy.APIError
-	code := ""
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
-	var response interface{ HTTPStatusCode() int }
-	status := 0
-	if errors.As(err, &response) {
-		status = response.HTTPStatusCode()
-	}
-	reason := err
 	switch {
 	case code == "PreconditionFailed" || status == http.StatusPreconditionFailed:
 		return ErrExists
 	case code == "ConditionalRequestConflict" || status == http.StatusConflict:
 		return errAgain
 	case code == "NoSuchBucket":
-		reason = errors.New("there is no such bucket")
+		reason = "there is no such bucket"
 	case status == http.StatusMovedPermanently || code == "AuthorizationHeaderMalformed" || code == "IllegalLocationConstraintException":
-		reason = errors.New("it is in another region than the one that was named")
-	case status == http.StatusForbidden:
-		reason = fmt.Errorf("these credentials may not (%s)", code)
-	case api != nil:
-		reason = fmt.Errorf("%s: %s", code, api.ErrorMessage())
+		reason = fmt.Sprintf("it is not in the region that was named; name its own, as %s@eu-central-1", b.Name)
+	case status == http.StatusForbidden || status == http.StatusUnauthorized:
+		reason = fmt.Sprintf("these credentials may not (%s)", cmp.Or(code, http.StatusText(status)))
+	case errors.As(err, &api):
+		reason = code + ": " + api.ErrorMessage()
 	}
-	return fmt.Errorf("bucket %q: %s: %w", b.Name, doing, reason)
-}
-
-// checkedReader fails where the content ends early, goes on too long, or does
-// not hash to its digest; then err tells.
-type checkedReader struct {
-	from   io.Reader
-	digest Digest
-	left   int64
-	hash   hash.Hash
-	done   bool
-	err    error
-}
-
-func (r *checkedReader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	if r.done {
-		return 0, io.EOF
-	}
-	n, err := r.from.Read(p)
-	r.left -= int64(n)
-	r.hash.Write(p[:n])
-	switch {
-	case r.left < 0:
-		r.err = fmt.Errorf("%w: it is longer", ErrContent)
-	case err == io.EOF:
-		r.err = r.finished()
-	case err != nil:
-		r.err = err
-	case r.left == 0:
-		// The last byte is not handed on before the hash is known to be right,
-		// so that nobody takes a wrong blob for a whole one.
-		r.err = r.end()
-	}
-	if r.err != nil {
-		return 0, r.err
-	}
-	if err == io.EOF {
-		r.done = true
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// end sees to it that nothing follows the last byte, and checks the digest.
-func (r *checkedReader) end() error {
-	var more [1]byte
-	for {
-		switch n, err := r.from.Read(more[:]); {
-		case n > 0:
-			return fmt.Errorf("%w: it is longer", ErrContent)
-		case err == io.EOF:
-			r.done = true
-			return r.finished()
-		case err != nil:
-			return err
-		}
-	}
-}
-
-func (r *checkedReader) finished() error {
-	if r.left > 0 {
-		return fmt.Errorf("%w: %d bytes are missing", ErrContent, r.left)
-	}
-	if got := Digest(r.hash.Sum(nil)); got != r.digest {
-		return fmt.Errorf("%w: it hashes to %s", ErrContent, got)
-	}
-	return nil
+	text, _, _ := strings.Cut(reason, "\n")
+	return fmt.Errorf("bucket %q: %s: %w", b.Name, doing, &oneLine{text, err})
 }

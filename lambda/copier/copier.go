@@ -5,6 +5,10 @@
 // did is not done again: a bucket is listed, not asked blob by blob, and what a
 // manifest refers to is remembered. Two runs at once do no harm, and one bad
 // image does not stop the others.
+//
+// Make and Copy do all of it in one run, from a shell. Planner and Worker do
+// the same in many short ones, as functions: the planner lists the buckets and
+// hands out repositories, workers make and copy a repository at a time.
 package copier
 
 import (
@@ -14,7 +18,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -25,17 +28,40 @@ type Options struct {
 	// Buckets are the mirrors'. The first is the primary: every blob is
 	// written there first.
 	Buckets []*Bucket
+	// Holdings are what the buckets have; nil lists them.
+	Holdings Holdings
 	// Repositories are whole names; empty for all that the source lists.
 	Repositories []string
-	// Referrers looks for what refers to each manifest: one request each.
+	// Referrers looks for what refers to each manifest, one request each, where
+	// the listing does not have untagged manifests.
 	Referrers bool
+	// Withdrawn is not copied.
+	Withdrawn Withdrawn
 	// Memory may be nil.
 	Memory *Memory
+	// Ask has a bucket asked for each blob before it is copied there, where
+	// others copy at the same time.
+	Ask bool
 	// Parallel is how many images and blobs are worked on at once; 0 is 8.
 	Parallel int
 	// Progress is told now and then, from one goroutine at a time; it may be
 	// nil.
 	Progress func(Progress)
+}
+
+// Holdings tell what buckets have.
+type Holdings interface {
+	// Has answers whether the bucket at that place has a blob, and its size in
+	// bytes, -1 where that is not known.
+	Has(bucket int, d Digest) (size int64, has bool)
+}
+
+// listed is a listing of each bucket.
+type listed []map[Digest]int64
+
+func (l listed) Has(bucket int, d Digest) (int64, bool) {
+	size, ok := l[bucket][d]
+	return size, ok
 }
 
 // Progress is how far a run is.
@@ -56,19 +82,28 @@ type Plan struct {
 	Repositories, Manifests, Fetched, Blobs int
 	Bytes                                   int64
 	// LeftOut counts layers that may not be redistributed, and blobs of
-	// other algorithms.
-	LeftOut int
+	// other algorithms; Withdrawn those that were withdrawn.
+	LeftOut, Withdrawn int
 	// Lacks is for each bucket what it lacks, in the order of the buckets.
 	Lacks [][]Missing
 	// Errors are what could not be found out: a line each.
 	Errors []error
+
+	blobs map[Digest]Missing
 }
 
 // Missing is a blob that a bucket lacks.
 type Missing struct {
 	Blob
-	// Repository has it, and Image is a manifest there that refers to it.
+	// Repository has it, and Image is the whole name of an image there that
+	// refers to it.
 	Repository, Image string
+}
+
+// Find answers where the source has a blob.
+func (p *Plan) Find(d Digest) (Missing, bool) {
+	m, ok := p.blobs[d]
+	return m, ok
 }
 
 // Make finds out what a source has and what the buckets lack. It changes
@@ -76,22 +111,28 @@ type Missing struct {
 // single images stands in the plan.
 func Make(ctx context.Context, o Options) (*Plan, error) {
 	o.fill()
+	if o.Holdings == nil {
+		held, err := o.list(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.Holdings = held
+	}
+	w := newWalk(o)
 	repositories := o.Repositories
 	if len(repositories) == 0 {
-		var err error
-		if repositories, err = o.Source.Repositories(ctx); err != nil {
+		err := o.Source.Roots(ctx, "", func(page []string, _ string) error {
+			repositories = append(repositories, page...)
+			return nil
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
-	held, err := o.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := &walk{o: o, plan: &Plan{Repositories: len(repositories)}, blobs: map[Digest]Missing{}}
 	if err := w.all(ctx, repositories); err != nil {
 		return nil, err
 	}
-	w.compare(held)
+	w.compare()
 	return w.plan, nil
 }
 
@@ -108,8 +149,8 @@ func (o *Options) fill() {
 }
 
 // list answers what each bucket has.
-func (o *Options) list(ctx context.Context) ([]map[Digest]int64, error) {
-	held := make([]map[Digest]int64, len(o.Buckets))
+func (o *Options) list(ctx context.Context) (listed, error) {
+	held := make(listed, len(o.Buckets))
 	o.Progress(Progress{Doing: "listing buckets", Total: len(o.Buckets)})
 	group, ctx := errgroup.WithContext(ctx)
 	for i, b := range o.Buckets {
@@ -123,27 +164,43 @@ func (o *Options) list(ctx context.Context) ([]map[Digest]int64, error) {
 
 // walk goes through repositories and collects what their manifests refer to.
 type walk struct {
-	o    Options
-	done atomic.Int64
+	o Options
 
 	mu    sync.Mutex
 	plan  *Plan
-	blobs map[Digest]Missing
+	first map[Digest]string // by blob, the manifest that named it first
 }
 
+func newWalk(o Options) *walk {
+	return &walk{o: o, plan: &Plan{blobs: map[Digest]Missing{}}, first: map[Digest]string{}}
+}
+
+// all goes through repositories and those below them.
 func (w *walk) all(ctx context.Context, repositories []string) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(w.o.Parallel)
-	for _, repository := range repositories {
-		group.Go(func() error {
-			w.repository(ctx, repository)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.o.Progress(Progress{Doing: "reading repositories", Done: int(w.done.Add(1)), Total: len(repositories)})
-			return context.Cause(ctx)
-		})
+	done, total := 0, 0
+	for len(repositories) > 0 {
+		var below []string
+		total += len(repositories)
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(w.o.Parallel)
+		for _, repository := range repositories {
+			group.Go(func() error {
+				children := w.repository(ctx, repository)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				below = append(below, children...)
+				done++
+				w.o.Progress(Progress{Doing: "reading repositories", Done: done, Total: total + len(below)})
+				return context.Cause(ctx)
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		slices.Sort(below)
+		repositories = below
 	}
-	return group.Wait()
+	return nil
 }
 
 func (w *walk) fail(err error) {
@@ -152,40 +209,66 @@ func (w *walk) fail(err error) {
 	w.plan.Errors = append(w.plan.Errors, err)
 }
 
-func (w *walk) repository(ctx context.Context, repository string) {
-	queue, err := w.o.Source.Manifests(ctx, repository)
-	var single ImageErrors
-	switch {
-	case errors.As(err, &single):
-		for _, err := range single {
-			w.fail(err)
-		}
-	case err != nil:
+func (w *walk) repository(ctx context.Context, repository string) (children []string) {
+	l, err := w.o.Source.List(ctx, repository)
+	if err != nil {
 		w.fail(err)
-		return
+		return nil
 	}
-	seen := map[string]bool{}
-	for len(queue) > 0 && ctx.Err() == nil {
-		digest := queue[0]
-		queue = queue[1:]
-		if seen[digest] {
+	if len(l.Entries) > 0 || len(l.Children) == 0 {
+		w.mu.Lock()
+		w.plan.Repositories++
+		w.mu.Unlock()
+	}
+	w.entries(ctx, repository, l.Entries, w.o.Referrers && !l.Complete)
+	return l.Children
+}
+
+// entries goes through manifests of one repository, and all that they lead to.
+func (w *walk) entries(ctx context.Context, repository string, entries []Entry, referrers bool) {
+	var seen sync.Map // digests
+	group := &errgroup.Group{}
+	group.SetLimit(w.o.Parallel)
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			digest := e.Digest
+			if digest == "" {
+				var err error
+				if digest, err = w.o.Source.Resolve(ctx, repository, e.Tag); err != nil {
+					w.fail(err)
+					return nil
+				}
+			}
+			w.image(ctx, repository, e, digest, referrers, &seen)
+			return nil
+		})
+	}
+	_ = group.Wait() // they fail one by one
+}
+
+func (w *walk) image(ctx context.Context, repository string, e Entry, digest string, referrers bool, seen *sync.Map) {
+	for queue := []string{digest}; len(queue) > 0 && ctx.Err() == nil; {
+		digest, queue = queue[0], queue[1:]
+		if _, twice := seen.LoadOrStore(digest, true); twice {
 			continue
 		}
-		seen[digest] = true
 		c, err := w.contents(ctx, repository, digest)
 		if err != nil {
 			w.fail(err)
 			continue
 		}
 		queue = append(queue, c.Children...)
-		if w.o.Referrers {
+		if referrers {
 			more, err := w.o.Source.Referrers(ctx, repository, digest)
 			if err != nil {
 				w.fail(err)
 			}
 			queue = append(queue, more...)
 		}
-		w.collect(repository, digest, c)
+		w.collect(repository, repository+e.String(), digest, c)
 	}
 }
 
@@ -204,7 +287,7 @@ func (w *walk) contents(ctx context.Context, repository, digest string) (*Conten
 	return c, nil
 }
 
-func (w *walk) collect(repository, digest string, c *Contents) {
+func (w *walk) collect(repository, image, digest string, c *Contents) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.plan.Manifests++
@@ -214,39 +297,52 @@ func (w *walk) collect(repository, digest string, c *Contents) {
 		if !ok {
 			continue // Parse lets no other in
 		}
-		known, twice := w.blobs[key]
+		known, twice := w.plan.blobs[key]
 		switch {
 		case !twice || known.Size == unknown:
-			w.blobs[key] = Missing{b, repository, digest}
+			w.plan.blobs[key] = Missing{b, repository, image}
+			w.first[key] = digest
 		case b.Size != unknown && b.Size != known.Size:
 			w.plan.Errors = append(w.plan.Errors, fmt.Errorf("blob %s: %s@%s gives it the size %d, %s@%s the size %d; one of them lies",
-				b.Digest, known.Repository, known.Image, known.Size, repository, digest, b.Size))
+				b.Digest, known.Repository, w.first[key], known.Size, repository, digest, b.Size))
 		}
 	}
 }
 
-// compare fills in what the buckets lack: also what they have with another
-// size than the source says.
-func (w *walk) compare(held []map[Digest]int64) {
-	w.plan.Blobs = len(w.blobs)
-	w.plan.Lacks = make([][]Missing, len(held))
-	for key, blob := range w.blobs {
-		w.plan.Bytes += max(blob.Size, 0)
-		for i := range held {
-			size, ok := held[i][key]
+// compare fills in what the buckets lack, and what they have with another size
+// than the source says.
+func (w *walk) compare() {
+	p := w.plan
+	p.Blobs = len(p.blobs)
+	p.Lacks = make([][]Missing, len(w.o.Buckets))
+	for key, blob := range p.blobs {
+		p.Bytes += max(blob.Size, 0)
+		if _, withdrawn := w.o.Withdrawn[blob.Digest]; withdrawn {
+			p.Withdrawn++
+			continue
+		}
+		for i, b := range w.o.Buckets {
+			size, ok := w.o.Holdings.Has(i, key)
 			switch {
 			case !ok:
-				w.plan.Lacks[i] = append(w.plan.Lacks[i], blob)
-			case blob.Size != unknown && size != blob.Size:
-				w.plan.Errors = append(w.plan.Errors, fmt.Errorf("bucket %q: %s has %d bytes, %s@%s says %d", w.o.Buckets[i].Name, blob.Digest, size, blob.Repository, blob.Image, blob.Size))
+				p.Lacks[i] = append(p.Lacks[i], blob)
+			case blob.Size != unknown && size != unknown && size != blob.Size:
+				p.Errors = append(p.Errors, fmt.Errorf("bucket %q: %s has %d bytes, %s says %d; verify tells which is right", b.Name, blob.Digest, size, blob.Image, blob.Size))
 			}
 		}
 	}
-	for _, lacks := range w.plan.Lacks {
+	for _, lacks := range p.Lacks {
 		// Small ones first: most images are whole soon.
 		slices.SortFunc(lacks, func(a, b Missing) int {
 			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
 		})
 	}
-	slices.SortFunc(w.plan.Errors, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	sortErrors(p.Errors)
 }
+
+func sortErrors(errs []error) {
+	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+}
+
+// final tells what will be no better the next time.
+func final(err error) bool { return errors.Is(err, errLogin) }

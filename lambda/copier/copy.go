@@ -1,22 +1,25 @@
 package copier
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 )
 
 // Result is what a copy came to.
 type Result struct {
-	// Copied and Bytes count what was written, all buckets together;
-	// Existed what another run had written first.
-	Copied, Existed int
-	Bytes           int64
+	// Copied and Bytes count what was written, all buckets together, of which
+	// FromBucket by S3 itself. Existed is what another run had written first,
+	// Pending what S3's replication is carrying on.
+	Copied, FromBucket, Existed, Pending int
+	Bytes                                int64
+	// Left is what the end of ctx left undone, bucket by bucket.
+	Left [][]Missing
 	// Errors are the plan's and what could not be copied: a line each, with
 	// the blob and an image that it is of.
 	Errors []error
@@ -31,7 +34,8 @@ const tries = 4
 // stands in the result, and what was copied until then stays.
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
-	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors)}, failed: map[string]bool{}}
+	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Left: make([][]Missing, len(plan.Lacks))},
+		failed: map[string]bool{}, hashed: map[string]string{}}
 	for _, lacks := range plan.Lacks {
 		c.progress.Total += len(lacks)
 		for _, blob := range lacks {
@@ -39,12 +43,10 @@ func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 		}
 	}
 	for i, lacks := range plan.Lacks {
-		if err := c.bucket(ctx, o.Buckets[i], lacks); err != nil {
-			return c.result, err
-		}
+		c.bucket(ctx, i, lacks)
 	}
-	slices.SortFunc(c.result.Errors, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	return c.result, nil
+	sortErrors(c.result.Errors)
+	return c.result, context.Cause(ctx)
 }
 
 type copying struct {
@@ -54,77 +56,163 @@ type copying struct {
 	result   *Result
 	progress Progress
 	failed   map[string]bool // digests that the primary could not get
+	// hashed are the ETags of the primary's objects that this run has put there
+	// and so hashed itself.
+	hashed map[string]string
 }
 
-func (c *copying) bucket(ctx context.Context, b *Bucket, lacks []Missing) error {
+func (c *copying) bucket(ctx context.Context, i int, lacks []Missing) {
 	c.mu.Lock()
-	c.progress.Doing = "copying to " + b.Name
+	c.progress.Doing = "copying to " + c.o.Buckets[i].Name
 	c.mu.Unlock()
-	group, ctx := errgroup.WithContext(ctx)
+	group := &errgroup.Group{}
 	group.SetLimit(c.o.Parallel)
 	for _, blob := range lacks {
 		group.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
+			var d done
+			err := context.Cause(ctx)
+			if err == nil {
+				d, err = c.blob(ctx, i, blob)
 			}
-			written, err := c.blob(ctx, b, blob)
-			c.note(ctx, blob, written, err)
-			return context.Cause(ctx)
+			c.note(ctx, i, blob, d, err)
+			return nil
 		})
 	}
-	return group.Wait()
+	_ = group.Wait() // they fail one by one
+}
+
+// done is what was done to one blob.
+type done struct {
+	bytes               int64
+	fromBucket, pending bool
 }
 
 // errPrimary: a blob that is in any mirror must be in the primary.
 var errPrimary = errors.New("the primary could not get it")
 
-func (c *copying) blob(ctx context.Context, b *Bucket, blob Missing) (written int64, err error) {
+func (c *copying) blob(ctx context.Context, i int, blob Missing) (d done, err error) {
 	c.mu.Lock()
 	failed := c.failed[blob.Digest]
 	c.mu.Unlock()
 	if failed {
-		return 0, errPrimary
+		return d, errPrimary
 	}
 	for try := 1; ; try++ {
-		written, err = c.once(ctx, b, blob)
+		if i == 0 {
+			d, err = c.toPrimary(ctx, blob)
+		} else {
+			d, err = c.toReplica(ctx, c.o.Buckets[i], blob)
+		}
 		if err == nil || errors.Is(err, ErrExists) || try == tries || ctx.Err() != nil || final(err) {
-			return written, err
+			return d, err
 		}
 		if err := sleep(ctx, pause(try)); err != nil {
-			return 0, err
+			return d, err
 		}
 	}
 }
 
-// final tells what will be no better the next time.
-func final(err error) bool { return errors.Is(err, errLogin) }
-
-func (c *copying) once(ctx context.Context, b *Bucket, blob Missing) (int64, error) {
-	content, size, err := c.o.Source.Blob(ctx, blob.Repository, blob.Blob)
-	if err != nil {
-		return 0, err
+func (c *copying) toPrimary(ctx context.Context, blob Missing) (done, error) {
+	primary := c.o.Buckets[0]
+	if c.o.Ask {
+		if there, err := primary.Stat(ctx, blob.Digest); err != nil || there != nil {
+			return done{}, or(err, ErrExists)
+		}
 	}
-	defer content.Close()
-	return size, b.Put(ctx, Blob{blob.Digest, size}, content)
+	d, etag, err := c.upload(ctx, primary, blob)
+	if err == nil {
+		c.mu.Lock()
+		c.hashed[blob.Digest] = etag
+		c.mu.Unlock()
+	}
+	return d, err
 }
 
-func (c *copying) note(ctx context.Context, blob Missing, written int64, err error) {
+// toReplica leaves to S3 what its replication carries on, and has S3 copy what
+// is known to be right in the primary. All else is uploaded.
+func (c *copying) toReplica(ctx context.Context, b *Bucket, blob Missing) (done, error) {
+	primary := c.o.Buckets[0]
+	there, err := primary.Stat(ctx, blob.Digest)
+	if err != nil {
+		return done{}, err
+	}
+	if there != nil && there.Replication == types.ReplicationStatusPending {
+		return done{pending: true}, nil
+	}
+	// The bucket was listed a while ago. What S3 calls completed arrived; or it
+	// went to other replicas only, before there was this one; or was lost.
+	if c.o.Ask || there != nil && (there.Replication == types.ReplicationStatusComplete || there.Replication == types.ReplicationStatusCompleted) {
+		if arrived, err := b.Stat(ctx, blob.Digest); err != nil || arrived != nil {
+			return done{}, or(err, ErrExists)
+		}
+	}
+	c.mu.Lock()
+	hashed := c.hashed[blob.Digest]
+	c.mu.Unlock()
+	if there != nil && (there.Proven || there.ETag == hashed) {
+		blob := Blob{blob.Digest, there.Size}
+		err := b.Copy(ctx, blob, primary, there.ETag)
+		if err == nil {
+			return done{bytes: there.Size, fromBucket: true}, nil
+		}
+		// Refused: it is there by now, or the primary's is another one by now.
+		if arrived, _ := b.Stat(ctx, blob.Digest); errors.Is(err, ErrExists) && arrived != nil {
+			return done{}, ErrExists
+		}
+		if ctx.Err() != nil {
+			return done{}, err
+		}
+		// Servers that do not know each other cannot copy from one another.
+	}
+	d, _, err := c.upload(ctx, b, blob)
+	return d, err
+}
+
+func or(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+func (c *copying) upload(ctx context.Context, b *Bucket, blob Missing) (done, string, error) {
+	content, size, err := c.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
+	if err != nil {
+		return done{}, "", err
+	}
+	defer content.Close()
+	if size < 0 {
+		return done{}, "", fmt.Errorf("%s: neither the manifest nor the registry says how long it is", c.o.Source.registry)
+	}
+	etag, err := b.Put(ctx, Blob{blob.Digest, size}, content, "")
+	return done{bytes: size}, etag, err
+}
+
+func (c *copying) note(ctx context.Context, i int, blob Missing, d done, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.progress.Done++
-	c.progress.Bytes += max(blob.Size, 0)
 	switch {
+	case err == nil && d.pending:
+		c.result.Pending++
 	case err == nil:
 		c.result.Copied++
-		c.result.Bytes += written
+		c.result.Bytes += d.bytes
+		if d.fromBucket {
+			c.result.FromBucket++
+		}
 	case errors.Is(err, ErrExists):
 		c.result.Existed++
-	case ctx.Err() != nil:
-		return // cut off, not failed
+	case ctx.Err() != nil: // cut off, not failed
+		c.result.Left[i] = append(c.result.Left[i], blob)
+		return
 	case errors.Is(err, errPrimary):
 	default:
-		c.failed[blob.Digest] = true // and said once
-		c.result.Errors = append(c.result.Errors, fmt.Errorf("%s@%s: blob %s: %w", blob.Repository, blob.Image, blob.Digest, err))
+		if i == 0 {
+			c.failed[blob.Digest] = true // and said once
+		}
+		c.result.Errors = append(c.result.Errors, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err))
 	}
+	c.progress.Done++
+	c.progress.Bytes += max(blob.Size, 0)
 	c.o.Progress(c.progress)
 }

@@ -414,7 +414,7 @@ func TestParts(t *testing.T) {
 		{"again", content, ErrExists},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := b.Put(t.Context(), blob, bytes.NewReader(tt.content)); !errors.Is(err, tt.want) {
+			if _, err := b.Put(t.Context(), blob, bytes.NewReader(tt.content), ""); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 			held, err := b.List(t.Context())

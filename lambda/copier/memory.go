@@ -2,14 +2,15 @@ package copier
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -19,13 +20,27 @@ import (
 type Memory struct {
 	mu   sync.Mutex
 	held map[string]*Contents
+	// others are what other runs keep.
+	others map[string]*Contents
+	dirty  bool
 }
+
+const (
+	// memoryPrefix begins the names of all that is remembered in a State.
+	memoryPrefix = "memory/"
+	// ShellMemory is the name under which what is run from a shell remembers
+	// all repositories. No repository has such a name.
+	ShellMemory = memoryPrefix + "@shell.json.gz"
+)
 
 // Get answers what a manifest refers to, nil if that is not remembered.
 func (m *Memory) Get(digest string) *Contents {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.held[digest]
+	if c := m.held[digest]; c != nil {
+		return c
+	}
+	return m.others[digest]
 }
 
 // Put remembers what a manifest refers to.
@@ -36,6 +51,7 @@ func (m *Memory) Put(digest string, c *Contents) {
 		m.held = map[string]*Contents{}
 	}
 	m.held[digest] = c
+	m.dirty = true
 }
 
 // entry is a line of what is written.
@@ -44,9 +60,9 @@ type entry struct {
 	*Contents
 }
 
-// Read adds what Write has written.
-func (m *Memory) Read(r io.Reader) error {
-	z, err := gzip.NewReader(r)
+// decode reads what encode has written.
+func decode(data []byte, into map[string]*Contents) error {
+	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
@@ -58,54 +74,118 @@ func (m *Memory) Read(r io.Reader) error {
 			return err
 		}
 		if e.Contents != nil {
-			m.Put(e.Manifest, e.Contents)
+			into[e.Manifest] = e.Contents
 		}
 	}
 }
 
-// Write writes everything, as gzipped lines of JSON.
-func (m *Memory) Write(w io.Writer) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	z := gzip.NewWriter(w)
+// encode makes gzipped lines of JSON, in the order of the digests.
+func encode(held map[string]*Contents) ([]byte, error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
 	e := json.NewEncoder(z)
-	for digest, c := range m.held {
-		if err := e.Encode(entry{digest, c}); err != nil {
-			return err
+	for _, digest := range slices.Sorted(maps.Keys(held)) {
+		if err := e.Encode(entry{digest, held[digest]}); err != nil {
+			return nil, err
 		}
 	}
-	return z.Close()
+	err := z.Close()
+	return out.Bytes(), err
 }
 
-// ReadFile is Read of a file. One that is not there is an empty one.
-func (m *Memory) ReadFile(file string) error {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+// Load adds what was saved under a name; nothing is there the first time.
+func (m *Memory) Load(ctx context.Context, s State, name string) error {
+	data, err := s.Get(ctx, name)
+	if err != nil || data == nil {
 		return err
 	}
-	defer f.Close()
-	if err := m.Read(f); err != nil {
-		return fmt.Errorf("reading what is remembered from %q: %w; remove the file to begin anew", file, err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held == nil {
+		m.held = map[string]*Contents{}
+	}
+	if err := decode(data, m.held); err != nil {
+		return fmt.Errorf("reading what is remembered in %q: %w; remove it to begin anew", name, err)
 	}
 	return nil
 }
 
-// WriteFile is Write to a file, which is replaced as a whole or not at all.
-func (m *Memory) WriteFile(file string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+// LoadOthers adds what is saved under all other names; it is not saved again.
+func (m *Memory) LoadOthers(ctx context.Context, s State, own string) error {
+	names, err := s.Names(ctx, memoryPrefix)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.others = map[string]*Contents{}
+	for _, name := range names {
+		if name == own {
+			continue
 		}
-	}()
-	if err := errors.Join(m.Write(f), f.Close()); err != nil {
-		return err
+		data, err := s.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := decode(data, m.others); err != nil {
+			return fmt.Errorf("reading what is remembered in %q: %w; remove it to begin anew", name, err)
+		}
 	}
-	return os.Rename(f.Name(), file)
+	return nil
+}
+
+// Save saves all that is not others', if there is anything new.
+func (m *Memory) Save(ctx context.Context, s State, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.dirty {
+		return nil
+	}
+	data, err := encode(m.held)
+	if err == nil {
+		err = s.Put(ctx, name, data)
+	}
+	if err != nil {
+		return fmt.Errorf("saving what is remembered: %w", err)
+	}
+	m.dirty = false
+	return nil
+}
+
+// all goes through everything that is remembered.
+func (m *Memory) all(yield func(digest string, c *Contents) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for digest, c := range m.held {
+		if !yield(digest, c) {
+			return
+		}
+	}
+}
+
+// memoryName is where a worker remembers its share of a repository.
+func memoryName(repository string, shard, of int) string {
+	return memoryPrefix + workName(repository, shard, of) + ".json.gz"
+}
+
+// workName is a share of a repository. The at sign is in no repository's name.
+func workName(repository string, shard, of int) string {
+	if of <= 1 {
+		return repository
+	}
+	return fmt.Sprintf("%s@%d-%d", repository, shard, of)
+}
+
+// parseMemoryName is the inverse of memoryName.
+func parseMemoryName(name string) (repository string, shard, of int, ok bool) {
+	work, isMemory := strings.CutPrefix(name, memoryPrefix)
+	work, isFile := strings.CutSuffix(work, ".json.gz")
+	repository, rest, shared := strings.Cut(work, "@")
+	of = 1
+	if shared {
+		if n, err := fmt.Sscanf(rest, "%d-%d", &shard, &of); n != 2 || err != nil {
+			return "", 0, 0, false
+		}
+	}
+	return repository, shard, of, isMemory && isFile && repository != ""
 }

@@ -2,16 +2,105 @@ package copier
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
+
+// patient keeps to the rate, and waits as long as a registry asks it to. What
+// the registry answers to a ping it asks once.
+type patient struct {
+	next    http.RoundTripper
+	limiter *rate.Limiter
+
+	mu    sync.Mutex
+	pings map[string]ping // by scheme
+}
+
+// ping is what a registry answered to one, by which a client finds out how to
+// log in; over the wrong scheme that is an error.
+type ping struct {
+	answer *http.Response
+	err    error
+}
+
+const (
+	// patience is how often a request is sent again, longestWait how long a
+	// registry may ask to wait.
+	patience    = 6
+	longestWait = 2 * time.Minute
+)
+
+func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet || r.URL.Path != "/v2/" {
+		return p.send(r)
+	}
+	// Each repository begins with one; the others wait for the first.
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known, ok := p.pings[r.URL.Scheme]
+	if !ok {
+		resp, err := p.send(r)
+		switch {
+		case otherScheme(err):
+		case err != nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized:
+			return resp, err
+		default:
+			resp.Body.Close()
+		}
+		if p.pings == nil {
+			p.pings = map[string]ping{}
+		}
+		known = ping{resp, err}
+		p.pings[r.URL.Scheme] = known
+	}
+	if known.err != nil {
+		return nil, known.err
+	}
+	again := *known.answer
+	again.Header, again.Body, again.Request = known.answer.Header.Clone(), http.NoBody, r
+	return &again, nil
+}
+
+func (p *patient) send(r *http.Request) (*http.Response, error) {
+	for try := 1; ; try++ {
+		if err := p.limiter.Wait(r.Context()); err != nil {
+			return nil, err
+		}
+		resp, err := p.next.RoundTrip(r)
+		if try == patience || r.Context().Err() != nil || !passing(resp, err) {
+			return resp, err
+		}
+		wait := pause(try)
+		if err == nil {
+			if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+				wait = min(asked, longestWait)
+			}
+			resp.Body.Close()
+		}
+		if err := sleep(r.Context(), wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// otherScheme tells that a server speaks no TLS.
+func otherScheme(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record)
+}
 
 // passing tells what may be right the next time.
 func passing(resp *http.Response, err error) bool {
 	if err != nil {
-		return true
+		return !otherScheme(err)
 	}
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -47,4 +136,49 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+const (
+	// burst is how many bytes are read before a bandwidth is looked at.
+	burst = 64 << 10
+	// stalled is how long a stream may bring nothing.
+	stalled = time.Minute
+)
+
+// stream is a body that keeps to a bandwidth, which it shares with others, and
+// that fails where nothing comes any more.
+type stream struct {
+	ctx     context.Context
+	body    io.ReadCloser
+	limiter *rate.Limiter
+	stall   *time.Timer
+	stalled time.Duration
+}
+
+// newStream wraps the body of a request that cancel ends.
+func newStream(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, limiter *rate.Limiter) *stream {
+	s := &stream{ctx: ctx, body: body, limiter: limiter, stalled: stalled}
+	s.stall = time.AfterFunc(s.stalled, func() { cancel(errStalled) })
+	s.stall.Stop()
+	return s
+}
+
+var errStalled = errors.New("nothing came for a minute")
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.stall.Reset(s.stalled)
+	n, err := s.body.Read(p[:min(len(p), burst)])
+	s.stall.Stop()
+	if cause := context.Cause(s.ctx); err != nil && err != io.EOF && cause != nil {
+		return n, cause
+	}
+	if waited := s.limiter.WaitN(s.ctx, n); waited != nil {
+		return n, waited
+	}
+	return n, err
+}
+
+func (s *stream) Close() error {
+	s.stall.Stop()
+	return s.body.Close()
 }

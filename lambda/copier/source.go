@@ -2,18 +2,19 @@ package copier
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"time"
+	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/google"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/time/rate"
@@ -22,133 +23,319 @@ import (
 // Source is the registry that blobs are copied from. It is safe for concurrent
 // use.
 type Source struct {
-	registry name.Registry
-	prefix   string // of repositories, with a slash at its end unless empty
-	keychain authn.Keychain
-	limited  http.RoundTripper
-	puller   *remote.Puller
+	registry  name.Registry
+	prefix    string // of repositories, without a slash at its end
+	keychain  authn.Keychain
+	limited   http.RoundTripper
+	bandwidth *rate.Limiter
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	// noReferrers is set once the registry has said that it has no such API.
+	noReferrers atomic.Bool
 }
 
 // SourceOptions are the settings of a Source.
 type SourceOptions struct {
-	// Rate is how many requests a second it gets at most; 0 is no limit.
-	Rate float64
+	// Rate is how many requests a second it gets at most, Bandwidth how many
+	// bytes a second of blobs are read; 0 is no limit.
+	Rate, Bandwidth float64
 	// Transport sends the requests; nil is one of its own.
 	Transport http.RoundTripper
+	// Keychain has the logins; nil is the Docker configuration's.
+	Keychain authn.Keychain
 }
 
 // NewSource makes a Source of HOST[/PREFIX], of which only the repositories
-// below the prefix count. Logins come from the Docker configuration. Hosts on
-// loopback addresses are spoken to by http. Nothing is asked yet.
+// below the prefix count. Hosts on loopback addresses are spoken to by http.
+// Nothing is asked yet.
 func NewSource(source string, o SourceOptions) (*Source, error) {
 	host, prefix, _ := strings.Cut(strings.TrimSuffix(source, "/"), "/")
 	registry, err := name.NewRegistry(host)
 	if err != nil || host == "" {
 		return nil, fmt.Errorf("source %q: takes REGISTRY or REGISTRY/PREFIX, as us-docker.pkg.dev/project/images", source)
 	}
-	if prefix != "" {
-		prefix += "/"
+	s := &Source{registry: registry, prefix: prefix, keychain: o.Keychain, bandwidth: limiter(o.Bandwidth, burst), sessions: map[string]*session{}}
+	if s.keychain == nil {
+		s.keychain = authn.DefaultKeychain
 	}
-	s := &Source{registry: registry, prefix: prefix, keychain: authn.DefaultKeychain}
-	if o.Transport == nil {
+	next := o.Transport
+	if next == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 64
-		o.Transport = t
+		t.ResponseHeaderTimeout = stalled
+		next = t
 	}
-	limit := rate.Inf
-	if o.Rate > 0 {
-		limit = rate.Limit(o.Rate)
-	}
-	s.limited = &patient{next: o.Transport, limiter: rate.NewLimiter(limit, max(1, int(o.Rate)))}
-	s.puller, err = remote.NewPuller(remote.WithAuthFromKeychain(s.keychain), remote.WithTransport(s.limited))
-	return s, err
+	s.limited = &patient{next: next, limiter: limiter(o.Rate, max(1, int(o.Rate)))}
+	return s, nil
 }
 
-// Repositories lists those below the prefix, in order.
-func (s *Source) Repositories(ctx context.Context) ([]string, error) {
-	catalog, err := s.puller.Catalogger(ctx, s.registry)
+func limiter(perSecond float64, burst int) *rate.Limiter {
+	if perSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, burst)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), burst)
+}
+
+// session is what talks to one repository: a registry gives out tokens for one
+// at a time.
+type session struct {
+	name   name.Repository
+	client *http.Client
+	puller *remote.Puller
+}
+
+// mostSessions bounds what is remembered of a registry with many repositories.
+const mostSessions = 1000
+
+func (s *Source) session(ctx context.Context, repository string) (*session, error) {
+	s.mu.Lock()
+	known := s.sessions[repository]
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	repo, err := name.NewRepository(s.registry.RegistryStr()+"/"+repository, name.WithDefaultRegistry(""))
 	if err != nil {
-		return nil, s.explain("listing its repositories", err)
+		return nil, fmt.Errorf("repository %q: it is no name of one: %w", repository, err)
 	}
-	var all []string
-	for catalog.HasNext() {
-		page, err := catalog.Next(ctx)
-		if err != nil {
-			return nil, s.explain("listing its repositories", err)
-		}
-		for _, repository := range page.Repos {
-			if strings.HasPrefix(repository, s.prefix) {
-				all = append(all, repository)
-			}
-		}
+	repo.Registry = s.registry
+	login, err := authn.Resolve(ctx, s.keychain, repo)
+	if err != nil {
+		return nil, s.explain("looking for a login", err)
 	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
-}
-
-// Repository is the whole name of one that is named below the prefix.
-func (s *Source) Repository(below string) string { return s.prefix + below }
-
-// Manifests lists the digests of a repository's manifests. Where the registry
-// has Google's listing extension they are all there, untagged ones too, in the
-// listing itself; elsewhere it takes one HEAD a tag.
-//
-// The error is for the repository, or of type *ImageErrors for single images,
-// and then the other digests are right.
-func (s *Source) Manifests(ctx context.Context, repository string) ([]string, error) {
-	repo, err := s.repository(repository)
+	t, err := transport.NewWithContext(ctx, s.registry, login, s.limited, []string{repo.Scope(transport.PullScope)})
+	if err != nil {
+		return nil, s.explain("reaching it", err)
+	}
+	puller, err := remote.NewPuller(remote.WithAuth(login), remote.WithTransport(t))
 	if err != nil {
 		return nil, err
 	}
-	listing, err := google.List(repo, google.WithContext(ctx), google.WithAuthFromKeychain(s.keychain),
-		google.WithTransport(s.limited))
+	made := &session{repo, &http.Client{Transport: t, CheckRedirect: follow}, puller}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) >= mostSessions {
+		clear(s.sessions)
+	}
+	s.sessions[repository] = made
+	return made, nil
+}
+
+// follow lets blobs come from elsewhere, but never in clear where they were
+// asked for over TLS.
+func follow(r *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("it redirects without an end")
+	}
+	if via[0].URL.Scheme == "https" && r.URL.Scheme != "https" {
+		return fmt.Errorf("it redirects to %s, away from TLS", r.URL.Scheme)
+	}
+	return nil
+}
+
+// get sends a request for something of a repository, and answers a body that
+// must be closed. Its error is a *transport.Error where the registry refused.
+func (s *session) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
+	if strings.HasPrefix(address, "/") {
+		address = s.name.Scheme() + "://" + s.name.RegistryStr() + "/v2/" + s.name.RepositoryStr() + address
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	for key, values := range header {
+		r.Header[key] = values
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := transport.CheckError(resp, http.StatusOK, http.StatusPartialContent); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// largestListing bounds what a registry can make us keep of one answer.
+const largestListing = 256 << 20
+
+// pages reads the answers of a listing into fresh values, from one page to the
+// next, until there is none or take is done.
+func (s *session) pages(ctx context.Context, address string, take func(*json.Decoder) (done bool, err error)) error {
+	for address != "" {
+		resp, err := s.get(ctx, address, nil)
+		if err != nil {
+			return err
+		}
+		done, err := take(json.NewDecoder(io.LimitReader(resp.Body, largestListing)))
+		resp.Body.Close()
+		if done || err != nil {
+			return err
+		}
+		if address, err = next(resp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next is the address of the page after this one, empty for none. It must be of
+// the same host. RFC 8288.
+func next(resp *http.Response) (string, error) {
+	link, _, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">")
+	if !ok {
+		return "", nil
+	}
+	u, err := resp.Request.URL.Parse(link)
+	if err != nil || u.Host != resp.Request.URL.Host || u.Scheme != resp.Request.URL.Scheme {
+		return "", fmt.Errorf("the next page is at %q, which is not of this registry", link)
+	}
+	return u.String(), nil
+}
+
+// Entry is a manifest of a repository as its listing names it: by its digest,
+// its tag, or both.
+type Entry struct{ Tag, Digest string }
+
+// String is what errors call it.
+func (e Entry) String() string {
+	if e.Tag != "" {
+		return ":" + e.Tag
+	}
+	return "@" + e.Digest
+}
+
+// Listing is what a repository has.
+type Listing struct {
+	// Entries are sorted; a tag is there once.
+	Entries []Entry
+	// Complete tells that untagged manifests are there too, as in the listings
+	// of Artifact Registry and GCR. Only there entries have a digest.
+	Complete bool
+	// Children are repositories below this one, by whole name.
+	Children []string
+}
+
+// List lists a repository.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
+func (s *Source) List(ctx context.Context, repository string) (*Listing, error) {
+	session, err := s.session(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	l := &Listing{}
+	seen := map[string]bool{}
+	err = session.pages(ctx, "/tags/list?n=1000", func(d *json.Decoder) (bool, error) {
+		var page struct {
+			Tags     []string                          `json:"tags"`
+			Children []string                          `json:"child"`
+			Manifest map[string]struct{ Tag []string } `json:"manifest"`
+		}
+		if err := d.Decode(&page); err != nil {
+			return false, err
+		}
+		for digest, m := range page.Manifest {
+			e := Entry{Digest: digest}
+			if len(m.Tag) > 0 {
+				e.Tag = slices.Min(m.Tag)
+			}
+			l.Entries = append(l.Entries, e)
+		}
+		for _, child := range page.Children {
+			l.Children = append(l.Children, repository+"/"+child)
+		}
+		if len(page.Manifest)+len(page.Children) > 0 {
+			l.Complete = true
+			return true, nil // it is all in one page
+		}
+		for _, tag := range page.Tags {
+			if !seen[tag] {
+				seen[tag] = true
+				l.Entries = append(l.Entries, Entry{Tag: tag})
+			}
+		}
+		return false, nil
+	})
 	if err != nil {
 		return nil, s.explain("listing the tags of "+repository, err)
 	}
-	found := map[string]bool{}
-	for digest := range listing.Manifests {
-		found[digest] = true
-	}
-	var bad ImageErrors
-	if len(listing.Manifests) == 0 {
-		for _, tag := range listing.Tags {
-			d, err := s.puller.Head(ctx, repo.Tag(tag))
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if err != nil {
-				bad = append(bad, s.explain("looking for "+repository+":"+tag, err))
-				continue
-			}
-			found[d.Digest.String()] = true
-		}
-	}
-	digests := make([]string, 0, len(found))
-	for digest := range found {
-		digests = append(digests, digest)
-	}
-	slices.Sort(digests)
-	if bad != nil {
-		return digests, bad
-	}
-	return digests, nil
+	slices.SortFunc(l.Entries, func(a, b Entry) int {
+		return strings.Compare(a.Digest+a.Tag, b.Digest+b.Tag)
+	})
+	slices.Sort(l.Children)
+	return l, nil
 }
 
-// ImageErrors are what is wrong with single images.
-type ImageErrors []error
+// Roots are the repositories to begin with: the prefix itself where the
+// registry lists what is below it, else all of its catalog that is below the
+// prefix, from page to page. take gets each page, and next, the name that the
+// page behind it begins after; empty if there is none. The walk itself begins
+// after a name, empty for the first.
+func (s *Source) Roots(ctx context.Context, after string, take func(repositories []string, next string) error) error {
+	if s.prefix != "" && after == "" {
+		l, err := s.List(ctx, s.prefix)
+		if err == nil && l.Complete {
+			return take([]string{s.prefix}, "")
+		}
+		// Elsewhere a prefix is no repository: how that is said differs.
+		if ctx.Err() != nil || errors.Is(err, errLogin) {
+			return err
+		}
+	}
+	for {
+		page, err := remote.CatalogPage(s.registry, after, catalogPage, remote.WithContext(ctx), remote.WithAuthFromKeychain(s.keychain), remote.WithTransport(s.limited))
+		if err != nil {
+			return s.explain("listing its repositories", err)
+		}
+		if len(page) == 0 || slices.Contains(page, after) {
+			return nil // some registries do not know what to begin after
+		}
+		after = slices.Max(page)
+		var below []string
+		for _, repository := range page {
+			if s.prefix == "" || strings.HasPrefix(repository, s.prefix+"/") {
+				below = append(below, repository)
+			}
+		}
+		if err := take(below, after); err != nil {
+			return err
+		}
+	}
+}
 
-func (e ImageErrors) Error() string { return errors.Join(e...).Error() }
+// catalogPage is how many names a page of the catalog has.
+const catalogPage = 1000
 
-// Unwrap has each of them.
-func (e ImageErrors) Unwrap() []error { return e }
+// Repository is the whole name of one that is named below the prefix.
+func (s *Source) Repository(below string) string {
+	if s.prefix == "" {
+		return below
+	}
+	return s.prefix + "/" + below
+}
+
+// Resolve answers the digest that a tag has now.
+func (s *Source) Resolve(ctx context.Context, repository, tag string) (string, error) {
+	session, err := s.session(ctx, repository)
+	if err != nil {
+		return "", err
+	}
+	d, err := session.puller.Head(ctx, session.name.Tag(tag))
+	if err != nil {
+		return "", s.explain("looking for "+repository+":"+tag, err)
+	}
+	return d.Digest.String(), nil
+}
 
 // Manifest fetches and reads one, and checks it against its digest.
 func (s *Source) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
-	repo, err := s.repository(repository)
+	session, err := s.session(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.puller.Get(ctx, repo.Digest(digest))
+	d, err := session.puller.Get(ctx, session.name.Digest(digest))
 	if err != nil {
 		return nil, s.explain("fetching "+repository+"@"+digest, err)
 	}
@@ -159,61 +346,69 @@ func (s *Source) Manifest(ctx context.Context, repository, digest string) (*Cont
 	return c, nil
 }
 
-// Referrers lists the manifests that refer to one, as signatures do.
+// Referrers lists the manifests that refer to one, as signatures do. A registry
+// without that API has them among its tags.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]string, error) {
-	repo, err := s.repository(repository)
+	if s.noReferrers.Load() {
+		return nil, nil
+	}
+	session, err := s.session(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
-	index, err := remote.Referrers(repo.Digest(digest), remote.WithContext(ctx), remote.WithAuthFromKeychain(s.keychain), remote.WithTransport(s.limited))
+	var digests []string
+	err = session.pages(ctx, "/referrers/"+digest, func(d *json.Decoder) (bool, error) {
+		var index struct{ Manifests []descriptor }
+		if err := d.Decode(&index); err != nil {
+			return false, err
+		}
+		for _, m := range index.Manifests {
+			digests = append(digests, m.Digest)
+		}
+		return false, nil
+	})
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		s.noReferrers.Store(true)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, s.explain("listing what refers to "+repository+"@"+digest, err)
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, fmt.Errorf("reading what refers to %s@%s: %w", repository, digest, err)
-	}
-	var digests []string
-	for _, d := range manifest.Manifests {
-		digests = append(digests, d.Digest.String())
 	}
 	return digests, nil
 }
 
-// Blob opens a blob, and answers its size, -1 where the registry does not say.
-func (s *Source) Blob(ctx context.Context, repository string, blob Blob) (content io.ReadCloser, size int64, err error) {
-	repo, err := s.repository(repository)
+// Blob opens a blob, from a number of bytes on, and answers its whole size, -1
+// where neither the manifest nor the registry says it. What is read counts
+// against the bandwidth.
+func (s *Source) Blob(ctx context.Context, repository string, blob Blob, from int64) (content io.ReadCloser, size int64, err error) {
+	session, err := s.session(ctx, repository)
 	if err != nil {
 		return nil, 0, err
 	}
-	hash, err := v1.NewHash(blob.Digest)
-	if err != nil {
-		return nil, 0, err
+	header := http.Header{}
+	if from > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 	}
-	layer, err := s.puller.Layer(ctx, repo.Digest(hash.String()))
+	ctx, cancel := context.WithCancelCause(ctx)
+	resp, err := session.get(ctx, "/blobs/"+blob.Digest, header)
 	if err != nil {
+		cancel(nil)
 		return nil, 0, s.explain("fetching blob "+repository+"@"+blob.Digest, err)
 	}
 	size = blob.Size
-	if size == unknown {
-		if size, err = layer.Size(); err != nil {
-			return nil, 0, s.explain("asking for the size of blob "+repository+"@"+blob.Digest, err)
+	if size == unknown && from == 0 {
+		size = resp.ContentLength
+	}
+	body := newStream(ctx, cancel, resp.Body, s.bandwidth)
+	if from > 0 && resp.StatusCode == http.StatusOK { // it knows no ranges
+		if _, err := io.CopyN(io.Discard, body, from); err != nil {
+			body.Close()
+			return nil, 0, s.explain("fetching blob "+repository+"@"+blob.Digest, err)
 		}
 	}
-	content, err = layer.Compressed()
-	if err != nil {
-		return nil, 0, s.explain("fetching blob "+repository+"@"+blob.Digest, err)
-	}
-	return content, size, nil
-}
-
-func (s *Source) repository(repository string) (name.Repository, error) {
-	repo, err := name.NewRepository(s.registry.RegistryStr()+"/"+repository, name.WithDefaultRegistry(""))
-	if err != nil {
-		return repo, fmt.Errorf("repository %q: it is no name of one: %w", repository, err)
-	}
-	repo.Registry = s.registry
-	return repo, nil
+	return body, size, nil
 }
 
 // explain makes one line of an error of the registry, that says what to do.
@@ -221,6 +416,10 @@ func (s *Source) explain(doing string, err error) error {
 	var answer *transport.Error
 	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
 		return fmt.Errorf("%s: %s: it wants a login that is not there or not enough; log in with docker or crane: %w", s.registry, doing, errLogin)
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err // what was asked for stands before it
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return fmt.Errorf("%s: %s: %w", s.registry, doing, &oneLine{text, err})
@@ -235,38 +434,3 @@ type oneLine struct {
 
 func (e *oneLine) Error() string { return e.text }
 func (e *oneLine) Unwrap() error { return e.err }
-
-// patient keeps to the rate, and waits as long as a registry asks it to.
-type patient struct {
-	next    http.RoundTripper
-	limiter *rate.Limiter
-}
-
-const (
-	// patience is how often a request is sent again, longestWait how long a
-	// registry may ask to wait.
-	patience    = 6
-	longestWait = 2 * time.Minute
-)
-
-func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
-	for try := 1; ; try++ {
-		if err := p.limiter.Wait(r.Context()); err != nil {
-			return nil, err
-		}
-		resp, err := p.next.RoundTrip(r)
-		if try == patience || r.Context().Err() != nil || !passing(resp, err) {
-			return resp, err
-		}
-		wait := pause(try)
-		if err == nil {
-			if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
-				wait = min(asked, longestWait)
-			}
-			resp.Body.Close()
-		}
-		if err := sleep(r.Context(), wait); err != nil {
-			return nil, err
-		}
-	}
-}

@@ -24,11 +24,20 @@ const (
 	UnknownClients = "UnknownClients" // count of events whose client address was missing or not usable
 )
 
+// The metrics of what fills the mirrors.
+const (
+	Copied          = "Copied"          // count of blobs that were written
+	CopiedBytes     = "CopiedBytes"     // bytes of them
+	Lacking         = "Lacking"         // count of blobs that a mirror lacks, by Mirror
+	NeedsMirrorCopy = "NeedsMirrorCopy" // count of blobs that only mirror copy can copy
+)
+
 // The dimensions.
 const (
 	Kind   = "Kind"   // of the request, oci.Kind
 	Cloud  = "Cloud"  // of the client, "unknown" where it is in none
 	Reason = "Reason" // of the decision, route.Reason
+	Mirror = "Mirror" // the region of a mirror
 	// Check is "<mirror> <answer>", as "eu-west-3 absent": one dimension, so
 	// that a mirror costs as many metrics as it gives different answers.
 	Check = "Check"

@@ -112,26 +112,26 @@ func (r *Recorder) Close() {
 func (r *Recorder) write(now time.Time) {
 	r.written = now
 	var lines []byte
-	put := func(dimension, value string, values ...measured) {
+	put := func(dimension, value string, values ...Measured) {
 		lines = append(lines, line(now, dimension, value, values)...)
 	}
 	for i, counts := range r.requests {
 		for value, n := range counts {
-			put(requestDimensions[i], value, measured{Requests, "Count", n})
+			put(requestDimensions[i], value, Measured{Requests, "Count", n})
 		}
 		clear(counts)
 	}
 	for c, n := range r.checks {
-		put(Check, c.mirror+" "+c.answer, measured{Checks, "Count", n})
+		put(Check, c.mirror+" "+c.answer, Measured{Checks, "Count", n})
 	}
 	clear(r.checks)
-	var whole []measured
+	var whole []Measured
 	if !r.started {
 		r.started = true
-		whole = append(whole, measured{ColdStarts, "Count", 1})
+		whole = append(whole, Measured{ColdStarts, "Count", 1})
 	}
 	if r.unknown > 0 {
-		whole = append(whole, measured{UnknownClients, "Count", r.unknown})
+		whole = append(whole, Measured{UnknownClients, "Count", r.unknown})
 		r.unknown = 0
 	}
 	for _, s := range []struct {
@@ -139,7 +139,7 @@ func (r *Recorder) write(now time.Time) {
 		*sample
 	}{{CheckLatency, &r.check}, {TotalLatency, &r.total}} {
 		if len(s.values) > 0 {
-			whole = append(whole, measured{s.name, "Milliseconds", append([]float64(nil), s.values...)})
+			whole = append(whole, Measured{s.name, "Milliseconds", append([]float64(nil), s.values...)})
 			s.reset()
 		}
 	}
@@ -150,12 +150,20 @@ func (r *Recorder) write(now time.Time) {
 	_, _ = r.out.Write(lines)
 }
 
-type measured struct {
-	name, unit string
-	value      any
+// Measured is a metric with its unit, as CloudWatch calls it, and its value: a
+// number, or several.
+type Measured struct {
+	Name, Unit string
+	Value      any
 }
 
-func line(now time.Time, dimension, value string, values []measured) []byte {
+// Write writes one line at once, for what happens too rarely to be counted
+// first. An empty dimension is none.
+func Write(w io.Writer, now time.Time, dimension, value string, values ...Measured) {
+	_, _ = w.Write(line(now, dimension, value, values))
+}
+
+func line(now time.Time, dimension, value string, values []Measured) []byte {
 	type definition struct {
 		Name string
 		Unit string
@@ -172,8 +180,8 @@ func line(now time.Time, dimension, value string, values []measured) []byte {
 		root[dimension] = value
 	}
 	for _, m := range values {
-		d.Metrics = append(d.Metrics, definition{m.name, m.unit})
-		root[m.name] = m.value
+		d.Metrics = append(d.Metrics, definition{m.Name, m.Unit})
+		root[m.Name] = m.Value
 	}
 	root["_aws"] = map[string]any{"Timestamp": now.UnixMilli(), "CloudWatchMetrics": []directive{d}}
 	text, err := json.Marshal(root)

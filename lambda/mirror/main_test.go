@@ -50,7 +50,7 @@ func TestMirror(t *testing.T) {
 	if err := os.WriteFile(list, []byte("# one of two\n\nteam/two\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	common := []string{"-source", source, "-bucket", "mirror-us-east-1", "-bucket", "mirror-default", "-memory", memory, "-json"}
+	common := []string{"-source", source, "-bucket", "mirror-us-east-1", "-bucket", "mirror-default", "-state", memory, "-json"}
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -70,7 +70,7 @@ func TestMirror(t *testing.T) {
 			if err != nil || !complete {
 				t.Fatalf("complete %v, error %v, %s", complete, err, out.String())
 			}
-			var got report
+			var got copyReport
 			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,99 @@
+package copier
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// What is saved is loaded again; what is others' is known and not saved.
+func TestMemory(t *testing.T) {
+	ctx := t.Context()
+	var m, again, third Memory
+	m.Put(a, &Contents{Blobs: []Blob{{b, 1}}, LeftOut: 1})
+	m.Put(b, &Contents{Children: []string{a}})
+	dir := t.TempDir()
+	s, own := Folder(dir), memoryName("team/app", 1, 3)
+	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadOthers(ctx, s, ShellMemory)); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []*Memory{&again, &third} {
+		if !reflect.DeepEqual(got.Get(a), m.Get(a)) || !reflect.DeepEqual(got.Get(b), m.Get(b)) {
+			t.Errorf("read %+v, saved was %+v", got, m.held)
+		}
+	}
+	if err := third.Save(ctx, s, ShellMemory); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := s.Names(ctx, memoryPrefix); err != nil || !slices.Equal(names, []string{own}) {
+		t.Errorf("what is others' was saved: %q, %v", names, err)
+	}
+	file := filepath.Join(dir, own)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cut := range []int{5, len(text) / 2, len(text) - 1} {
+		if err := os.WriteFile(file, text[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var damaged Memory
+		if err := damaged.Load(ctx, s, own); err == nil {
+			t.Errorf("the first %d of %d bytes are taken for everything", cut, len(text))
+		}
+	}
+}
+
+func TestMemoryNames(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		repository string
+		shard, of  int
+	}{
+		{"memory/team/app.json.gz", "team/app", 0, 1},
+		{"memory/team/app@2-7.json.gz", "team/app", 2, 7},
+	} {
+		if got := memoryName(tt.repository, tt.shard, tt.of); got != tt.name {
+			t.Errorf("%q, want %q", got, tt.name)
+		}
+		if repository, shard, of, ok := parseMemoryName(tt.name); !ok || repository != tt.repository || shard != tt.shard || of != tt.of {
+			t.Errorf("%q is read as %q %d %d %v", tt.name, repository, shard, of, ok)
+		}
+	}
+	for _, name := range []string{ShellMemory, "memory/team/app", "run/x", "memory/.json.gz", "memory/a@b.json.gz"} {
+		if repository, _, _, ok := parseMemoryName(name); ok {
+			t.Errorf("%q is read as the repository %q", name, repository)
+		}
+	}
+}
+
+// A folder keeps things as a whole or not at all.
+func TestFolder(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	s := Folder(filepath.Join(dir, "not-there-yet"))
+	if data, err := s.Get(ctx, "x/y"); data != nil || err != nil {
+		t.Errorf("what is not there is %q, %v", data, err)
+	}
+	if names, err := s.Names(ctx, ""); len(names) != 0 || err != nil {
+		t.Errorf("there are %q, %v", names, err)
+	}
+	if err := errors.Join(s.Delete(ctx, "x/y"), s.Put(ctx, "x/y", []byte("1")), s.Put(ctx, "x/y", []byte("2")), s.Put(ctx, "x/z", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := s.Get(ctx, "x/y"); string(data) != "2" || err != nil {
+		t.Errorf("%q, %v", data, err)
+	}
+	if names, err := s.Names(ctx, "x/"); !slices.Equal(names, []string{"x/y", "x/z"}) || err != nil {
+		t.Errorf("there are %q, %v", names, err)
+	}
+	if err := s.Put(ctx, "x/y/below-a-file", nil); err == nil {
+		t.Error("a file below a file can be written")
+	}
+	if err := s.Delete(ctx, "x/y"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,366 @@
+package copier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/metrics"
+)
+
+const (
+	// underWay is how long a run that nothing was heard of is waited for.
+	underWay = 30 * time.Minute
+	// outdated is the age at which a run is begun anew instead.
+	outdated = 24 * time.Hour
+)
+
+// job is how far a run of the planner is. It is saved at every step, so that
+// another process can go on with it.
+type job struct {
+	Run     string    `json:"run"`
+	Began   time.Time `json:"began"`
+	Touched time.Time `json:"touched"`
+	// Listings are those of the buckets; Merged tells that the snapshot of all
+	// of them is there.
+	Listings []listing `json:"listings"`
+	Merged   bool      `json:"merged"`
+	// After is the last name that was handed out, Sent how many messages.
+	After string `json:"after"`
+	Sent  int    `json:"sent"`
+	// Lacking counts for each bucket what it lacks, of a status.
+	Lacking []int `json:"lacking,omitempty"`
+	Done    bool  `json:"done"`
+}
+
+// listing is how far that of one bucket is.
+type listing struct {
+	After  string `json:"after"`
+	Pieces int    `json:"pieces"`
+	Done   bool   `json:"done"`
+}
+
+// Handed is what a run of the planner came to.
+type Handed struct {
+	Run string `json:"run"`
+	// Messages is how many were handed out so far.
+	Messages int `json:"messages"`
+	// Done tells that all is handed out; else the run goes on as a message.
+	Done bool `json:"done"`
+}
+
+// Plan begins a run that hands out every repository of the source, unless one
+// is under way.
+func (f *Functions) Plan(ctx context.Context) (*Handed, error) { return f.run(ctx, doPlan, "") }
+
+// Status begins a run that compares what is remembered of the source with the
+// buckets, asks nobody else, and hands out what is to be repaired.
+func (f *Functions) Status(ctx context.Context) (*Handed, error) { return f.run(ctx, doStatus, "") }
+
+// run begins a run where none is named, and else goes on with that one. What is
+// left when its time is up goes on as a message.
+func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) {
+	if len(f.Buckets) > mostBuckets {
+		return nil, fmt.Errorf("there are %d buckets, %d are the most", len(f.Buckets), mostBuckets)
+	}
+	name := kind + ".json"
+	var j job
+	known, err := f.read(ctx, name, &j)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().UTC()
+	if run != "" {
+		if !known || j.Run != run || j.Done {
+			f.Log.Info("a message of an older run", "kind", kind, "run", run)
+			return &Handed{Run: run, Done: true}, nil
+		}
+	} else {
+		if known && !j.Done && now.Sub(j.Touched) < underWay {
+			f.Log.Info("a run is under way", "kind", kind, "run", j.Run)
+			return &Handed{Run: j.Run, Messages: j.Sent}, nil
+		}
+		if !known || j.Done || now.Sub(j.Began) > outdated || len(j.Listings) != len(f.Buckets) {
+			j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Listings: make([]listing, len(f.Buckets)), Lacking: make([]int, len(f.Buckets))}
+		}
+	}
+	c := clockOf(ctx)
+	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
+	defer cancel()
+	p := &planning{Functions: f, job: &j, kind: kind, name: name, clock: c}
+	err = p.advance(ctx)
+	if err != nil && (errors.Is(err, errLater) || errors.Is(context.Cause(ctx), errLater)) {
+		if err = errors.New("the time of a run is too short for a single step; give it more"); p.moved {
+			err = f.Queue.Send(context.WithoutCancel(ctx), Message{Do: kind, Run: j.Run})
+		}
+	}
+	if err != nil {
+		// The next one need not wait until this one counts as lost.
+		j.Touched = time.Time{}
+		_ = f.write(context.WithoutCancel(ctx), name, &j)
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	f.Log.Info("handed out", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", time.Since(j.Began).Round(time.Millisecond).String())
+	return &Handed{j.Run, j.Sent, j.Done}, nil
+}
+
+// errLater ends a run whose time is up.
+var errLater = errors.New("the time is up")
+
+type planning struct {
+	*Functions
+	*job
+	kind, name string
+	clock      clock
+
+	mu    sync.Mutex
+	moved bool // at least one step was taken and saved
+}
+
+// later tells that the time is up, but never before the first step.
+func (p *planning) later() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.moved && p.clock.over()
+}
+
+func (p *planning) step() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.moved = true
+}
+
+func (p *planning) save(ctx context.Context) error {
+	p.Touched = time.Now().UTC()
+	return p.write(ctx, p.name, p.job)
+}
+
+func (p *planning) advance(ctx context.Context) error {
+	if !p.Merged {
+		if err := p.listAll(ctx); err != nil {
+			return errors.Join(err, p.save(context.WithoutCancel(ctx)))
+		}
+		if err := p.merge(ctx); err != nil {
+			return err
+		}
+		if err := p.save(ctx); err != nil {
+			return err
+		}
+	}
+	hand := p.repositories
+	if p.kind == doStatus {
+		hand = p.repairs
+	}
+	if err := hand(ctx); err != nil {
+		return err
+	}
+	p.Done = true
+	return p.save(ctx)
+}
+
+func pieceName(run string, bucket, piece int) string {
+	return fmt.Sprintf("%s%s/bucket-%d-%d", runPrefix, run, bucket, piece)
+}
+
+// listAll lists the buckets, each as far as the time allows.
+func (p *planning) listAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range p.Buckets {
+		if p.Listings[i].Done {
+			continue
+		}
+		group.Go(func() error { return p.listOne(ctx, i) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, l := range p.Listings {
+		if !l.Done {
+			return errLater
+		}
+	}
+	return nil
+}
+
+func (p *planning) listOne(ctx context.Context, bucket int) error {
+	l := &p.Listings[bucket]
+	next := *l
+	var piece []byte
+	for pages := 0; !next.Done && (pages == 0 || !p.clock.over()); pages++ {
+		last, err := p.Buckets[bucket].Page(ctx, next.After, func(d Digest, _ int64) { piece = append(piece, d[:]...) })
+		if err != nil {
+			return err
+		}
+		next.After, next.Done = last, last == ""
+	}
+	if err := p.State.Put(ctx, pieceName(p.Run, bucket, next.Pieces), piece); err != nil {
+		return err
+	}
+	next.Pieces++
+	*l = next
+	p.step()
+	return nil
+}
+
+// merge makes one snapshot of the listings, one bucket after the other: all of
+// them at once would not fit into the memory.
+func (p *planning) merge(ctx context.Context) error {
+	var s snapshot
+	for bucket, l := range p.Listings {
+		var digests []byte
+		for piece := range l.Pieces {
+			data, err := p.State.Get(ctx, pieceName(p.Run, bucket, piece))
+			if err != nil {
+				return err
+			}
+			if data == nil || len(data)%digestSize != 0 {
+				return fmt.Errorf("%q of the state is not whole", pieceName(p.Run, bucket, piece))
+			}
+			digests = append(digests, data...)
+		}
+		s = s.with(bucket, digests)
+	}
+	if err := p.State.Put(ctx, snapshotName(p.Run), s); err != nil {
+		return err
+	}
+	p.Merged = true
+	return nil
+}
+
+// repositories hands out all of the source, from page to page.
+func (p *planning) repositories(ctx context.Context) error {
+	return p.Source.Roots(ctx, p.After, func(page []string, last string) error {
+		messages := make([]Message, len(page))
+		for i, repository := range page {
+			messages[i] = Message{Do: doRepository, Run: p.Run, Repository: repository}
+		}
+		return p.handOut(ctx, messages, last)
+	})
+}
+
+// handOut sends messages and saves what the next ones begin after, which is
+// empty where there are no more.
+func (p *planning) handOut(ctx context.Context, messages []Message, last string) error {
+	if err := p.Queue.Send(ctx, messages...); err != nil {
+		return err
+	}
+	p.Sent += len(messages)
+	p.After = last
+	p.step()
+	if last == "" {
+		return nil
+	}
+	if err := p.save(ctx); err != nil {
+		return err
+	}
+	if p.later() {
+		return errLater
+	}
+	return nil
+}
+
+// repairs hands out the repositories of which a bucket lacks something, as far
+// as that is remembered, and counts what is lacking.
+func (p *planning) repairs(ctx context.Context) error {
+	held, err := p.snapshotOf(ctx, p.Run)
+	if err != nil {
+		return err
+	}
+	withdrawn, err := LoadWithdrawn(ctx, p.State)
+	if err != nil {
+		return err
+	}
+	names, err := p.State.Names(ctx, memoryPrefix)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name <= p.After })
+	seen := map[Digest]bool{}
+	for chunk := range slices.Chunk(names, 16) {
+		lacks := make([]map[Digest]uint64, len(chunk))
+		group, ctx := errgroup.WithContext(ctx)
+		for i, name := range chunk {
+			group.Go(func() (err error) {
+				lacks[i], err = p.lacks(ctx, name, held, withdrawn)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		var messages []Message
+		for i, name := range chunk {
+			repository, shard, of, ok := parseMemoryName(name)
+			if ok && len(lacks[i]) > 0 {
+				messages = append(messages, Message{Do: doRepository, Run: p.Run, Repository: repository, Shard: shard, Of: of})
+			}
+			for digest, mask := range lacks[i] {
+				for bucket := range p.Buckets {
+					if !seen[digest] && mask&(1<<bucket) == 0 {
+						p.Lacking[bucket]++
+					}
+				}
+				seen[digest] = true
+			}
+		}
+		if err := p.handOut(ctx, messages, chunk[len(chunk)-1]); err != nil {
+			return err
+		}
+	}
+	return p.report(ctx, held)
+}
+
+// lacks answers the blobs that are remembered under a name and that not all
+// buckets have, with the mask of those that do.
+func (p *planning) lacks(ctx context.Context, name string, held snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
+	var m Memory
+	if err := m.Load(ctx, p.State, name); err != nil {
+		p.Log.Error("what is remembered is damaged", "error", err.Error())
+		return nil, nil // a worker begins it anew
+	}
+	all := uint64(1)<<len(p.Buckets) - 1
+	out := map[Digest]uint64{}
+	for _, c := range m.all {
+		for _, b := range c.Blobs {
+			d, _ := ParseDigest(b.Digest)
+			if _, gone := withdrawn[b.Digest]; gone {
+				continue
+			}
+			if mask := held.mask(d); mask != all {
+				out[d] = mask
+			}
+		}
+	}
+	return out, nil
+}
+
+// report says how full the mirrors are, and what only mirror copy can copy.
+func (p *planning) report(ctx context.Context, held snapshot) error {
+	for i, region := range p.Regions {
+		p.count(metrics.Mirror, region, metrics.Measured{Name: metrics.Lacking, Unit: "Count", Value: p.Lacking[i]})
+		p.Log.Info("lacking", "mirror", region, "blobs", p.Lacking[i])
+	}
+	needs, err := Needs(ctx, p.State)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, digest := range needs {
+		if d, _ := ParseDigest(digest); held.mask(d)&1 != 0 {
+			if err := p.State.Delete(ctx, needsPrefix+digest); err != nil {
+				return err
+			}
+			continue
+		}
+		left++
+	}
+	if left > 0 {
+		p.needsCopy(left)
+	}
+	return nil
+}

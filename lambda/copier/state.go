@@ -1,0 +1,148 @@
+package copier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// State keeps by name what must outlive a run: what was learnt, how far a run
+// is, what was withdrawn. It is private. All methods are safe for concurrent
+// use.
+type State interface {
+	// Get answers nil for what is not there.
+	Get(ctx context.Context, name string) ([]byte, error)
+	// Put replaces as a whole or not at all.
+	Put(ctx context.Context, name string, data []byte) error
+	// Delete is content with what is not there.
+	Delete(ctx context.Context, name string) error
+	// Names lists all that begin with a prefix, in order.
+	Names(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Folder is a State in a folder of this machine, which is made when something
+// is put into it.
+type Folder string
+
+func (f Folder) file(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
+
+func (f Folder) Get(_ context.Context, name string) ([]byte, error) {
+	data, err := os.ReadFile(f.file(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func (f Folder) Put(_ context.Context, name string, data []byte) (err error) {
+	file := f.file(name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	aside, err := os.CreateTemp(filepath.Dir(file), asidePrefix+"*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(aside.Name())
+		}
+	}()
+	_, err = aside.Write(data)
+	if err := errors.Join(err, aside.Close()); err != nil {
+		return err
+	}
+	return os.Rename(aside.Name(), file)
+}
+
+// asidePrefix begins the names of files that are not whole yet.
+const asidePrefix = ".aside-"
+
+func (f Folder) Delete(_ context.Context, name string) error {
+	if err := os.Remove(f.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (f Folder) Names(_ context.Context, prefix string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(string(f), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), asidePrefix) {
+			return err
+		}
+		name, err := filepath.Rel(string(f), path)
+		if name = filepath.ToSlash(name); strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// StateBucket is a State in a private bucket of S3.
+type StateBucket struct {
+	Name   string
+	Client *s3.Client
+}
+
+func (b StateBucket) Get(ctx context.Context, name string) ([]byte, error) {
+	o, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &name})
+	if err != nil {
+		if code(err) == "NoSuchKey" {
+			return nil, nil
+		}
+		return nil, b.explain("reading "+name, err)
+	}
+	defer o.Body.Close()
+	data := bytes.NewBuffer(make([]byte, 0, aws.ToInt64(o.ContentLength)+bytes.MinRead))
+	if _, err := io.Copy(data, o.Body); err != nil {
+		return nil, b.explain("reading "+name, err)
+	}
+	return data.Bytes(), nil
+}
+
+func (b StateBucket) Put(ctx context.Context, name string, data []byte) error {
+	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: &name, Body: bytes.NewReader(data)})
+	return b.explain("writing "+name, err)
+}
+
+func (b StateBucket) Delete(ctx context.Context, name string) error {
+	_, err := b.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: &name})
+	return b.explain("removing "+name, err)
+}
+
+func (b StateBucket) Names(ctx context.Context, prefix string) (names []string, err error) {
+	pages := s3.NewListObjectsV2Paginator(b.Client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, b.explain("listing", err)
+		}
+		for _, o := range page.Contents {
+			names = append(names, aws.ToString(o.Key))
+		}
+	}
+	return names, nil
+}
+
+func (b StateBucket) explain(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("what is kept: %w", (&Bucket{Name: b.Name}).explain(doing, err))
+}

@@ -1,0 +1,173 @@
+package copier
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+)
+
+// VerifyOptions say what is hashed again, and how.
+type VerifyOptions struct {
+	Buckets []*Bucket
+	// Sample is the share of the blobs that are hashed, picked at random, from
+	// 0 to 1; 0 is all of them.
+	Sample float64
+	// Source and Plan tell where a right one is to be had; nil only reports.
+	Source *Source
+	Plan   *Plan
+	// Bandwidth is how many bytes a second are read at most; 0 is no limit.
+	Bandwidth float64
+	// Parallel is how many blobs are read at once; 0 is 8.
+	Parallel int
+	// Progress is told now and then, from one goroutine at a time; it may be
+	// nil.
+	Progress func(Progress)
+}
+
+// Verification is what hashing again came to.
+type Verification struct {
+	// Checked and Bytes count what was hashed, Of is how many blobs there are.
+	Checked, Of int
+	Bytes       int64
+	// Wrong are the blobs that are not what their keys say.
+	Wrong []Wrong
+	// Errors are what could not be read: a line each.
+	Errors []error
+}
+
+// Wrong is an object whose bytes do not hash to its key.
+type Wrong struct {
+	Bucket, Digest string
+	// Found says what was found instead.
+	Found error
+	// Replaced tells that it is right now; else Why says why it is not.
+	Replaced bool
+	Why      error
+}
+
+// Verify reads blobs of buckets and hashes them again. What is wrong is
+// replaced where the plan knows a source for it, and only if it still is the
+// object that was hashed. Its error is that buckets could not be listed, or that
+// ctx ended.
+func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
+	list := Options{Buckets: o.Buckets, Parallel: o.Parallel, Progress: o.Progress}
+	list.fill()
+	held, err := list.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifying{o: o, bandwidth: limiter(o.Bandwidth, burst), report: list.Progress, result: &Verification{}}
+	type object struct {
+		bucket *Bucket
+		digest Digest
+	}
+	var objects []object
+	for i, b := range o.Buckets {
+		for digest, size := range held[i] {
+			v.result.Of++
+			if o.Sample <= 0 || rand.Float64() < o.Sample {
+				objects = append(objects, object{b, digest})
+				v.progress.TotalBytes += size
+			}
+		}
+	}
+	v.progress.Doing, v.progress.Total = "hashing", len(objects)
+	group := &errgroup.Group{}
+	group.SetLimit(list.Parallel)
+	for _, x := range objects {
+		group.Go(func() error {
+			if ctx.Err() == nil {
+				v.one(ctx, x.bucket, x.digest)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // they fail one by one
+	slices.SortFunc(v.result.Wrong, func(a, b Wrong) int {
+		return slices.Compare([]string{a.Bucket, a.Digest}, []string{b.Bucket, b.Digest})
+	})
+	sortErrors(v.result.Errors)
+	return v.result, context.Cause(ctx)
+}
+
+type verifying struct {
+	o         VerifyOptions
+	bandwidth *rate.Limiter
+	report    func(Progress)
+
+	mu       sync.Mutex
+	progress Progress
+	result   *Verification
+}
+
+func (v *verifying) one(ctx context.Context, b *Bucket, digest Digest) {
+	size, etag, err := v.hash(ctx, b, digest)
+	var wrong *Wrong
+	if errors.Is(err, ErrContent) {
+		wrong = &Wrong{Bucket: b.Name, Digest: digest.String(), Found: err}
+		if v.o.Plan != nil {
+			wrong.Why = v.replace(ctx, b, digest, etag)
+			wrong.Replaced = wrong.Why == nil
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	switch {
+	case wrong != nil:
+		v.result.Wrong = append(v.result.Wrong, *wrong)
+	case err != nil:
+		v.result.Errors = append(v.result.Errors, err)
+	}
+	v.result.Checked++
+	v.result.Bytes += size
+	v.progress.Done++
+	v.progress.Bytes += size
+	v.report(v.progress)
+}
+
+// hash reads a blob to its end, whatever its length.
+func (v *verifying) hash(ctx context.Context, b *Bucket, digest Digest) (size int64, etag string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	content, etag, err := b.Open(ctx, digest.String())
+	if err != nil {
+		return 0, "", err
+	}
+	defer content.Close()
+	hash := sha256.New()
+	if size, err = io.Copy(hash, newStream(ctx, cancel, content, v.bandwidth)); err != nil {
+		return size, etag, b.explain("reading "+digest.String(), err)
+	}
+	if got := Digest(hash.Sum(nil)); got != digest {
+		return size, etag, fmt.Errorf("%w: it hashes to %s", ErrContent, got)
+	}
+	return size, etag, nil
+}
+
+func (v *verifying) replace(ctx context.Context, b *Bucket, digest Digest, etag string) error {
+	blob, known := v.o.Plan.Find(digest)
+	if !known {
+		return errors.New("the source does not have it; withdraw removes it")
+	}
+	content, size, err := v.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	_, err = b.Put(ctx, Blob{blob.Digest, size}, content, etag)
+	if errors.Is(err, ErrExists) {
+		return errors.New("it has changed meanwhile; verify it again")
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+package copier
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// withdrawnName is where a State lists what must not be copied again.
+const withdrawnName = "withdrawn.json"
+
+// Withdrawn are digests that must not be copied again, with the time at which
+// that was said.
+type Withdrawn map[string]time.Time
+
+// LoadWithdrawn reads the list; it is empty where nothing was withdrawn yet.
+func LoadWithdrawn(ctx context.Context, s State) (Withdrawn, error) {
+	data, err := s.Get(ctx, withdrawnName)
+	if err != nil {
+		return nil, err
+	}
+	w := Withdrawn{}
+	if data == nil {
+		return w, nil
+	}
+	// Nothing is copied where the list cannot be read.
+	if err := json.Unmarshal(data, &w); err != nil {
+		return nil, fmt.Errorf("reading %q, the list of what is withdrawn: %w", withdrawnName, err)
+	}
+	return w, nil
+}
+
+// Removal is what a withdrawal did.
+type Removal struct {
+	// Versions is how many were removed of each bucket, in the buckets' order.
+	Versions []int
+	// Errors are the buckets that may still have it.
+	Errors []error
+}
+
+// Withdraw lists a digest, so that it is not copied again, and then removes
+// every version of it everywhere. Its error is that the blob could not be
+// listed; then nothing was removed.
+func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
+	if _, ok := ParseDigest(digest); !ok {
+		return nil, fmt.Errorf("%q: takes a digest, as sha256: and 64 hexadecimal digits", digest)
+	}
+	w, err := LoadWithdrawn(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if _, listed := w[digest]; !listed {
+		w[digest] = time.Now().UTC().Truncate(time.Second)
+		data, err := json.MarshalIndent(w, "", "\t")
+		if err == nil {
+			err = s.Put(ctx, withdrawnName, data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listing %s as withdrawn: %w", digest, err)
+		}
+	}
+	// The primary first, so that it is not replicated any more.
+	r := &Removal{Versions: make([]int, len(buckets))}
+	for i, b := range buckets {
+		n, err := b.Remove(ctx, digest)
+		if err != nil {
+			r.Errors = append(r.Errors, err)
+		}
+		r.Versions[i] = n
+	}
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	return r, nil
+}
+
+// Digests are in order.
+func (w Withdrawn) Digests() []string { return slices.Sorted(maps.Keys(w)) }

@@ -1,0 +1,442 @@
+package copier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"archeio/lambda/metrics"
+)
+
+const (
+	// splitAt is how many images a repository has before it is shared out, and
+	// about how many a share has.
+	splitAt = 2000
+	// chunk is how many images are made and copied before that is saved.
+	chunk = 32
+	// assumedRate is how many bytes a second a copy is taken to make, in
+	// judging whether a blob fits into the time that is left.
+	assumedRate = 20_000_000
+	// mostRounds is how often a blob goes on as a fresh message.
+	mostRounds = 3
+)
+
+// progress is how far the work on a share of a repository is.
+type progress struct {
+	// After is the key of the last image that was looked at.
+	After string `json:"after"`
+	// Failed are the images among them that are to be tried again.
+	Failed []Entry `json:"failed,omitempty"`
+	// Stuck is how many runs in a row got nowhere.
+	Stuck int  `json:"stuck,omitempty"`
+	Done  bool `json:"done"`
+}
+
+// key is what images are ordered by.
+func (e Entry) key() string { return e.Digest + e.Tag }
+
+func (f *Functions) repository(ctx context.Context, m Message) error {
+	c := clockOf(ctx)
+	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
+	defer cancel()
+	w := &working{Functions: f, message: m, clock: c,
+		name: runPrefix + m.Run + "/work/" + workName(m.Repository, m.Shard, m.Of) + ".json"}
+	if _, err := f.read(ctx, w.name, &w.progress); err != nil {
+		return err
+	}
+	if w.progress.Done && len(w.progress.Failed) == 0 {
+		return nil // received twice
+	}
+	err := w.all(ctx)
+	f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: w.result.Copied}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: w.result.Bytes})
+	f.Log.Info("worked on a repository", "repository", m.Repository, "shard", m.Shard, "of", max(m.Of, 1), "done", w.progress.Done,
+		"copied", w.result.Copied, "bytes", w.result.Bytes, "fromBucket", w.result.FromBucket, "existed", w.result.Existed, "pending", w.result.Pending, "failed", len(w.progress.Failed))
+	if err != nil {
+		return fmt.Errorf("repository %q: %w", m.Repository, err)
+	}
+	return nil
+}
+
+type working struct {
+	*Functions
+	message  Message
+	clock    clock
+	name     string
+	progress progress
+	result   Result
+
+	memory     Memory
+	memoryName string
+}
+
+func (w *working) all(ctx context.Context) error {
+	m := w.message
+	held, err := w.snapshotOf(ctx, m.Run)
+	if err != nil {
+		return err
+	}
+	withdrawn, err := LoadWithdrawn(ctx, w.State)
+	if err != nil {
+		return err
+	}
+	l, err := w.Source.List(ctx, m.Repository)
+	if err != nil {
+		return err
+	}
+	todo, split, err := w.todo(ctx, l)
+	if err != nil || split {
+		return err
+	}
+	w.memoryName = memoryName(m.Repository, m.Shard, m.Of)
+	if err := w.memory.Load(ctx, w.State, w.memoryName); err != nil {
+		w.Log.Error("what is remembered is damaged, it is learnt anew", "error", err.Error())
+	}
+	o := Options{Source: w.Source, Buckets: w.Buckets, Holdings: held, Withdrawn: withdrawn, Memory: &w.memory, Ask: true,
+		Parallel: w.Parallel, Referrers: w.Referrers && !l.Complete}
+	o.fill()
+	if w.progress.Done {
+		err = w.again(ctx, o, todo)
+	} else {
+		err = w.onwards(ctx, o, todo)
+	}
+	if err := w.save(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	if n := len(w.progress.Failed); n > 0 && w.progress.Done && err == nil {
+		return fmt.Errorf("%d images are to be tried again, the log says why", n)
+	}
+	return err
+}
+
+// onwards goes through what is left, from chunk to chunk. What does not fit into
+// the time goes on as a fresh message.
+func (w *working) onwards(ctx context.Context, o Options, todo []Entry) error {
+	for entries := range slices.Chunk(todo, chunk) {
+		failed, err := w.chunk(ctx, o, entries)
+		if errors.Is(err, errLater) && w.progress.Stuck < mostRounds {
+			w.progress.Stuck++
+			return w.Queue.Send(context.WithoutCancel(ctx), w.message)
+		}
+		if err != nil {
+			return err
+		}
+		if failed {
+			w.progress.Failed = append(w.progress.Failed, entries...)
+		}
+		w.progress.Stuck = 0
+		w.progress.After = entries[len(entries)-1].key()
+		if err := w.save(ctx); err != nil {
+			return err
+		}
+		if w.clock.over() {
+			return w.Queue.Send(ctx, w.message)
+		}
+	}
+	w.progress.Done = true
+	return nil
+}
+
+// again tries what failed once more, as far as the time allows.
+func (w *working) again(ctx context.Context, o Options, todo []Entry) error {
+	w.progress.Failed = nil
+	for len(todo) > 0 && !w.clock.over() {
+		entries := todo[:min(chunk, len(todo))]
+		failed, err := w.chunk(ctx, o, entries)
+		if err != nil {
+			break
+		}
+		if failed {
+			w.progress.Failed = append(w.progress.Failed, entries...)
+		}
+		todo = todo[len(entries):]
+	}
+	w.progress.Failed = append(w.progress.Failed, todo...)
+	return nil
+}
+
+// todo answers what is left of the share, or shares a large repository out.
+func (w *working) todo(ctx context.Context, l *Listing) (todo []Entry, split bool, err error) {
+	m := w.message
+	if w.progress.Done { // again, for what failed
+		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e Entry) bool { return !slices.Contains(l.Entries, e) }), false, nil
+	}
+	if m.Of <= 1 && w.progress.After == "" {
+		var messages []Message
+		for _, child := range l.Children {
+			messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: child})
+		}
+		split = len(l.Entries) > splitAt
+		if split {
+			of := len(l.Entries)/splitAt + 1
+			for shard := range of {
+				messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: m.Repository, Shard: shard, Of: of})
+			}
+		}
+		if err := w.Queue.Send(ctx, messages...); err != nil {
+			return nil, false, err
+		}
+		if split {
+			w.progress.Done = true
+			return nil, true, w.save(ctx)
+		}
+	}
+	for _, e := range l.Entries {
+		if e.key() > w.progress.After && share(e, m.Of) == m.Shard {
+			todo = append(todo, e)
+		}
+	}
+	return todo, false, nil
+}
+
+// share is the number of the share that an image is in.
+func share(e Entry, of int) int {
+	if of <= 1 {
+		return 0
+	}
+	h := fnv.New32a()
+	io.WriteString(h, e.key())
+	return int(h.Sum32() % uint32(of))
+}
+
+func (w *working) save(ctx context.Context) error {
+	if err := w.memory.Save(ctx, w.State, w.memoryName); err != nil {
+		return err
+	}
+	return w.write(ctx, w.name, w.progress)
+}
+
+// chunk copies what some images lack. Blobs that do not fit into the time that
+// is left go on as messages of their own.
+func (w *working) chunk(ctx context.Context, o Options, entries []Entry) (failed bool, err error) {
+	walk := newWalk(o)
+	walk.entries(ctx, w.message.Repository, entries, o.Referrers)
+	if err := context.Cause(ctx); err != nil {
+		return false, err
+	}
+	walk.compare()
+	plan := walk.plan
+	late := map[string]Missing{}
+	fits := int64(time.Until(w.clock.stop).Seconds() * assumedRate / 2)
+	for i, lacks := range plan.Lacks {
+		plan.Lacks[i] = slices.DeleteFunc(lacks, func(b Missing) bool {
+			if b.Size > fits {
+				late[b.Digest] = b
+			}
+			return b.Size > fits
+		})
+	}
+	until, cancel := context.WithDeadline(ctx, w.clock.stop)
+	result, _ := Copy(until, o, plan)
+	cancel()
+	w.result.add(result)
+	for _, left := range result.Left {
+		for _, b := range left {
+			late[b.Digest] = b
+		}
+	}
+	var messages []Message
+	for _, b := range late {
+		messages = append(messages, Message{Do: doBlob, Run: w.message.Run, Repository: b.Repository, Blob: &b.Blob, Image: b.Image})
+	}
+	if err := w.Queue.Send(ctx, messages...); err != nil {
+		return false, err
+	}
+	for _, err := range result.Errors {
+		w.Log.Error("failed", "error", err.Error())
+	}
+	return len(result.Errors) > 0, nil
+}
+
+func (r *Result) add(more *Result) {
+	r.Copied += more.Copied
+	r.Bytes += more.Bytes
+	r.FromBucket += more.FromBucket
+	r.Existed += more.Existed
+	r.Pending += more.Pending
+}
+
+// blob copies one blob to all buckets that lack it.
+func (f *Functions) blob(ctx context.Context, m Message) error {
+	c := clockOf(ctx)
+	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
+	defer cancel()
+	withdrawn, err := LoadWithdrawn(ctx, f.State)
+	if err != nil {
+		return err
+	}
+	if _, gone := withdrawn[m.Blob.Digest]; gone {
+		return nil
+	}
+	blob := Missing{*m.Blob, m.Repository, m.Image}
+	fits := int64(time.Until(c.stop).Seconds() * assumedRate / 2)
+	var left bool
+	if m.Rounds == 0 && blob.Size <= min(fits, f.Buckets[0].largestPut) {
+		left, err = f.whole(ctx, c, blob)
+	} else {
+		left, err = f.inParts(ctx, c, blob)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
+	case left && m.Rounds >= mostRounds:
+		return f.giveUp(ctx, m)
+	case left:
+		m.Rounds++
+		f.Log.Info("a blob goes on as a message", "digest", m.Blob.Digest, "size", m.Blob.Size, "rounds", m.Rounds)
+		return f.Queue.Send(ctx, m)
+	}
+	return nil
+}
+
+// whole copies a blob as Copy does.
+func (f *Functions) whole(ctx context.Context, c clock, blob Missing) (left bool, err error) {
+	plan := &Plan{Lacks: make([][]Missing, len(f.Buckets))}
+	for i := range plan.Lacks {
+		plan.Lacks[i] = []Missing{blob}
+	}
+	until, cancel := context.WithDeadline(ctx, c.stop)
+	defer cancel()
+	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, Ask: true}, plan)
+	f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: result.Copied}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: result.Bytes})
+	left = slices.ContainsFunc(result.Left, func(l []Missing) bool { return len(l) > 0 })
+	return left, errors.Join(result.Errors...)
+}
+
+// uploadName is where the upload of a blob to a bucket is kept.
+func (f *Functions) uploadName(bucket int, digest string) string {
+	return "uploads/" + f.Buckets[bucket].Name + "/" + digest + ".json"
+}
+
+// inParts copies a blob over several runs.
+func (f *Functions) inParts(ctx context.Context, c clock, blob Missing) (left bool, err error) {
+	for i, b := range f.Buckets {
+		if there, err := b.Stat(ctx, blob.Digest); err != nil {
+			return false, err
+		} else if there != nil {
+			continue
+		}
+		if i > 0 {
+			carried, err := f.fromPrimary(ctx, b, blob)
+			if err != nil {
+				return false, err
+			}
+			if carried {
+				continue
+			}
+		}
+		if left, err := f.upload(ctx, c, i, blob); left || err != nil {
+			return left, err
+		}
+	}
+	return false, nil
+}
+
+// fromPrimary tells that S3 carries a blob on to a bucket, or has copied it.
+func (f *Functions) fromPrimary(ctx context.Context, b *Bucket, blob Missing) (bool, error) {
+	there, err := f.Buckets[0].Stat(ctx, blob.Digest)
+	switch {
+	case err != nil || there == nil:
+		return false, err
+	case there.Replication == types.ReplicationStatusPending:
+		return true, nil
+	case !there.Proven:
+		return false, nil
+	}
+	err = b.Copy(ctx, Blob{blob.Digest, there.Size}, f.Buckets[0], there.ETag)
+	return err == nil || errors.Is(err, ErrExists), nil // else it is uploaded
+}
+
+func (f *Functions) upload(ctx context.Context, c clock, bucket int, blob Missing) (left bool, err error) {
+	b, name := f.Buckets[bucket], f.uploadName(bucket, blob.Digest)
+	var u Upload
+	if _, err := f.read(ctx, name, &u); err != nil {
+		return false, err
+	}
+	size := blob.Size
+	if size == unknown {
+		content, n, err := f.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
+		if err != nil {
+			return false, err
+		}
+		content.Close()
+		if size = n; n < 0 {
+			return false, errors.New("neither the manifest nor the registry says how long it is")
+		}
+	}
+	open := func(from int64) (io.ReadCloser, error) {
+		content, _, err := f.Source.Blob(ctx, blob.Repository, blob.Blob, from)
+		return content, err
+	}
+	complete, err := b.Resume(ctx, Blob{blob.Digest, size}, &u, open, c.over)
+	keep := context.WithoutCancel(ctx)
+	switch {
+	case complete && err == nil:
+		f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: 1}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: size})
+		return false, f.State.Delete(keep, name)
+	case errors.Is(err, ErrExists):
+		_ = b.abort(keep, blob.Blob, &u, err) // another one was first
+		return false, f.State.Delete(keep, name)
+	case code(err) == "NoSuchUpload": // it was too old, or another one's
+		return false, errors.Join(err, f.State.Delete(keep, name))
+	case err == nil || errors.Is(context.Cause(ctx), errLater): // cut off
+		return true, f.write(keep, name, u)
+	}
+	return false, errors.Join(err, f.write(keep, name, u))
+}
+
+// needsPrefix begins the names of what only mirror copy can copy.
+const needsPrefix = "needs/"
+
+// Needs lists the digests that were too large or too slow for the functions.
+func Needs(ctx context.Context, s State) ([]string, error) {
+	names, err := s.Names(ctx, needsPrefix)
+	for i, name := range names {
+		names[i] = strings.TrimPrefix(name, needsPrefix)
+	}
+	return names, err
+}
+
+// ForgetNeeds takes off that list what the primary has by now.
+func ForgetNeeds(ctx context.Context, s State, primary *Bucket) error {
+	needs, err := Needs(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, digest := range needs {
+		there, err := primary.Stat(ctx, digest)
+		if err == nil && there != nil {
+			err = s.Delete(ctx, needsPrefix+digest)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Functions) giveUp(ctx context.Context, m Message) error {
+	for i, b := range f.Buckets {
+		var u Upload
+		if known, err := f.read(ctx, f.uploadName(i, m.Blob.Digest), &u); err != nil || !known {
+			continue
+		}
+		_ = b.abort(ctx, *m.Blob, &u, errLater)
+		if err := f.State.Delete(ctx, f.uploadName(i, m.Blob.Digest)); err != nil {
+			return err
+		}
+	}
+	f.Log.Error("needs mirror copy: it did not come to an end in several runs", "digest", m.Blob.Digest, "size", m.Blob.Size, "image", m.Image)
+	f.needsCopy(1)
+	return f.write(ctx, needsPrefix+m.Blob.Digest, m)
+}
+
+func (f *Functions) needsCopy(n int) {
+	f.count("", "", metrics.Measured{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
+}

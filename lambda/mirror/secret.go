@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/google/go-containerregistry/pkg/authn"
+)
+
+// logins are those of a Docker configuration, by registry.
+type logins map[string]authn.AuthConfig
+
+// readSecret reads the logins from a secret, in the form of
+// ~/.docker/config.json.
+func readSecret(ctx context.Context, client *secretsmanager.Client, name string) (logins, error) {
+	secret, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret %q: %s", name, oneLine(err))
+	}
+	l, err := parseLogins(aws.ToString(secret.SecretString))
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret %q: %w", name, err)
+	}
+	return l, nil
+}
+
+// parseLogins never quotes what it reads.
+func parseLogins(text string) (logins, error) {
+	var c struct {
+		Auths logins `json:"auths"`
+	}
+	if err := json.Unmarshal([]byte(text), &c); err != nil || len(c.Auths) == 0 {
+		return nil, fmt.Errorf(`it takes a Docker configuration, as {"auths": {"us-docker.pkg.dev": {"username": "_json_key", "password": "..."}}}`)
+	}
+	out := logins{}
+	for registry, login := range c.Auths {
+		out[strings.TrimSuffix(strings.TrimPrefix(registry, "https://"), "/")] = login
+	}
+	return out, nil
+}
+
+// Resolve implements authn.Keychain.
+func (l logins) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	if login, ok := l[r.RegistryStr()]; ok {
+		return authn.FromConfig(login), nil
+	}
+	return authn.Anonymous, nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
+
+	"archeio/lambda/blobs"
+	mirror "archeio/lambda/config"
+	"archeio/lambda/copier"
+)
+
+// withdrawal is what is printed of a withdrawal; its JSON has these names.
+type withdrawal struct {
+	Digest  string          `json:"digest"`
+	Buckets []removedOf     `json:"buckets"`
+	Edge    string          `json:"edge,omitempty"`
+	Until   time.Time       `json:"until"`
+	Errors  []string        `json:"errors"`
+	removal *copier.Removal `json:"-"`
+}
+
+type removedOf struct {
+	Name     string `json:"name"`
+	Versions int    `json:"versions"`
+}
+
+func (c *command) withdraw(ctx context.Context) (complete bool, err error) {
+	removal, err := copier.Withdraw(ctx, c.state, c.options.Buckets, c.digest)
+	if err != nil {
+		return false, err
+	}
+	// Until then a redirector may remember that a mirror has it.
+	w := &withdrawal{Digest: c.digest, Until: time.Now().UTC().Add(blobs.PresentFor).Truncate(time.Second), Errors: []string{}}
+	for i, b := range c.options.Buckets {
+		w.Buckets = append(w.Buckets, removedOf{b.Name, removal.Versions[i]})
+	}
+	for _, err := range removal.Errors {
+		w.Errors = append(w.Errors, err.Error())
+	}
+	if c.distribution != "" {
+		if w.Edge, err = c.forget(ctx); err != nil {
+			w.Errors = append(w.Errors, err.Error())
+		}
+	}
+	return c.print(w)
+}
+
+// forget has the edge drop the blob, as both spellings of its path.
+func (c *command) forget(ctx context.Context) (id string, err error) {
+	paths := []string{"/" + mirror.BlobPrefix + c.digest, "/" + mirror.BlobPrefix + "sha256%3A" + c.digest[len("sha256:"):]}
+	out, err := cloudfront.NewFromConfig(c.aws).CreateInvalidation(ctx, &cloudfront.CreateInvalidationInput{
+		DistributionId: &c.distribution,
+		InvalidationBatch: &types.InvalidationBatch{
+			CallerReference: aws.String(fmt.Sprintf("%s %d", c.digest, time.Now().UnixNano())),
+			Paths:           &types.Paths{Quantity: aws.Int32(int32(len(paths))), Items: paths},
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("having the distribution %q forget it: %w", c.distribution, err)
+	}
+	return aws.ToString(out.Invalidation.Id), nil
+}
+
+func (w *withdrawal) complete() bool { return len(w.Errors) == 0 }
+
+func (w *withdrawal) writeText(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "BUCKET\tREMOVED\n")
+	for _, b := range w.Buckets {
+		fmt.Fprintf(t, "%s\t%d versions\n", b.Name, b.Versions)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s is listed as withdrawn and is not copied again.\n", w.Digest)
+	if w.Edge != "" {
+		fmt.Fprintf(out, "The edge forgets it: invalidation %s.\n", w.Edge)
+	} else {
+		fmt.Fprintln(out, "The edge may still have it: name the distribution with -distribution to have it forget.")
+	}
+	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s; then they send them upstream: remove it there too.\n", w.Until.Format(time.RFC3339))
+	for _, e := range w.Errors {
+		fmt.Fprintln(out, "error:", e)
+	}
+	return nil
+}
