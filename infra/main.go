@@ -38,7 +38,7 @@ func run() error {
 		return err
 	}
 	for _, s := range stages {
-		code, err := build.Function(context.Background(), "redirector", goarch[s.Architecture])
+		code, err := codeOf(context.Background(), s)
 		if err != nil {
 			return err
 		}
@@ -52,6 +52,16 @@ func run() error {
 
 // goarch is Go's name for Lambda's architectures.
 var goarch = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
+
+// codeOf builds the functions of a stage.
+func codeOf(ctx context.Context, s *stage.Stage) (code stacks.Code, err error) {
+	code.Redirector, err = build.Function(ctx, "redirector", goarch[s.Architecture])
+	if err != nil || s.Filler == nil {
+		return code, err
+	}
+	code.Mirror, err = build.Function(ctx, "mirror", goarch[s.Architecture])
+	return code, err
+}
 
 // stagesOf answers the stages that the context asks for. A context key of the
 // command line is text, also where it holds JSON.

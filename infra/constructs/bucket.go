@@ -1,5 +1,6 @@
 // Package constructs has the parts of a deployment, a file for each: mirror
-// buckets, the redirector function, its load balancer, the distribution.
+// buckets, the functions that fill them, the redirector function, its load
+// balancer, the distribution.
 package constructs
 
 import (
@@ -39,10 +40,7 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 		RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	})
 	fixLogicalID(bucket, "Mirror")
-	if stage.AccountNamespace(region) {
-		// The construct itself takes a prefix only, and the name is needed.
-		bucket.Node().DefaultChild().(awss3.CfnBucket).SetBucketNamespace(jsii.String("account-regional"))
-	}
+	inNamespace(bucket, region)
 	blobs := jsii.String(*bucket.BucketArn() + "/" + config.BlobPrefix + "*")
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("AnybodyReadsBlobs"),
@@ -61,6 +59,14 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 		}))
 	}
 	return bucket
+}
+
+// inNamespace puts a bucket into the account's own namespace where there is one.
+// The construct itself takes a prefix only, and the name is needed.
+func inNamespace(bucket awss3.Bucket, region string) {
+	if stage.AccountNamespace(region) {
+		bucket.Node().DefaultChild().(awss3.CfnBucket).SetBucketNamespace(jsii.String("account-regional"))
+	}
 }
 
 // anyDistribution is a pattern for the stage's distribution, which is made

@@ -27,17 +27,47 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 	if err != nil {
 		return nil, err
 	}
+	function, _ := newFunction(scope, s, functionProps{
+		id:          FunctionID,
+		description: "redirects requests for container images",
+		may:         "The redirector: writes its own logs and may do nothing else",
+		code:        code,
+		env:         c.Env(),
+		memory:      s.Memory,
+		timeout:     timeout,
+	})
+	return awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
+		AliasName: jsii.String("live"),
+		Version:   function.CurrentVersion(),
+	}), nil
+}
+
+// functionProps are what functions differ in.
+type functionProps struct {
+	// prefix comes before the names of the constructs, id is the function's
+	// logical id.
+	prefix, id string
+	// may is the description of the role.
+	description, may string
+	code             string // a folder with the built bootstrap
+	env              map[string]string
+	memory, timeout  int // in MB, in seconds
+}
+
+// newFunction makes a function with logs of its own, and a role that may write
+// them and nothing else yet.
+func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (awslambda.Function, awsiam.Role) {
 	env := map[string]*string{}
-	for name, value := range c.Env() {
+	for name, value := range p.env {
 		env[name] = jsii.String(value)
 	}
-	logs := awslogs.NewLogGroup(scope, jsii.String("Logs"), &awslogs.LogGroupProps{
+	logs := awslogs.NewLogGroup(scope, jsii.String(p.prefix+"Logs"), &awslogs.LogGroupProps{
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(float64(s.LogRetention)))
-	role := awsiam.NewRole(scope, jsii.String("Role"), &awsiam.RoleProps{
+	role := awsiam.NewRole(scope, jsii.String(p.prefix+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		Description: jsii.String("The redirector: writes its own logs and may do nothing else"),
+		Description: jsii.String(p.may),
 	})
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   jsii.Strings("logs:CreateLogStream", "logs:PutLogEvents"),
@@ -47,23 +77,20 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 	if s.Architecture == "x86_64" {
 		architecture = awslambda.Architecture_X86_64()
 	}
-	function := awslambda.NewFunction(scope, jsii.String("Function"), &awslambda.FunctionProps{
-		Description:  jsii.String("Archeio, stage " + s.Name + ": redirects requests for container images"),
+	function := awslambda.NewFunction(scope, jsii.String(p.prefix+"Function"), &awslambda.FunctionProps{
+		Description:  jsii.String("Archeio, stage " + s.Name + ": " + p.description),
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 		Handler:      jsii.String("bootstrap"),
 		Architecture: architecture,
-		Code:         awslambda.Code_FromAsset(jsii.String(code), &awss3assets.AssetOptions{}),
-		MemorySize:   jsii.Number(float64(s.Memory)),
-		Timeout:      awscdk.Duration_Seconds(jsii.Number(timeout)),
+		Code:         awslambda.Code_FromAsset(jsii.String(p.code), &awss3assets.AssetOptions{}),
+		MemorySize:   jsii.Number(float64(p.memory)),
+		Timeout:      awscdk.Duration_Seconds(jsii.Number(float64(p.timeout))),
 		Environment:  &env,
 		Role:         role,
 		LogGroup:     logs,
 	})
-	fixLogicalID(function, FunctionID)
-	return awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
-		AliasName: jsii.String("live"),
-		Version:   function.CurrentVersion(),
-	}), nil
+	fixLogicalID(function, p.id)
+	return function, role
 }
 
 // FunctionURL gives the alias an address that only the account's distributions

@@ -114,8 +114,10 @@ func TestNoKMS(t *testing.T) {
 func TestNoGateway(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		st.none(t, "AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::EC2::Instance", "AWS::EC2::EgressOnlyInternetGateway")
-		if at(st.template, "Resources", "Redirector", "Properties", "VpcConfig") != nil {
-			t.Error("the function is in a network")
+		for id, function := range st.resources("AWS::Lambda::Function") {
+			if at(function, "Properties", "VpcConfig") != nil {
+				t.Errorf("%s is in a network", id)
+			}
 		}
 	})
 }

@@ -41,8 +41,8 @@ func TestFunction(t *testing.T) {
 		same(t, "time-out", at(props, "Timeout"), "5")
 		// SAM finds the code by this.
 		path, _ := at(function, "Metadata", "aws:asset:path").(string)
-		if _, err := os.Stat(filepath.Join(dir, path, "bootstrap")); path == "" || err != nil {
-			t.Errorf("there is no code at the asset path %q: %v", path, err)
+		if code, err := os.ReadFile(filepath.Join(dir, path, "bootstrap")); path == "" || err != nil || string(code) != "not the function redirector" {
+			t.Errorf("at the asset path %q is %q: %v", path, code, err)
 		}
 		if at(function, "Properties", "Layers") != nil {
 			t.Error("the function has layers")
@@ -137,14 +137,15 @@ func TestEnvironment(t *testing.T) {
 	})
 }
 
-// bucketsOf are the regions of the buckets of a stack's stage, as the templates
-// name them, by their addresses.
+// bucketsOf are the regions of the mirrors of a stack's stage, as the templates
+// name their buckets, by their addresses.
 func bucketsOf(t *testing.T, of *synthStack) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for _, st := range synthesized(t).stacks {
 		for _, bucket := range st.resources("AWS::S3::Bucket") {
-			if st.stage == of.stage {
+			// The filler's own bucket is no mirror: see TestStateBucket.
+			if st.stage == of.stage && st.what != "filler" {
 				out[fmt.Sprintf("https://%v.s3.dualstack.%s.amazonaws.com", at(bucket, "Properties", "BucketName"), st.region)] = st.region
 			}
 		}
@@ -178,6 +179,7 @@ func TestGrants(t *testing.T) {
 	// In the edge's stack a grant would be for a function of another region.
 	each(t, "edge", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Permission", "AWS::Lambda::Url") })
 	each(t, "mirror", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Permission", "AWS::Lambda::Url") })
+	each(t, "filler", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Url") })
 }
 
 // The address answers to CloudFront alone, and only where there is one.

@@ -1,5 +1,6 @@
 // Package stacks puts the constructs together: a mirror stack per mirror
-// region, a redirector stack per redirector region, and one for the edge.
+// region, one for what fills the mirrors, a redirector stack per redirector
+// region, and one for the edge.
 package stacks
 
 import (
@@ -18,9 +19,13 @@ import (
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
 const edgeRegion = "us-east-1"
 
+// Code has the folders with the built functions. Mirror is of use only for
+// stages that have a Filler.
+type Code struct{ Redirector, Mirror string }
+
 // Add puts all stacks of a stage into an app, and none of a stage that is too
-// large for a distribution. code is a folder with the built function.
-func Add(app constructs.Construct, s *stage.Stage, code string) error {
+// large for a distribution.
+func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 	if s.HasDistribution() {
 		if _, err := parts.ViewerRequest(s); err != nil {
 			return err
@@ -35,9 +40,14 @@ func Add(app constructs.Construct, s *stage.Stage, code string) error {
 	for _, replica := range replicas {
 		primary.AddStackDependency(replica, jsii.String("replication needs its destinations"))
 	}
+	if s.Filler != nil {
+		if err := filler(app, s, primary, code.Mirror); err != nil {
+			return err
+		}
+	}
 	var hosts []*string
 	for _, region := range s.Redirectors {
-		host, err := redirector(app, s, region, code)
+		host, err := redirector(app, s, region, code.Redirector)
 		if err != nil {
 			return err
 		}
@@ -79,6 +89,23 @@ func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stac
 	}
 	output(st, "BucketName", "the mirror's bucket", bucket.BucketName())
 	return st
+}
+
+// filler comes after the primary, and so after all mirrors.
+func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code string) error {
+	st := stack(app, s, "filler", s.Primary, "fills the mirrors")
+	st.AddStackDependency(primary, jsii.String("it writes to the mirrors"))
+	planner, err := parts.Filler(st, s, code)
+	if err != nil {
+		return err
+	}
+	output(st, "PlannerName", "the function that finds out what the mirrors lack", planner.FunctionName())
+	output(st, "QueueName", "the queue of its work", jsii.String(s.FillQueue()))
+	output(st, "StateBucket", "the bucket of its state", jsii.String(s.StateBucket()))
+	output(st, "TryPlanner", "fill the mirrors now, before the schedule does", jsii.String(fmt.Sprintf(
+		`aws lambda invoke --region %s --function-name %s --invocation-type Event --cli-binary-format raw-in-base64-out --payload '{"mirror":"plan"}' /dev/stdout`,
+		s.Primary, *planner.FunctionName())))
+	return nil
 }
 
 // redirector answers the host of the function's address, nil if it has none.

@@ -26,7 +26,7 @@ func TestTerminationProtection(t *testing.T) {
 
 func TestTags(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
-		for _, kind := range []string{"AWS::S3::Bucket", "AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::CloudFront::Distribution"} {
+		for _, kind := range []string{"AWS::S3::Bucket", "AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::CloudFront::Distribution", "AWS::SQS::Queue", "AWS::Events::Rule", "AWS::CloudWatch::Alarm"} {
 			for id, resource := range st.resources(kind) {
 				if strings.HasPrefix(id, "CustomCrossRegionExport") {
 					continue

@@ -19,9 +19,11 @@ import (
 	"archeio/infra/stage"
 )
 
-// balanced is a stage of a kind that cdk.json has no example of: load balancers
-// without a distribution, one of them in a network that was there before.
-const balanced = `{"balanced": {
+// more are stages of kinds that cdk.json has no example of. The first has load
+// balancers without a distribution, one of them in a network that was there
+// before; the second has no functions that fill its mirrors, and the third has
+// its primary where a bucket cannot be in the account's namespace.
+const more = `{"balanced": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2", "me-south-1"],
 	"primary": "us-west-2",
@@ -32,6 +34,22 @@ const balanced = `{"balanced": {
 	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
 	"architecture": "x86_64"
+}, "by-hand": {
+	"account": "111122223333",
+	"mirrors": ["eu-west-1", "us-west-2"],
+	"redirectors": ["eu-west-1"],
+	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
+	"fill": false
+}, "secret": {
+	"account": "111122223333",
+	"mirrors": ["eu-west-1", "me-south-1"],
+	"primary": "me-south-1",
+	"redirectors": ["eu-west-1"],
+	"upstream": {"endpoint": "https://registry.example:8443", "path": "images"},
+	"fill": {
+		"schedule": "cron(0/30 * * * ? *)", "rate": 7, "workers": 3, "referrers": false,
+		"secret": "arn:aws:secretsmanager:me-south-1:111122223333:secret:registry/upstream-AbCdEf"
+	}
 }}`
 
 func TestMain(m *testing.M) {
@@ -101,14 +119,17 @@ func readFile() (*file, error) {
 }
 
 // newApp makes an app that is synthesized into a folder of the tests' own, and
-// a folder with something to upload in place of the function.
-func newApp(f *file, name string) (app awscdk.App, dir, code string, err error) {
-	code, dir = filepath.Join(workDir, "code"), filepath.Join(workDir, name)
-	if err := os.MkdirAll(code, 0o755); err != nil {
-		return nil, "", "", err
-	}
-	if err := os.WriteFile(filepath.Join(code, "bootstrap"), []byte("not a function\n"), 0o755); err != nil {
-		return nil, "", "", err
+// folders with something to upload in place of the functions.
+func newApp(f *file, name string) (app awscdk.App, dir string, code Code, err error) {
+	dir = filepath.Join(workDir, name)
+	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror")}
+	for _, folder := range []string{code.Redirector, code.Mirror} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, "", code, err
+		}
+		if err := os.WriteFile(filepath.Join(folder, "bootstrap"), []byte("not the function "+filepath.Base(folder)), 0o755); err != nil {
+			return nil, "", code, err
+		}
 	}
 	return awscdk.NewApp(&awscdk.AppProps{
 		Outdir:             jsii.String(dir),
@@ -163,7 +184,7 @@ func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 		}
 		for _, s := range stages {
 			st.region = artifact.Environment[strings.LastIndex(artifact.Environment, "/")+1:]
-			for _, what := range []string{"mirror", "redirector", "edge"} {
+			for _, what := range []string{"mirror", "filler", "redirector", "edge"} {
 				if s.Stack(what, st.region) == name && artifact.Environment == "aws://"+s.Account+"/"+st.region {
 					st.stage, st.what = s, what
 				}
@@ -187,11 +208,11 @@ var everything = sync.OnceValues(func() (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	more, err := stage.Load([]byte(balanced))
+	others, err := stage.Load([]byte(more))
 	if err != nil {
 		return nil, err
 	}
-	return synthesize(f, "all", append(f.stages, more...))
+	return synthesize(f, "all", append(f.stages, others...))
 })
 
 // needNode: the CDK is a program for Node.

@@ -2,9 +2,13 @@ package stage
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"archeio/lambda/config"
 )
 
 // badValues are keys with what they do not take, and what the error must say.
@@ -56,9 +60,13 @@ var badValues = []struct {
 	{"prefix-hyphen-last", `{"mirrorPrefix": "images-"}`, []string{"mirrorPrefix takes the beginning"}},
 	{"prefix-empty", `{"mirrorPrefix": ""}`, []string{"mirrorPrefix takes the beginning"}},
 	// One more than fits: 63 - len("-123456789012-eu-central-1-an").
-	{"prefix-too-long", `{"mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, []string{"mirrorPrefix takes at most 34 characters", "longer than the 63 that S3 takes"}},
+	{"prefix-too-long", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, []string{"mirrorPrefix takes at most 34 characters", "longer than the 63 that S3 takes"}},
 	// The longest name counts, wherever its region stands.
-	{"prefix-too-long-in-one", `{"mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, []string{"mirrorPrefix takes at most 32 characters", "ap-southeast-1-an"}},
+	{"prefix-too-long-in-one", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, []string{"mirrorPrefix takes at most 32 characters", "ap-southeast-1-an"}},
+	// The state bucket has a longer name than the mirror beside it, and not
+	// always the longest.
+	{"prefix-too-long-for-state", `{"mirrorPrefix": "` + strings.Repeat("i", 29) + `"}`, []string{"mirrorPrefix takes at most 28 characters", "-state-123456789012-eu-central-1-an"}},
+	{"prefix-too-long-beside-state", `{"mirrorPrefix": "` + strings.Repeat("i", 34) + `", "mirrors": ["me-south-1", "ap-southeast-1"]}`, []string{"mirrorPrefix takes at most 32 characters", "i-123456789012-ap-southeast-1-an"}},
 
 	{"architecture", `{"architecture": "amd64"}`, []string{`architecture takes "arm64" or "x86_64"`, `it is "amd64"`}},
 	{"memory-low", `{"memory": 127}`, []string{"memory takes megabytes, from 128 to 10240", "it is 127"}},
@@ -84,6 +92,38 @@ var badValues = []struct {
 	{"url-elsewhere", `{"mirrorURLs": {"us-east-1": "https://localhost/mirror"}}`, []string{"mirrorURLs takes base URLs by mirror region"}},
 	{"url-no-host", `{"mirrorURLs": {"eu-central-1": "mirror"}}`, []string{"mirrorURLs takes base URLs by mirror region"}},
 	{"url-http", `{"mirrorURLs": {"eu-central-1": "http://mirror.example"}}`, []string{"mirrorURLs", "http://mirror.example", "takes region=URL"}},
+
+	{"fill-true", `{"fill": true}`, []string{"fill takes how the mirrors are filled, as {", "or false", "it is true"}},
+	{"fill-text", `{"fill": "rate(1 hour)"}`, []string{"fill takes how the mirrors are filled"}},
+	{"fill-other-key", `{"fill": {"email": "a@example.com"}}`, []string{"fill takes how the mirrors are filled"}},
+	{"fill-schedule-empty", `{"fill": {"schedule": ""}}`, []string{`fill.schedule takes when the upstream is looked through, as EventBridge writes it: "rate(1 hour)" or "cron(0 6 * * ? *)"`}},
+	{"fill-schedule-word", `{"fill": {"schedule": "hourly"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-seconds", `{"fill": {"schedule": "rate(30 seconds)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-one-hours", `{"fill": {"schedule": "rate(1 hours)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-two-hour", `{"fill": {"schedule": "rate(2 hour)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-zero", `{"fill": {"schedule": "rate(0 hours)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-five-fields", `{"fill": {"schedule": "cron(0 6 * * ?)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-both-days", `{"fill": {"schedule": "cron(0 6 * * * *)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-no-days", `{"fill": {"schedule": "cron(0 6 ? * ? *)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-schedule-two-lines", `{"fill": {"schedule": "rate(1 hour)\nrate(2 hours)"}}`, []string{"fill.schedule takes when"}},
+	{"fill-rate-zero", `{"fill": {"rate": 0}}`, []string{"fill.rate takes the requests per second that all workers together send to the upstream, from 0.1 to 1000000"}},
+	{"fill-rate-negative", `{"fill": {"rate": -1}}`, []string{"fill.rate takes the requests"}},
+	// A worker's part of it would be 0, which is no limit.
+	{"fill-rate-tiny", `{"fill": {"rate": 5e-324}}`, []string{"fill.rate takes the requests"}},
+	{"fill-rate-large", `{"fill": {"rate": 1000001}}`, []string{"fill.rate takes the requests"}},
+	{"fill-rate-text", `{"fill": {"rate": "20"}}`, []string{"fill takes how the mirrors are filled"}},
+	{"fill-workers-one", `{"fill": {"workers": 1}}`, []string{"fill.workers takes how many functions work at once, from 2 to 1000"}},
+	{"fill-workers-many", `{"fill": {"workers": 1001}}`, []string{"fill.workers takes how many functions"}},
+	{"fill-workers-fraction", `{"fill": {"workers": 2.5}}`, []string{"fill takes how the mirrors are filled"}},
+	{"fill-referrers", `{"fill": {"referrers": "yes"}}`, []string{"fill takes how the mirrors are filled"}},
+	{"fill-secret-name", `{"fill": {"secret": "upstream"}}`, []string{"fill.secret takes the whole ARN of a secret of the account in the primary's region, as arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf"}},
+	{"fill-secret-half", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream"}}`, []string{"fill.secret takes the whole ARN"}},
+	{"fill-secret-elsewhere", `{"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf"}}`, []string{"fill.secret takes the whole ARN"}},
+	{"fill-secret-of-others", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf"}}`, []string{"fill.secret takes the whole ARN"}},
+	{"fill-secret-any", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf"}}`, []string{"fill.secret takes the whole ARN"}},
+	{"fill-secret-parameter", `{"fill": {"secret": "arn:aws:ssm:eu-central-1:123456789012:parameter/upstream"}}`, []string{"fill.secret takes the whole ARN"}},
+	// The redirector takes it, what copies does not.
+	{"fill-source", `{"upstream": {"endpoint": "http://[::1]:5000"}}`, []string{`functions that fill the mirrors: upstream.endpoint="[::1]:5000": takes REGISTRY`}},
 
 	{"signature-upstream", `{"signatureUpstream": "registry.example"}`, []string{"signatureUpstream", "takes a URL"}},
 	{"mirror-for-unknown", `{"mirrorFor": {"cn-north-1": "ap-east-1"}}`, []string{"mirrorFor", "takes client-region:mirror-region", `"cn-north-1:ap-east-1" is not`}},
@@ -132,7 +172,11 @@ func TestKeysHaveBadValues(t *testing.T) {
 func TestErrorsNameNoVariable(t *testing.T) {
 	for _, tt := range badValues {
 		_, err := Load(stages(t, tt.changes))
-		for _, name := range settings {
+		names := slices.Collect(maps.Values(settings))
+		for _, v := range config.FillVariables {
+			names = append(names, v.Name)
+		}
+		for _, name := range names {
 			if err != nil && strings.Contains(err.Error(), name) {
 				t.Errorf("%s: error %q names the variable %s", tt.name, err, name)
 			}
@@ -145,6 +189,7 @@ func TestLoadTakesValues(t *testing.T) {
 	env := func(name string) func(*Stage) any {
 		return func(s *Stage) any { return s.environment("eu-central-1")[name] }
 	}
+	filler := func(s *Stage) any { return *s.Filler }
 	for _, tt := range []struct {
 		name, changes string
 		got           func(*Stage) any
@@ -169,7 +214,17 @@ func TestLoadTakesValues(t *testing.T) {
 		{"protection", `{"terminationProtection": false}`, func(s *Stage) any { return s.Protected }, false},
 		{"networks", `{"front": "alb", ` + domain + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`,
 			func(s *Stage) any { return s.Networks }, map[string]Network{"eu-central-1": {"vpc-0123abcd", []string{"subnet-0123abcd", "subnet-4567cdef"}}}},
-		{"longest-prefix", `{"mirrorPrefix": "` + strings.Repeat("i", 34) + `"}`, func(s *Stage) any { return len(s.Bucket("eu-central-1")) }, 63},
+		{"longest-prefix", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 34) + `"}`, func(s *Stage) any { return len(s.Bucket("eu-central-1")) }, 63},
+		{"longest-prefix-with-state", `{"mirrorPrefix": "` + strings.Repeat("i", 28) + `"}`, func(s *Stage) any { return len(s.StateBucket()) }, 63},
+
+		{"default-fill", `{}`, filler, Filler{"rate(1 hour)", 20, 4, true, ""}},
+		{"fill-nothing-changed", `{"fill": {}}`, filler, Filler{"rate(1 hour)", 20, 4, true, ""}},
+		{"no-fill", `{"fill": false}`, func(s *Stage) any { return s.Filler == nil }, true},
+		{"fill-all", `{"mirrors": ["eu-central-1", "us-east-1"], "primary": "us-east-1", "fill": {"schedule": "cron(0/15 6 ? * MON-FRI *)", "rate": 0.1, "workers": 1000, "referrers": false,
+			"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf"}}`,
+			filler, Filler{"cron(0/15 6 ? * MON-FRI *)", 0.1, 1000, false, "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf"}},
+		{"fill-some", `{"fill": {"schedule": "rate(10 minutes)", "workers": 2}}`, filler, Filler{"rate(10 minutes)", 20, 2, true, ""}},
+		{"fill-most", `{"fill": {"schedule": "cron(0 6 1W,L * ? 2026/2)", "rate": 1000000}}`, filler, Filler{"cron(0 6 1W,L * ? 2026/2)", 1e6, 4, true, ""}},
 
 		{"upstream", `{}`, env("UPSTREAM_REGISTRY_ENDPOINT"), "https://us-docker.pkg.dev"},
 		{"upstream-path", `{"upstream": {"endpoint": "https://a.example", "path": "project/images"}}`, env("UPSTREAM_REGISTRY_PATH"), "project/images"},
@@ -223,4 +278,31 @@ func TestLongestEnvironment(t *testing.T) {
 	n, _ = size(address)
 	_, err = size(address + strings.Repeat("x", 4097-n))
 	refused(t, err, "the environment of the function in eu-central-1 has 4097 bytes, Lambda takes 4096", "shorten mirrorPrefix, mirrors")
+}
+
+// The functions that fill the mirrors are told each bucket and a secret, which
+// the redirectors are not: a stage may fit one and not the other.
+func TestLongestFillEnvironment(t *testing.T) {
+	secret := `"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:` + strings.Repeat("s", 512) + `-AbCdEf"}`
+	mirrors := `"mirrors": ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3"]`
+	with := func(n int) string {
+		return `{` + secret + `, ` + mirrors + `, "upstream": {"endpoint": "https://` + strings.Repeat("x", n) + `"}}`
+	}
+	env := func(n int) int {
+		f, err := load(t, with(n)).Fill()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(f.Env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(text)
+	}
+	longest := 4096 - env(1) + 1
+	if n := env(longest); n != 4096 {
+		t.Errorf("the longest environment has %d bytes, want 4096", n)
+	}
+	_, err := Load(stages(t, with(longest+1)))
+	refused(t, err, "the environment of the functions that fill the mirrors has 4097 bytes, Lambda takes 4096", "shorten mirrorPrefix, mirrors, upstream or fill.secret")
 }

@@ -142,6 +142,7 @@ func (r *reader) read() *Stage {
 	r.upstream(s)
 	r.byRegion("mirrorURLs", &s.MirrorURLs, s.Mirrors, "takes base URLs by mirror region")
 	r.settings(s)
+	r.fill(s)
 	r.bucketNames(s)
 	if len(r.errs) == 0 {
 		r.environments(s)
@@ -151,7 +152,7 @@ func (r *reader) read() *Stage {
 
 var keys = []string{
 	"account", "mirrors", "primary", "redirectors", "front", "domain", "hostedZone", "mirrorPrefix", "architecture", "memory",
-	"logRetention", "terminationProtection", "networks", "upstream", "mirrorURLs",
+	"logRetention", "terminationProtection", "networks", "upstream", "mirrorURLs", "fill",
 }
 
 func (r *reader) unknown() {
@@ -326,6 +327,9 @@ func (r *reader) settings(s *Stage) {
 
 func (r *reader) bucketNames(s *Stage) {
 	var name string
+	if s.Filler != nil {
+		name = s.StateBucket()
+	}
 	for _, region := range s.Mirrors {
 		if bucket := s.Bucket(region); len(bucket) > len(name) {
 			name = bucket
@@ -345,16 +349,31 @@ func (r *reader) environments(s *Stage) {
 			r.errs = append(r.errs, fmt.Errorf("stage %q, function in %s: %s", s.Name, region, inKeys(err.Error())))
 			return
 		}
-		// Lambda measures the environment as JSON.
-		text, err := json.Marshal(c.Env())
-		if err != nil {
-			panic("stage: " + strconv.Quote(err.Error())) // texts only
-		}
-		if len(text) > longestEnvironment {
-			r.errs = append(r.errs, fmt.Errorf("stage %q: the environment of the function in %s has %d bytes, Lambda takes %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", s.Name, region, len(text), longestEnvironment))
+		if n := size(c.Env()); n > longestEnvironment {
+			r.errs = append(r.errs, fmt.Errorf("stage %q: the environment of the function in %s has %d bytes, Lambda takes %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", s.Name, region, n, longestEnvironment))
 			return
 		}
 	}
+	if s.Filler == nil {
+		return
+	}
+	f, err := s.Fill()
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("stage %q, functions that fill the mirrors: %s", s.Name, inKeys(err.Error())))
+		return
+	}
+	if n := size(f.Env()); n > longestEnvironment {
+		r.errs = append(r.errs, fmt.Errorf("stage %q: the environment of the functions that fill the mirrors has %d bytes, Lambda takes %d: shorten mirrorPrefix, mirrors, upstream or fill.secret", s.Name, n, longestEnvironment))
+	}
+}
+
+// size is what Lambda measures: the environment as JSON.
+func size(env map[string]string) int {
+	text, err := json.Marshal(env)
+	if err != nil {
+		panic("stage: " + strconv.Quote(err.Error())) // texts only
+	}
+	return len(text)
 }
 
 // inKeys puts the keys of a stage in place of the variables that they become.
@@ -364,6 +383,7 @@ func inKeys(text string) string {
 		"UPSTREAM_REGISTRY_PATH", "upstream.path",
 		"MIRROR_REGIONS", "mirrors",
 		"MIRROR_URL_OVERRIDES", "mirrorURLs",
+		"FILL_SOURCE", "upstream.endpoint",
 		"configuration: ", "",
 	}
 	for key, name := range settings {

@@ -163,6 +163,8 @@ func TestLoadRefusesTypes(t *testing.T) {
 		{"upstream-other-key", "upstream", `{"endpoint": "https://us-docker.pkg.dev", "prefix": "images"}`},
 		{"regional-list", "upstream", `{"endpoint": "https://us-docker.pkg.dev", "regional": []}`},
 		{"urls-text", "mirrorURLs", `"https://localhost/mirror"`},
+		{"fill-number", "fill", `1`},
+		{"fill-other-key", "fill", `{"schedules": "rate(1 hour)"}`},
 		{"level-bool", "logLevel", `true`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -205,6 +207,7 @@ func TestLoadReportsTogether(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"test": ` + minimal + `}`))
+	f.Add([]byte(`{"test": {"fill": {"schedule": "rate(2 days)", "rate": 0.1, "workers": 1000}, ` + minimal[1:] + `}`))
 	f.Add([]byte(`{"test": {"mirrorFor": {"a": [null]}, "upstreamClouds": [], "networks": {"": {}}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		all, err := Load(text)
@@ -216,6 +219,12 @@ func FuzzLoad(f *testing.F) {
 				if _, err := s.Config(region); err != nil {
 					t.Errorf("stage %q loads, but the environment in %s does not: %v", s.Name, region, err)
 				}
+			}
+			if s.Filler == nil {
+				continue
+			}
+			if c, err := s.Fill(); err != nil || c.Rate <= 0 {
+				t.Errorf("stage %q loads, but the environment that fills the mirrors does not, or knows no limit: %+v, %v", s.Name, c, err)
 			}
 		}
 	})

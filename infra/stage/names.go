@@ -3,6 +3,7 @@ package stage
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"archeio/ranges/regions"
@@ -19,13 +20,24 @@ func AccountNamespace(region string) bool { return !slices.Contains(plainNamespa
 
 // Bucket is the name of a region's mirror bucket. Names outside of the
 // account's namespace have the account in them too.
-func (s *Stage) Bucket(region string) string {
-	name := s.MirrorPrefix + "-" + s.Account + "-" + region
+func (s *Stage) Bucket(region string) string { return s.bucket(s.MirrorPrefix, region) }
+
+// StateBucket is the name of the private bucket, in the primary's region, of the
+// functions that fill the mirrors.
+func (s *Stage) StateBucket() string { return s.bucket(s.MirrorPrefix+"-state", s.Primary) }
+
+func (s *Stage) bucket(prefix, region string) string {
+	name := prefix + "-" + s.Account + "-" + region
 	if AccountNamespace(region) {
 		name += "-an"
 	}
 	return name
 }
+
+// FillQueue is the name of the queue that hands out the work of filling the
+// mirrors, DeadFillQueue of the one that gets what failed too often.
+func (s *Stage) FillQueue() string     { return "archeio-" + s.Name + "-fill" }
+func (s *Stage) DeadFillQueue() string { return s.FillQueue() + "-dead" }
 
 // Stack is the name of a stack: what it is for, and where.
 func (s *Stage) Stack(what, region string) string {
@@ -75,6 +87,28 @@ func (s *Stage) environment(region string) map[string]string {
 	}
 	env["AWS_REGION"] = region
 	return env
+}
+
+// fillEnvironment is that of the functions that fill the mirrors, as
+// config.LoadFill reads it.
+func (s *Stage) fillEnvironment() map[string]string {
+	_, source, _ := strings.Cut(strings.TrimSuffix(s.upstream.Endpoint, "/"), "://")
+	if s.upstream.Path != "" {
+		source += "/" + s.upstream.Path
+	}
+	var buckets []string
+	for _, region := range append([]string{s.Primary}, s.Replicas()...) {
+		buckets = append(buckets, s.Bucket(region)+"@"+region)
+	}
+	return map[string]string{
+		"FILL_SOURCE":    source,
+		"FILL_BUCKETS":   strings.Join(buckets, ","),
+		"FILL_STATE":     s.StateBucket(),
+		"FILL_QUEUE":     "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/" + s.FillQueue(),
+		"FILL_RATE":      strconv.FormatFloat(s.Filler.Rate/float64(s.Filler.Workers), 'f', -1, 64),
+		"FILL_REFERRERS": strconv.FormatBool(s.Filler.Referrers),
+		"FILL_SECRET":    s.Filler.Secret,
+	}
 }
 
 // nearestMirror is the mirror region nearest to a region.

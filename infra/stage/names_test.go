@@ -3,6 +3,7 @@ package stage
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,83 @@ func TestBucket(t *testing.T) {
 		if got := s.Bucket(region); got != want {
 			t.Errorf("Bucket(%q) = %q, want %q", region, got, want)
 		}
+	}
+}
+
+func TestStateBucket(t *testing.T) {
+	for primary, want := range map[string]string{
+		"eu-central-1": "images-state-123456789012-eu-central-1-an",
+		"me-south-1":   "images-state-123456789012-me-south-1",
+	} {
+		s := load(t, `{"mirrors": ["eu-central-1", "me-south-1"], "mirrorPrefix": "images", "primary": "`+primary+`"}`)
+		if got := s.StateBucket(); got != want {
+			t.Errorf("StateBucket with the primary in %s = %q, want %q", primary, got, want)
+		}
+	}
+}
+
+// What fills the mirrors writes to the stage's own buckets, the primary first,
+// and keeps its state in none of them.
+func TestFillOfStages(t *testing.T) {
+	for _, s := range everywhere(t) {
+		f, err := s.Fill()
+		if err != nil {
+			t.Errorf("stage %s: %v", s.Name, err)
+			continue
+		}
+		env := f.Env()
+		again, err := config.LoadFill(func(name string) string { return env[name] })
+		if err != nil || !reflect.DeepEqual(f, again) {
+			t.Errorf("stage %s: %+v is read back as %+v, %v", s.Name, f, again, err)
+		}
+		want := []config.Bucket{{Name: s.Bucket(s.Primary), Region: s.Primary}}
+		for _, region := range s.Replicas() {
+			want = append(want, config.Bucket{Name: s.Bucket(region), Region: region})
+		}
+		if !slices.Equal(f.Buckets, want) {
+			t.Errorf("stage %s: the buckets are %v, want %v", s.Name, f.Buckets, want)
+		}
+		if f.State != s.StateBucket() || slices.ContainsFunc(f.Buckets, func(b config.Bucket) bool { return b.Name == f.State }) || len(f.State) > 63 {
+			t.Errorf("stage %s: the state is in %q", s.Name, f.State)
+		}
+		if want := "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/archeio-" + s.Name + "-fill"; f.Queue != want {
+			t.Errorf("stage %s: the queue is %q, want %q", s.Name, f.Queue, want)
+		}
+		// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+		if name := s.DeadFillQueue(); name != "archeio-"+s.Name+"-fill-dead" || len(name) > 80 {
+			t.Errorf("stage %s: the dead-letter queue is %q", s.Name, name)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	const secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream-AbCdEf"
+	const upstream = `"upstream": {"endpoint": "https://a.example:8443/", "path": "project/images", "regional": {"eu-central-1": "https://b.example"}}`
+	for _, tt := range []struct {
+		name, changes string
+		got           func(*config.Fill) any
+		want          any
+	}{
+		// The regional endpoints are for clients.
+		{"source", `{` + upstream + `}`, func(f *config.Fill) any { return f.Source }, "a.example:8443/project/images"},
+		{"source-no-path", `{"upstream": {"endpoint": "https://a.example"}}`, func(f *config.Fill) any { return f.Source }, "a.example"},
+		{"source-loopback", `{"upstream": {"endpoint": "http://127.0.0.1:5000", "path": "images"}}`, func(f *config.Fill) any { return f.Source }, "127.0.0.1:5000/images"},
+		{"rate-default", `{}`, func(f *config.Fill) any { return f.Rate }, 5.0},
+		{"rate", `{"fill": {"rate": 10, "workers": 3}}`, func(f *config.Fill) any { return f.Rate }, 10.0 / 3},
+		{"referrers-default", `{}`, func(f *config.Fill) any { return f.Referrers }, true},
+		{"referrers", `{"fill": {"referrers": false}}`, func(f *config.Fill) any { return f.Referrers }, false},
+		{"secret-default", `{}`, func(f *config.Fill) any { return f.Secret }, ""},
+		{"secret", `{"fill": {"secret": "` + secret + `"}}`, func(f *config.Fill) any { return f.Secret }, secret},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := load(t, tt.changes).Fill()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tt.got(f); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 

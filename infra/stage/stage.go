@@ -50,6 +50,9 @@ type Stage struct {
 	// MirrorURLs are base URLs by region, where a mirror is not read under
 	// its bucket's own address.
 	MirrorURLs map[string]string
+	// Filler is nil where no function fills the mirrors: people do, from a
+	// shell.
+	Filler *Filler
 
 	upstream  upstream
 	variables map[string]string // of the functions, the same in all regions

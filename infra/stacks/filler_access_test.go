@@ -1,0 +1,158 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/infra/stage"
+)
+
+// arns are those of the stage's mirrors with something after them, as the CDK
+// writes them: sorted, and one that is alone without a list.
+func (st *synthStack) arns(after string) string {
+	var out []string
+	for _, region := range st.stage.Mirrors {
+		out = append(out, "arn:aws:s3:::"+st.stage.Bucket(region)+after)
+	}
+	if len(out) == 1 {
+		return text(out[0])
+	}
+	slices.Sort(out)
+	return text(out)
+}
+
+// mayInFiller are the statements of the role of a function, in the order in
+// which the CDK writes them.
+func mayInFiller(st *synthStack, id, logs string) []string {
+	blobs := st.arns("/containers/images/*")
+	onState := `"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["State", "Arn"]}, "/*"]]}`
+	onMirrors, onQueue := []string{"s3:GetObject"}, []string{"sqs:SendMessage"}
+	if id == "Worker" {
+		onMirrors = []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"}
+		onQueue = []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"}
+	}
+	one := func(actions []string) string {
+		if len(actions) == 1 {
+			return text(actions[0])
+		}
+		return text(actions)
+	}
+	out := []string{
+		`"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": ["` + logs + `", "Arn"]}`,
+		`"Action": "s3:ListBucket", "Resource": ` + st.arns("") + `, "Condition": {"StringLike": {"s3:prefix": "containers/images/*"}}`,
+		`"Action": ` + one(onMirrors) + `, "Resource": ` + blobs,
+		`"Action": "s3:ListBucket", "Resource": {"Fn::GetAtt": ["State", "Arn"]}`,
+		`"Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], ` + onState,
+		`"Action": ` + one(onQueue) + `, "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}`,
+	}
+	if st.stage.Filler.Secret != "" {
+		out = append(out, `"Action": "secretsmanager:GetSecretValue", "Resource": `+text(st.stage.Filler.Secret))
+	}
+	if id == "Planner" {
+		out = append(out, `"Action": "s3:PutObject", "Resource": `+st.arns("/containers/images/index.v1"))
+	}
+	return out
+}
+
+func TestFillerRoles(t *testing.T) {
+	each(t, "filler", func(t *testing.T, st *synthStack) {
+		used := map[string]bool{}
+		for _, id := range fillers {
+			function := st.resource(t, id)
+			role, _ := at(function, "Properties", "Role", "Fn::GetAtt", 0).(string)
+			logs, _ := at(function, "Properties", "LoggingConfig", "LogGroup", "Ref").(string)
+			if used[role] || used[logs] || role == "" || logs == "" {
+				t.Fatalf("%s has no role or log group of its own: %q, %q", id, role, logs)
+			}
+			used[role], used[logs] = true, true
+			same(t, id+"'s retention", at(st.resource(t, logs), "Properties", "RetentionInDays"), fmt.Sprint(st.stage.LogRetention))
+			props := at(st.resource(t, role), "Properties")
+			if at(props, "Policies") != nil || at(props, "ManagedPolicyArns") != nil {
+				t.Errorf("%s has more policies: %s", role, text(props))
+			}
+			same(t, id+"'s trust", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
+				"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"
+			}]`)
+			found := 0
+			for policy, resource := range st.resources("AWS::IAM::Policy") {
+				if text(at(resource, "Properties", "Roles")) != `[{"Ref":"`+role+`"}]` {
+					continue
+				}
+				found++
+				var want []string
+				for _, s := range mayInFiller(st, id, logs) {
+					want = append(want, `{"Effect": "Allow", `+s+`}`)
+				}
+				same(t, "what "+id+" may", at(resource, "Properties", "PolicyDocument", "Statement"), `[`+strings.Join(want, ",")+`]`)
+				// Lambda tries the role when it takes the mapping, which only
+				// waits for the function.
+				if !slices.Contains(texts(at(function, "DependsOn")), policy) {
+					t.Errorf("%s does not wait for %s", id, policy)
+				}
+			}
+			if found != 1 {
+				t.Errorf("%s has %d policies, want 1", role, found)
+			}
+		}
+	})
+}
+
+// The state is nobody's but the functions', and no mirror.
+func TestStateBucket(t *testing.T) {
+	each(t, "filler", func(t *testing.T, st *synthStack) {
+		id, bucket := st.only(t, "AWS::S3::Bucket")
+		if id != "State" {
+			t.Errorf("the bucket's logical id is %s, want State", id)
+		}
+		if at(bucket, "DeletionPolicy") != "RetainExceptOnCreate" || at(bucket, "UpdateReplacePolicy") != "Retain" {
+			t.Errorf("the bucket is not kept: %v, %v", at(bucket, "DeletionPolicy"), at(bucket, "UpdateReplacePolicy"))
+		}
+		namespace := ""
+		if stage.AccountNamespace(st.region) {
+			namespace = `"BucketNamespace": "account-regional",`
+		}
+		props := at(bucket, "Properties")
+		// Nothing else, so no replication, and nothing that hands it to anybody.
+		same(t, "bucket", props, `{
+			"BucketName": "`+st.stage.StateBucket()+`", `+namespace+`
+			"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true},
+			"BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+			"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+			"VersioningConfiguration": {"Status": "Enabled"},
+			"LifecycleConfiguration": {"Rules": [
+				{"Id": "expire-runs", "Status": "Enabled", "Prefix": "run/", "ExpirationInDays": 30},
+				{"Id": "expire-what-nobody-reads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+					"NoncurrentVersionExpiration": {"NoncurrentDays": 7}, "ExpiredObjectDeleteMarker": true}
+			]},
+			"Tags": `+text(at(props, "Tags"))+`
+		}`)
+		_, policy := st.only(t, "AWS::S3::BucketPolicy")
+		same(t, "policy", at(policy, "Properties"), `{"Bucket": {"Ref": "State"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [{
+			"Effect": "Deny",
+			"Principal": {"AWS": "*"},
+			"Action": "s3:*",
+			"Resource": [{"Fn::GetAtt": ["State", "Arn"]}, {"Fn::Join": ["", [{"Fn::GetAtt": ["State", "Arn"]}, "/*"]]}],
+			"Condition": {"Bool": {"aws:SecureTransport": "false"}}
+		}]}}`)
+		for _, region := range st.stage.Mirrors {
+			if st.stage.Bucket(region) == at(props, "BucketName") {
+				t.Errorf("the state is kept in the mirror in %s", region)
+			}
+		}
+	})
+	// Replication, the distribution and the redirectors know nothing of it.
+	each(t, "", func(t *testing.T, st *synthStack) {
+		if st.what == "filler" || st.stage.Filler == nil {
+			return
+		}
+		walk(st.template, "", func(path string, v any) {
+			if s, ok := v.(string); ok && strings.Contains(s, st.stage.StateBucket()) {
+				t.Errorf("%s: %s", path, s)
+			}
+		})
+	})
+}
