@@ -283,10 +283,10 @@ func (p *planning) repairs(ctx context.Context) error {
 	seen := map[Digest]bool{}
 	for chunk := range slices.Chunk(names, 16) {
 		lacks := make([]map[Digest]uint64, len(chunk))
-		group, ctx := errgroup.WithContext(ctx)
+		group, inner := errgroup.WithContext(ctx)
 		for i, name := range chunk {
 			group.Go(func() (err error) {
-				lacks[i], err = p.lacks(ctx, name, held, withdrawn)
+				lacks[i], err = p.lacks(inner, name, held, withdrawn)
 				return err
 			})
 		}

@@ -26,16 +26,16 @@ const (
 	largestPut = 5_000_000_000
 	mostParts  = 10_000
 
-	// partSize is what an upload in parts keeps in memory at a time. With it
-	// a blob may have 320 GB.
-	partSize = 32 << 20
+	// partSize is what an upload in parts keeps in memory at a time, more only
+	// for a blob above 80 GB. S3 takes no part below 5 MiB but the last.
+	partSize = 8 << 20
 
 	cacheControl = "public, max-age=31536000, immutable"
 	contentType  = "application/octet-stream"
 )
 
 // partBuffers are the memory of all uploads in parts of a process: others wait.
-var partBuffers = make(chan struct{}, 3)
+var partBuffers = make(chan struct{}, 4)
 
 var (
 	// ErrExists is the error for a blob that another writer has put first, and
@@ -175,9 +175,6 @@ func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(fro
 
 // parts completes only when the running hash and the length agree.
 func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *checkedReader, stop func() bool, replaces string) (complete bool, err error) {
-	if blob.Size > b.partSize*mostParts {
-		return false, fmt.Errorf("it has %d bytes; %d are the most", blob.Size, b.partSize*mostParts)
-	}
 	select {
 	case partBuffers <- struct{}{}:
 		defer func() { <-partBuffers }()
@@ -197,7 +194,7 @@ func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *check
 		}
 		u.ID = aws.ToString(upload.UploadId)
 	}
-	buffer := make([]byte, min(b.partSize, blob.Size))
+	buffer := make([]byte, min(max(b.partSize, (blob.Size+mostParts-1)/mostParts), blob.Size))
 	for {
 		n, readErr := io.ReadFull(content, buffer)
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {

@@ -55,13 +55,19 @@ func (f *Functions) repository(ctx context.Context, m Message) error {
 		return nil // received twice
 	}
 	err := w.all(ctx)
-	f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: w.result.Copied}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: w.result.Bytes})
+	f.copied(w.result.Copied, w.result.Bytes)
 	f.Log.Info("worked on a repository", "repository", m.Repository, "shard", m.Shard, "of", max(m.Of, 1), "done", w.progress.Done,
 		"copied", w.result.Copied, "bytes", w.result.Bytes, "fromBucket", w.result.FromBucket, "existed", w.result.Existed, "pending", w.result.Pending, "failed", len(w.progress.Failed))
 	if err != nil {
 		return fmt.Errorf("repository %q: %w", m.Repository, err)
 	}
 	return nil
+}
+
+func (f *Functions) copied(blobs int, bytes int64) {
+	if blobs > 0 {
+		f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: blobs}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: bytes})
+	}
 }
 
 type working struct {
@@ -136,7 +142,7 @@ func (w *working) onwards(ctx context.Context, o Options, todo []Entry) error {
 			return err
 		}
 		if w.clock.over() {
-			return w.Queue.Send(ctx, w.message)
+			return w.Queue.Send(context.WithoutCancel(ctx), w.message)
 		}
 	}
 	w.progress.Done = true
@@ -245,7 +251,7 @@ func (w *working) chunk(ctx context.Context, o Options, entries []Entry) (failed
 	for _, b := range late {
 		messages = append(messages, Message{Do: doBlob, Run: w.message.Run, Repository: b.Repository, Blob: &b.Blob, Image: b.Image})
 	}
-	if err := w.Queue.Send(ctx, messages...); err != nil {
+	if err := w.Queue.Send(context.WithoutCancel(ctx), messages...); err != nil {
 		return false, err
 	}
 	for _, err := range result.Errors {
@@ -282,15 +288,16 @@ func (f *Functions) blob(ctx context.Context, m Message) error {
 	} else {
 		left, err = f.inParts(ctx, c, blob)
 	}
+	keep := context.WithoutCancel(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
 	case left && m.Rounds >= mostRounds:
-		return f.giveUp(ctx, m)
+		return f.giveUp(keep, m)
 	case left:
 		m.Rounds++
 		f.Log.Info("a blob goes on as a message", "digest", m.Blob.Digest, "size", m.Blob.Size, "rounds", m.Rounds)
-		return f.Queue.Send(ctx, m)
+		return f.Queue.Send(keep, m)
 	}
 	return nil
 }
@@ -304,7 +311,7 @@ func (f *Functions) whole(ctx context.Context, c clock, blob Missing) (left bool
 	until, cancel := context.WithDeadline(ctx, c.stop)
 	defer cancel()
 	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, Ask: true}, plan)
-	f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: result.Copied}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: result.Bytes})
+	f.copied(result.Copied, result.Bytes)
 	left = slices.ContainsFunc(result.Left, func(l []Missing) bool { return len(l) > 0 })
 	return left, errors.Join(result.Errors...)
 }
@@ -378,7 +385,7 @@ func (f *Functions) upload(ctx context.Context, c clock, bucket int, blob Missin
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case complete && err == nil:
-		f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: 1}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: size})
+		f.copied(1, size)
 		return false, f.State.Delete(keep, name)
 	case errors.Is(err, ErrExists):
 		_ = b.abort(keep, blob.Blob, &u, err) // another one was first

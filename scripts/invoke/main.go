@@ -3,6 +3,9 @@
 //
 //	go run ./scripts/invoke events/alb-ping.json
 //
+// An event in a folder called mirror is for the functions that fill the mirrors.
+// They get a registry with an image, an S3 server and a queue of their own.
+//
 // Standard output gets the answer JSON and nothing else; what the function
 // itself writes goes to standard error. If the function reports an error, that
 // is printed instead and the exit code is 1; it is 2 where the function could
@@ -29,6 +32,9 @@ Sends the event in the file EVENT to the built redirector and prints its
 answer. The environment comes from env.json and EVENT's own .env.json in the
 folder of the event; every configuration variable that is set in the shell
 wins, also one that is set to nothing.
+
+An EVENT in a folder called mirror goes to the built functions that fill the
+mirrors; a registry with an image, an S3 server and a queue are started for it.
 
 `
 
@@ -66,6 +72,9 @@ func run(ctx context.Context, file, bootstrap string) ([]byte, error) {
 	root, err := build.Root()
 	if err != nil {
 		return nil, err
+	}
+	if abs, err := filepath.Abs(file); err == nil && filepath.Base(filepath.Dir(abs)) == "mirror" {
+		return mirror(ctx, file, bootstrap)
 	}
 	event, err := sample.Read(file, filepath.Join(root, "events"))
 	if err != nil {

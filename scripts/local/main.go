@@ -27,7 +27,8 @@ const usage = `Usage: go run ./scripts/local [flags]
 Builds and starts the whole system on loopback: a registry, S3 servers as the
 mirrors of two regions and the default mirror, the built Lambda function, a
 load balancer and a distribution before it. Publishes an image, fills the
-mirrors with all of its blobs but one, and pulls it as clients in five places.
+mirrors from the registry with mirror copy, publishes a newer image that has one
+blob more, and pulls that as clients in five places.
 
 `
 
@@ -81,8 +82,9 @@ func run(ctx context.Context, o stack.Options, once bool) error {
 		return err
 	}
 	defer s.Stop()
-	o.Progress("publishing an image, filling the mirrors with all of its blobs but one")
-	image, err := s.Publish(ctx)
+	o.Progress("publishing an image, filling the mirrors, publishing a newer one")
+	fmt.Println("Filling the mirrors of each region with mirror copy")
+	image, err := s.Publish(ctx, os.Stdout)
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Repository and Tag name the image that Publish makes, as clients see it.
-const Repository, Tag = "hello", "v1"
+// Repository and Tag name the image that is pulled, as clients see it; there is
+// an earlier one too.
+const Repository, Tag, earlier = "hello", "v2", "v1"
 
 // Hello is what the image prints when it runs.
 const Hello = "hello from an image that was pulled through archeio"
@@ -37,8 +38,8 @@ func main() { fmt.Println(%q) }
 // Image is what Publish has made.
 type Image struct {
 	Digest v1.Hash
-	// Blobs are its config and its layers; Missing is the one that the
-	// mirrors lack.
+	// Blobs are its layers and its config; Missing is the one that the mirrors
+	// lack, as it was pushed after they were filled.
 	Blobs   []v1.Hash
 	Missing v1.Hash
 }
@@ -84,68 +85,61 @@ func NewImage(ctx context.Context) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// Publish makes an image and pushes it to repository, with its registry's
-// host. put is handed every blob but one, to store it in the mirrors.
-func Publish(ctx context.Context, repository string, put func(context.Context, []byte) error) (*Image, error) {
-	image, err := NewImage(ctx)
+// Publish pushes an image to repository, with its registry's host, has fill fill
+// the mirrors, and then pushes the one that is pulled. It shares all layers with
+// the first, so the mirrors lack only its config.
+func Publish(ctx context.Context, repository string, fill func(context.Context) error) (*Image, error) {
+	first, err := NewImage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ref, err := name.NewTag(repository+":"+Tag, name.Insecure)
+	config, err := first.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
-	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
-		return nil, fmt.Errorf("pushing the image: %w", err)
+	config = config.DeepCopy()
+	config.Config.Labels = map[string]string{"org.opencontainers.image.version": Tag}
+	second, err := mutate.ConfigFile(first, config)
+	if err != nil {
+		return nil, err
 	}
-	return fill(ctx, image, put)
+	if err := push(ctx, repository+":"+earlier, first); err != nil {
+		return nil, err
+	}
+	if err := fill(ctx); err != nil {
+		return nil, err
+	}
+	if err := push(ctx, repository+":"+Tag, second); err != nil {
+		return nil, err
+	}
+	return describe(second)
 }
 
-// fill hands out the blobs of an image, all but the last layer.
-func fill(ctx context.Context, image v1.Image, put func(context.Context, []byte) error) (*Image, error) {
+func push(ctx context.Context, tag string, image v1.Image) error {
+	ref, err := name.NewTag(tag, name.Insecure)
+	if err != nil {
+		return err
+	}
+	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
+		return fmt.Errorf("pushing the image: %w", err)
+	}
+	return nil
+}
+
+func describe(image v1.Image) (*Image, error) {
 	digest, err := image.Digest()
 	if err != nil {
 		return nil, err
 	}
-	published := &Image{Digest: digest}
-	config, err := image.RawConfigFile()
+	manifest, err := image.Manifest()
 	if err != nil {
 		return nil, err
 	}
-	if err := put(ctx, config); err != nil {
-		return nil, err
+	published := &Image{Digest: digest, Missing: manifest.Config.Digest}
+	for _, layer := range manifest.Layers {
+		published.Blobs = append(published.Blobs, layer.Digest)
 	}
-	name, err := image.ConfigName()
-	if err != nil {
-		return nil, err
-	}
-	published.Blobs = append(published.Blobs, name)
-	layers, err := image.Layers()
-	if err != nil {
-		return nil, err
-	}
-	for i, layer := range layers {
-		digest, err := layer.Digest()
-		if err != nil {
-			return nil, err
-		}
-		published.Blobs = append(published.Blobs, digest)
-		if i == len(layers)-1 {
-			published.Missing = digest
-			break
-		}
-		compressed, err := layer.Compressed()
-		if err != nil {
-			return nil, err
-		}
-		blob, err := io.ReadAll(compressed)
-		if err != nil {
-			return nil, err
-		}
-		if err := put(ctx, blob); err != nil {
-			return nil, err
-		}
-	}
+	published.Blobs = append(published.Blobs, manifest.Config.Digest)
 	return published, nil
 }
 

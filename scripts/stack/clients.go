@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/netip"
 
@@ -39,10 +40,11 @@ func Clients() []Client {
 	}
 }
 
-// Publish pushes an image that runs to the upstream, and fills the mirrors
-// with all of its blobs but one.
-func (s *Stack) Publish(ctx context.Context) (*pull.Image, error) {
-	return pull.Publish(ctx, hostOf(s.Upstream)+"/"+Prefix+"/"+pull.Repository, s.Put)
+// Publish pushes an image to the upstream, fills the mirrors from there, and
+// pushes the image that is pulled, which has one blob more. What the filling
+// reports goes to out.
+func (s *Stack) Publish(ctx context.Context, out io.Writer) (*pull.Image, error) {
+	return pull.Publish(ctx, hostOf(s.Upstream)+"/"+Prefix+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
 }
 
 // Pull pulls the published image through a front, as a client at an address

@@ -60,6 +60,7 @@ type Stack struct {
 
 	mirrors   map[string]string // region to S3 endpoint
 	dir       string
+	log       io.Writer
 	processes []*runtimeapi.Process
 	closers   []func()
 }
@@ -71,7 +72,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if say == nil {
 		say = func(string) {}
 	}
-	s := &Stack{mirrors: map[string]string{}}
+	s := &Stack{mirrors: map[string]string{}, log: o.Log}
 	defer func() {
 		if err != nil {
 			s.Stop()

@@ -34,9 +34,12 @@ func main() {
 	}
 }
 
+// largestCopy is the largest object that S3 copies at once.
+const largestCopy = 5_000_000_000
+
 func serve(ctx context.Context, listen, region, root string) error {
-	objects, side := filepath.Join(root, "objects"), filepath.Join(root, "metadata")
-	for _, dir := range []string{objects, side} {
+	objects, side, versions := filepath.Join(root, "objects"), filepath.Join(root, "metadata"), filepath.Join(root, "versions")
+	for _, dir := range []string{objects, side, versions} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -45,7 +48,7 @@ func serve(ctx context.Context, listen, region, root string) error {
 	if err != nil {
 		return err
 	}
-	be, err := posix.New(objects, metadata, posix.PosixOpts{SideCarDir: side})
+	be, err := posix.New(objects, metadata, posix.PosixOpts{SideCarDir: side, VersioningDir: versions, CopyObjectThreshold: largestCopy})
 	if err != nil {
 		return err
 	}

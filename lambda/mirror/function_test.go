@@ -1,0 +1,434 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"archeio/lambda/config"
+	"archeio/lambda/copier"
+	"archeio/scripts/stack"
+)
+
+// lines lets a process write to a buffer that a test reads.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// deployment is a registry with images, two buckets, and the functions between
+// them.
+type deployment struct {
+	*stack.Stack
+	*stack.Filler
+	log   *lines
+	blobs map[string]bool
+	// limit is what one invocation gets.
+	limit time.Duration
+}
+
+// deploy starts everything. front stands between the functions and the
+// registry; nil for none.
+func deploy(t *testing.T, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
+	t.Helper()
+	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	d := &deployment{Stack: s, log: &lines{}, blobs: map[string]bool{}, limit: limit}
+	env := map[string]string{}
+	if front != nil {
+		u, err := url.Parse(s.Upstream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(u)
+		proxy.ErrorLog = nil
+		server := httptest.NewServer(front(proxy))
+		t.Cleanup(server.Close)
+		env["FILL_SOURCE"] = strings.TrimPrefix(server.URL, "http://") + "/" + stack.Prefix
+	}
+	if d.Filler, err = s.StartFiller(t.Context(), env, d.log); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *deployment) push(t *testing.T, path string, size, layers int64) {
+	t.Helper()
+	image, err := random.Image(size, layers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := name.ParseReference(strings.TrimPrefix(d.Upstream, "http://") + "/" + stack.Prefix + "/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, image); err != nil {
+		t.Fatal(err)
+	}
+	d.collect(t, image)
+}
+
+func (d *deployment) collect(t *testing.T, image v1.Image) {
+	t.Helper()
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range append(manifest.Layers, manifest.Config) {
+		d.blobs[l.Digest.String()] = true
+	}
+}
+
+// invoke is one invocation, with its deadline.
+func (d *deployment) invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.limit)
+	defer cancel()
+	return d.Filler.API.Invoke(ctx, payload)
+}
+
+// work invokes the planner and then lets the workers empty the queue.
+func (d *deployment) work(t *testing.T, event string) {
+	t.Helper()
+	if _, err := d.invoke(t.Context(), []byte(event)); err != nil {
+		t.Fatalf("%v\n%s", err, d.log)
+	}
+	if err := d.Queue.Drain(t.Context(), 2, d.invoke); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// whole looks at every object of both buckets.
+func (d *deployment) whole(t *testing.T) {
+	t.Helper()
+	client := d.Client(stack.Regions[0])
+	for _, bucket := range stack.Buckets {
+		held, err := copier.NewBucket(bucket, client).List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for digest := range held {
+			key := config.BlobPrefix + digest.String()
+			o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(o.Body)
+			o.Body.Close()
+			if err != nil || sha256.Sum256(content) != digest || !d.blobs[digest.String()] {
+				t.Errorf("%s: %s does not hash to its key, or is nobody's (%v)", bucket, digest, err)
+			}
+		}
+		if len(held) != len(d.blobs) {
+			t.Errorf("%s has %d blobs, the images have %d\n%s", bucket, len(held), len(d.blobs), d.log)
+		}
+	}
+}
+
+// remove takes a blob out of a bucket.
+func (d *deployment) remove(t *testing.T, bucket string) {
+	t.Helper()
+	for digest := range d.blobs {
+		key := config.BlobPrefix + digest
+		if _, err := d.Client(stack.Regions[0]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+}
+
+// TestFunctions fills the mirrors as the deployed functions do: the planner
+// hands out, the queue hands on, the workers copy.
+func TestFunctions(t *testing.T) {
+	t.Parallel()
+	var fetched lockedCount
+	d := deploy(t, 10*time.Second, func(upstream http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && (strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "/blobs/")) {
+				fetched.add()
+			}
+			upstream.ServeHTTP(w, r)
+		})
+	})
+	for i := range 5 {
+		d.push(t, fmt.Sprintf("team-%d/app:v1", i), 1000, 2)
+		d.push(t, fmt.Sprintf("team-%d/app:v2", i), 1000, 2)
+	}
+	d.work(t, `{"mirror":"plan"}`)
+	d.whole(t)
+	if n := d.Queue.Sent(); n != 5 {
+		t.Errorf("%d messages for 5 repositories", n)
+	}
+
+	before := fetched.get()
+	d.work(t, `{"mirror":"plan"}`)
+	if n := fetched.get() - before; n != 0 {
+		t.Errorf("a second run fetched %d manifests and blobs", n)
+	}
+
+	// What a mirror lost is found by comparing it with what is remembered, and
+	// nobody else is asked.
+	d.remove(t, stack.Buckets[1])
+	sent := d.Queue.Sent()
+	d.work(t, `{"mirror":"status"}`)
+	d.whole(t)
+	if n := d.Queue.Sent() - sent; n != 1 {
+		t.Errorf("%d messages for one repository that is to be repaired", n)
+	}
+	if !strings.Contains(d.log.String(), `"Lacking":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+stack.Regions[0]+`"`) {
+		t.Error("no metric tells what a mirror lacks")
+	}
+
+	// What is pushed afterwards is found by the next run.
+	d.push(t, "team-1/app:v3", 1000, 1)
+	d.work(t, `{"mirror":"plan"}`)
+	d.whole(t)
+	if dead := d.Queue.Dead(); len(dead) != 0 {
+		t.Errorf("dead letters %q", dead)
+	}
+}
+
+type lockedCount struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *lockedCount) add()     { c.mu.Lock(); c.n++; c.mu.Unlock() }
+func (c *lockedCount) get() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
+
+// What cannot be done ends as a dead letter, and the rest is done.
+func TestPoisonedMessages(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, 10*time.Second, nil)
+	d.push(t, "team/app:v1", 1000, 2)
+	poisoned := []string{
+		`not JSON`,
+		`{"do":"dance","run":"x"}`,
+		`{"do":"repository","run":"x","repository":"team/app","unknown":1}`,
+		`{"do":"repository","run":"no-such-run","repository":"team/app"}`,
+		`{"do":"repository","run":"x","repository":"team/app","shard":3,"of":2}`,
+	}
+	for _, body := range poisoned {
+		d.Queue.Send(body)
+	}
+	d.work(t, `{"mirror":"plan"}`)
+	d.whole(t)
+	dead := d.Queue.Dead()
+	if len(dead) != len(poisoned) {
+		t.Errorf("dead letters %q, want %q", dead, poisoned)
+	}
+	if n, want := strings.Count(d.log.String(), "a message failed"), 5*len(poisoned); n != want {
+		t.Errorf("the log says %d times that a message failed, want %d", n, want)
+	}
+}
+
+// An image that is wrong comes back as a message of its repository, and all
+// others of it are copied.
+func TestBadImageInARepository(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, 10*time.Second, func(upstream http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/manifests/bad") {
+				http.Error(w, `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, http.StatusNotFound)
+				return
+			}
+			upstream.ServeHTTP(w, r)
+		})
+	})
+	d.push(t, "team/app:v1", 1000, 2)
+	d.push(t, "team/app:v2", 1000, 2)
+	good := len(d.blobs)
+	d.push(t, "team/app:bad", 1000, 1)
+	d.work(t, `{"mirror":"plan"}`)
+	held, err := copier.NewBucket(stack.Buckets[0], d.Client(stack.Regions[0])).List(t.Context())
+	if err != nil || len(held) != good {
+		t.Errorf("%d blobs of the %d of good images are there, %v", len(held), good, err)
+	}
+	if dead := d.Queue.Dead(); len(dead) != 1 || !strings.Contains(dead[0], "team/app") {
+		t.Errorf("dead letters %q, want the repository's", dead)
+	}
+	if !strings.Contains(d.log.String(), "team/app:bad") {
+		t.Error("the log does not name the bad image")
+	}
+}
+
+// plannerTime is what the planner gets in TestPlannerFinishes; the gate gives it
+// 20 seconds.
+func plannerTime(t *testing.T) time.Duration {
+	text := os.Getenv("MIRROR_TEST_PLANNER")
+	if text == "" {
+		return 2 * time.Second
+	}
+	limit, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("MIRROR_TEST_PLANNER=%q: takes a duration", text)
+	}
+	return limit
+}
+
+// A planner whose time is too short for the registry finishes in several runs.
+func TestPlannerFinishes(t *testing.T) {
+	t.Parallel()
+	limit := plannerTime(t)
+	var pages lockedCount
+	d := deploy(t, limit, func(upstream http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/_catalog") {
+				// A page a repository, each after a while.
+				pages.add()
+				query := r.URL.Query()
+				query.Set("n", "1")
+				r.URL.RawQuery = query.Encode()
+				select {
+				case <-time.After(limit / 5):
+				case <-r.Context().Done():
+					return
+				}
+			}
+			upstream.ServeHTTP(w, r)
+		})
+	})
+	const repositories = 10
+	for i := range repositories {
+		d.push(t, fmt.Sprintf("team-%d/app:v1", i), 100, 1)
+	}
+	d.work(t, `{"mirror":"plan"}`)
+	d.whole(t)
+	more := d.Queue.Sent() - repositories
+	t.Logf("%d runs of the planner with %s each, %d pages", 1+more, limit, pages.get())
+	if more < 1 {
+		t.Errorf("it took one run only, which shows nothing")
+	}
+	if n := pages.get(); n > repositories+2+more {
+		t.Errorf("%d pages of the catalog were asked for, of %d repositories", n, repositories)
+	}
+	if dead := d.Queue.Dead(); len(dead) != 0 {
+		t.Errorf("dead letters %q", dead)
+	}
+}
+
+// slow lets so many bytes of blobs through in a second.
+func slow(perSecond int) func(http.Handler) http.Handler {
+	return func(upstream http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/blobs/") {
+				w = &slowWriter{w, r.Context(), time.Now(), 0, perSecond}
+			}
+			upstream.ServeHTTP(w, r)
+		})
+	}
+}
+
+type slowWriter struct {
+	http.ResponseWriter
+	ctx       context.Context
+	start     time.Time
+	written   int
+	perSecond int
+}
+
+func (w *slowWriter) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		var m int
+		m, err = w.ResponseWriter.Write(p[:min(len(p), 16<<10)])
+		n, p, w.written = n+m, p[m:], w.written+m
+		due := w.start.Add(time.Duration(float64(w.written) / float64(w.perSecond) * float64(time.Second)))
+		select {
+		case <-time.After(time.Until(due)):
+		case <-w.ctx.Done():
+			return n, w.ctx.Err()
+		}
+	}
+	return n, err
+}
+
+// A blob that does not fit into the time of one run goes on in the next, from
+// where it was.
+func TestBlobOverSeveralRuns(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, 3*time.Second, slow(8<<20))
+	d.push(t, "small/app:v1", 1000, 1)
+	d.push(t, "large/app:v1", 24<<20, 1)
+	d.work(t, `{"mirror":"plan"}`)
+	d.whole(t)
+	if !strings.Contains(d.log.String(), "a blob goes on as a message") {
+		t.Errorf("it took one run only, which shows nothing\n%s", d.log)
+	}
+	if dead := d.Queue.Dead(); len(dead) != 0 {
+		t.Errorf("dead letters %q", dead)
+	}
+	client := d.Client(stack.Regions[0])
+	for _, bucket := range stack.Buckets {
+		uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+		if err != nil || len(uploads.Uploads) != 0 {
+			t.Errorf("%d unfinished uploads stay behind (%v)", len(uploads.Uploads), err)
+		}
+	}
+}
+
+// A blob that gets nowhere is for mirror copy, never a dead letter, and the
+// next status says so again until it is there.
+func TestBlobThatNeedsMirrorCopy(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, 1500*time.Millisecond, slow(1<<20))
+	d.push(t, "large/app:v1", 24<<20, 1)
+	d.work(t, `{"mirror":"plan"}`)
+	if dead := d.Queue.Dead(); len(dead) != 0 {
+		t.Errorf("dead letters %q", dead)
+	}
+	state := copier.StateBucket{Name: stack.StateBucket, Client: d.Client(stack.Regions[0])}
+	needs, err := copier.Needs(t.Context(), state)
+	if err != nil || len(needs) != 1 || !d.blobs[needs[0]] {
+		t.Fatalf("%q need mirror copy, %v\n%s", needs, err, d.log)
+	}
+	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 1 {
+		t.Errorf("the metric is there %d times, want once", n)
+	}
+	d.limit = 10 * time.Second
+	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 2 {
+		t.Errorf("after a status the metric is there %d times, want twice", n)
+	}
+	if err := d.Fill(t.Context(), io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if needs, err := copier.Needs(t.Context(), state); err != nil || len(needs) != 0 {
+		t.Errorf("%q still need mirror copy, %v", needs, err)
+	}
+}
