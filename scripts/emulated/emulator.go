@@ -260,7 +260,8 @@ func (e *emulator) command(ctx context.Context, region, program string, args ...
 // aws calls AWS's command line and reads the JSON that it prints into into,
 // which may be nil.
 func (e *emulator) aws(ctx context.Context, region string, into any, args ...string) error {
-	out, all, err := e.command(ctx, region, filepath.Join(e.python, "aws"), append(args, "--output", "json")...)
+	// Its SQS looks at no environment for its endpoint.
+	out, all, err := e.command(ctx, region, filepath.Join(e.python, "aws"), append(args, "--output", "json", "--endpoint-url", "https://localhost:"+e.port)...)
 	if err != nil {
 		return fmt.Errorf("aws %s: %w: %s", strings.Join(args[:2], " "), err, strings.TrimSpace(all))
 	}

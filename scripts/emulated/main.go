@@ -25,9 +25,10 @@ import (
 const usage = `Usage: go run ./scripts/emulated [flags]
 
 Starts an AWS emulator, deploys a stage with two mirror regions, a domain, a
-redirector with a load balancer and a function URL, and the edge; fills the
-mirrors with all but one blob of an image, pulls it as several clients through
-both fronts, checks what a deployment has to keep to, and tears down.
+redirector with a load balancer and a function URL, the functions that fill the
+mirrors, and the edge; runs the planner, pushes one more image, pulls that as
+several clients through both fronts, checks what a deployment has to keep to,
+and tears down.
 
 `
 
