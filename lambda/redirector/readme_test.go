@@ -27,7 +27,7 @@ func TestReadme(t *testing.T) {
 		return string(text)
 	}
 	readme, makefile := read("README.md"), read("Makefile")
-	for _, v := range config.Variables {
+	for _, v := range append(config.Variables[:], config.FillVariables[:]...) {
 		def := "`" + v.Default + "`"
 		switch {
 		case strings.HasSuffix(v.Meaning, "; required"):

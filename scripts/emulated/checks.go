@@ -59,17 +59,21 @@ func (c *checks) print() {
 	fmt.Printf("\n%d pulls, %d checks, %d failed\n", len(c.report.Rows), len(c.rows), c.failed)
 }
 
-// put stores a blob in the primary bucket only; replication carries it on.
-func (c *checks) put(ctx context.Context, key string, data []byte) error {
-	client := s3.New(s3.Options{
-		Region:       regions[0],
-		BaseEndpoint: aws.String("https://localhost:" + c.port),
+// s3 is a client of the account's own user.
+func (d *deployed) s3(region string) *s3.Client {
+	return s3.New(s3.Options{
+		Region:       region,
+		BaseEndpoint: aws.String("https://localhost:" + d.port),
 		UsePathStyle: true,
-		HTTPClient:   &http.Client{Transport: c.network},
+		HTTPClient:   &http.Client{Transport: d.network},
 		Credentials:  credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 	})
+}
+
+// put stores something in the primary bucket.
+func (c *checks) put(ctx context.Context, key string, data []byte) error {
 	sum := sha256.Sum256(data)
-	_, err := client.PutObject(ctx, &s3.PutObjectInput{
+	_, err := c.s3(regions[0]).PutObject(ctx, &s3.PutObjectInput{
 		Bucket:         aws.String(bucketName(regions[0])),
 		Key:            &key,
 		Body:           bytes.NewReader(data),

@@ -132,6 +132,7 @@ func (d *deployed) stepAround(ctx context.Context) error {
 		{"its CloudFormation drops replication and lifecycle rules: those of the templates are put by s3api", d.putBucketRules},
 		{"a message that failed would come back after 90 minutes: the queue's visibility time-out is set to a second", d.shortenRetries},
 		{"its IAM knows a permission of its own for SendMessageBatch: the functions' roles get it", d.allowBatches},
+		{"its CopyObject knows no If-None-Match: that two copies at once leave what is there is not tried here", nil},
 		{"its ECR takes /v2/ from every host: it was turned off when the emulator started", nil},
 		{"it serves no alternate domain names: a proxy on loopback stands for " + domain + " and alb." + domain, nil},
 		{"it has no IPv6 blocks of a VPC: the stage names a network that was made before, so that of our own is not deployed here", nil},

@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"archeio/infra/build"
 	"archeio/infra/constructs"
+	"archeio/lambda/copier"
+	"archeio/scripts/stack"
 )
 
 // poison is a message that no worker understands.
@@ -136,4 +141,123 @@ func (c *checks) deadLetter(ctx context.Context) string {
 		return fmt.Sprintf("the dead letters are %q", found.Messages)
 	}
 	return ""
+}
+
+// shell does what a person does from a shell, against the deployed mirrors.
+func (c *checks) shell(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.say("mirror status, copy, verify and withdraw from a shell")
+	missing := c.image.Missing.String()
+	run := func(into any, args ...string) error { return c.mirror(ctx, into, args...) }
+	var status struct {
+		Mirrors []struct{ Missing int }
+	}
+	err := run(&status, "status")
+	c.check("mirror status finds the blob that was pushed afterwards", found(err, len(status.Mirrors) == 2 && status.Mirrors[0].Missing == 1, fmt.Sprint(status)))
+
+	var copied struct {
+		Copied struct{ Blobs, FromBucket, Existed, Pending int }
+	}
+	err = run(&copied, "copy")
+	// What replication has carried on until then, or is carrying on, is left out.
+	c.check("mirror copy copies it, and leaves the replica to S3", found(err, copied.Copied.Blobs == 1 && copied.Copied.Existed+copied.Copied.Pending == 1, fmt.Sprint(copied)))
+
+	err = c.lose(ctx, regions[1], missing)
+	if err == nil {
+		err = run(&copied, "copy")
+	}
+	c.check("what a replica lost is copied from bucket to bucket", found(err, copied.Copied.Blobs == 1 && copied.Copied.FromBucket == 1, fmt.Sprint(copied)))
+	c.check("S3 refuses to copy what has changed since it was hashed", c.copyChanged(ctx, missing))
+
+	var verified struct {
+		Checked int
+		Wrong   []any
+	}
+	err = run(&verified, "verify")
+	c.check("mirror verify finds nothing wrong", found(err, verified.Checked >= 8 && len(verified.Wrong) == 0, fmt.Sprint(verified)))
+
+	id, err := c.distributionID(ctx)
+	var withdrawn struct {
+		Buckets []struct{ Versions int }
+		Edge    string
+	}
+	if err == nil {
+		err = run(&withdrawn, "withdraw", "-distribution", id, missing)
+	}
+	c.check("mirror withdraw removes a blob everywhere, and has the edge forget it", found(err, len(withdrawn.Buckets) == 2 && withdrawn.Buckets[0].Versions > 0 && withdrawn.Buckets[1].Versions > 0 && withdrawn.Edge != "", fmt.Sprint(withdrawn)))
+	for _, region := range regions {
+		c.expect(ctx, "it is gone in "+region, c.stage.MirrorURL(region)+"/containers/images/"+missing, nil, http.StatusNotFound, nil)
+	}
+	var plan struct{ Withdrawn, Blobs int }
+	err = run(&plan, "plan")
+	c.check("it is not copied again", found(err, plan.Withdrawn == 1, fmt.Sprint(plan)))
+}
+
+// mirror runs the program with the deployed mirrors and state. Its exit code 1
+// is for something that is missing, and no error here.
+func (d *deployed) mirror(ctx context.Context, into any, args ...string) error {
+	program, err := build.Bootstrap(ctx, "mirror")
+	if err != nil {
+		return err
+	}
+	all := []string{args[0], "-json", "-state", "s3://" + d.stage.StateBucket()}
+	for _, region := range regions {
+		all = append(all, "-bucket", bucketName(region)+"@"+region)
+	}
+	if args[0] != "withdraw" && args[0] != "verify" {
+		all = append(all, "-source", strings.TrimPrefix(d.upstream, "http://")+"/"+stack.Prefix)
+	}
+	out, text, err := d.command(ctx, regions[0], program, append(all, args[1:]...)...)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("mirror %s: %w: %s", args[0], err, end(text))
+	}
+	return json.Unmarshal(out, into)
+}
+
+// lose deletes every version of a blob in a region.
+func (d *deployed) lose(ctx context.Context, region, digest string) error {
+	_, err := d.bucket(region).Remove(ctx, digest)
+	return err
+}
+
+func (d *deployed) bucket(region string) *copier.Bucket {
+	return copier.NewBucket(bucketName(region), d.s3(region))
+}
+
+// copyChanged copies a blob as the object that it is not any more.
+func (c *checks) copyChanged(ctx context.Context, digest string) string {
+	from, to := c.bucket(regions[0]), c.bucket(regions[1])
+	there, err := from.Stat(ctx, digest)
+	switch {
+	case err != nil:
+		return err.Error()
+	case there == nil || !there.Proven:
+		return fmt.Sprintf("the primary says %+v of it", there)
+	}
+	if err := to.Copy(ctx, copier.Blob{Digest: digest, Size: there.Size}, from, `"another"`); !errors.Is(err, copier.ErrExists) {
+		return fmt.Sprintf("the copy ended with %v", err)
+	}
+	return ""
+}
+
+func (d *deployed) distributionID(ctx context.Context) (string, error) {
+	var all struct {
+		DistributionList struct {
+			Items []struct{ Id, DomainName string }
+		}
+	}
+	if err := d.aws(ctx, regions[0], &all, "cloudfront", "list-distributions"); err != nil {
+		return "", err
+	}
+	for _, x := range all.DistributionList.Items {
+		if x.DomainName == d.distribution {
+			return x.Id, nil
+		}
+	}
+	return "", fmt.Errorf("there is no distribution %s", d.distribution)
 }

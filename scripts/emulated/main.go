@@ -110,6 +110,7 @@ func run(ctx context.Context, python, cdk string, keep, verbose bool) error {
 		return err
 	}
 	c.requests(ctx)
+	c.shell(ctx)
 	c.releases(ctx)
 	if keep && ctx.Err() == nil {
 		c.print()

@@ -12,12 +12,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"archeio/infra/build"
 	"archeio/scripts/pull"
 	"archeio/scripts/stack"
 )
@@ -102,9 +106,34 @@ func run(ctx context.Context, o stack.Options, once bool) error {
 	if err != nil {
 		fmt.Println(err)
 	}
+	file, err := writeEnv(s, image)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file)
 	lines(s, image)
 	<-ctx.Done()
 	return nil
+}
+
+// writeEnv writes a file for shells with what mirror needs to reach the system.
+func writeEnv(s *stack.Stack, image *pull.Image) (file string, err error) {
+	root, err := build.Root()
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	env := s.SDK(stack.Regions[0])
+	env["SOURCE"], env["DIGEST"] = s.Source(), image.Missing.String()
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(&text, "export %s='%s'\n", name, env[name])
+	}
+	file = filepath.Join(root, ".build", "local.env")
+	aside := file + ".new"
+	if err := os.WriteFile(aside, []byte(text.String()), 0o600); err != nil {
+		return "", err
+	}
+	return file, os.Rename(aside, file)
 }
 
 // lines are commands to try.
@@ -118,6 +147,11 @@ Up until Ctrl-C. The load balancer is at %[1]s, the distribution at %[2]s. Try
   curl -sL http://%[1]s/v2/%[4]s/tags/list
   crane manifest %[2]s/%[4]s:%[5]s
   docker run --rm %[2]s/%[4]s:%[5]s
+
+In another shell, what fills the mirrors can be tried on one of the S3 servers:
+
+  . .build/local.env
+  go run ./lambda/mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1
 `, alb, distribution, eu, pull.Repository, pull.Tag, image.Blobs[0])
 }
 

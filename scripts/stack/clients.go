@@ -44,7 +44,7 @@ func Clients() []Client {
 // pushes the image that is pulled, which has one blob more. What the filling
 // reports goes to out.
 func (s *Stack) Publish(ctx context.Context, out io.Writer) (*pull.Image, error) {
-	return pull.Publish(ctx, hostOf(s.Upstream)+"/"+Prefix+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
+	return pull.Publish(ctx, s.Source()+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
 }
 
 // Pull pulls the published image through a front, as a client at an address

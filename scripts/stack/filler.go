@@ -71,20 +71,23 @@ func (s *Stack) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 	if _, err := s.Client(Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &state}); err != nil {
 		return nil, fmt.Errorf("creating bucket %q: %w", state, err)
 	}
-	c := config.Fill{Source: hostOf(s.Upstream) + "/" + Prefix, State: state, Queue: f.Queue.URL(), Referrers: true}
+	c := config.Fill{Source: s.Source(), State: state, Queue: f.Queue.URL(), Referrers: true}
 	for _, bucket := range Buckets {
 		c.Buckets = append(c.Buckets, config.Bucket{Name: bucket, Region: Regions[0]})
 	}
 	f.Env = c.Env()
-	for name, value := range s.sdk(Regions[0]) {
+	for name, value := range s.SDK(Regions[0]) {
 		f.Env[name] = value
 	}
 	f.Env["AWS_ENDPOINT_URL_SQS"] = f.Queue.Endpoint()
 	return f, nil
 }
 
-// sdk is the environment in which the AWS SDK finds the S3 server of a region.
-func (s *Stack) sdk(region string) map[string]string {
+// Source is the upstream with its prefix, as what fills mirrors names it.
+func (s *Stack) Source() string { return hostOf(s.Upstream) + "/" + Prefix }
+
+// SDK is the environment in which the AWS SDK finds the S3 server of a region.
+func (s *Stack) SDK(region string) map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL_S3": s.mirrors[region], "AWS_REGION": region,
 		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey,
@@ -101,7 +104,7 @@ func (s *Stack) Fill(ctx context.Context, out, log io.Writer) error {
 		return err
 	}
 	for _, region := range Regions {
-		args := []string{"copy", "-source", hostOf(s.Upstream) + "/" + Prefix}
+		args := []string{"copy", "-source", s.Source()}
 		all := buckets()
 		for _, bucket := range slices.Sorted(maps.Keys(all)) {
 			if all[bucket] == region {
@@ -114,7 +117,7 @@ func (s *Stack) Fill(ctx context.Context, out, log io.Writer) error {
 				cmd.Env = append(cmd.Env, v)
 			}
 		}
-		for name, value := range s.sdk(region) {
+		for name, value := range s.SDK(region) {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 		cmd.Stdout, cmd.Stderr = out, log

@@ -16,7 +16,7 @@ const sampleRun = "sample"
 // sample messages of events/mirror speak of: a run that found empty mirrors.
 func (s *Stack) PrepareSample(ctx context.Context) error {
 	nothing := func(context.Context) error { return nil }
-	if _, err := pull.Publish(ctx, hostOf(s.Upstream)+"/"+Prefix+"/"+pull.Repository, nothing); err != nil {
+	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, nothing); err != nil {
 		return err
 	}
 	bucket, key := StateBucket, "run/"+sampleRun+"/held"
