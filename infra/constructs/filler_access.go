@@ -9,10 +9,8 @@ import (
 
 	"archeio/infra/stage"
 	"archeio/lambda/config"
+	"archeio/lambda/index"
 )
-
-// mirrorIndex is where a mirror keeps the list of what is in it.
-const mirrorIndex = config.BlobPrefix + "index.v1"
 
 // filler is a function that has a part in filling the mirrors, with its role.
 type filler struct {
@@ -28,7 +26,7 @@ func allowFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, sta
 		arn := "arn:aws:s3:::" + s.Bucket(region)
 		mirrors = append(mirrors, jsii.String(arn))
 		blobs = append(blobs, jsii.String(arn+"/"+config.BlobPrefix+"*"))
-		indexes = append(indexes, jsii.String(arn+"/"+mirrorIndex))
+		indexes = append(indexes, jsii.String(arn+"/"+config.BlobPrefix+index.Name))
 	}
 	for _, f := range []filler{planner, worker} {
 		f.mayWhere(map[string]interface{}{"StringLike": map[string]string{"s3:prefix": config.BlobPrefix + "*"}}, mirrors, "s3:ListBucket")

@@ -12,8 +12,9 @@ import (
 	"archeio/lambda/config"
 )
 
-// Replicate makes the primary bucket copy every blob to all other mirrors. It
-// never deletes there, so that a mistake in one region stays in it.
+// Replicate makes the primary bucket copy every blob to all other mirrors, and
+// nothing else: each has an index of its own. It never deletes there, so that a
+// mistake in one region stays in it.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
 func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket) {
@@ -39,7 +40,7 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 			Id:                      jsii.String("to-" + region),
 			Status:                  jsii.String("Enabled"),
 			Priority:                jsii.Number(float64(i + 1)),
-			Filter:                  &awss3.CfnBucket_ReplicationRuleFilterProperty{Prefix: jsii.String(config.BlobPrefix)},
+			Filter:                  &awss3.CfnBucket_ReplicationRuleFilterProperty{Prefix: jsii.String(config.BlobPrefix + "sha256:")},
 			DeleteMarkerReplication: &awss3.CfnBucket_DeleteMarkerReplicationProperty{Status: jsii.String("Disabled")},
 			Destination: &awss3.CfnBucket_ReplicationDestinationProperty{
 				Bucket:  jsii.String(arn),

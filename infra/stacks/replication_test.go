@@ -31,7 +31,7 @@ func TestReplicationIsFromThePrimary(t *testing.T) {
 				"Id": "to-%[1]s",
 				"Status": "Enabled",
 				"Priority": %[2]d,
-				"Filter": {"Prefix": "containers/images/"},
+				"Filter": {"Prefix": "containers/images/sha256:"},
 				"DeleteMarkerReplication": {"Status": "Disabled"},
 				"Destination": {"Bucket": "arn:aws:s3:::%[3]s", "Metrics": {"Status": "Enabled"}}
 			}`, region, i+1, st.stage.Bucket(region)))

@@ -22,6 +22,8 @@ var settings = map[string]string{
 	"upstreamClouds":       "UPSTREAM_CLOUDS",
 	"mirrorCheckTimeout":   "MIRROR_CHECK_TIMEOUT",
 	"mirrorHealthInterval": "MIRROR_HEALTH_INTERVAL",
+	"mirrorIndexRefresh":   "MIRROR_INDEX_REFRESH",
+	"mirrorIndexMaxAge":    "MIRROR_INDEX_MAX_AGE",
 	"failoverBudget":       "FAILOVER_BUDGET",
 	"infoURL":              "INFO_URL",
 	"privacyURL":           "PRIVACY_URL",

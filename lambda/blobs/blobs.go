@@ -1,8 +1,9 @@
 // Package blobs finds out whether an origin has something, by a HEAD request:
 // a mirror a blob, or the upstream a manifest or a blob.
 //
-// What was found out is remembered for a while. Remembering says nothing about
-// whether the origin still lives, so its life is watched beside: when it has
+// What was found out is remembered for a while, and an index tells of many blobs
+// that all mirrors hold. Neither says anything about whether the origin still
+// lives, so its life is watched beside: when it has
 // given no answer for some time, the next question is answered from memory and
 // one check runs along with it. An origin that fails again and again is left
 // out for a while, so that a dead one costs no request its time.
@@ -88,6 +89,8 @@ type Options struct {
 	Timeout, HealthInterval time.Duration
 	// Transport sends the requests; nil is a plain one of its own.
 	Transport http.RoundTripper
+	// Index is the list of what all mirrors hold.
+	Index IndexOptions
 	// Observe may be nil.
 	Observe Observer
 	// Now is the clock; nil is time.Now.
@@ -98,6 +101,7 @@ type Options struct {
 type Checker struct {
 	options Options
 	memory  *lru.Cache[key, fact]
+	shelf   *shelf // nil where there is no index
 
 	mu      sync.Mutex
 	flights map[key]*flight
@@ -138,12 +142,24 @@ func New(o Options) *Checker {
 	if err != nil {
 		panic(err) // the size is a constant above zero
 	}
-	return &Checker{options: o, memory: memory, flights: map[key]*flight{}}
+	c := &Checker{options: o, memory: memory, flights: map[key]*flight{}}
+	if o.Index.URL != "" {
+		c.shelf = &shelf{options: o.Index, transport: o.Transport, now: o.Now}
+	}
+	return c
 }
 
 // Origin makes an origin of a base URL. The name is for the record.
 func (c *Checker) Origin(name, base string, read Reading) *Origin {
 	return &Origin{checker: c, name: name, base: base, read: read}
+}
+
+// Mirror makes an origin of a mirror, of which the index speaks too. What it is
+// asked for is a digest.
+func (c *Checker) Mirror(name, base string) *Origin {
+	o := c.Origin(name, base, Mirror)
+	o.indexed = c.shelf != nil
+	return o
 }
 
 // Limit is the time that all checks of one request share. It begins with the
@@ -158,6 +174,9 @@ func (o *Origin) Has(ctx context.Context, limit *Limit, path string) Answer {
 	now := c.options.Now()
 	if o.open(now) {
 		return Unknown
+	}
+	if o.indexed && c.shelf.has(now, path) && o.trusted(ctx, now, path) {
+		return Present
 	}
 	k := key{o, path}
 	if f, ok := c.memory.Get(k); ok && now.Before(f.until) && o.trusted(ctx, now, path) {

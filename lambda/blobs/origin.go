@@ -31,6 +31,7 @@ type Origin struct {
 	name    string
 	base    string
 	read    Reading
+	indexed bool
 
 	mu sync.Mutex
 	// answeredAt is when it last said something, failures how often in a row

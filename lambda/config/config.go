@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"archeio/lambda/index"
 	"archeio/ranges"
+	"archeio/ranges/regions"
 )
 
 // Config is the whole configuration. URLs have no slash at their end.
@@ -40,6 +42,9 @@ type Config struct {
 	ClientAddressHeader string
 	CheckTimeout        time.Duration
 	HealthInterval      time.Duration
+	// IndexRefresh is how often the index of what all mirrors hold is asked
+	// for, 0 for never; IndexMaxAge is how old it may be.
+	IndexRefresh, IndexMaxAge time.Duration
 	// FailoverBudget is in requests per second and process.
 	FailoverBudget float64
 	// InfoURL and PrivacyURL are empty where there is no such page.
@@ -82,6 +87,8 @@ func Load(getenv func(string) string) (*Config, error) {
 		ClientAddressHeader: l.header("CLIENT_ADDRESS_HEADER"),
 		CheckTimeout:        l.duration("MIRROR_CHECK_TIMEOUT"),
 		HealthInterval:      l.duration("MIRROR_HEALTH_INTERVAL"),
+		IndexRefresh:        l.interval("MIRROR_INDEX_REFRESH"),
+		IndexMaxAge:         l.duration("MIRROR_INDEX_MAX_AGE"),
 		FailoverBudget:      l.rate("FAILOVER_BUDGET"),
 		InfoURL:             l.page("INFO_URL"),
 		PrivacyURL:          l.page("PRIVACY_URL"),
@@ -125,6 +132,10 @@ func (c *Config) Env() map[string]string {
 	if check == c.DefaultMirror {
 		check = ""
 	}
+	refresh := none
+	if c.IndexRefresh > 0 {
+		refresh = c.IndexRefresh.String()
+	}
 	page := func(url string) string {
 		if url == "" {
 			return none
@@ -145,11 +156,40 @@ func (c *Config) Env() map[string]string {
 		"CLIENT_ADDRESS_HEADER":       c.ClientAddressHeader,
 		"MIRROR_CHECK_TIMEOUT":        c.CheckTimeout.String(),
 		"MIRROR_HEALTH_INTERVAL":      c.HealthInterval.String(),
+		"MIRROR_INDEX_REFRESH":        refresh,
+		"MIRROR_INDEX_MAX_AGE":        c.IndexMaxAge.String(),
 		"FAILOVER_BUDGET":             strconv.FormatFloat(c.FailoverBudget, 'f', -1, 64),
 		"INFO_URL":                    page(c.InfoURL),
 		"PRIVACY_URL":                 page(c.PrivacyURL),
 		"LOG_LEVEL":                   strings.ToLower(c.LogLevel.String()),
 	}
+}
+
+// IndexURL is where the index of what all mirrors hold is read: where the
+// default mirror's blobs are looked for, else from the mirror nearest to the
+// function; empty where there is none, or none is wanted.
+func (c *Config) IndexURL() string {
+	base := c.DefaultMirrorCheck
+	if base == "" && len(c.Mirrors) > 0 {
+		base = c.Mirrors[c.nearest()].URL
+	}
+	if base == "" || c.IndexRefresh == 0 {
+		return ""
+	}
+	return base + "/" + BlobPrefix + index.Name
+}
+
+// nearest is the mirror nearest to the function.
+func (c *Config) nearest() int {
+	places := make([]regions.Region, len(c.Mirrors))
+	for i, m := range c.Mirrors {
+		places[i], _ = regions.Find(string(ranges.AWS), m.Region)
+	}
+	here, known := regions.Find(string(ranges.AWS), c.Region)
+	if !known {
+		return 0
+	}
+	return max(0, regions.NewIndex(places).Nearest(here.Point, -1))
 }
 
 // oneLine joins errors so that a log has them together.

@@ -50,6 +50,8 @@ var full = environment(
 	"CLIENT_ADDRESS_HEADER", "CloudFront-Viewer-Address",
 	"MIRROR_CHECK_TIMEOUT", "1500ms",
 	"MIRROR_HEALTH_INTERVAL", "1m",
+	"MIRROR_INDEX_REFRESH", "10m",
+	"MIRROR_INDEX_MAX_AGE", "12h",
 	"FAILOVER_BUDGET", "2.50",
 	"INFO_URL", "https://info.example/?q=1#top",
 	"PRIVACY_URL", "none",
@@ -69,6 +71,8 @@ func TestLoad(t *testing.T) {
 			UpstreamClouds: []ranges.Cloud{ranges.GCP},
 			CheckTimeout:   time.Second,
 			HealthInterval: 10 * time.Second,
+			IndexRefresh:   5 * time.Minute,
+			IndexMaxAge:    24 * time.Hour,
 			InfoURL:        documentation,
 			PrivacyURL:     documentation,
 			LogLevel:       slog.LevelInfo,
@@ -90,6 +94,8 @@ func TestLoad(t *testing.T) {
 			ClientAddressHeader: "cloudfront-viewer-address",
 			CheckTimeout:        1500 * time.Millisecond,
 			HealthInterval:      time.Minute,
+			IndexRefresh:        10 * time.Minute,
+			IndexMaxAge:         12 * time.Hour,
 			FailoverBudget:      2.5,
 			InfoURL:             "https://info.example/?q=1#top",
 			LogLevel:            slog.LevelDebug,
@@ -126,6 +132,7 @@ func TestEmptyCountsAsNotSet(t *testing.T) {
 func TestVariables(t *testing.T) {
 	defaults := map[string]string{
 		"UPSTREAM_CLOUDS": "GCP", "MIRROR_CHECK_TIMEOUT": "1s", "MIRROR_HEALTH_INTERVAL": "10s",
+		"MIRROR_INDEX_REFRESH": "5m", "MIRROR_INDEX_MAX_AGE": "24h",
 		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info", "INFO_URL": documentation, "PRIVACY_URL": documentation,
 	}
 	var listed []string
@@ -161,6 +168,7 @@ var roundTrips = map[string]map[string]string{
 	"defaults":        environment(),
 	"full":            full,
 	"no-clouds":       environment("UPSTREAM_CLOUDS", "none"),
+	"no-index":        environment("MIRROR_INDEX_REFRESH", "none"),
 	"no-pages":        environment("INFO_URL", "none", "PRIVACY_URL", "none"),
 	"same-host":       environment("DEFAULT_AWS_BASE_URL", "/", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example/"),
 	"check-elsewhere": environment("DEFAULT_AWS_BASE_URL", "https://d.example", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example"),
@@ -231,5 +239,31 @@ func TestMistakesAreReportedTogether(t *testing.T) {
 	want := []string{"UPSTREAM_REGISTRY_ENDPOINT", "UPSTREAM_REGISTRY_PATH", "DEFAULT_AWS_BASE_URL", "MIRROR_URL_TEMPLATE", "MIRROR_FOR", "MIRROR_CHECK_TIMEOUT", "LOG_LEVEL"}
 	if strings.Contains(text, "\n") || !slices.Equal(named, want) {
 		t.Errorf("named are %q, want %q: %v", named, want, err)
+	}
+}
+
+// The index is read where the default mirror's blobs are looked for, else from
+// the mirror nearest to the function.
+func TestIndexURL(t *testing.T) {
+	const index = "/containers/images/index.v1"
+	mirrors := []string{"MIRROR_REGIONS", "us-east-1,eu-west-1", "MIRROR_URL_TEMPLATE", "https://{region}.example"}
+	for _, tt := range []struct {
+		name  string
+		pairs []string
+		want  string
+	}{
+		{"no-mirror", nil, ""},
+		{"default-mirror", append([]string{"DEFAULT_AWS_BASE_URL", "https://d.example"}, mirrors...), "https://d.example" + index},
+		{"same-host", append([]string{"DEFAULT_AWS_BASE_URL", "/", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example"}, mirrors...), "https://bucket.example" + index},
+		{"nearest", append([]string{"AWS_REGION", "eu-central-1"}, mirrors...), "https://eu-west-1.example" + index},
+		{"own", append([]string{"AWS_REGION", "us-east-1"}, mirrors...), "https://us-east-1.example" + index},
+		{"no-region", mirrors, "https://us-east-1.example" + index},
+		{"not-wanted", append([]string{"MIRROR_INDEX_REFRESH", "none"}, mirrors...), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := load(t, environment(tt.pairs...)).IndexURL(); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
 	}
 }

@@ -101,6 +101,14 @@ func (l *loader) duration(name string) time.Duration {
 	return d
 }
 
+// interval is a duration, or 0 for none.
+func (l *loader) interval(name string) time.Duration {
+	if l.get(name) == none {
+		return 0
+	}
+	return l.duration(name)
+}
+
 func (l *loader) rate(name string) float64 {
 	r, err := strconv.ParseFloat(l.get(name), 64)
 	if err != nil || math.IsNaN(r) || r < 0 || r > 1e6 {

@@ -33,6 +33,8 @@ var Variables = [...]Variable{
 	{"CLIENT_ADDRESS_HEADER", "header with the client's address in function URL and API events, as `CloudFront-Viewer-Address`", ""},
 	{"MIRROR_CHECK_TIMEOUT", "deadline of one existence check", "1s"},
 	{"MIRROR_HEALTH_INTERVAL", "how long a mirror's life is taken for granted", "10s"},
+	{"MIRROR_INDEX_REFRESH", "how often the index of what all mirrors hold is asked for; `none` uses no index", "5m"},
+	{"MIRROR_INDEX_MAX_AGE", "how old that index may be", "24h"},
 	{"FAILOVER_BUDGET", "requests per second and process that may go to the next mirror by distance; 0 is off", "0"},
 	{"INFO_URL", "where `/` leads; `none` answers 404", documentation},
 	{"PRIVACY_URL", "where `/privacy` leads; `none` answers 404", documentation},

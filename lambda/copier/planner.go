@@ -148,6 +148,7 @@ func (p *planning) advance(ctx context.Context) error {
 		if err := p.merge(ctx); err != nil {
 			return err
 		}
+		p.index(ctx)
 		if err := p.save(ctx); err != nil {
 			return err
 		}
@@ -230,6 +231,21 @@ func (p *planning) merge(ctx context.Context) error {
 	}
 	p.Merged = true
 	return nil
+}
+
+// index writes what all mirrors hold into each of them. A run goes on without:
+// redirectors ask the mirrors then.
+func (p *planning) index(ctx context.Context) {
+	held, err := p.snapshotOf(ctx, p.Run)
+	if err == nil {
+		prefixes := held.prefixesOf(len(p.Buckets))
+		if err = WriteIndex(ctx, p.State, p.Buckets, p.Began, prefixes); err == nil {
+			p.Log.Info("the index is written", "blobs", len(prefixes))
+		}
+	}
+	if err != nil {
+		p.Log.Error("the index is not written", "error", err.Error())
+	}
 }
 
 // repositories hands out all of the source, from page to page.

@@ -15,7 +15,7 @@ const (
 	maskSize   = 8
 	entrySize  = digestSize + maskSize
 	// mostBuckets is how many a snapshot tells apart.
-	mostBuckets = 8 * maskSize
+	mostBuckets = 8*maskSize - 1
 )
 
 func parseSnapshot(data []byte) (snapshot, error) {

@@ -3,6 +3,7 @@ package copier
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +28,11 @@ func LoadWithdrawn(ctx context.Context, s State) (Withdrawn, error) {
 		return w, nil
 	}
 	// Nothing is copied where the list cannot be read.
-	if err := json.Unmarshal(data, &w); err != nil {
+	err = json.Unmarshal(data, &w)
+	if err == nil && w == nil {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading %q, the list of what is withdrawn: %w", withdrawnName, err)
 	}
 	return w, nil
@@ -41,9 +46,9 @@ type Removal struct {
 	Errors []error
 }
 
-// Withdraw lists a digest, so that it is not copied again, and then removes
-// every version of it everywhere. Its error is that the blob could not be
-// listed; then nothing was removed.
+// Withdraw lists a digest, so that it is not copied again, takes it out of the
+// index of every bucket, and then removes every version of it everywhere. Its
+// error is that the blob could not be listed; then nothing was removed.
 func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
 	if _, ok := ParseDigest(digest); !ok {
 		return nil, fmt.Errorf("%q: takes a digest, as sha256: and 64 hexadecimal digits", digest)
@@ -62,8 +67,13 @@ func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*
 			return nil, fmt.Errorf("listing %s as withdrawn: %w", digest, err)
 		}
 	}
-	// The primary first, so that it is not replicated any more.
 	r := &Removal{Versions: make([]int, len(buckets))}
+	for _, b := range buckets {
+		if err := b.takeOut(ctx, digest); err != nil {
+			r.Errors = append(r.Errors, err)
+		}
+	}
+	// The primary first, so that it is not replicated any more.
 	for i, b := range buckets {
 		n, err := b.Remove(ctx, digest)
 		if err != nil {

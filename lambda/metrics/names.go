@@ -21,6 +21,8 @@ const (
 	CheckLatency   = "CheckLatency"   // milliseconds of one existence check
 	TotalLatency   = "TotalLatency"   // milliseconds from event to answer
 	ColdStarts     = "ColdStarts"     // count of processes that answered a first event
+	IndexLoads     = "IndexLoads"     // attempts to load the index, count, by Index
+	IndexAge       = "IndexAge"       // seconds since the mirrors of the index in use were listed
 	UnknownClients = "UnknownClients" // count of events whose client address was missing or not usable
 )
 
@@ -36,6 +38,7 @@ const (
 const (
 	Kind   = "Kind"   // of the request, oci.Kind
 	Cloud  = "Cloud"  // of the client, "unknown" where it is in none
+	Index  = "Index"  // how an attempt to load the index ended, blobs.IndexEvent
 	Reason = "Reason" // of the decision, route.Reason
 	Mirror = "Mirror" // the region of a mirror
 	// Check is "<mirror> <answer>", as "eu-west-3 absent": one dimension, so

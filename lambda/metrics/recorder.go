@@ -28,6 +28,8 @@ type Recorder struct {
 	requests [3]map[string]int // by Kind, Cloud, Reason
 	checks   map[check]int
 	unknown  int
+	indexes  map[string]int
+	indexAge float64 // seconds, of the last attempt; 0 where there is none
 	check    sample
 	total    sample
 }
@@ -38,7 +40,7 @@ var requestDimensions = [3]string{Kind, Cloud, Reason}
 
 // NewRecorder makes a Recorder that writes lines to out.
 func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
-	r := &Recorder{out: out, now: now, checks: map[check]int{}}
+	r := &Recorder{out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}}
 	for i := range r.requests {
 		r.requests[i] = map[string]int{}
 	}
@@ -85,6 +87,18 @@ func (r *Recorder) Check(mirror, answer string, took time.Duration) {
 	r.check.add(took)
 }
 
+// Index counts an attempt to load the index, and keeps the age of the one that is
+// used then.
+func (r *Recorder) Index(outcome string, age time.Duration) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.indexes[outcome]++
+	r.indexAge = age.Seconds()
+}
+
 // Flush writes what was counted if the last time is an Interval ago, the
 // first time at once. Call it at the end of an invocation.
 func (r *Recorder) Flush() {
@@ -125,11 +139,18 @@ func (r *Recorder) write(now time.Time) {
 		put(Check, c.mirror+" "+c.answer, Measured{Checks, "Count", n})
 	}
 	clear(r.checks)
+	for outcome, n := range r.indexes {
+		put(Index, outcome, Measured{IndexLoads, "Count", n})
+	}
 	var whole []Measured
 	if !r.started {
 		r.started = true
 		whole = append(whole, Measured{ColdStarts, "Count", 1})
 	}
+	if len(r.indexes) > 0 && r.indexAge > 0 {
+		whole = append(whole, Measured{IndexAge, "Seconds", r.indexAge})
+	}
+	clear(r.indexes)
 	if r.unknown > 0 {
 		whole = append(whole, Measured{UnknownClients, "Count", r.unknown})
 		r.unknown = 0

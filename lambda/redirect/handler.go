@@ -58,10 +58,10 @@ const blobPath = "/" + config.BlobPrefix
 func Ask(c *config.Config, checker *blobs.Checker) Origins {
 	var o Origins
 	for _, m := range c.Mirrors {
-		o.Mirrors = append(o.Mirrors, checker.Origin(m.Region, m.URL+blobPath, blobs.Mirror))
+		o.Mirrors = append(o.Mirrors, checker.Mirror(m.Region, m.URL+blobPath))
 	}
 	if c.DefaultMirror != "" {
-		o.Default = checker.Origin("default", c.DefaultMirrorCheck+blobPath, blobs.Mirror)
+		o.Default = checker.Mirror("default", c.DefaultMirrorCheck+blobPath)
 	}
 	if c.SignatureUpstream != "" {
 		o.Upstream = checker.Origin("upstream", c.Upstream+"/v2/", blobs.Registry)

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"time"
@@ -29,7 +30,28 @@ func main() {
 		Timeout:        c.CheckTimeout,
 		HealthInterval: c.HealthInterval,
 		Observe:        recorder.Check,
+		Index: blobs.IndexOptions{
+			URL: c.IndexURL(), Refresh: c.IndexRefresh, MaxAge: c.IndexMaxAge,
+			Observe: watch(recorder, log),
+		},
 	})
 	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
-	lambda.Start(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush))
+	handle := func(ctx context.Context, r *redirect.Request) redirect.Response {
+		checker.Refresh()
+		return handler.Handle(ctx, r)
+	}
+	lambda.Start(gateway.New(c.ClientAddressHeader, handle, recorder.Flush))
+}
+
+// watch counts what becomes of the index, and warns once of each trouble until
+// it is over.
+func watch(recorder *metrics.Recorder, log *slog.Logger) func(blobs.IndexEvent) {
+	var last string // attempts are made one after the other
+	return func(e blobs.IndexEvent) {
+		recorder.Index(e.Outcome, e.Age)
+		if e.Err != nil && e.Outcome != last {
+			log.Warn("the index is not used, or an older one is; blobs are looked for one by one", "index", e.Outcome, "error", e.Err.Error())
+		}
+		last = e.Outcome
+	}
 }
