@@ -2,49 +2,126 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"archeio/infra/build"
 	"archeio/scripts/stack"
 )
 
-// TestMirror runs the command as a person does, against a real registry and a
-// real S3 server, in the AWS SDK's own environment.
-func TestMirror(t *testing.T) {
+// servers are a real registry and a real S3 server with two mirrors' buckets.
+type servers struct {
+	*stack.Stack
+	source string // for -source
+	client *s3.Client
+	// blobs are all that the images have.
+	blobs map[string]bool
+}
+
+// buckets are on the same S3 server.
+var buckets = []string{"mirror-us-east-1", "mirror-default"}
+
+// start makes the environment of this test the AWS SDK's and Docker's for the
+// servers.
+func start(t testing.TB) *servers {
+	t.Helper()
 	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	source := strings.TrimPrefix(s.Upstream, "http://") + "/" + stack.Prefix
-	for _, path := range []string{"one:v1", "team/two:v1"} {
-		ref, err := name.ParseReference(source + "/" + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		image, err := random.Image(1000, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := remote.Write(ref, image); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("AWS_ENDPOINT_URL_S3", strings.TrimSuffix(s.MirrorURL(stack.Regions[0]), "/mirror-"+stack.Regions[0]))
+	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint(s, stack.Regions[0]))
 	t.Setenv("AWS_REGION", stack.Regions[0])
 	t.Setenv("AWS_ACCESS_KEY_ID", stack.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", stack.SecretKey)
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	return &servers{s, strings.TrimPrefix(s.Upstream, "http://") + "/" + stack.Prefix, s.Client(stack.Regions[0]), map[string]bool{}}
+}
 
+func endpoint(s *stack.Stack, region string) string {
+	return strings.TrimSuffix(s.MirrorURL(region), "/mirror-"+region)
+}
+
+// push publishes an image of a size in bytes and a number of layers.
+func (s *servers) push(t testing.TB, path string, size, layers int64) {
+	t.Helper()
+	image, err := random.Image(size, layers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, path, image)
+}
+
+func (s *servers) write(t testing.TB, path string, image v1.Image) {
+	t.Helper()
+	ref, err := name.ParseReference(s.source + "/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, image); err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.blobs[manifest.Config.Digest.String()] = true
+	for _, l := range manifest.Layers {
+		s.blobs[l.Digest.String()] = true
+	}
+}
+
+var built = sync.OnceValues(func() (string, error) { return build.Bootstrap(context.Background(), "mirror") })
+
+// child is the built binary, about to run.
+func child(t testing.TB, args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	cmd = exec.CommandContext(t.Context(), binary, args...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return cmd, stdout, stderr
+}
+
+// code is the exit code, -1 of a process that was killed.
+func code(t testing.TB, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if exit == nil {
+		return 0
+	}
+	return exit.ExitCode()
+}
+
+// TestMirror runs the command as a person does, against a real registry and a
+// real S3 server, in the AWS SDK's own environment.
+func TestMirror(t *testing.T) {
+	s := start(t)
+	source := s.source
+	s.push(t, "one:v1", 1000, 2)
+	s.push(t, "team/two:v1", 1000, 2)
 	dir := t.TempDir()
 	memory, list := filepath.Join(dir, "memory"), filepath.Join(dir, "repositories")
 	if err := os.WriteFile(list, []byte("# one of two\n\nteam/two\n"), 0o600); err != nil {

@@ -53,7 +53,9 @@ type copyReport struct {
 	Buckets []bucketReport `json:"buckets"`
 	Images  []imageReport  `json:"images"`
 	Copied  *copied        `json:"copied,omitempty"`
-	Errors  []string       `json:"errors"`
+	// Indexed is how many blobs the index has that was written.
+	Indexed int      `json:"indexed,omitempty"`
+	Errors  []string `json:"errors"`
 }
 
 type bucketReport struct {
@@ -139,6 +141,9 @@ func (r *copyReport) writeText(w io.Writer) error {
 		fmt.Fprintf(w, "\ncopied %d blobs, %s, of which %d from bucket to bucket; %d were there already\n", c.Blobs, size(c.Bytes), c.FromBucket, c.Existed)
 		if c.Pending > 0 {
 			fmt.Fprintf(w, "%d more are on their way by S3's replication; status tells when they have arrived\n", c.Pending)
+		}
+		if r.Indexed > 0 {
+			fmt.Fprintf(w, "the index of what all of them hold has %d blobs\n", r.Indexed)
 		}
 	} else if len(r.Images) > 0 {
 		largest := slices.Clone(r.Images)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -47,6 +49,8 @@ type command struct {
 	sample         share
 	replace        bool
 	dryRun, asJSON bool
+	index          bool
+	listOnly       bool
 
 	aws            aws.Config
 	stdout, stderr io.Writer
@@ -67,7 +71,7 @@ func (a *amount) Set(v string) error {
 	digits := strings.TrimRight(v, "kMG")
 	factor, known := map[string]float64{"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[v[len(digits):]]
 	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || n <= 0 || !known {
+	if err != nil || !(n > 0) || !known { // NaN is a number to ParseFloat
 		return errors.New("takes bytes per second, as 500k, 20M or 1G")
 	}
 	*a = amount(n * factor)
@@ -99,18 +103,21 @@ var commands = map[string]func(*command, context.Context) (complete bool, err er
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (complete bool, err error) {
 	c := &command{stdout: stdout, stderr: stderr, show: newShow(stderr)}
 	flags := c.flags()
-	if len(args) == 0 || commands[args[0]] == nil {
-		flags.Usage()
-		if len(args) > 0 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
-			return true, flag.ErrHelp
-		}
-		return false, errors.New("name a command: plan, copy, status, verify or withdraw")
+	switch {
+	case len(args) > 0 && commands[args[0]] != nil:
+		c.name, args = args[0], args[1:]
+	case len(args) > 0 && !slices.Contains([]string{"-h", "-help", "--help"}, args[0]):
+		return false, fmt.Errorf("%q is no command; name one first: plan, copy, status, verify or withdraw; see -h", args[0])
 	}
-	c.name = args[0]
-	if err := flags.Parse(args[1:]); err != nil {
-		return false, err
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) || err == nil && c.name == "" {
+		fmt.Fprint(stderr, usage)
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		return false, cmp.Or(err, errors.New("name a command: plan, copy, status, verify or withdraw"))
+	} else if err != nil {
+		return false, fmt.Errorf("%w; see -h", err)
 	}
-	if err := c.check(flags.Args()); err != nil {
+	if err := c.check(flags); err != nil {
 		return false, err
 	}
 	if err := c.open(ctx); err != nil {
@@ -121,11 +128,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (complete
 
 func (c *command) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("mirror", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	flags.Usage = func() {
-		fmt.Fprint(c.stderr, usage)
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // an error is one line, and run says it
 	flags.StringVar(&c.source, "source", "", "`REGISTRY[/PREFIX]` to copy from; only repositories below the prefix count")
 	flags.Var(&c.buckets, "bucket", "`name[@region]` of a mirror's bucket; repeat it for several, the primary first")
 	flags.StringVar(&c.repositories, "repositories", "", "`file` with repositories below the prefix, a line each, instead of all that the registry lists")
@@ -138,11 +141,26 @@ func (c *command) flags() *flag.FlagSet {
 	flags.Var(&c.sample, "sample", "verify: `share` of the blobs that is hashed, picked at random, as 5% (default all)")
 	flags.BoolVar(&c.replace, "replace", false, "verify: replace what is wrong by what the source has")
 	flags.StringVar(&c.distribution, "distribution", "", "withdraw: `ID` of the CloudFront distribution that is to forget the blob")
+	flags.BoolVar(&c.index, "index", false, "copy: write the index of what all mirrors hold; the buckets must be all mirrors of the stage")
+	flags.BoolVar(&c.listOnly, "list-only", false, "withdraw: only list the digest and take it out of the index; run it again after MIRROR_INDEX_MAX_AGE to remove the blob in order")
 	flags.BoolVar(&c.asJSON, "json", false, "print one JSON object")
 	return flags
 }
 
-func (c *command) check(args []string) error {
+// flagsOf are the flags that change what one command does. With another one they
+// are refused: who withdraws with -dry-run does not want it done.
+var flagsOf = map[string]string{"dry-run": "copy", "sample": "verify", "replace": "verify", "distribution": "withdraw", "index": "copy", "list-only": "withdraw"}
+
+func (c *command) check(flags *flag.FlagSet) (err error) {
+	args := flags.Args()
+	flags.Visit(func(f *flag.Flag) {
+		if of := flagsOf[f.Name]; of != "" && of != c.name {
+			err = fmt.Errorf("-%s is a flag of %s, not of %s; see -h", f.Name, of, c.name)
+		}
+	})
+	if err != nil {
+		return err
+	}
 	needsSource := c.name != "withdraw" && (c.name != "verify" || c.replace)
 	switch {
 	case c.name == "withdraw" && len(args) == 1:
@@ -161,6 +179,8 @@ func (c *command) check(args []string) error {
 		return errors.New("withdraw takes -state, where the digest is listed so that it is not copied again; see -h")
 	case c.options.Parallel < 1:
 		return errors.New("-parallel takes a number from 1 on")
+	case !(c.sourceOptions.Rate >= 0):
+		return errors.New("-rate takes a number of requests per second; 0 is no limit")
 	}
 	return nil
 }
@@ -170,15 +190,12 @@ func (c *command) open(ctx context.Context) (err error) {
 	if c.aws, err = config.LoadDefaultConfig(ctx); err != nil {
 		return fmt.Errorf("reading the AWS SDK's environment: %w", err)
 	}
-	if c.aws.Region == "" && slices.ContainsFunc(c.buckets, func(b string) bool { return !strings.Contains(b, "@") }) {
-		return fmt.Errorf("-bucket %q: its region is not known; name it as %s@eu-central-1, or set AWS_REGION", c.buckets[0], c.buckets[0])
-	}
 	for _, b := range c.buckets {
-		name, region, _ := strings.Cut(b, "@")
-		if name == "" {
-			return fmt.Errorf("-bucket %q: takes NAME or NAME@REGION", b)
+		name, client, err := c.bucket("-bucket", b, b)
+		if err != nil {
+			return err
 		}
-		c.options.Buckets = append(c.options.Buckets, copier.NewBucket(name, s3Client(c.aws, cmp.Or(region, c.aws.Region))))
+		c.options.Buckets = append(c.options.Buckets, copier.NewBucket(name, client))
 	}
 	if c.source != "" {
 		if c.options.Source, err = copier.NewSource(c.source, c.sourceOptions); err != nil {
@@ -194,9 +211,12 @@ func (c *command) open(ctx context.Context) (err error) {
 		return nil
 	}
 	c.state = copier.Folder(c.statePlace)
-	if name, isBucket := strings.CutPrefix(c.statePlace, "s3://"); isBucket {
-		name, region, _ := strings.Cut(strings.TrimSuffix(name, "/"), "@")
-		c.state = copier.StateBucket{Name: name, Client: s3Client(c.aws, cmp.Or(region, c.aws.Region))}
+	if place, isBucket := strings.CutPrefix(c.statePlace, "s3://"); isBucket {
+		name, client, err := c.bucket("-state", c.statePlace, strings.TrimSuffix(place, "/"))
+		if err != nil {
+			return err
+		}
+		c.state = copier.StateBucket{Name: name, Client: client}
 	}
 	if c.options.Source != nil {
 		if err := c.options.Memory.Load(ctx, c.state, copier.ShellMemory); err != nil {
@@ -208,6 +228,18 @@ func (c *command) open(ctx context.Context) (err error) {
 	}
 	c.options.Withdrawn, err = copier.LoadWithdrawn(ctx, c.state)
 	return err
+}
+
+// bucket reads NAME[@REGION], which is all or the end of a flag's value.
+func (c *command) bucket(flag, value, place string) (name string, client *s3.Client, err error) {
+	name, region, _ := strings.Cut(place, "@")
+	if name == "" || strings.ContainsAny(place, "/:") {
+		return "", nil, fmt.Errorf("%s %q: takes a bucket's NAME or NAME@REGION, and nothing behind it", flag, value)
+	}
+	if region = cmp.Or(region, c.aws.Region); region == "" {
+		return "", nil, fmt.Errorf("%s %q: its region is not known; name it as %s@eu-central-1, or set AWS_REGION", flag, value, name)
+	}
+	return name, s3Client(c.aws, region), nil
 }
 
 // s3Client makes a client for a region.
@@ -243,6 +275,10 @@ func named(source *copier.Source, file string) ([]string, error) {
 // make makes the plan, and keeps what was learnt of it, also of one that was cut
 // off: the next one goes on from there.
 func (c *command) make(ctx context.Context) (*copier.Plan, error) {
+	if c.state != nil {
+		stop := c.keep(ctx)
+		defer stop()
+	}
 	plan, err := copier.Make(ctx, c.options)
 	if c.state != nil {
 		if err := c.options.Memory.Save(context.WithoutCancel(ctx), c.state, copier.ShellMemory); err != nil {
@@ -250,6 +286,26 @@ func (c *command) make(ctx context.Context) (*copier.Plan, error) {
 		}
 	}
 	return plan, err
+}
+
+// keep keeps what was learnt once a minute: a first run takes hours, and it may be
+// killed. What it cannot keep, the end will tell.
+func (c *command) keep(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		minute := time.NewTicker(time.Minute)
+		defer minute.Stop()
+		for {
+			select {
+			case <-minute.C:
+				_ = c.options.Memory.Save(ctx, c.state, copier.ShellMemory)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); group.Wait() }
 }
 
 func (c *command) plan(ctx context.Context) (complete bool, err error) {
@@ -277,7 +333,13 @@ func (c *command) copy(ctx context.Context) (complete bool, err error) {
 			return false, err
 		}
 	}
-	return c.print(newReport(c.options.Buckets, plan, result))
+	report := newReport(c.options.Buckets, plan, result)
+	if c.index {
+		if report.Indexed, err = copier.ListIndex(ctx, c.state, c.options.Buckets); err != nil {
+			report.Errors = append(report.Errors, err.Error())
+		}
+	}
+	return c.print(report)
 }
 
 func (c *command) status(ctx context.Context) (complete bool, err error) {

@@ -18,12 +18,13 @@ import (
 
 // withdrawal is what is printed of a withdrawal; its JSON has these names.
 type withdrawal struct {
-	Digest  string          `json:"digest"`
-	Buckets []removedOf     `json:"buckets"`
-	Edge    string          `json:"edge,omitempty"`
-	Until   time.Time       `json:"until"`
-	Errors  []string        `json:"errors"`
-	removal *copier.Removal `json:"-"`
+	Digest  string      `json:"digest"`
+	Buckets []removedOf `json:"buckets"`
+	// ListedOnly tells that the blob was not removed.
+	ListedOnly bool      `json:"listedOnly,omitempty"`
+	Edge       string    `json:"edge,omitempty"`
+	Until      time.Time `json:"until"`
+	Errors     []string  `json:"errors"`
 }
 
 type removedOf struct {
@@ -31,20 +32,27 @@ type removedOf struct {
 	Versions int    `json:"versions"`
 }
 
+// indexLag is how long a redirector may go on with an index that a blob has left:
+// twice the default of MIRROR_INDEX_REFRESH. It is longer than blobs.PresentFor.
+const indexLag = 10 * time.Minute
+
 func (c *command) withdraw(ctx context.Context) (complete bool, err error) {
-	removal, err := copier.Withdraw(ctx, c.state, c.options.Buckets, c.digest)
+	withdraw := copier.Withdraw
+	if c.listOnly {
+		withdraw = copier.ListWithdrawn
+	}
+	removal, err := withdraw(ctx, c.state, c.options.Buckets, c.digest)
 	if err != nil {
 		return false, err
 	}
-	// Until then a redirector may remember that a mirror has it.
-	w := &withdrawal{Digest: c.digest, Until: time.Now().UTC().Add(blobs.PresentFor).Truncate(time.Second), Errors: []string{}}
+	w := &withdrawal{Digest: c.digest, ListedOnly: c.listOnly, Until: time.Now().UTC().Add(max(indexLag, blobs.PresentFor)).Truncate(time.Second), Errors: []string{}}
 	for i, b := range c.options.Buckets {
 		w.Buckets = append(w.Buckets, removedOf{b.Name, removal.Versions[i]})
 	}
 	for _, err := range removal.Errors {
 		w.Errors = append(w.Errors, err.Error())
 	}
-	if c.distribution != "" {
+	if c.distribution != "" && !c.listOnly {
 		if w.Edge, err = c.forget(ctx); err != nil {
 			w.Errors = append(w.Errors, err.Error())
 		}
@@ -80,12 +88,15 @@ func (w *withdrawal) writeText(out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s is listed as withdrawn and is not copied again.\n", w.Digest)
-	if w.Edge != "" {
+	switch {
+	case w.ListedOnly:
+		fmt.Fprintln(out, "It leaves the index, and stays in the mirrors: run withdraw again after MIRROR_INDEX_MAX_AGE to remove it.")
+	case w.Edge != "":
 		fmt.Fprintf(out, "The edge forgets it: invalidation %s.\n", w.Edge)
-	} else {
+	default:
 		fmt.Fprintln(out, "The edge may still have it: name the distribution with -distribution to have it forget.")
 	}
-	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s; then they send them upstream: remove it there too.\n", w.Until.Format(time.RFC3339))
+	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s, those that cannot read the index for MIRROR_INDEX_MAX_AGE;\nthen they send them upstream: remove it there too.\n", w.Until.Format(time.RFC3339))
 	for _, e := range w.Errors {
 		fmt.Fprintln(out, "error:", e)
 	}

@@ -104,7 +104,9 @@ func (s *Stack) Fill(ctx context.Context, out, log io.Writer) error {
 		return err
 	}
 	for _, region := range Regions {
-		args := []string{"copy", "-source", s.Source()}
+		// The other region gets the same blobs, so the index of what the mirrors
+		// of one hold is that of all.
+		args := []string{"copy", "-source", s.Source(), "-index"}
 		all := buckets()
 		for _, bucket := range slices.Sorted(maps.Keys(all)) {
 			if all[bucket] == region {

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"archeio/scripts/stack"
+)
+
+// counted passes requests on and counts them and the bytes of their bodies, by
+// what they are for.
+type counted struct {
+	next http.Handler
+	kind func(*http.Request) string
+
+	mu       sync.Mutex
+	requests map[string]int
+	bytes    int64
+}
+
+func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := &countedWriter{ResponseWriter: w}
+	c.next.ServeHTTP(out, r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests[c.kind(r)]++
+	c.bytes += out.bytes + max(r.ContentLength, 0)
+}
+
+type countedWriter struct {
+	http.ResponseWriter
+	bytes int64
+}
+
+func (c *countedWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c *countedWriter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.bytes += int64(n)
+	return n, err
+}
+
+// take answers the counts since the last time.
+func (c *counted) take() (requests map[string]int, total int, bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	requests, bytes = c.requests, c.bytes
+	c.requests, c.bytes = map[string]int{}, 0
+	for _, n := range requests {
+		total += n
+	}
+	return requests, total, bytes
+}
+
+func sourceKind(r *http.Request) string {
+	kind := "ping"
+	for _, part := range []string{"_catalog", "tags", "manifests", "blobs", "referrers"} {
+		if strings.Contains(r.URL.Path, "/"+part) {
+			kind = part
+		}
+	}
+	return r.Method + " " + kind
+}
+
+func bucketKind(r *http.Request) string {
+	switch {
+	case r.URL.Query().Has("list-type"):
+		return "list"
+	case isBucketCopy(r):
+		return "copy"
+	}
+	return r.Method + " blob"
+}
+
+const benchImages, benchBlobs = 300, 2000
+
+// BenchmarkFill copies 300 images with 2,000 blobs, of which half are shared by
+// three images each, into two buckets; and then again, when nothing is to do.
+func BenchmarkFill(b *testing.B) {
+	s := start(b)
+	s.pushMany(b)
+	source := &counted{next: passing(b, s.Upstream), kind: sourceKind, requests: map[string]int{}}
+	mirrors := &counted{next: passing(b, endpoint(s.Stack, stack.Regions[0])), kind: bucketKind, requests: map[string]int{}}
+	b.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(b, mirrors))
+	from := strings.Replace(s.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(b, source), "http://"), 1)
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		args := []string{"copy", "-source", from, "-state", b.TempDir(), "-json"}
+		for _, name := range []string{"primary", "replica"} {
+			bucket := fmt.Sprintf("bench-%d-%s", n, name)
+			if _, err := s.client.CreateBucket(b.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+				b.Fatal(err)
+			}
+			args = append(args, "-bucket", bucket)
+		}
+		n++
+		var runs [2]fillRun
+		for i := range runs {
+			cmd, stdout, stderr := child(b, args...)
+			begin := time.Now()
+			if i == 0 {
+				b.StartTimer()
+			}
+			err := cmd.Run()
+			b.StopTimer()
+			runs[i].took = time.Since(begin)
+			if err != nil {
+				b.Fatalf("%v: %s%s", err, stdout, stderr)
+			}
+			if err := json.Unmarshal(stdout.Bytes(), &runs[i].report); err != nil {
+				b.Fatal(err)
+			}
+			runs[i].source, runs[i].sourceTotal, runs[i].sourceBytes = source.take()
+			runs[i].mirrors, runs[i].mirrorTotal, runs[i].mirrorBytes = mirrors.take()
+		}
+		checkFill(b, &runs)
+		fmt.Printf("\n%s\n", fillTable(&runs)) // b.Log cuts it off
+		first, second := &runs[0], &runs[1]
+		b.ReportMetric(benchBlobs/first.took.Seconds(), "blobs/s")
+		b.ReportMetric(float64(first.sourceTotal), "source-requests")
+		b.ReportMetric(float64(first.mirrorTotal), "bucket-requests")
+		b.ReportMetric(float64(first.sourceBytes), "source-bytes")
+		b.ReportMetric(second.took.Seconds(), "s/second-run")
+		b.ReportMetric(float64(second.sourceTotal), "source-requests/second-run")
+		b.ReportMetric(float64(second.mirrorTotal), "bucket-requests/second-run")
+		b.StartTimer()
+	}
+}
+
+// fillRun is what one run of the program did.
+type fillRun struct {
+	report                   copyReport
+	took                     time.Duration
+	source, mirrors          map[string]int
+	sourceTotal, mirrorTotal int
+	sourceBytes, mirrorBytes int64
+}
+
+// checkFill: the first run fetches each manifest and blob once, the second one
+// none of either.
+func checkFill(b *testing.B, runs *[2]fillRun) {
+	first, second := &runs[0], &runs[1]
+	if c := first.report.Copied; c.Blobs != 2*benchBlobs || c.FromBucket != benchBlobs || c.Existed != 0 {
+		b.Fatalf("the first run copied %+v, want %d blobs twice, the second time from bucket to bucket", c, benchBlobs)
+	}
+	for kind, want := range map[string]int{"GET manifests": benchImages, "GET blobs": benchBlobs} {
+		if got := first.source[kind]; got != want {
+			b.Fatalf("the first run made %d requests %q, want %d", got, kind, want)
+		}
+	}
+	if got := second.report; got.Fetched != 0 || got.Blobs != benchBlobs || *got.Copied != (copied{}) {
+		b.Fatalf("the second run: %d manifests fetched, copied %+v", got.Fetched, got.Copied)
+	}
+	for kind, n := range second.source {
+		if kind == "GET manifests" || kind == "GET blobs" {
+			b.Fatalf("the second run made %d requests %q", n, kind)
+		}
+	}
+	// Three pages of a thousand keys a bucket, and nothing else.
+	if len(second.mirrors) != 1 || second.mirrors["list"] > 2*(benchBlobs/1000+1) {
+		b.Fatalf("the second run asked the buckets %v", second.mirrors)
+	}
+}
+
+func fillTable(runs *[2]fillRun) string {
+	var out strings.Builder
+	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	first, second := &runs[0], &runs[1]
+	fmt.Fprintf(&out, "%d images, %d blobs, two buckets\n", benchImages, benchBlobs)
+	fmt.Fprintf(t, "\tFIRST RUN\tSECOND RUN\n")
+	fmt.Fprintf(t, "time\t%.2f s\t%.2f s\n", first.took.Seconds(), second.took.Seconds())
+	row := func(where string, a, b map[string]int) {
+		kinds := maps.Clone(a)
+		maps.Copy(kinds, b)
+		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+			fmt.Fprintf(t, "%s %s\t%d\t%d\n", where, kind, a[kind], b[kind])
+		}
+	}
+	row("source", first.source, second.source)
+	fmt.Fprintf(t, "source, all\t%d, %s\t%d, %s\n", first.sourceTotal, size(first.sourceBytes), second.sourceTotal, size(second.sourceBytes))
+	row("buckets", first.mirrors, second.mirrors)
+	fmt.Fprintf(t, "buckets, all\t%d, %s\t%d, %s\n", first.mirrorTotal, size(first.mirrorBytes), second.mirrorTotal, size(second.mirrorBytes))
+	t.Flush()
+	return out.String()
+}
+
+// pushMany publishes the images: each has a config, two or three layers of its
+// own, and ten that it shares with two others.
+func (s *servers) pushMany(b *testing.B) {
+	b.Helper()
+	random := rand.NewChaCha8([32]byte{2})
+	layer := func() v1.Layer {
+		content := make([]byte, 1000+random.Uint64()%20_000)
+		random.Read(content)
+		return static.NewLayer(content, types.DockerLayer)
+	}
+	shared := make([]v1.Layer, benchBlobs/2)
+	for i := range shared {
+		shared[i] = layer()
+	}
+	pusher, err := remote.NewPusher()
+	if err != nil {
+		b.Fatal(err)
+	}
+	group, ctx := errgroup.WithContext(b.Context())
+	group.SetLimit(16)
+	const first = 100 // images, that have all of the shared layers
+	for i := range benchImages {
+		if i == first {
+			if err := group.Wait(); err != nil {
+				b.Fatal(err)
+			}
+			group, ctx = errgroup.WithContext(b.Context())
+			group.SetLimit(16)
+		}
+		var layers []v1.Layer
+		for range 2 + (i%3+2)/4 { // 700 in all
+			layers = append(layers, layer())
+		}
+		for j := range 10 {
+			// The registry takes over what it has.
+			from, err := name.ParseReference(fmt.Sprintf("%s/team-%d/app:v0", s.source, i%first/10))
+			if err != nil {
+				b.Fatal(err)
+			}
+			l := shared[(10*i+j)%len(shared)]
+			if i >= first {
+				l = &remote.MountableLayer{Layer: l, Reference: from}
+			}
+			layers = append(layers, l)
+		}
+		image, err := mutate.AppendLayers(empty.Image, layers...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ref, err := name.ParseReference(fmt.Sprintf("%s/team-%d/app:v%d", s.source, i/10, i%10))
+		if err != nil {
+			b.Fatal(err)
+		}
+		group.Go(func() error { return pusher.Push(ctx, ref, image) })
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,591 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"archeio/lambda/config"
+	"archeio/lambda/copier"
+	"archeio/scripts/stack"
+)
+
+// faulty stands between the program and the registry and does what networks and
+// registries do. What befalls the n-th request for a path does not depend on
+// when it comes.
+type faulty struct {
+	target string
+	seed   uint64
+
+	mu     sync.Mutex
+	nth    map[string]int
+	faults map[string]int
+	// until is when a path may be asked for again; early are those that were
+	// asked for before.
+	until map[string]time.Time
+	early []string
+}
+
+// faultKinds are those of all requests, bodyFaults those of bodies.
+var (
+	faultKinds = []string{"429", "500", "reset", "429-retry-after"}
+	bodyFaults = []string{"truncated", "short", "wrong-byte", "longer", "reset-within", "slow"}
+)
+
+func newFaulty(target string, seed uint64) *faulty {
+	return &faulty{target: target, seed: seed, nth: map[string]int{}, faults: map[string]int{}, until: map[string]time.Time{}}
+}
+
+// draw picks a fault, "" for none. A manifest whose bytes are wrong fails its
+// image for the whole run; blobs are fetched again. So those have more.
+func (f *faulty) draw(r *http.Request) (kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	what := r.Method + r.URL.Path
+	if until, ok := f.until[what]; ok && time.Now().Before(until) {
+		f.early = append(f.early, what)
+	}
+	delete(f.until, what)
+	f.nth[what]++
+	hash := fnv.New64a()
+	fmt.Fprint(hash, what, f.nth[what])
+	random := rand.New(rand.NewPCG(f.seed, hash.Sum64()))
+	body := 40
+	if strings.Contains(r.URL.Path, "/blobs/") {
+		body = 4
+	}
+	switch {
+	case r.Method == http.MethodGet && random.IntN(body) == 0:
+		kind = bodyFaults[random.IntN(len(bodyFaults))]
+	case random.IntN(16) == 0:
+		kind = faultKinds[random.IntN(len(faultKinds)-1)]
+	case random.IntN(100) == 0: // it costs a second
+		kind = "429-retry-after"
+	}
+	if kind != "" {
+		f.faults[kind]++
+	}
+	if kind == "429-retry-after" {
+		f.until[what] = time.Now().Add(time.Second)
+	}
+	return kind
+}
+
+// forget is for a new process, which does not know what the last one was told.
+func (f *faulty) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.until)
+}
+
+func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kind := f.draw(r)
+	switch kind {
+	case "429", "429-retry-after":
+		w.Header().Set("Retry-After", map[string]string{"429": "0", "429-retry-after": "1"}[kind])
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	case "500":
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	case "reset":
+		reset(w)
+		return
+	}
+	out := r.Clone(r.Context())
+	out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", strings.TrimPrefix(f.target, "http://")
+	resp, err := http.DefaultTransport.RoundTrip(out)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer resp.Body.Close()
+	maps.Copy(w.Header(), resp.Header)
+	if kind == "" || resp.StatusCode != http.StatusOK {
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+		return
+	}
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	half := len(content) / 2
+	w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+	switch kind {
+	case "truncated", "reset-within":
+		w.Write(content[:half])
+		http.NewResponseController(w).Flush()
+		if kind == "reset-within" {
+			reset(w)
+			return
+		}
+		panic(http.ErrAbortHandler)
+	case "short": // and says so
+		w.Header().Set("Content-Length", fmt.Sprint(half))
+		w.Write(content[:half])
+	case "wrong-byte":
+		content[half] ^= 1
+		w.Write(content)
+	case "longer":
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)+1))
+		w.Write(append(content, '\n'))
+	case "slow":
+		for piece := range slices.Chunk(content, len(content)/10+1) {
+			w.Write(piece)
+			http.NewResponseController(w).Flush()
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+}
+
+// reset ends a connection without a word.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}
+
+// gate passes requests on and does something in the middle of the n-th of a
+// kind.
+type gate struct {
+	next http.Handler
+
+	mu   sync.Mutex
+	is   func(*http.Request) bool
+	left int
+	do   func()
+}
+
+func (g *gate) set(n int, is func(*http.Request) bool, do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.is, g.left, g.do = is, n, do
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	var do func()
+	if g.do != nil && g.is(r) {
+		if g.left--; g.left == 0 {
+			do, g.do = g.do, nil
+		}
+	}
+	g.mu.Unlock()
+	if do != nil {
+		do = sync.OnceFunc(do)
+		defer do() // where there is no body, when it is done
+		if r.ContentLength > 0 {
+			r.Body = &middleReader{r.Body, r.ContentLength / 2, do}
+		} else if r.Method == http.MethodGet {
+			w = &middleWriter{w, do}
+		}
+	}
+	g.next.ServeHTTP(w, r)
+}
+
+// middleReader calls do when half of a body was read.
+type middleReader struct {
+	io.ReadCloser
+	left int64
+	do   func()
+}
+
+func (m *middleReader) Read(p []byte) (int, error) {
+	if m.left <= 0 {
+		m.do()
+		return m.ReadCloser.Read(p)
+	}
+	n, err := m.ReadCloser.Read(p[:min(int64(len(p)), m.left)])
+	m.left -= int64(n)
+	return n, err
+}
+
+// middleWriter calls do when half of the first piece of a body was written.
+type middleWriter struct {
+	http.ResponseWriter
+	do func()
+}
+
+func (m *middleWriter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+func (m *middleWriter) Write(p []byte) (int, error) {
+	n, err := m.ResponseWriter.Write(p[:len(p)/2])
+	http.NewResponseController(m.ResponseWriter).Flush()
+	m.do()
+	if err != nil {
+		return n, err
+	}
+	more, err := m.ResponseWriter.Write(p[len(p)/2:])
+	return n + more, err
+}
+
+// passing passes requests on as they are: the host is a part of S3's signature.
+func passing(t testing.TB, target string) http.Handler {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(u)
+			r.Out.Host = r.In.Host
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+}
+
+// serveHTTP answers the base URL of a handler.
+func serveHTTP(t testing.TB, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func isBlob(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/")
+}
+
+func isAny(*http.Request) bool { return true }
+
+func isPut(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/"+config.BlobPrefix) && r.Header.Get("X-Amz-Copy-Source") == ""
+}
+
+func isBucketCopy(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }
+
+func isStatePut(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/memory/")
+}
+
+// moment is one at which the program is killed.
+type moment struct {
+	name string
+	// at arms it: kill ends the process, done is closed when it has ended.
+	at func(kill func(), done <-chan struct{})
+}
+
+// TestKilled kills the program at random moments while the registry is at its
+// worst. Nothing that is not whole is ever visible, and in the end all is there.
+func TestKilled(t *testing.T) {
+	s := start(t)
+	for i, name := range []string{"without-state", "state-in-a-folder", "state-in-a-bucket"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait more than they work
+			k := newKiller(t, s, name, uint64(i)+1)
+			for j := range 6 {
+				k.push(t, fmt.Sprintf("team-%d/image:v1", j), 40_000, 4)
+			}
+			k.push(t, "large:v1", 2<<20, 2)
+			const kills = 8
+			for n := 0; k.kills < kills; n++ {
+				if n == 2*kills {
+					t.Fatalf("only %d kills", k.kills)
+				}
+				// Something new each time, so that no moment is out of reach.
+				k.push(t, fmt.Sprintf("new-%d:v1", n), 40_000, 4)
+				k.round(t, k.moment(n))
+			}
+			runs := k.finish(t)
+			for _, bucket := range k.buckets {
+				if have := k.whole(t, bucket); len(have) != len(k.blobs) {
+					t.Errorf("%s has %d blobs, the images have %d", bucket, len(have), len(k.blobs))
+				}
+			}
+			k.remembered(t)
+			k.report(t, runs)
+		})
+	}
+}
+
+// killer runs the program and kills it.
+type killer struct {
+	*servers
+	random           *rand.Rand
+	faults           *faulty
+	registry, mirror *gate
+	buckets          []string
+	state            copier.State
+	folder           string // of the state, if it is one
+	endpoint         string // of S3, behind a proxy
+	args             []string
+	hashed           map[string]bool // bucket, key and ETag
+	kills            int
+	moments          []string
+}
+
+func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
+	k := &killer{random: rand.New(rand.NewPCG(seed, 0)), faults: newFaulty(s.Upstream, seed), hashed: map[string]bool{}}
+	// A part of the registry of its own.
+	k.servers = &servers{s.Stack, s.source + "/" + name, s.client, map[string]bool{}}
+	k.buckets = []string{name + "-primary", name + "-replica"}
+	for _, bucket := range append(k.buckets, name) {
+		if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.registry = &gate{next: k.faults}
+	k.mirror = &gate{next: passing(t, endpoint(s.Stack, stack.Regions[0]))}
+	k.endpoint = serveHTTP(t, k.mirror)
+	source := strings.Replace(k.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(t, k.registry), "http://"), 1)
+	k.args = []string{"copy", "-source", source, "-bucket", k.buckets[0], "-bucket", k.buckets[1], "-json"}
+	switch name {
+	case "state-in-a-folder":
+		k.folder = t.TempDir()
+		k.state = copier.Folder(k.folder)
+		k.args = append(k.args, "-state", k.folder)
+		// What a kill leaves that comes while the state is written, and much to
+		// remember, so that one may.
+		if err := os.MkdirAll(filepath.Join(k.folder, "memory"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(k.folder, "memory", ".aside-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m := &copier.Memory{}
+		for range 5000 {
+			m.Put(k.digest(), &copier.Contents{Blobs: []copier.Blob{{Digest: k.digest(), Size: 1}, {Digest: k.digest(), Size: 2}}})
+		}
+		if err := m.Save(t.Context(), k.state, copier.ShellMemory); err != nil {
+			t.Fatal(err)
+		}
+	case "state-in-a-bucket":
+		k.state = copier.StateBucket{Name: name, Client: s.client}
+		k.args = append(k.args, "-state", "s3://"+name)
+	}
+	return k
+}
+
+func (k *killer) digest() string {
+	return fmt.Sprintf("sha256:%016x%016x%016x%016x", k.random.Uint64(), k.random.Uint64(), k.random.Uint64(), k.random.Uint64())
+}
+
+// child runs behind the proxies.
+func (k *killer) child(t *testing.T, args []string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	k.faults.forget()
+	cmd, stdout, stderr = child(t, args...)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL_S3="+k.endpoint)
+	return cmd, stdout, stderr
+}
+
+// moment picks one: early ones first, as a run that comes far leaves less to
+// do.
+func (k *killer) moment(round int) moment {
+	n := 1 + k.random.IntN(4)
+	switch {
+	case round < 2 && k.folder != "":
+		return moment{"writing-the-state", k.onAside}
+	case round < 2 && k.state != nil:
+		return moment{"writing-the-state", func(kill func(), _ <-chan struct{}) { k.mirror.set(1, isStatePut, kill) }}
+	case round >= 5 && round%2 == 1:
+		return moment{fmt.Sprintf("copy-%d-between-buckets", n), func(kill func(), _ <-chan struct{}) { k.mirror.set(n, isBucketCopy, kill) }}
+	}
+	switch k.random.IntN(3) {
+	case 0:
+		n *= 10
+		return moment{fmt.Sprintf("request-%d", n), func(kill func(), _ <-chan struct{}) { k.registry.set(n, isAny, kill) }}
+	case 1:
+		return moment{fmt.Sprintf("within-blob-%d", n), func(kill func(), _ <-chan struct{}) { k.registry.set(n, isBlob, kill) }}
+	default:
+		return moment{fmt.Sprintf("within-put-%d", n), func(kill func(), _ <-chan struct{}) { k.mirror.set(n, isPut, kill) }}
+	}
+}
+
+// asides are the files that a kill left while they were written.
+func (k *killer) asides() int {
+	dir, err := os.Open(filepath.Join(k.folder, "memory"))
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	return len(names) - 1
+}
+
+// onAside kills as soon as a file is there that is not whole yet. It looks
+// without a pause, as the file is there for a moment only; a run that was too
+// quick is not killed.
+func (k *killer) onAside(kill func(), done <-chan struct{}) {
+	before := k.asides()
+	go func() {
+		for k.asides() <= before {
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+		kill()
+	}()
+}
+
+// round runs the program until a moment, and looks at what it leaves.
+func (k *killer) round(t *testing.T, m moment) {
+	t.Helper()
+	cmd, _, stderr := k.child(t, k.args)
+	done := make(chan struct{})
+	started := make(chan struct{})
+	m.at(func() { <-started; cmd.Process.Kill() }, done)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(started)
+	err := cmd.Wait()
+	close(done)
+	k.registry.set(0, nil, nil)
+	k.mirror.set(0, nil, nil)
+	switch code := code(t, err); code {
+	case -1:
+		k.kills++
+		k.moments = append(k.moments, m.name)
+	case 0, 1, 2: // it was done before, or a fault was too much for it
+		k.moments = append(k.moments, "("+m.name+")")
+	default:
+		t.Errorf("%s: exit code %d: %s", m.name, code, stderr)
+	}
+	for _, bucket := range k.buckets {
+		k.whole(t, bucket)
+	}
+	k.readable(t)
+}
+
+// whole hashes what a bucket has and was not hashed yet, and answers all of it.
+func (k *killer) whole(t *testing.T, bucket string) map[string]bool {
+	t.Helper()
+	have := map[string]bool{}
+	pages := s3.NewListObjectsV2Paginator(k.client, &s3.ListObjectsV2Input{Bucket: &bucket})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page.Contents {
+			key := aws.ToString(o.Key)
+			digest := strings.TrimPrefix(key, config.BlobPrefix)
+			if !k.blobs[digest] {
+				t.Errorf("%s: nobody knows %s", bucket, key)
+			}
+			have[digest] = true
+			version := bucket + key + aws.ToString(o.ETag)
+			if k.hashed[version] {
+				continue
+			}
+			k.hashed[version] = true
+			object, err := k.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			hash := sha256.New()
+			n, err := io.Copy(hash, object.Body)
+			object.Body.Close()
+			if got := "sha256:" + hex.EncodeToString(hash.Sum(nil)); err != nil || got != digest {
+				t.Errorf("%s: %s hashes to %s after %d bytes (%v)", bucket, key, got, n, err)
+			}
+		}
+	}
+	return have
+}
+
+// readable looks whether all that is kept can be read.
+func (k *killer) readable(t *testing.T) {
+	t.Helper()
+	if k.state == nil {
+		return
+	}
+	m := &copier.Memory{}
+	_, err := copier.LoadWithdrawn(t.Context(), k.state)
+	if err := errors.Join(err, m.Load(t.Context(), k.state, copier.ShellMemory), m.LoadOthers(t.Context(), k.state, copier.ShellMemory)); err != nil {
+		t.Errorf("the state is damaged: %v", err)
+	}
+}
+
+// finish runs the program, faults and all, until it says that all is there.
+func (k *killer) finish(t *testing.T) (runs int) {
+	t.Helper()
+	for runs = 1; ; runs++ {
+		cmd, stdout, stderr := k.child(t, k.args)
+		code := code(t, cmd.Run())
+		if code == 0 {
+			return runs
+		}
+		if runs == 20 {
+			t.Fatalf("not whole after %d runs: exit code %d: %s%s", runs, code, stdout, stderr)
+		}
+	}
+}
+
+// remembered holds what is remembered against what was published: no manifest
+// is fetched any more.
+func (k *killer) remembered(t *testing.T) {
+	t.Helper()
+	if k.state == nil {
+		return
+	}
+	args := append([]string{"plan"}, k.args[1:]...)
+	args[2] = k.source // without faults
+	cmd, stdout, stderr := k.child(t, args)
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	var got copyReport
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Fetched != 0 || got.Blobs != len(k.blobs) || got.Buckets[0].Missing+got.Buckets[1].Missing != 0 {
+		t.Errorf("a plan with the state says %+v, want nothing fetched or missing of %d blobs", got, len(k.blobs))
+	}
+}
+
+func (k *killer) report(t *testing.T, runs int) {
+	t.Helper()
+	k.faults.mu.Lock()
+	defer k.faults.mu.Unlock()
+	total := 0
+	var kinds []string
+	for _, kind := range slices.Concat(faultKinds, bodyFaults) {
+		total += k.faults.faults[kind]
+		kinds = append(kinds, fmt.Sprintf("%d %s", k.faults.faults[kind], kind))
+		if k.faults.faults[kind] == 0 {
+			t.Errorf("no fault was %q", kind)
+		}
+	}
+	if k.folder != "" {
+		t.Logf("%d kills were in the middle of writing the state", k.asides()-1)
+	}
+	t.Logf("%d kills (%s), whole after %d runs more; %d faults: %s", k.kills, strings.Join(k.moments, ", "), runs, total, strings.Join(kinds, ", "))
+	if len(k.faults.early) > 0 {
+		t.Errorf("asked for again before Retry-After was over: %s", k.faults.early)
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"archeio/lambda/config"
+)
+
+const (
+	// mostMemory is what the program may need, whatever the blobs' size.
+	mostMemory = 200 << 20
+	// largestPut is the largest object that S3 takes in one piece.
+	largestPut = 5_000_000_000
+)
+
+// TestLargeBlob streams blobs that are larger than the memory it may take. With
+// MIRROR_TEST_BLOB=5368709120 one goes up in parts.
+func TestLargeBlob(t *testing.T) {
+	blob := int64(600 << 20)
+	if text := os.Getenv("MIRROR_TEST_BLOB"); text != "" {
+		var err error
+		if blob, err = strconv.ParseInt(text, 10, 64); err != nil || blob <= 0 {
+			t.Fatalf("MIRROR_TEST_BLOB=%q: takes a number of bytes", text)
+		}
+	}
+	t.Setenv("TMPDIR", t.TempDir()) // the S3 server's files
+	s := start(t)
+	for _, tt := range []struct {
+		name  string
+		sizes []int64
+	}{
+		{"small", []int64{1 << 20}}, // what it takes anyway
+		{"large", []int64{blob}},
+		{"eight-at-once", slices.Repeat([]int64{100 << 20}, 8)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bucket := "large-" + tt.name
+			if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+				t.Fatal(err)
+			}
+			r := newLarge(tt.sizes)
+			common := []string{"-bucket", bucket, "-parallel", "8", "-json"}
+			var copied copyReport
+			r.measure(t, "copy", &copied, append(common, "-source", strings.TrimPrefix(serveHTTP(t, r), "http://")))
+			if copied.Copied == nil || copied.Copied.Blobs != len(r.blobs) || copied.Copied.Bytes != r.total {
+				t.Errorf("copied %+v, want %d blobs of %d bytes", copied.Copied, len(r.blobs), r.total)
+			}
+			// Which reads it all again, and so proves it.
+			var verified verification
+			r.measure(t, "verify", &verified, common)
+			if verified.Checked != len(r.blobs) || verified.Bytes != r.total || len(verified.Wrong) != 0 {
+				t.Errorf("verified %+v, want %d blobs of %d bytes", verified, len(r.blobs), r.total)
+			}
+			for _, b := range r.blobs {
+				o, err := s.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String(config.BlobPrefix + b.digest)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				// S3 and its like mark the ETag of what came in parts.
+				if parts := strings.Contains(aws.ToString(o.ETag), "-"); aws.ToInt64(o.ContentLength) != b.size || parts != (b.size > largestPut) {
+					t.Errorf("%d bytes, ETag %s, want %d bytes", aws.ToInt64(o.ContentLength), aws.ToString(o.ETag), b.size)
+				}
+			}
+		})
+	}
+}
+
+// large is a registry with one image, whose layers are made as they are read.
+type large struct {
+	http.Handler
+	blobs    []largeBlob // the config is the last
+	manifest []byte
+	total    int64
+}
+
+type largeBlob struct {
+	digest string
+	size   int64
+	block  []byte // that is repeated
+}
+
+func newLarge(sizes []int64) *large {
+	r := &large{}
+	random := rand.NewChaCha8([32]byte{1})
+	for _, size := range sizes {
+		b := largeBlob{size: size, block: make([]byte, 1<<20)}
+		random.Read(b.block)
+		r.blobs = append(r.blobs, b)
+	}
+	r.blobs = append(r.blobs, largeBlob{size: 2, block: []byte("{}")})
+	var layers []string
+	for i := range r.blobs {
+		b := &r.blobs[i]
+		hash := sha256.New()
+		b.write(hash)
+		b.digest = "sha256:" + hex.EncodeToString(hash.Sum(nil))
+		layers = append(layers, fmt.Sprintf(`{"digest":%q,"size":%d}`, b.digest, b.size))
+		r.total += b.size
+	}
+	last := len(layers) - 1
+	r.manifest = fmt.Appendf(nil, `{"schemaVersion":2,"config":%s,"layers":[%s]}`, layers[last], strings.Join(layers[:last], ","))
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(r.manifest))
+	mux := http.NewServeMux()
+	for path, text := range map[string]string{"/v2/{$}": "{}", "/v2/_catalog": `{"repositories":["large"]}`, "/v2/large/tags/list": `{"tags":["v1"]}`} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
+	}
+	mux.HandleFunc("GET /v2/large/manifests/{reference}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.manifest)))
+		w.Header().Set("Docker-Content-Digest", digest)
+		w.Write(r.manifest)
+	})
+	mux.HandleFunc("GET /v2/large/blobs/{digest}", func(w http.ResponseWriter, q *http.Request) {
+		for _, b := range r.blobs {
+			if b.digest == q.PathValue("digest") {
+				w.Header().Set("Content-Length", strconv.FormatInt(b.size, 10))
+				b.write(w)
+				return
+			}
+		}
+		http.NotFound(w, q)
+	})
+	r.Handler = mux
+	return r
+}
+
+// write fails only where the reader has gone, which that one reports.
+func (b *largeBlob) write(w io.Writer) {
+	for left := b.size; left > 0; {
+		n, err := w.Write(b.block[:min(left, int64(len(b.block)))])
+		if err != nil {
+			return
+		}
+		left -= int64(n)
+	}
+}
+
+// measure runs the built program and reads its report.
+func (r *large) measure(t *testing.T, command string, report any, args []string) {
+	t.Helper()
+	begin := time.Now()
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// To the kernel, what the parent has is a child's until that is another
+	// program; so the parent is one that has little.
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{binary, command}, args...)...)
+	cmd.Env = append(os.Environ(), launch+"=1")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, &stderr)
+	}
+	took := time.Since(begin)
+	text, last, _ := strings.Cut(stdout.String(), "\n")
+	peak, err := strconv.ParseInt(strings.TrimSpace(last), 10, 64)
+	if err := errors.Join(err, json.Unmarshal([]byte(text), report)); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: %d blobs of %s in %.1f s, %s/s, peak %s", command, len(r.blobs), size(r.total), took.Seconds(), size(int64(float64(r.total)/took.Seconds())), size(peak))
+	if peak > mostMemory {
+		t.Errorf("%s takes %d bytes, more than %d", command, peak, mostMemory)
+	}
+}
+
+// launch in the environment has this test's binary run another program and say
+// how much memory it took.
+const launch = "MIRROR_TEST_LAUNCH"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(launch) == "" {
+		os.Exit(m.Run())
+	}
+	cmd := exec.Command(os.Args[1], os.Args[2:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	peak := int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+	if runtime.GOOS == "linux" {
+		peak <<= 10 // there it is in KiB
+	}
+	fmt.Println(peak)
+}

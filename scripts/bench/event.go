@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+
+	"archeio/lambda/blobs"
+	"archeio/lambda/clientip"
+	"archeio/lambda/config"
+	"archeio/lambda/gateway"
+	"archeio/lambda/metrics"
+	"archeio/lambda/redirect"
+)
+
+// environment is a function's with six mirrors.
+var environment = map[string]string{
+	"UPSTREAM_REGISTRY_ENDPOINT": "https://us-docker.pkg.dev",
+	"UPSTREAM_REGISTRY_PATH":     "example-project/images",
+	"DEFAULT_AWS_BASE_URL":       "https://d111111abcdef8.cloudfront.net",
+	"MIRROR_REGIONS":             "us-east-1,us-west-2,eu-central-1,eu-west-1,ap-southeast-1,ap-northeast-1",
+	"MIRROR_URL_TEMPLATE":        "https://mirror-{region}.s3.dualstack.{region}.amazonaws.com",
+	// What is remembered of a mirror counts for as long as the measurement is.
+	"MIRROR_HEALTH_INTERVAL": "1h",
+}
+
+// payloads are events of a load balancer: blobs that differ, asked for by
+// clients that differ.
+func payloads(n int) [][]byte {
+	out := make([][]byte, n)
+	for i := range out {
+		digest := sha256.Sum256(fmt.Append(nil, i))
+		out[i] = fmt.Appendf(nil, `{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/archeio/49e9d65c45c6791a"}},`+
+			`"httpMethod":"GET","path":"/v2/team-%d/pause/blobs/sha256:%x","multiValueQueryStringParameters":{},`+
+			`"multiValueHeaders":{"accept":["*/*"],"accept-encoding":["gzip"],"host":["registry.example.com"],"user-agent":["containerd/1.7.13"],`+
+			`"x-amzn-trace-id":["Root=1-5c536348-3d683b8b04734faae651f476"],"x-forwarded-for":["35.180.%d.%d"],"x-forwarded-port":["443"],"x-forwarded-proto":["https"]},`+
+			`"body":"","isBase64Encoded":false}`, i, digest, i>>8&255, i&255)
+	}
+	return out
+}
+
+// everything is a network in which every mirror has every blob.
+type everything struct{}
+
+func (everything) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+}
+
+// newHandler makes the part that both our way and the adapter's have.
+func newHandler(c *config.Config, recorder *metrics.Recorder) *redirect.Handler {
+	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: everything{}, Observe: recorder.Check})
+	return redirect.New(c, redirect.Ask(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+}
+
+// adapted is the handler as a net/http one, for the adapter.
+func adapted(h *redirect.Handler, after func()) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := redirect.Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, NoDistribution: true, Authorized: r.Header.Get("Authorization") != ""}
+		q.Client, _ = clientip.Rightmost(r.Header.Get("X-Forwarded-For"))
+		answer := h.Handle(r.Context(), &q)
+		after()
+		for _, f := range answer.Fields() {
+			if f.Value != "" {
+				w.Header().Set(f.Name, f.Value)
+			}
+		}
+		w.WriteHeader(answer.Status)
+		io.WriteString(w, answer.Body)
+	})
+}
+
+// event compares the way of a blob event, with the mirror known from memory.
+func event(ctx context.Context, b *bench) error {
+	c, err := config.Load(func(name string) string { return environment[name] })
+	if err != nil {
+		return err
+	}
+	all := payloads(b.pick(4096, 64))
+	recorder := metrics.NewRecorder(io.Discard, time.Now)
+	h := newHandler(c, recorder)
+	ours := gateway.New(c.ClientAddressHeader, h.Handle, recorder.Flush)
+	adapter := lambda.NewHandler(httpadapter.NewALB(adapted(h, recorder.Flush)).ProxyWithContext)
+	for _, payload := range all {
+		if err := alike(ctx, payload, ours, adapter); err != nil {
+			return err
+		}
+	}
+
+	decode := func(_ context.Context, payload []byte) ([]byte, error) {
+		var e events.ALBTargetGroupRequest
+		err := json.Unmarshal(payload, &e)
+		return []byte(e.Path), err
+	}
+	ways := []func(context.Context, []byte) ([]byte, error){ours.Invoke, decode, adapter.Invoke}
+	var sides []side
+	for _, way := range ways {
+		next, turn := 0, len(all)/16
+		sides = append(sides, func(ctx context.Context) (float64, error) {
+			part := all[next : next+turn]
+			next = (next + turn) % len(all)
+			began := time.Now()
+			for _, payload := range part {
+				if out, err := way(ctx, payload); err != nil || len(out) == 0 {
+					return 0, errors.Join(errors.New("an event was not answered"), err)
+				}
+			}
+			return float64(time.Since(began)) / float64(turn), nil
+		})
+	}
+	v, err := b.interleave(ctx, 31, 16, sides...)
+	if err != nil {
+		return err
+	}
+	b.report.compare("blob event, payload to answer", "encoding/json, decoding only", ns, v[0], v[1], ratioOf(0.4))
+	b.report.compare("blob event, payload to answer", "adapter and net/http handler", ns, v[0], v[2], ratioOf(1.0/8))
+
+	allocated := make([][]float64, len(ways))
+	for i, way := range ways {
+		allocated[i] = []float64{testing.AllocsPerRun(b.pick(1000, 10), func() { way(ctx, all[0]) })}
+	}
+	b.report.compare("blob event, allocations", "encoding/json, decoding only", allocations, allocated[0], allocated[1], atMost(8))
+	b.report.compare("blob event, allocations", "adapter and net/http handler", allocations, allocated[0], allocated[2], budget{})
+	return nil
+}
+
+// alike checks that two ways send a client to the same place.
+func alike(ctx context.Context, payload []byte, ways ...lambda.Handler) error {
+	first := ""
+	for _, way := range ways {
+		out, err := way.Invoke(ctx, payload)
+		if err != nil {
+			return err
+		}
+		var a events.ALBTargetGroupResponse
+		if err := json.Unmarshal(out, &a); err != nil {
+			return err
+		}
+		location := http.Header(a.MultiValueHeaders).Get("Location")
+		if location == "" || first != "" && location != first {
+			return fmt.Errorf("the ways lead to %q and to %q", first, location)
+		}
+		first = location
+	}
+	return nil
+}

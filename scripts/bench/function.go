@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"archeio/infra/build"
+	"archeio/scripts/runtimeapi"
+)
+
+// empty is the smallest function there is, what ours is compared with.
+const empty = "./lambda/redirector/testdata/hello"
+
+// functions builds ours and the empty one in the same way.
+func (b *bench) functions(ctx context.Context) (ours, other string, err error) {
+	if ours, err = build.Bootstrap(ctx, "redirector"); err != nil {
+		return "", "", err
+	}
+	other, err = b.compile(ctx, empty)
+	return ours, other, err
+}
+
+// compile builds a package of the repository as functions are built.
+func (b *bench) compile(ctx context.Context, path string) (string, error) {
+	out := filepath.Join(b.dir, filepath.Base(path))
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags=-s -w -buildid=", "-o", out, path)
+	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w: %s", path, err, bytes.ReplaceAll(bytes.TrimSpace(text), []byte("\n"), []byte("; ")))
+	}
+	return out, nil
+}
+
+// function is a process under a Runtime API of its own.
+type function struct {
+	api     *runtimeapi.API
+	process *runtimeapi.Process
+}
+
+// launch starts a function and waits until it asks for an event.
+func launch(ctx context.Context, binary string, env map[string]string, output io.Writer) (*function, error) {
+	api, err := runtimeapi.Listen()
+	if err != nil {
+		return nil, err
+	}
+	p, err := api.Start(binary, env, output)
+	if err != nil {
+		api.Close()
+		return nil, err
+	}
+	f := &function{api, p}
+	select {
+	case <-api.Ready():
+		return f, nil
+	case <-p.Exited():
+		err = p.Err()
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	f.stop()
+	return nil, err
+}
+
+func (f *function) stop() {
+	f.process.Stop()
+	f.api.Close()
+}
+
+// all sends events one after the other.
+func (f *function) all(ctx context.Context, payloads [][]byte) error {
+	for _, p := range payloads {
+		if _, err := f.api.Invoke(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mirrors serves a mirror that has every blob, and answers the environment of
+// a function that asks it.
+func mirrors() (env map[string]string, stop func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	go server.Serve(l)
+	env = maps.Clone(environment)
+	env["MIRROR_URL_TEMPLATE"] = "http://" + l.Addr().String() + "/{region}"
+	return env, func() { server.Close() }, nil
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/gaissmai/bart"
+
+	"archeio/ranges"
+)
+
+// sizes compares what is shipped, and the range table with the memory that
+// the same prefixes take in one that is built at start.
+func sizes(ctx context.Context, b *bench) error {
+	ours, other, err := b.functions(ctx)
+	if err != nil {
+		return err
+	}
+	size := func(file string) []float64 {
+		info, e := os.Stat(file)
+		if e != nil {
+			err = e
+			return []float64{0}
+		}
+		return []float64{float64(info.Size())}
+	}
+	b.report.compare("binary, stripped", "empty function", bytesOf, size(ours), size(other), atMost(8e6))
+	b.report.compare("range table", "bart Table, on the heap", bytesOf, size(filepath.Join(b.root, "ranges", "table.bin")), []float64{heap()}, budget{})
+	return err
+}
+
+func heap() float64 {
+	all := blocks()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	table := new(bart.Table[ranges.Place])
+	for _, one := range all {
+		for _, x := range one {
+			table.Insert(x.prefix, x.place)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(table)
+	runtime.KeepAlive(all)
+	return float64(after.HeapAlloc) - float64(before.HeapAlloc)
+}
