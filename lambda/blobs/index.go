@@ -61,6 +61,7 @@ type shelf struct {
 	now       func() time.Time
 
 	next    atomic.Int64 // Unix nanoseconds of the next attempt
+	tried   atomic.Int64 // and of the end of the last one
 	current atomic.Pointer[index.Index]
 
 	mu   sync.Mutex // one attempt at a time
@@ -82,9 +83,11 @@ func (c *Checker) Refresh() {
 }
 
 // has tells that all mirrors hold a blob, as far as the index is not too old.
+// A function that was frozen for long does not know what has left the index
+// since: what it has counts again when it has tried to load it anew.
 func (s *shelf) has(now time.Time, digest string) bool {
 	x := s.current.Load()
-	if x == nil || !x.Has(digest) {
+	if x == nil || !x.Has(digest) || now.UnixNano()-s.tried.Load() > 2*int64(s.options.Refresh) {
 		return false
 	}
 	if age := now.Sub(x.Listed); age > s.options.MaxAge {
@@ -124,6 +127,7 @@ func (s *shelf) load() {
 		// Soon, but never later than it would be anyway.
 		s.next.Store(now.Add(min(indexRetry, s.options.Refresh)).UnixNano())
 	}
+	s.tried.Store(now.UnixNano())
 	event := IndexEvent{Outcome: outcome, Err: err}
 	if x := s.current.Load(); x != nil {
 		event.Age = now.Sub(x.Listed)

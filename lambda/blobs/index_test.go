@@ -263,7 +263,9 @@ func TestIndexInUse(t *testing.T) {
 				t.Errorf("used %v, want %v", used, tt.used)
 			}
 			if tt.used {
+				x.answer(http.StatusBadGateway, nil)
 				x.pass(24 * time.Hour)
+				x.load(t, IndexUnreachable)
 				if x.shelf.has(x.now(), digest) {
 					t.Error("it is used although it is too old")
 				}
@@ -288,6 +290,25 @@ func TestIndexRetries(t *testing.T) {
 	x.serve(t, 0, digest)
 	x.pass(time.Second)
 	x.load(t, IndexLoaded)
+}
+
+// A function that was frozen does not know what has left the index since.
+func TestIndexAfterAFreeze(t *testing.T) {
+	x := newIndexed(t)
+	x.serve(t, 0, digest)
+	x.load(t, IndexLoaded)
+	x.pass(10 * time.Minute)
+	if !x.shelf.has(x.now(), digest) {
+		t.Error("after twice the interval it is not used")
+	}
+	x.pass(time.Second)
+	if x.shelf.has(x.now(), digest) {
+		t.Error("it is used although nobody knows what has left it")
+	}
+	x.load(t, IndexUnchanged)
+	if !x.shelf.has(x.now(), digest) {
+		t.Error("loaded anew it is not used")
+	}
 }
 
 func TestNoIndex(t *testing.T) {

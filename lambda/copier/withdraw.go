@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -46,10 +44,28 @@ type Removal struct {
 	Errors []error
 }
 
-// Withdraw lists a digest, so that it is not copied again, takes it out of the
-// index of every bucket, and then removes every version of it everywhere. Its
-// error is that the blob could not be listed; then nothing was removed.
+// Withdraw does what ListWithdrawn does, and then removes every version of the
+// blob everywhere. Its error is that the blob could not be listed; then nothing
+// was removed.
 func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
+	r, err := ListWithdrawn(ctx, s, buckets, digest)
+	if err != nil {
+		return nil, err
+	}
+	// The primary first, so that it is not replicated any more.
+	for i, b := range buckets {
+		n, err := b.Remove(ctx, digest)
+		if err != nil {
+			r.Errors = append(r.Errors, err)
+		}
+		r.Versions[i] = n
+	}
+	return r, context.Cause(ctx)
+}
+
+// ListWithdrawn lists a digest, so that it is not copied again, and takes it out
+// of the index of every bucket. The blob stays.
+func ListWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
 	if _, ok := ParseDigest(digest); !ok {
 		return nil, fmt.Errorf("%q: takes a digest, as sha256: and 64 hexadecimal digits", digest)
 	}
@@ -73,19 +89,5 @@ func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*
 			r.Errors = append(r.Errors, err)
 		}
 	}
-	// The primary first, so that it is not replicated any more.
-	for i, b := range buckets {
-		n, err := b.Remove(ctx, digest)
-		if err != nil {
-			r.Errors = append(r.Errors, err)
-		}
-		r.Versions[i] = n
-	}
-	if ctx.Err() != nil {
-		return r, context.Cause(ctx)
-	}
 	return r, nil
 }
-
-// Digests are in order.
-func (w Withdrawn) Digests() []string { return slices.Sorted(maps.Keys(w)) }
