@@ -60,7 +60,12 @@ check: ## format, vet, tidy module files
 	cd scripts/servers && go mod tidy -diff
 
 .PHONY: bench
-bench: ## run all benchmarks, for BENCHTIME each
+bench: ## measure ours beside the others and print one table: ARGS=-h
+	@go build -o .build/bench ./scripts/bench
+	@.build/bench $(ARGS)
+
+.PHONY: benchmarks
+benchmarks: ## run all Go benchmarks, for BENCHTIME each (1s, or 1x)
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./ranges ./ranges/regions ./lambda/... ./scripts/explain
 
 .PHONY: fuzz

@@ -187,6 +187,7 @@ func (o *Origin) Has(ctx context.Context, limit *Limit, path string) Answer {
 
 // ask makes a check, or waits for the same one that is under way.
 func (c *Checker) ask(ctx context.Context, limit *Limit, k key) Answer {
+	c.Refresh() // the request waits now, so there is time
 	now := c.options.Now()
 	if limit.deadline.IsZero() {
 		limit.deadline = now.Add(requestBudget)

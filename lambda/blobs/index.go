@@ -69,7 +69,9 @@ type shelf struct {
 }
 
 // Refresh sees to it that the index is loaded, beside whatever the caller does
-// then, when it is time. It returns at once.
+// then, when it is time. It returns at once. Call it when an answer is made: the
+// Checker itself calls it when a request waits for a mirror, and never before,
+// so that no request has to share its time with it.
 func (c *Checker) Refresh() {
 	s := c.shelf
 	if s == nil {

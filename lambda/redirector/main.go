@@ -37,8 +37,9 @@ func main() {
 	})
 	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
 	handle := func(ctx context.Context, r *redirect.Request) redirect.Response {
+		resp := handler.Handle(ctx, r)
 		checker.Refresh()
-		return handler.Handle(ctx, r)
+		return resp
 	}
 	lambda.Start(gateway.New(c.ClientAddressHeader, handle, recorder.Flush))
 }
