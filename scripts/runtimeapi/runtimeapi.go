@@ -20,7 +20,7 @@ import (
 )
 
 // Timeout is how long an invocation may take where the context of Invoke has
-// no earlier deadline.
+// no deadline.
 const Timeout = 10 * time.Second
 
 // FunctionError is an error that the function reported itself.
@@ -79,9 +79,12 @@ func (a *API) Ready() <-chan struct{} { return a.polled }
 // Invoke hands an event to the function and answers what it answers. The
 // error is a *FunctionError where the function reported one.
 func (a *API) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(Timeout)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	deadline, _ := ctx.Deadline()
 	i := &invocation{payload: payload, deadline: deadline, done: make(chan struct{})}
 	a.mu.Lock()
 	a.next++
