@@ -40,7 +40,8 @@ func sourceOf(p *copier.Plan) sourceReport {
 }
 
 func (s sourceReport) writeText(w io.Writer) {
-	fmt.Fprintf(w, "%d repositories, %d manifests (%d fetched), %d blobs of %s, %d left out", s.Repositories, s.Manifests, s.Fetched, s.Blobs, size(s.Bytes), s.LeftOut)
+	fmt.Fprintf(w, "%s, %s (%d fetched), %s of %s, %d left out", count(s.Repositories, "repository", "repositories"),
+		count(s.Manifests, "manifest", "manifests"), s.Fetched, blobs(s.Blobs), size(s.Bytes), s.LeftOut)
 	if s.Withdrawn > 0 {
 		fmt.Fprintf(w, ", %d withdrawn", s.Withdrawn)
 	}
@@ -132,25 +133,25 @@ func (r *copyReport) writeText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "BUCKET\t%s\tOF\n", what)
 	for _, b := range r.Buckets {
-		fmt.Fprintf(t, "%s\t%d blobs\t%s\n", b.Name, b.Missing, size(b.MissingBytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", b.Name, blobs(b.Missing), size(b.MissingBytes))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if c := r.Copied; c != nil {
-		fmt.Fprintf(w, "\ncopied %d blobs, %s, of which %d from bucket to bucket; %d were there already\n", c.Blobs, size(c.Bytes), c.FromBucket, c.Existed)
+		fmt.Fprintf(w, "\ncopied %s, %s, of which %d from bucket to bucket; %d were there already\n", blobs(c.Blobs), size(c.Bytes), c.FromBucket, c.Existed)
 		if c.Pending > 0 {
 			fmt.Fprintf(w, "%d more are on their way by S3's replication; status tells when they have arrived\n", c.Pending)
 		}
 		if r.Indexed > 0 {
-			fmt.Fprintf(w, "the index of what all of them hold has %d blobs\n", r.Indexed)
+			fmt.Fprintf(w, "the index of what all of them hold has %s\n", blobs(r.Indexed))
 		}
 	} else if len(r.Images) > 0 {
 		largest := slices.Clone(r.Images)
 		slices.SortStableFunc(largest, func(a, b imageReport) int { return cmp.Compare(b.MissingBytes, a.MissingBytes) })
 		fmt.Fprintf(t, "\nIMAGE\tLACKS\tOF\n")
 		for _, i := range largest[:min(len(largest), mostRows)] {
-			fmt.Fprintf(t, "%s\t%d blobs\t%s\n", i.Image, i.Missing, size(i.MissingBytes))
+			fmt.Fprintf(t, "%s\t%s\t%s\n", i.Image, blobs(i.Missing), size(i.MissingBytes))
 		}
 		if err := t.Flush(); err != nil {
 			return err
@@ -205,7 +206,7 @@ func (r *statusReport) writeText(w io.Writer) error {
 		if m.Full {
 			full = "yes"
 		}
-		fmt.Fprintf(t, "%s\t%d blobs\t%d blobs\t%s\t%s\n", m.Name, m.Has, m.Missing, size(m.MissingBytes), full)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Name, blobs(m.Has), blobs(m.Missing), size(m.MissingBytes), full)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -271,6 +272,15 @@ func (v *verification) writeText(w io.Writer) error {
 	}
 	writeErrors(w, v.Errors)
 	return nil
+}
+
+func blobs(n int) string { return count(n, "blob", "blobs") }
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // size writes bytes in powers of 1000, as S3 is billed.

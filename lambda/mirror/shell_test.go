@@ -229,7 +229,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad-flag", append([]string{"copy", "-bandwidth", "much"}, common...), 2, "", `mirror: invalid value "much"`},
 		{"no-such-bucket", []string{"copy", "-source", s.source, "-bucket", "nobody-has-it"}, 2, "", `mirror: bucket "nobody-has-it": listing: there is no such bucket`},
 		{"no-such-registry", []string{"copy", "-source", "127.0.0.1:1", "-bucket", "codes", "-repositories", os.DevNull}, 2, "", "mirror: reading the repositories"},
-		{"plan", append([]string{"plan"}, common...), 0, "1 repositories", ""},
+		{"plan", append([]string{"plan"}, common...), 0, "1 repository", ""},
 		{"missing", append([]string{"status"}, common...), 1, "codes ", ""},
 		{"copy", append([]string{"copy"}, common...), 0, "copied 3 blobs", ""},
 		{"whole", append([]string{"status"}, common...), 0, "codes ", ""},
@@ -397,6 +397,8 @@ func TestProgress(t *testing.T) {
 	t.Run("pipe", func(t *testing.T) {
 		var out bytes.Buffer
 		s := newShow(&out)
+		s.progress(copier.Progress{Doing: "x", Done: 0, Total: 2}) // what is quick shows nothing
+		s.last = s.last.Add(-10 * time.Second)
 		s.progress(copier.Progress{Doing: "x", Done: 1, Total: 2})
 		s.clear()
 		if want := "x: 1 of 2\n"; out.String() != want {

@@ -22,7 +22,7 @@ type show struct {
 }
 
 func newShow(w io.Writer) *show {
-	s := &show{out: w}
+	s := &show{out: w, last: time.Now()} // what is quick shows nothing
 	if f, ok := w.(*os.File); ok {
 		info, err := f.Stat()
 		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
 
-	"archeio/lambda/blobs"
+	presence "archeio/lambda/blobs"
 	mirror "archeio/lambda/config"
 	"archeio/lambda/copier"
 )
@@ -33,7 +33,7 @@ type removedOf struct {
 }
 
 // indexLag is how long a redirector may go on with an index that a blob has left:
-// twice the default of MIRROR_INDEX_REFRESH. It is longer than blobs.PresentFor.
+// twice the default of MIRROR_INDEX_REFRESH. It is longer than what is remembered.
 const indexLag = 10 * time.Minute
 
 func (c *command) withdraw(ctx context.Context) (complete bool, err error) {
@@ -45,7 +45,7 @@ func (c *command) withdraw(ctx context.Context) (complete bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	w := &withdrawal{Digest: c.digest, ListedOnly: c.listOnly, Until: time.Now().UTC().Add(max(indexLag, blobs.PresentFor)).Truncate(time.Second), Errors: []string{}}
+	w := &withdrawal{Digest: c.digest, ListedOnly: c.listOnly, Until: time.Now().UTC().Add(max(indexLag, presence.PresentFor)).Truncate(time.Second), Errors: []string{}}
 	for i, b := range c.options.Buckets {
 		w.Buckets = append(w.Buckets, removedOf{b.Name, removal.Versions[i]})
 	}
@@ -82,7 +82,7 @@ func (w *withdrawal) writeText(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "BUCKET\tREMOVED\n")
 	for _, b := range w.Buckets {
-		fmt.Fprintf(t, "%s\t%d versions\n", b.Name, b.Versions)
+		fmt.Fprintf(t, "%s\t%s\n", b.Name, count(b.Versions, "version", "versions"))
 	}
 	if err := t.Flush(); err != nil {
 		return err
