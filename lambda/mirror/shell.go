@@ -123,6 +123,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (complete
 	if err := c.open(ctx); err != nil {
 		return false, err
 	}
+	defer c.show.clear() // also before an error
 	return commands[c.name](c, ctx)
 }
 

@@ -80,5 +80,6 @@ func line(p copier.Progress, since time.Duration, bar bool) string {
 func (s *show) clear() {
 	if s.drawn {
 		fmt.Fprint(s.out, "\r\x1b[K")
+		s.drawn = false
 	}
 }
