@@ -437,8 +437,8 @@ func TestStateBucket(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"first", []string{"copy", "-source", s.source, "-bucket", "first", "-state", "s3://kept"}, "1 manifests (1 fetched), 3 blobs"},
-		{"second", []string{"copy", "-source", s.source, "-bucket", "second", "-state", "s3://kept@us-east-1/"}, "1 manifests (0 fetched), 3 blobs"},
+		{"first", []string{"copy", "-source", s.source, "-bucket", "first", "-state", "s3://kept"}, "1 manifest (1 fetched), 3 blobs"},
+		{"second", []string{"copy", "-source", s.source, "-bucket", "second", "-state", "s3://kept@us-east-1/"}, "1 manifest (0 fetched), 3 blobs"},
 		{"withdraw", []string{"withdraw", "-bucket", "first", "-state", "s3://kept", digest}, "first   1 version"},
 		{"second-again", []string{"status", "-source", s.source, "-bucket", "first", "-state", "s3://kept"}, ", 1 withdrawn"},
 	} {
