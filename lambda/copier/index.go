@@ -69,7 +69,7 @@ func WriteIndex(ctx context.Context, s State, buckets []*Bucket, began time.Time
 				return err
 			}
 			listed, _, broken := index.ParseHeader(header)
-			places[i], older[i] = etag, broken != nil || listed.Before(began.Truncate(time.Second))
+			places[i], older[i] = etag, broken != nil || listed.Before(began.Truncate(time.Millisecond))
 			return nil
 		})
 	}

@@ -9,7 +9,7 @@
 //
 //	offset  bytes
 //	0       8      "ARCHEIO1": what it is, and the version of the format
-//	8       8      when the listing that it was made of began, Unix seconds
+//	8       8      when the listing that it was made of began, Unix milliseconds
 //	16      8      number of entries
 //	24      4      0
 //	28      4      CRC-32C of the entries and the 28 bytes before this one
@@ -76,12 +76,12 @@ func ParseHeader(data []byte) (listed time.Time, count int64, err error) {
 	if n > (Largest-HeaderSize)/entrySize {
 		return time.Time{}, 0, fmt.Errorf("it says that it has %d entries, %d are the most", n, (Largest-HeaderSize)/entrySize)
 	}
-	return time.Unix(int64(binary.BigEndian.Uint64(data[8:])), 0), int64(n), nil
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(data[8:]))), int64(n), nil
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 func sum(header, entries []byte) uint32 {
+	// Not a variable, which would be made at start. It is made once.
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	return crc32.Update(crc32.Checksum(entries, castagnoli), castagnoli, header)
 }
 
@@ -174,7 +174,7 @@ func Make(listed time.Time, prefixes []uint64) ([]byte, error) {
 	}
 	data := make([]byte, HeaderSize, HeaderSize+entrySize*len(prefixes))
 	copy(data, magic)
-	binary.BigEndian.PutUint64(data[8:], uint64(listed.Unix()))
+	binary.BigEndian.PutUint64(data[8:], uint64(listed.UnixMilli()))
 	binary.BigEndian.PutUint64(data[16:], uint64(len(prefixes)))
 	for _, p := range prefixes {
 		data = binary.BigEndian.AppendUint64(data, p)

@@ -24,6 +24,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
+	"archeio/lambda/index"
 	"archeio/scripts/stack"
 )
 
@@ -197,6 +198,10 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("a second run fetched %d manifests and blobs", n)
 	}
 
+	// A run lists the mirrors before it copies, so its index is of what earlier
+	// runs have copied.
+	d.indexed(t)
+
 	// What a mirror lost is found by comparing it with what is remembered, and
 	// nobody else is asked.
 	d.remove(t, stack.Buckets[1])
@@ -216,6 +221,32 @@ func TestFunctions(t *testing.T) {
 	d.whole(t)
 	if dead := d.Queue.Dead(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
+	}
+}
+
+// indexed looks at the index of both buckets: it has all blobs.
+func (d *deployment) indexed(t *testing.T) {
+	t.Helper()
+	for _, bucket := range stack.Buckets {
+		key := config.BlobPrefix + index.Name
+		o, err := d.Client(stack.Regions[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(o.Body)
+		o.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := index.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for digest := range d.blobs {
+			if !x.Has(digest) {
+				t.Errorf("%s: the index of %d blobs lacks %s", bucket, x.Len(), digest)
+			}
+		}
 	}
 }
 
