@@ -33,7 +33,7 @@ func allowFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, sta
 		f.may(blobs, "s3:GetObject")
 		f.may([]*string{state.BucketArn()}, "s3:ListBucket")
 		f.may([]*string{state.ArnForObjects(jsii.String("*"))}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
-		f.may([]*string{queue.QueueArn()}, "sqs:SendMessage")
+		f.may([]*string{queue.QueueArn()}, "sqs:SendMessage", "sqs:GetQueueAttributes")
 		if s.Filler.Secret != "" {
 			f.may([]*string{jsii.String(s.Filler.Secret)}, "secretsmanager:GetSecretValue")
 		}
@@ -41,7 +41,7 @@ func allowFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, sta
 	planner.may(indexes, "s3:PutObject")
 	worker.may(blobs, "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-	worker.may([]*string{queue.QueueArn()}, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+	worker.may([]*string{queue.QueueArn()}, "sqs:ReceiveMessage", "sqs:DeleteMessage")
 }
 
 func (f filler) may(resources []*string, actions ...string) { f.mayWhere(nil, resources, actions...) }

@@ -30,7 +30,7 @@ func (st *synthStack) arns(after string) string {
 func mayInFiller(st *synthStack, id, logs string) []string {
 	blobs := st.arns("/containers/images/*")
 	onState := `"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["State", "Arn"]}, "/*"]]}`
-	onMirrors, onQueue := []string{"s3:GetObject"}, []string{"sqs:SendMessage"}
+	onMirrors, onQueue := []string{"s3:GetObject"}, []string{"sqs:GetQueueAttributes", "sqs:SendMessage"}
 	if id == "Worker" {
 		onMirrors = []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"}
 		onQueue = []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"}

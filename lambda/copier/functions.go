@@ -41,6 +41,8 @@ type Functions struct {
 // Queue hands messages on to workers, each at least once.
 type Queue interface {
 	Send(ctx context.Context, messages ...Message) error
+	// Waiting is about how many messages no worker has taken yet.
+	Waiting(ctx context.Context) (int, error)
 }
 
 // What a message asks for.

@@ -52,6 +52,9 @@ type Handed struct {
 	Messages int `json:"messages"`
 	// Done tells that all is handed out; else the run goes on as a message.
 	Done bool `json:"done"`
+	// Waiting is how much work of an earlier run is still to be done; then none
+	// was begun, or the queue would only grow.
+	Waiting int `json:"waiting,omitempty"`
 }
 
 // Plan begins a run that hands out every repository of the source, unless one
@@ -85,6 +88,14 @@ func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) 
 			f.Log.Info("a run is under way", "kind", kind, "run", j.Run)
 			return &Handed{Run: j.Run, Messages: j.Sent}, nil
 		}
+		waiting, err := f.Queue.Waiting(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if waiting > 0 {
+			f.Log.Info("work of an earlier run is waiting", "kind", kind, "messages", waiting)
+			return &Handed{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
+		}
 		if !known || j.Done || now.Sub(j.Began) > outdated || len(j.Listings) != len(f.Buckets) {
 			j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Listings: make([]listing, len(f.Buckets)), Lacking: make([]int, len(f.Buckets))}
 		}
@@ -106,7 +117,7 @@ func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) 
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	f.Log.Info("handed out", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", time.Since(j.Began).Round(time.Millisecond).String())
-	return &Handed{j.Run, j.Sent, j.Done}, nil
+	return &Handed{Run: j.Run, Messages: j.Sent, Done: j.Done}, nil
 }
 
 // errLater ends a run whose time is up.

@@ -270,10 +270,22 @@ func TestPoisonedMessages(t *testing.T) {
 		`{"do":"repository","run":"no-such-run","repository":"team/app"}`,
 		`{"do":"repository","run":"x","repository":"team/app","shard":3,"of":2}`,
 	}
+	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"plan"}`)); err != nil {
+		t.Fatal(err)
+	}
 	for _, body := range poisoned {
 		d.Queue.Send(body)
 	}
-	d.work(t, `{"mirror":"plan"}`)
+	// A run that finds work of an earlier one begins nothing: the queue would
+	// only grow.
+	sent := d.Queue.Sent()
+	out, err := d.invoke(t.Context(), []byte(`{"mirror":"plan"}`))
+	if err != nil || !strings.Contains(string(out), fmt.Sprintf(`"waiting":%d`, sent)) || d.Queue.Sent() != sent {
+		t.Errorf("%s, %v, %d messages more", out, err, d.Queue.Sent()-sent)
+	}
+	if err := d.Queue.Drain(t.Context(), 2, d.invoke); err != nil {
+		t.Fatal(err)
+	}
 	d.whole(t)
 	dead := d.Queue.Dead()
 	if len(dead) != len(poisoned) {

@@ -41,3 +41,17 @@ func (q *queue) Send(ctx context.Context, messages ...copier.Message) error {
 	}
 	return nil
 }
+
+// Waiting does not count what is hidden because it is worked on, or failed.
+func (q *queue) Waiting(ctx context.Context) (int, error) {
+	const name = types.QueueAttributeNameApproximateNumberOfMessages
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{name}})
+	if err != nil {
+		return 0, fmt.Errorf("queue %q: asking how much is in it: %s", q.url, oneLine(err))
+	}
+	n, err := strconv.Atoi(out.Attributes[string(name)])
+	if err != nil {
+		return 0, fmt.Errorf("queue %q: asking how much is in it: %w", q.url, err)
+	}
+	return n, nil
+}

@@ -68,9 +68,6 @@ func (c *checks) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.aws(ctx, regions[0], nil, "sqs", "send-message", "--queue-url", queue, "--message-body", poison); err != nil {
-		return err
-	}
 	planner, err := c.resource(ctx, "filler", constructs.PlannerID)
 	if err != nil {
 		return err
@@ -90,6 +87,9 @@ func (c *checks) fill(ctx context.Context) error {
 	}
 	if err := json.Unmarshal(text, &answer); err != nil || !answer.Done || answer.Messages != 1 {
 		return fmt.Errorf("the planner answered %s, want one message for the one repository", text)
+	}
+	if err := c.aws(ctx, regions[0], nil, "sqs", "send-message", "--queue-url", queue, "--message-body", poison); err != nil {
+		return err
 	}
 	return wait(ctx, 2*time.Minute, "the workers have emptied the queue", func() (bool, error) {
 		n, err := c.messages(ctx, queue)

@@ -90,8 +90,10 @@ func (q *Queue) Send(body string) (id string) {
 	return id
 }
 
-// ServeHTTP answers SendMessageBatch as SQS does, by its JSON protocol.
+// ServeHTTP answers SendMessageBatch and GetQueueAttributes as SQS does, by its
+// JSON protocol.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	var in struct {
@@ -99,14 +101,20 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Entries  []struct{ Id, MessageBody string }
 	}
 	err := json.NewDecoder(r.Body).Decode(&in)
+	action := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
 	switch {
-	case r.Header.Get("X-Amz-Target") != "AmazonSQS.SendMessageBatch" || err != nil || len(in.Entries) == 0 || len(in.Entries) > 10:
-		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"this queue takes up to ten messages by SendMessageBatch"}`)
-		return
-	case in.QueueUrl != q.URL():
+	case err == nil && in.QueueUrl != q.URL():
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"there is no such queue"}`)
+		return
+	case err == nil && action == "GetQueueAttributes":
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		fmt.Fprintf(w, `{"Attributes":{"ApproximateNumberOfMessages":"%d"}}`, len(q.waiting))
+		return
+	case err != nil || action != "SendMessageBatch" || len(in.Entries) == 0 || len(in.Entries) > 10:
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"this queue takes up to ten messages by SendMessageBatch, and GetQueueAttributes"}`)
 		return
 	}
 	type taken struct {
