@@ -146,10 +146,14 @@ func (b *Bucket) Remove(ctx context.Context, digest string) (versions int, err e
 		}
 		var ids []*string
 		for _, v := range page.Versions {
-			ids = append(ids, v.VersionId)
+			if aws.ToString(v.Key) == *key(digest) { // other keys may begin so
+				ids = append(ids, v.VersionId)
+			}
 		}
 		for _, v := range page.DeleteMarkers {
-			ids = append(ids, v.VersionId)
+			if aws.ToString(v.Key) == *key(digest) {
+				ids = append(ids, v.VersionId)
+			}
 		}
 		for _, id := range ids {
 			if _, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: key(digest), VersionId: id}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 )
 
 // ErrContent is wrapped by the error for content that is not what its digest or
@@ -14,14 +15,17 @@ import (
 var ErrContent = errors.New("the content is not what was promised")
 
 // checkedReader fails where the content ends early, goes on too long, or does
-// not hash to its digest; then err tells.
+// not hash to its digest; then failed tells.
 type checkedReader struct {
 	from   io.Reader
 	digest Digest
 	left   int64
 	hash   hash.Hash
 	done   bool
-	err    error
+
+	// A request may still read its body when its answer is there.
+	mu  sync.Mutex
+	err error
 }
 
 func newCheckedReader(from io.Reader, digest Digest, size int64) *checkedReader {
@@ -39,36 +43,50 @@ func (r *checkedReader) resume(state []byte, read int64) error {
 	return r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)
 }
 
+// failed is what was wrong, if anything was.
+func (r *checkedReader) failed() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
 func (r *checkedReader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
+	if err := r.failed(); err != nil {
+		return 0, err
 	}
 	if r.done {
 		return 0, io.EOF
 	}
 	n, err := r.from.Read(p)
-	r.left -= int64(n)
-	r.hash.Write(p[:n])
-	switch {
-	case r.left < 0:
-		r.err = fmt.Errorf("%w: it is longer", ErrContent)
-	case err == io.EOF:
-		r.err = r.finished()
-	case err != nil:
-		r.err = err
-	case r.left == 0:
-		// The last byte is not handed on before the hash is known to be right,
-		// so that nobody takes a wrong blob for a whole one.
-		r.err = r.end()
-	}
-	if r.err != nil {
-		return 0, r.err
+	if wrong := r.check(p[:n], err); wrong != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.err = wrong
+		return 0, wrong
 	}
 	if err == io.EOF {
 		r.done = true
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+func (r *checkedReader) check(p []byte, err error) error {
+	r.left -= int64(len(p))
+	r.hash.Write(p)
+	switch {
+	case r.left < 0:
+		return fmt.Errorf("%w: it is longer", ErrContent)
+	case err == io.EOF:
+		return r.finished()
+	case err != nil:
+		return err
+	case r.left == 0:
+		// The last byte is not handed on before the hash is known to be right,
+		// so that nobody takes a wrong blob for a whole one.
+		return r.end()
+	}
+	return nil
 }
 
 // end sees to it that nothing follows the last byte, and checks the digest.

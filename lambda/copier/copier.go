@@ -16,7 +16,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -81,8 +83,8 @@ type Plan struct {
 	// blobs whose size is known.
 	Repositories, Manifests, Fetched, Blobs int
 	Bytes                                   int64
-	// LeftOut counts layers that may not be redistributed, and blobs of
-	// other algorithms; Withdrawn those that were withdrawn.
+	// LeftOut counts layers that may not be redistributed, and blobs and
+	// manifests of other algorithms; Withdrawn those that were withdrawn.
 	LeftOut, Withdrawn int
 	// Lacks is for each bucket what it lacks, in the order of the buckets.
 	Lacks [][]Missing
@@ -178,7 +180,13 @@ func newWalk(o Options) *walk {
 // all goes through repositories and those below them.
 func (w *walk) all(ctx context.Context, repositories []string) error {
 	done, total := 0, 0
+	seen := map[string]bool{} // a list may name one twice, or one below another
 	for len(repositories) > 0 {
+		repositories = slices.DeleteFunc(slices.Clone(repositories), func(repository string) bool {
+			twice := seen[repository]
+			seen[repository] = true
+			return twice
+		})
 		var below []string
 		total += len(repositories)
 		group, ctx := errgroup.WithContext(ctx)
@@ -255,6 +263,10 @@ func (w *walk) image(ctx context.Context, repository string, e Entry, digest str
 		if _, twice := seen.LoadOrStore(digest, true); twice {
 			continue
 		}
+		if !strings.HasPrefix(digest, "sha256:") { // clients of it will want others too
+			w.leaveOut()
+			continue
+		}
 		c, err := w.contents(ctx, repository, digest)
 		if err != nil {
 			w.fail(err)
@@ -270,6 +282,12 @@ func (w *walk) image(ctx context.Context, repository string, e Entry, digest str
 		}
 		w.collect(repository, repository+e.String(), digest, c)
 	}
+}
+
+func (w *walk) leaveOut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.plan.LeftOut++
 }
 
 func (w *walk) contents(ctx context.Context, repository, digest string) (*Contents, error) {
@@ -345,4 +363,14 @@ func sortErrors(errs []error) {
 }
 
 // final tells what will be no better the next time.
-func final(err error) bool { return errors.Is(err, errLogin) }
+func final(err error) bool {
+	switch status(err) {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently:
+		return true
+	}
+	switch code(err) {
+	case "NoSuchBucket", "AuthorizationHeaderMalformed":
+		return true
+	}
+	return errors.Is(err, errLogin)
+}

@@ -185,6 +185,12 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob Missing) (done, st
 		return done{}, "", fmt.Errorf("%s: neither the manifest nor the registry says how long it is", c.o.Source.registry)
 	}
 	etag, err := b.Put(ctx, Blob{blob.Digest, size}, content, "")
+	if err != nil && status(err) == 0 && !errors.Is(err, ErrContent) && ctx.Err() == nil {
+		// S3 may refuse what is there by now and hang up before it has read all.
+		if there, _ := b.Stat(ctx, blob.Digest); there != nil {
+			err = ErrExists
+		}
+	}
 	return done{bytes: size}, etag, err
 }
 

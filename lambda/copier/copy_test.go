@@ -3,161 +3,20 @@ package copier
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"archeio/lambda/config"
 	"archeio/scripts/stack"
 )
-
-// servers are a registry with images in it and two empty buckets: real ones.
-type servers struct {
-	*stack.Stack
-	source  string
-	buckets []*Bucket
-	// blobs are all that the images have.
-	blobs map[string]bool
-}
-
-func start(t *testing.T) *servers {
-	t.Helper()
-	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	out := &servers{Stack: s, source: strings.TrimPrefix(s.Upstream, "http://") + "/" + stack.Prefix, blobs: map[string]bool{}}
-	for _, region := range stack.Regions {
-		out.buckets = append(out.buckets, NewBucket("mirror-"+region, s.Client(region)))
-	}
-	return out
-}
-
-func (s *servers) ref(t *testing.T, path string) name.Reference {
-	t.Helper()
-	ref, err := name.ParseReference(s.source + "/" + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ref
-}
-
-// push publishes a random image.
-func (s *servers) push(t *testing.T, path string, image v1.Image) v1.Image {
-	t.Helper()
-	if err := remote.Write(s.ref(t, path), image); err != nil {
-		t.Fatal(err)
-	}
-	s.collect(t, image)
-	return image
-}
-
-func (s *servers) collect(t *testing.T, image v1.Image) {
-	t.Helper()
-	manifest, err := image.Manifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.blobs[manifest.Config.Digest.String()] = true
-	for _, l := range manifest.Layers {
-		s.blobs[l.Digest.String()] = true
-	}
-}
-
-func image(t *testing.T, size, layers int64) v1.Image {
-	t.Helper()
-	i, err := random.Image(size, layers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
-}
-
-// fill publishes images of several kinds that share a layer.
-func (s *servers) fill(t *testing.T) {
-	t.Helper()
-	base := s.push(t, "base:v1", image(t, 50_000, 3))
-	layers, err := base.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := mutate.AppendLayers(mutate.MediaType(image(t, 1000, 2), types.OCIManifestSchema1), layers[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.push(t, "team/app:v1", app)
-	s.push(t, "team/app:v2", image(t, 0, 1))
-	amd, arm := image(t, 20_000, 2), image(t, 20_000, 2)
-	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: amd}, mutate.IndexAddendum{Add: arm})
-	if err := remote.WriteIndex(s.ref(t, "team/multi:v1"), index); err != nil {
-		t.Fatal(err)
-	}
-	s.collect(t, amd)
-	s.collect(t, arm)
-}
-
-func (s *servers) options(t *testing.T, transport http.RoundTripper) Options {
-	t.Helper()
-	source, err := NewSource(s.source, SourceOptions{Transport: transport})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Options{Source: source, Buckets: s.buckets, Memory: &Memory{}}
-}
-
-// whole looks at every object of a bucket: each hashes to its key, and all of
-// the blobs are there.
-func (s *servers) whole(t *testing.T, b *Bucket, client *s3.Client) {
-	t.Helper()
-	held, err := b.List(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for digest := range held {
-		o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: aws.String(config.BlobPrefix + digest.String())})
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(o.Body)
-		o.Body.Close()
-		if err != nil || Digest(sha256.Sum256(content)) != digest {
-			t.Errorf("%s: %s does not hash to its key (%v)", b.Name, digest, err)
-		}
-		if aws.ToString(o.CacheControl) != cacheControl {
-			t.Errorf("%s: %s has Cache-Control %q", b.Name, digest, aws.ToString(o.CacheControl))
-		}
-		if !s.blobs[digest.String()] {
-			t.Errorf("%s: nobody knows %s", b.Name, digest)
-		}
-	}
-	if len(held) != len(s.blobs) {
-		t.Errorf("%s has %d blobs, the images have %d", b.Name, len(held), len(s.blobs))
-	}
-}
-
-func (s *servers) allWhole(t *testing.T) {
-	t.Helper()
-	for i, region := range stack.Regions {
-		s.whole(t, s.buckets[i], s.Client(region))
-	}
-}
 
 func TestCopy(t *testing.T) {
 	s := start(t)
@@ -211,23 +70,6 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-func anyOf(set map[string]bool) string {
-	for key := range set {
-		return key
-	}
-	return ""
-}
-
-// counter counts what is fetched.
-type counter struct{ fetched atomic.Int64 }
-
-func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method == http.MethodGet && (strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "/blobs/")) {
-		c.fetched.Add(1)
-	}
-	return http.DefaultTransport.RoundTrip(r)
-}
-
 // Two runs at once do no harm.
 func TestTwoRuns(t *testing.T) {
 	s := start(t)
@@ -255,190 +97,269 @@ func TestTwoRuns(t *testing.T) {
 	s.allWhole(t)
 }
 
-// faulty does to answers what networks and registries do, one in three of
-// them, the same each time.
-type faulty struct {
-	random *rand.Rand
-	mu     chan struct{}
-	faults atomic.Int64
+// oneBlob is a hub that has a manifest of one blob, and a plan of which the
+// buckets lack it.
+func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Plan, string) {
+	t.Helper()
+	h := startHub(t)
+	blob := h.blob(t, "app", data)
+	h.manifest(t, "app", "v1", "application/vnd.oci.image.manifest.v1+json",
+		fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, blob.Digest, blob.Size))
+	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: buckets, Holdings: make(listed, len(buckets)), Memory: &Memory{}}
+	plan, err := Make(t.Context(), o)
+	if err != nil || len(plan.Errors) != 0 {
+		t.Fatalf("plan %+v, error %v", plan, err)
+	}
+	h.requests()
+	return h, o, plan, blob.Digest
 }
 
-func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
-	f.mu <- struct{}{}
-	n := f.random.IntN(18)
-	<-f.mu
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	isBlob := strings.Contains(r.URL.Path, "/blobs/") && r.Method == http.MethodGet
-	answer := func(status int) (*http.Response, error) {
-		f.faults.Add(1)
-		resp.Body.Close()
-		return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{"Retry-After": {"0"}}, Body: http.NoBody, Request: r, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
-	}
-	switch {
-	case n == 0:
-		return answer(http.StatusTooManyRequests)
-	case n == 1:
-		return answer(http.StatusInternalServerError)
-	case n == 2:
-		f.faults.Add(1)
-		resp.Body.Close()
-		return nil, errors.New("connection reset by peer")
-	case n <= 5 && isBlob:
-		f.faults.Add(1)
-		content, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case n == 3: // cut off
-			content = content[:len(content)/2]
-		case n == 4 && len(content) > 0: // another byte
-			content = bytes.Clone(content)
-			content[len(content)/2] ^= 1
-		default: // longer
-			content = append(content, 'x')
-		}
-		resp.Body = io.NopCloser(bytes.NewReader(content))
-	}
-	return resp, nil
-}
-
-// After the last run every blob hashes to its key, and none is missing or
-// partial.
-func TestFaults(t *testing.T) {
+// A bucket gets from the primary what S3 says of it that it is right, or what
+// this run has put there, and else from the source.
+func TestCopyFromBucket(t *testing.T) {
 	s := start(t)
-	s.fill(t)
-	for i := range 8 {
-		s.push(t, fmt.Sprintf("many/image-%d:v1", i), image(t, 2000, 4))
+	here, there := stack.Regions[0], stack.Regions[1]
+	small, _ := noise(1, 1000)
+	large, _ := noise(2, 12<<20)
+	other, _ := noise(3, 1000)
+	tiny := func(b *Bucket) *Bucket {
+		b.largestPut, b.partSize = 6<<20, 5<<20
+		return b
 	}
-	f := &faulty{random: rand.New(rand.NewPCG(1, 2)), mu: make(chan struct{}, 1)}
-	for run := 1; ; run++ {
-		o := s.options(t, f)
-		plan, err := Make(t.Context(), o)
-		if err != nil {
+	// prove puts it as this program does.
+	prove := func(t *testing.T, b *Bucket, data []byte) {
+		if _, err := b.Put(t.Context(), blobOf(data), bytes.NewReader(data), ""); err != nil {
 			t.Fatal(err)
 		}
-		result, err := Copy(t.Context(), o, plan)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, region := range stack.Regions {
-			held, err := s.buckets[i].List(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(result.Errors) > 0 && len(held) == 0 {
-				t.Logf("run %d: %s is empty", run, region)
-			}
-		}
-		if len(result.Errors) == 0 {
-			t.Logf("whole after %d runs and %d faults", run, f.faults.Load())
-			break
-		}
-		if run == 10 {
-			t.Fatalf("not whole after %d runs: %v", run, result.Errors)
-		}
 	}
-	s.allWhole(t)
-	if f.faults.Load() < 20 {
-		t.Errorf("only %d faults", f.faults.Load())
+	for _, tt := range []struct {
+		name       string
+		data       []byte
+		region     string // of the replica
+		before     func(t *testing.T, primary *Bucket, digest string)
+		fromBucket int
+		atReplica  string
+	}{
+		{"put-by-this-run", small, here, nil, 1, "copy:1"},
+		{"put-and-proven-before", small, here, func(t *testing.T, b *Bucket, _ string) { prove(t, b, small) }, 1, "copy:1"},
+		{"right-but-not-proven", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, small) }, 0, "put:1"},
+		{"wrong-and-not-proven", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, other) }, 0, "put:1"},
+		{"other-server", small, there, nil, 0, "copy:1 head:1 put:1"},
+		{"large-put-by-this-run", large, here, nil, 1, "copy:2 upload:2"},
+		{"large-put-before", large, here, func(t *testing.T, b *Bucket, _ string) { prove(t, b, large) }, 0, "upload:5"},
+		{"large-other-server", large, there, nil, 0, "copy:1 head:1 upload:7"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			primary, replica := tiny(s.bucket(t, here)), tiny(s.bucket(t, tt.region))
+			requests := newTally(http.DefaultTransport, atBucket)
+			h, o, plan, digest := oneBlob(t, tt.data, primary, through(replica, requests))
+			before := 0
+			if tt.before != nil {
+				tt.before(t, primary, digest)
+				plan.Lacks[0], before = nil, 1
+			}
+			result, err := Copy(t.Context(), o, plan)
+			if err != nil || len(result.Errors) != 0 || result.Copied != 2-before || result.FromBucket != tt.fromBucket {
+				t.Errorf("result %+v, error %v", result, err)
+			}
+			if got := content(t, replica, digest); !bytes.Equal(got, tt.data) {
+				t.Errorf("the replica has %d bytes", len(got))
+			}
+			if got := requests.take(); got != tt.atReplica {
+				t.Errorf("asked the replica for %s, want %s", got, tt.atReplica)
+			}
+			fetches := slices.DeleteFunc(h.requests(), func(r string) bool { return !strings.Contains(r, "/blobs/") })
+			if want := 2 - before - tt.fromBucket; len(fetches) != want {
+				t.Errorf("the source was asked %q, want %d", fetches, want)
+			}
+			o2, err := replica.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &replica.Name, Key: key(digest)})
+			if err != nil || o2.CacheControl == nil || *o2.CacheControl != cacheControl {
+				t.Errorf("Cache-Control %v, error %v", o2.CacheControl, err)
+			}
+			noUploads(t, replica)
+		})
 	}
 }
 
-// One bad image does not stop the others.
-func TestBadImage(t *testing.T) {
+// What S3's replication carries on is left to it, and what it lost is not.
+func TestReplication(t *testing.T) {
+	s := start(t)
+	data, blob := noise(1, 1000)
+	for _, tt := range []struct {
+		name                                 string
+		status                               s3types.ReplicationStatus
+		arrived                              bool
+		copied, fromBucket, pending, existed int
+	}{
+		{"none", "", false, 1, 1, 0, 0},
+		{"pending", s3types.ReplicationStatusPending, false, 0, 0, 1, 0},
+		{"failed", s3types.ReplicationStatusFailed, false, 1, 1, 0, 0},
+		{"completed-elsewhere", s3types.ReplicationStatusCompleted, false, 1, 1, 0, 0},
+		{"complete-and-lost", s3types.ReplicationStatusComplete, false, 1, 1, 0, 0},
+		{"completed-meanwhile", s3types.ReplicationStatusCompleted, true, 0, 0, 0, 1},
+		{"a-replica-itself", s3types.ReplicationStatusReplica, false, 1, 1, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			primary, replica := s.bucket(t, stack.Regions[0]), s.bucket(t, stack.Regions[0])
+			for _, b := range []*Bucket{primary, replica} {
+				if b == primary || tt.arrived {
+					if _, err := b.Put(t.Context(), blob, bytes.NewReader(data), ""); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			_, o, plan, _ := oneBlob(t, data, replicating(primary, tt.status), replica)
+			plan.Lacks[0] = nil
+			result, err := Copy(t.Context(), o, plan)
+			if err != nil || len(result.Errors) != 0 || result.Copied != tt.copied || result.FromBucket != tt.fromBucket || result.Pending != tt.pending || result.Existed != tt.existed {
+				t.Errorf("result %+v, error %v", result, err)
+			}
+			if got := content(t, replica, blob.Digest); (tt.pending == 0) != bytes.Equal(got, data) || tt.pending == 1 && got != nil {
+				t.Errorf("the replica has %d bytes", len(got))
+			}
+		})
+	}
+}
+
+// What another run has put meanwhile is left alone, and is no failure.
+func TestExisted(t *testing.T) {
+	s := start(t)
+	data, blob := noise(1, 8<<20) // more than fits into the buffers between
+	for _, tt := range []struct {
+		name    string
+		ask     bool
+		fetched bool
+	}{
+		{"put", false, true},
+		{"asked-first", true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 3 {
+				b, replica := s.bucket(t, stack.Regions[0]), s.bucket(t, stack.Regions[1])
+				h, o, plan, _ := oneBlob(t, data, b, replica)
+				o.Ask = tt.ask
+				put(t, b, blob.Digest, []byte("first"))
+				put(t, replica, blob.Digest, []byte("first"))
+				result, err := Copy(t.Context(), o, plan)
+				if err != nil || len(result.Errors) != 0 || result.Existed != 2 || result.Copied != 0 {
+					t.Errorf("result %+v, error %v", result, err)
+				}
+				if string(content(t, b, blob.Digest)) != "first" || string(content(t, replica, blob.Digest)) != "first" {
+					t.Error("it was written over")
+				}
+				if got := h.requests(); (len(got) > 0) != tt.fetched {
+					t.Errorf("asked the source for %q", got)
+				}
+			}
+		})
+	}
+}
+
+// S3 may hang up on a PUT of what is there before it has read it.
+func TestHungUp(t *testing.T) {
+	data, blob := noise(1, 1000)
+	b := start(t).bucket(t, stack.Regions[0])
+	put(t, b, blob.Digest, []byte("first"))
+	requests := newTally(wire(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut {
+			r.Body.Close()
+			return nil, reset
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}), atBucket)
+	_, o, plan, _ := oneBlob(t, data, through(b, requests))
+	result, err := Copy(t.Context(), o, plan)
+	if err != nil || len(result.Errors) != 0 || result.Existed != 1 {
+		t.Errorf("result %+v, error %v", result, err)
+	}
+	if got := requests.take(); got != "head:1 put:1" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+// What may be right the next time is tried again at once.
+func TestTriedAgain(t *testing.T) {
+	s := start(t)
+	data, blob := noise(1, 1000)
+	for _, tt := range []struct {
+		name   string
+		answer func(r *http.Request) (*http.Response, error)
+		copied int
+	}{
+		{"conflict", func(r *http.Request) (*http.Response, error) {
+			return refuse(r, http.StatusConflict, "ConditionalRequestConflict")
+		}, 1},
+		{"slow-down", func(r *http.Request) (*http.Response, error) {
+			return refuse(r, http.StatusServiceUnavailable, "SlowDown")
+		}, 1},
+		{"reset", func(r *http.Request) (*http.Response, error) { r.Body.Close(); return nil, reset }, 1},
+		// It was put, and nobody heard of it.
+		{"answer-lost", func(r *http.Request) (*http.Response, error) {
+			if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+				resp.Body.Close()
+			}
+			return nil, reset
+		}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := s.bucket(t, stack.Regions[0])
+			var did atomic.Bool
+			w := wire(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPut && did.CompareAndSwap(false, true) {
+					return tt.answer(r)
+				}
+				return http.DefaultTransport.RoundTrip(r)
+			})
+			_, o, plan, _ := oneBlob(t, data, through(b, w))
+			result, err := Copy(t.Context(), o, plan)
+			if err != nil || len(result.Errors) != 0 || result.Copied != tt.copied || result.Existed != 1-tt.copied {
+				t.Errorf("result %+v, error %v", result, err)
+			}
+			if !bytes.Equal(content(t, b, blob.Digest), data) {
+				t.Error("it was not copied")
+			}
+		})
+	}
+}
+
+// A run that is cut off says what is left, and the next one goes on with it.
+func TestCutOff(t *testing.T) {
 	s := start(t)
 	s.fill(t)
-	honest := s.push(t, "bad/lie:honest", image(t, 1000, 1))
-	config, err := honest.ConfigName()
-	if err != nil {
-		t.Fatal(err)
-	}
-	lie := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
-		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":7},"layers":[]}`, config)
-	if err := remote.Put(s.ref(t, "bad/lie:v1"), raw(lie)); err != nil {
-		t.Fatal(err)
-	}
 	o := s.options(t, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	over := errors.New("it is over")
+	o.Parallel = 1
+	o.Progress = func(p Progress) {
+		if strings.HasPrefix(p.Doing, "copying") && p.Done == 3 {
+			cancel(over)
+		}
+	}
 	plan, err := Make(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := Copy(t.Context(), o, plan)
-	if err != nil {
-		t.Fatal(err)
+	result, err := Copy(ctx, o, plan)
+	if !errors.Is(err, over) || len(result.Errors) != 0 || result.Copied != 3 ||
+		len(result.Left[0]) != len(s.blobs)-3 || len(result.Left[1]) != len(s.blobs) {
+		t.Errorf("result %+v, error %v", result, err)
 	}
-	if len(result.Errors) == 0 {
-		t.Error("a size that is a lie is no error")
-	}
-	for _, err := range result.Errors {
-		if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "bad/lie") && !strings.Contains(err.Error(), "blob") {
-			t.Errorf("error %q is not one line about an image", err)
-		}
-	}
-	if held, err := s.buckets[0].List(t.Context()); err != nil || len(held) < len(s.blobs)-1 {
-		t.Errorf("only %d of %d blobs were copied (%v)", len(held), len(s.blobs), err)
-	}
-}
-
-// raw is a manifest as it is.
-type raw []byte
-
-func (r raw) RawManifest() ([]byte, error)        { return r, nil }
-func (r raw) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
-
-// A blob above the size of a single PUT goes up in parts, and appears only as a
-// whole.
-func TestParts(t *testing.T) {
-	s := start(t)
-	b := s.buckets[0]
-	b.largestPut, b.partSize = 6<<20, 5<<20
-	content := make([]byte, 12<<20+5)
-	r := rand.NewChaCha8([32]byte{1})
-	r.Read(content)
-	blob := Blob{Digest(sha256.Sum256(content)).String(), int64(len(content))}
-	s.blobs[blob.Digest] = true
-	for _, tt := range []struct {
-		name    string
-		content []byte
-		want    error
-	}{
-		{"cut-off", content[:len(content)-1], ErrContent},
-		{"longer", append(bytes.Clone(content), 1), ErrContent},
-		{"other-byte", append([]byte{content[0] ^ 1}, content[1:]...), ErrContent},
-		{"right", content, nil},
-		{"again", content, ErrExists},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if _, err := b.Put(t.Context(), blob, bytes.NewReader(tt.content), ""); !errors.Is(err, tt.want) {
-				t.Errorf("error %v, want %v", err, tt.want)
-			}
-			held, err := b.List(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := tt.want == nil || tt.want == ErrExists; (len(held) == 1) != want {
-				t.Errorf("the bucket has %v", held)
-			}
-			uploads, err := s.Client(stack.Regions[0]).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.Name})
-			if err != nil || len(uploads.Uploads) != 0 {
-				t.Errorf("%d unfinished uploads stay behind (%v)", len(uploads.Uploads), err)
-			}
-		})
-	}
-	s.whole(t, b, s.Client(stack.Regions[0]))
-}
-
-// An error of S3 is one line that says what to do.
-func TestBucketErrors(t *testing.T) {
-	s := start(t)
-	b := NewBucket("nobody-has-it", s.Client(stack.Regions[0]))
-	_, err := b.List(t.Context())
-	if err == nil || !strings.Contains(err.Error(), `bucket "nobody-has-it": listing: there is no such bucket`) {
+	if _, err := Make(ctx, o); !errors.Is(err, over) && !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
+	}
+	o.Progress = nil
+	if _, result := makeAndCopy(t.Context(), t, o); result.Copied != 2*len(s.blobs)-3 || len(result.Errors) != 0 {
+		t.Errorf("result %+v", result)
+	}
+	s.allWhole(t)
+}
+
+// A list of repositories may name one twice.
+func TestTwice(t *testing.T) {
+	h := startHub(t)
+	h.push(t, "app:v1", image(t, 10, 1))
+	plan, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "app"}})
+	if err != nil || plan.Repositories != 1 || plan.Manifests != 1 {
+		t.Errorf("plan %+v, error %v", plan, err)
 	}
 }

@@ -71,8 +71,16 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (p *patient) send(r *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
-		if err := p.limiter.Wait(r.Context()); err != nil {
+		if err := within(r.Context(), p.limiter, 1); err != nil {
 			return nil, err
+		}
+		if try > 1 && r.GetBody != nil { // it was read, as that of a request for a token
+			body, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			r = r.Clone(r.Context())
+			r.Body = body
 		}
 		resp, err := p.next.RoundTrip(r)
 		if try == patience || r.Context().Err() != nil || !passing(resp, err) {
@@ -89,6 +97,19 @@ func (p *patient) send(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
+}
+
+// within waits until a limiter lets n through. Where the end of ctx comes first
+// it waits for that, so that what is cut off is not taken for a failure.
+func within(ctx context.Context, limiter *rate.Limiter, n int) error {
+	err := limiter.WaitN(ctx, n)
+	if _, ends := ctx.Deadline(); err != nil && ends {
+		<-ctx.Done()
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // otherScheme tells that a server speaks no TLS.
@@ -149,6 +170,7 @@ const (
 // that fails where nothing comes any more.
 type stream struct {
 	ctx     context.Context
+	cancel  context.CancelCauseFunc
 	body    io.ReadCloser
 	limiter *rate.Limiter
 	stall   *time.Timer
@@ -157,7 +179,7 @@ type stream struct {
 
 // newStream wraps the body of a request that cancel ends.
 func newStream(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, limiter *rate.Limiter) *stream {
-	s := &stream{ctx: ctx, body: body, limiter: limiter, stalled: stalled}
+	s := &stream{ctx: ctx, cancel: cancel, body: body, limiter: limiter, stalled: stalled}
 	s.stall = time.AfterFunc(s.stalled, func() { cancel(errStalled) })
 	s.stall.Stop()
 	return s
@@ -172,7 +194,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	if cause := context.Cause(s.ctx); err != nil && err != io.EOF && cause != nil {
 		return n, cause
 	}
-	if waited := s.limiter.WaitN(s.ctx, n); waited != nil {
+	if waited := within(s.ctx, s.limiter, n); waited != nil {
 		return n, waited
 	}
 	return n, err
@@ -180,5 +202,6 @@ func (s *stream) Read(p []byte) (int, error) {
 
 func (s *stream) Close() error {
 	s.stall.Stop()
+	s.cancel(nil) // else a long run keeps a context of every blob
 	return s.body.Close()
 }

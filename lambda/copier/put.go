@@ -67,13 +67,19 @@ func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader, replaces
 	} else {
 		etag, err = b.putWhole(ctx, blob, digest, checked, replaces)
 	}
-	if checked.err != nil {
-		err = checked.err // what S3 says then is only what came of it
-	}
-	return etag, b.explain("putting "+blob.Digest, err)
+	return etag, b.explainPut(blob, checked, err)
 }
 
 func never() bool { return false }
+
+// explainPut tells errors of the content from those of S3, which then only says
+// what came of it.
+func (b *Bucket) explainPut(blob Blob, content *checkedReader, err error) error {
+	if wrong := content.failed(); wrong != nil && err != nil {
+		return fmt.Errorf("reading %s for bucket %q: %w", blob.Digest, b.Name, wrong)
+	}
+	return b.explain("putting "+blob.Digest, err)
+}
 
 // conditions are the header fields of a write that must not be lost or undone
 // by another one.
@@ -152,9 +158,11 @@ func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(fro
 	if !ok {
 		return false, fmt.Errorf("putting %q: it is no SHA-256 digest", blob.Digest)
 	}
-	content, err := open(u.Offset)
-	if err != nil {
-		return false, err
+	content := io.NopCloser(bytes.NewReader(nil))
+	if u.Offset == 0 || u.Offset < blob.Size { // registries refuse what begins behind the end
+		if content, err = open(u.Offset); err != nil {
+			return false, err
+		}
 	}
 	defer content.Close()
 	checked := newCheckedReader(content, digest, blob.Size)
@@ -164,13 +172,10 @@ func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(fro
 		}
 	}
 	complete, err = b.parts(ctx, blob, u, checked, stop, "")
-	if checked.err != nil {
-		err = checked.err
-	}
 	if errors.Is(err, ErrContent) {
 		err = b.abort(ctx, blob, u, err)
 	}
-	return complete, b.explain("putting "+blob.Digest, err)
+	return complete, b.explainPut(blob, checked, err)
 }
 
 // parts completes only when the running hash and the length agree.
@@ -194,13 +199,13 @@ func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *check
 		}
 		u.ID = aws.ToString(upload.UploadId)
 	}
-	buffer := make([]byte, min(max(b.partSize, (blob.Size+mostParts-1)/mostParts), blob.Size))
+	buffer := make([]byte, min(max(b.partSize, (blob.Size+mostParts-1)/mostParts), max(blob.Size, 1)))
 	for {
 		n, readErr := io.ReadFull(content, buffer)
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
 			return false, readErr
 		}
-		if n > 0 {
+		if n > 0 || len(u.Parts) == 0 { // S3 wants at least one
 			if err := b.part(ctx, blob, u, buffer[:n]); err != nil {
 				return false, err
 			}
@@ -219,7 +224,8 @@ func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *check
 	if err := content.finished(); err != nil {
 		return false, err
 	}
-	return true, b.complete(ctx, blob, u, replaces)
+	err = b.complete(ctx, blob, u, replaces)
+	return err == nil, err
 }
 
 func (b *Bucket) part(ctx context.Context, blob Blob, u *Upload, content []byte) error {

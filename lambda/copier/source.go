@@ -31,8 +31,10 @@ type Source struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	// noReferrers is set once the registry has said that it has no such API.
-	noReferrers atomic.Bool
+	// referrers tells, once the first answer has, whether the registry has such
+	// an API; others wait for the first.
+	referrers atomic.Int32
+	asking    sync.Mutex
 }
 
 // SourceOptions are the settings of a Source.
@@ -52,7 +54,7 @@ type SourceOptions struct {
 func NewSource(source string, o SourceOptions) (*Source, error) {
 	host, prefix, _ := strings.Cut(strings.TrimSuffix(source, "/"), "/")
 	registry, err := name.NewRegistry(host)
-	if err != nil || host == "" {
+	if err != nil || host == "" || strings.Contains(source, "://") {
 		return nil, fmt.Errorf("source %q: takes REGISTRY or REGISTRY/PREFIX, as us-docker.pkg.dev/project/images", source)
 	}
 	s := &Source{registry: registry, prefix: prefix, keychain: o.Keychain, bandwidth: limiter(o.Bandwidth, burst), sessions: map[string]*session{}}
@@ -102,11 +104,11 @@ func (s *Source) session(ctx context.Context, repository string) (*session, erro
 	repo.Registry = s.registry
 	login, err := authn.Resolve(ctx, s.keychain, repo)
 	if err != nil {
-		return nil, s.explain("looking for a login", err)
+		return nil, s.explain("looking for a login to "+repository, err)
 	}
 	t, err := transport.NewWithContext(ctx, s.registry, login, s.limited, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
-		return nil, s.explain("reaching it", err)
+		return nil, s.explain("reaching "+repository, err)
 	}
 	puller, err := remote.NewPuller(remote.WithAuth(login), remote.WithTransport(t))
 	if err != nil {
@@ -174,8 +176,12 @@ func (s *session) pages(ctx context.Context, address string, take func(*json.Dec
 		if done || err != nil {
 			return err
 		}
+		before := address
 		if address, err = next(resp); err != nil {
 			return err
+		}
+		if address != "" && (address == before || address == resp.Request.URL.String()) {
+			return errors.New("the next page is the same one")
 		}
 	}
 	return nil
@@ -292,10 +298,10 @@ func (s *Source) Roots(ctx context.Context, after string, take func(repositories
 		if len(page) == 0 || slices.Contains(page, after) {
 			return nil // some registries do not know what to begin after
 		}
-		after = slices.Max(page)
+		after = page[len(page)-1] // the order is the registry's own
 		var below []string
 		for _, repository := range page {
-			if s.prefix == "" || strings.HasPrefix(repository, s.prefix+"/") {
+			if s.prefix == "" || repository == s.prefix || strings.HasPrefix(repository, s.prefix+"/") {
 				below = append(below, repository)
 			}
 		}
@@ -346,12 +352,26 @@ func (s *Source) Manifest(ctx context.Context, repository, digest string) (*Cont
 	return c, nil
 }
 
+// What is known of the API for referrers.
+const (
+	unasked int32 = iota
+	present
+	absent
+)
+
 // Referrers lists the manifests that refer to one, as signatures do. A registry
 // without that API has them among its tags.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]string, error) {
-	if s.noReferrers.Load() {
+	switch s.referrers.Load() {
+	case absent:
 		return nil, nil
+	case unasked:
+		s.asking.Lock()
+		defer s.asking.Unlock()
+		if s.referrers.Load() == absent {
+			return nil, nil
+		}
 	}
 	session, err := s.session(ctx, repository)
 	if err != nil {
@@ -369,13 +389,17 @@ func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]st
 		return false, nil
 	})
 	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-		s.noReferrers.Store(true)
-		return nil, nil
+	if errors.As(err, &answer) {
+		switch answer.StatusCode { // all of these are in use
+		case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+			s.referrers.CompareAndSwap(unasked, absent)
+			return nil, nil
+		}
 	}
 	if err != nil {
 		return nil, s.explain("listing what refers to "+repository+"@"+digest, err)
 	}
+	s.referrers.Store(present)
 	return digests, nil
 }
 

@@ -1,0 +1,195 @@
+package copier
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"archeio/scripts/stack"
+)
+
+const ociManifest = "application/vnd.oci.image.manifest.v1+json"
+
+// manifestOf is one of some blobs.
+func manifestOf(blobs ...Blob) string {
+	var layers []string
+	for _, b := range blobs {
+		layers = append(layers, fmt.Sprintf(`{"mediaType":"application/octet-stream","digest":%q,"size":%d}`, b.Digest, b.Size))
+	}
+	return `{"schemaVersion":2,"layers":[` + strings.Join(layers, ",") + `]}`
+}
+
+// Each bad image is one line with its name, and all that is good is copied.
+func TestBadImages(t *testing.T) {
+	s := start(t)
+	h := startHub(t)
+	s.collect(t, h.push(t, "good/app:v1", image(t, 1000, 2)))
+
+	other, short, long := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	blob := func(repository string) Blob { return h.blob(t, repository, []byte("a blob of "+repository)) }
+	for _, tt := range []struct {
+		repository string
+		manifest   func(repository string) string
+	}{
+		{"bad/no-json", func(string) string { return "<html>" }},
+		{"bad/version", func(string) string { return `{"schemaVersion":7}` }},
+		{"bad/no-digest", func(string) string { return `{"schemaVersion":2,"layers":[{"digest":"latest","size":1}]}` }},
+		{"bad/no-child", func(string) string { return `{"schemaVersion":2,"manifests":[{"digest":"` + a + `","size":1}]}` }},
+		{"bad/no-blob", func(string) string { return manifestOf(Blob{b, 7}) }},
+		{"bad/digest-lies", func(repository string) string {
+			b := blob(repository)
+			other[b.Digest] = true
+			return manifestOf(b)
+		}},
+		{"bad/size-too-small", func(repository string) string {
+			b := blob(repository)
+			return manifestOf(Blob{b.Digest, b.Size - 1})
+		}},
+		{"bad/size-too-large", func(repository string) string {
+			b := blob(repository)
+			return manifestOf(Blob{b.Digest, b.Size + 1})
+		}},
+		{"bad/cut-off", func(repository string) string {
+			b := blob(repository)
+			short[b.Digest] = true
+			return manifestOf(b)
+		}},
+		{"bad/longer", func(repository string) string {
+			b := blob(repository)
+			long[b.Digest] = true
+			return manifestOf(b)
+		}},
+	} {
+		h.manifest(t, tt.repository, "v1", ociManifest, tt.manifest(tt.repository))
+	}
+	// Two manifests that do not agree about a size: one of them lies.
+	twice := h.blob(t, "bad/two-sizes", []byte("two sizes"))
+	h.manifest(t, "bad/two-sizes", "v1", ociManifest, manifestOf(twice))
+	h.manifest(t, "bad/two-sizes", "v2", ociManifest, manifestOf(Blob{twice.Digest, 99}))
+	h.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		_, digest, _ := strings.Cut(r.URL.Path, "/blobs/")
+		switch {
+		case other[digest]:
+			fmt.Fprint(w, "another of bad/digest-lies"[:len("a blob of bad/digest-lies")])
+		case short[digest]:
+			fmt.Fprint(w, "a blob")
+		case long[digest]:
+			fmt.Fprint(w, "a blob of bad/longer and more")
+		default:
+			return false
+		}
+		return true
+	})
+
+	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: s.buckets, Parallel: 16}
+	_, result := makeAndCopy(t.Context(), t, o)
+	said := map[string]int{}
+	for _, err := range result.Errors {
+		oneLineOf(t, err)
+		for _, repository := range strings.FieldsFunc(err.Error(), func(r rune) bool { return strings.ContainsRune(" @:,", r) }) {
+			if name, ok := strings.CutPrefix(repository, "bad/"); ok {
+				said[name]++
+				break
+			}
+		}
+	}
+	for _, name := range []string{"no-json", "version", "no-digest", "no-child", "no-blob", "digest-lies", "size-too-small", "size-too-large", "cut-off", "longer"} {
+		if said[name] != 1 {
+			t.Errorf("of %s there are %d lines", name, said[name])
+		}
+	}
+	if said["two-sizes"] == 0 {
+		t.Error("nothing is said of two-sizes")
+	}
+	if t.Failed() {
+		for _, err := range result.Errors {
+			t.Log(err)
+		}
+	}
+	// The blob of which one manifest is right may be there.
+	if got := held(t, s.buckets[0]); len(got) > len(s.blobs) {
+		s.blobs[twice.Digest] = true
+	}
+	s.allWhole(t)
+}
+
+// A bucket that cannot be used is one line, at once.
+func TestBadBuckets(t *testing.T) {
+	s := start(t)
+	h := startHub(t)
+	h.push(t, "app:v1", image(t, 10, 1))
+	h.requests()
+	good := s.bucket(t, stack.Regions[0])
+	for _, tt := range []struct {
+		name   string
+		bucket *Bucket
+		wrong  string
+	}{
+		{"missing", NewBucket("nobody-has-it", good.client), "there is no such bucket"},
+		{"not-ours", withLogin(good, aws.AnonymousCredentials{}), "these credentials may not"},
+		{"other-region", refusing(good, http.StatusMovedPermanently, "PermanentRedirect"), "it is not in the region that was named"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{good, tt.bucket}})
+			oneLineOf(t, err, fmt.Sprintf("bucket %q: listing", tt.bucket.Name), tt.wrong)
+			if asked := h.requests(); len(asked) > 0 {
+				t.Errorf("the source was asked for %q", asked)
+			}
+		})
+	}
+}
+
+// A bucket that may be listed and not written is a line a blob, asked once, and
+// the others are filled; but nothing is in a mirror that is not in the primary.
+func TestNotWritable(t *testing.T) {
+	s := start(t)
+	h := startHub(t)
+	s.collect(t, h.push(t, "app:v1", image(t, 1000, 3)))
+	n := len(s.blobs)
+	for _, tt := range []struct {
+		name          string
+		first, second bool // are writable
+		copied, lines int
+		puts          string
+	}{
+		// A copy from the other server is refused first.
+		{"replica", true, false, n, n, fmt.Sprintf("copy:%d put:%[1]d", n)},
+		{"primary", false, true, 0, n, fmt.Sprintf("put:%d", n)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			requests := newTally(wire(func(r *http.Request) (*http.Response, error) {
+				return refuse(r, http.StatusForbidden, "AccessDenied")
+			}), atBucket)
+			closed := func(b *Bucket, writable bool) *Bucket {
+				if writable {
+					return b
+				}
+				return through(b, wire(func(r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodPut {
+						return http.DefaultTransport.RoundTrip(r)
+					}
+					return requests.RoundTrip(r)
+				}))
+			}
+			first, second := s.bucket(t, stack.Regions[0]), s.bucket(t, stack.Regions[1])
+			o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{closed(first, tt.first), closed(second, tt.second)}}
+			_, result := makeAndCopy(t.Context(), t, o)
+			if result.Copied != tt.copied || len(result.Errors) != tt.lines {
+				t.Errorf("result %+v", result)
+			}
+			bad := map[bool]*Bucket{true: first, false: second}[tt.second]
+			for _, err := range result.Errors {
+				oneLineOf(t, err, "app:v1: blob sha256:", fmt.Sprintf("bucket %q: putting sha256:", bad.Name), "these credentials may not (AccessDenied)")
+			}
+			if got := len(held(t, second)); got != 0 {
+				t.Errorf("the second bucket has %d blobs", got)
+			}
+			if got := requests.take(); got != tt.puts {
+				t.Errorf("asked for %s, want %s", got, tt.puts)
+			}
+		})
+	}
+}

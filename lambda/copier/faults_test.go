@@ -1,0 +1,195 @@
+package copier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// faulty does to requests and answers what networks and servers do, to one in
+// three of them.
+type faulty struct {
+	// bucket tells S3 from a registry.
+	bucket bool
+
+	mu     sync.Mutex
+	random *rand.Rand
+	faults map[string]int
+}
+
+func (f *faulty) dice(n int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.random.IntN(n)
+}
+
+func (f *faulty) count(kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults[kind]++
+}
+
+func (f *faulty) total() (n int) {
+	for _, kind := range f.faults {
+		n += kind
+	}
+	return n
+}
+
+func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f.bucket {
+		return f.atBucket(r)
+	}
+	n := f.dice(20)
+	switch {
+	case n == 0:
+		f.count("429")
+		return answer(r, http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, "")
+	case n == 1:
+		f.count("500")
+		return answer(r, http.StatusInternalServerError, nil, "")
+	case n == 2:
+		f.count("reset")
+		return nil, reset
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || n > 7 || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+		return resp, err
+	}
+	if n == 3 {
+		f.count("slow")
+		resp.Body = slow{resp.Body}
+		return resp, nil
+	}
+	content, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case n == 4:
+		f.count("cut-off")
+		content = content[:len(content)/2]
+	case n == 5:
+		f.count("broken-off")
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(content[:len(content)/2]), broken{}))
+		return resp, nil
+	case n == 6 && len(content) > 0:
+		f.count("other-byte")
+		content = bytes.Clone(content)
+		content[len(content)/2] ^= 1
+	default:
+		f.count("longer")
+		content = append(content, 'x')
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(content))
+	return resp, nil
+}
+
+func (f *faulty) atBucket(r *http.Request) (*http.Response, error) {
+	lost := func() (*http.Response, error) {
+		if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			resp.Body.Close()
+		}
+		return nil, reset
+	}
+	switch n := f.dice(30); {
+	case n == 0:
+		f.count("s3-503")
+		return refuse(r, http.StatusServiceUnavailable, "SlowDown")
+	case n == 1:
+		f.count("s3-500")
+		return refuse(r, http.StatusInternalServerError, "InternalError")
+	case n == 2 && r.Method == http.MethodPut:
+		f.count("s3-409")
+		return refuse(r, http.StatusConflict, "ConditionalRequestConflict")
+	case n == 3:
+		f.count("s3-reset")
+		if r.Body != nil {
+			r.Body.Close()
+		}
+		return nil, reset
+	case n == 4:
+		f.count("s3-answer-lost")
+		return lost()
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// slow brings a little at a time.
+type slow struct{ io.ReadCloser }
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return s.ReadCloser.Read(p[:min(len(p), 4096)])
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, reset }
+
+// After the last run every blob hashes to its key, and none is missing or
+// partial, whatever went wrong between the servers, and whenever runs were
+// killed.
+func TestFaults(t *testing.T) {
+	s := start(t)
+	s.fill(t)
+	for i := range 8 {
+		s.push(t, fmt.Sprintf("many/image-%d:v1", i), image(t, 2000, 4))
+	}
+	s.push(t, "large:v1", image(t, 7<<20, 1))
+	source := &faulty{random: rand.New(rand.NewPCG(1, 2)), faults: map[string]int{}}
+	buckets := &faulty{bucket: true, random: rand.New(rand.NewPCG(3, 4)), faults: map[string]int{}}
+	kills := 0
+	for run := 1; ; run++ {
+		o := s.options(t, source)
+		o.Buckets = nil
+		for _, b := range s.buckets {
+			b = through(b, buckets)
+			b.largestPut, b.partSize = 6<<20, 5<<20
+			o.Buckets = append(o.Buckets, b)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if run <= 5 { // killed at some moment
+			time.AfterFunc(time.Duration(source.dice(600))*time.Millisecond, cancel)
+		}
+		err := oneRun(ctx, o)
+		if ctx.Err() != nil {
+			kills++
+		}
+		killed := ctx.Err() != nil
+		cancel()
+		if err == nil && !killed {
+			t.Logf("whole after %d runs, %d kills and %d faults: %v %v", run, kills, source.total()+buckets.total(), source.faults, buckets.faults)
+			break
+		}
+		if run == 20 {
+			t.Fatalf("not whole after %d runs: %v", run, err)
+		}
+	}
+	s.allWhole(t)
+	if n := source.total() + buckets.total(); n < 50 || kills == 0 {
+		t.Errorf("only %d faults and %d kills", n, kills)
+	}
+}
+
+// oneRun is one run, and what it says.
+func oneRun(ctx context.Context, o Options) error {
+	plan, err := Make(ctx, o)
+	if err != nil {
+		return err
+	}
+	result, err := Copy(ctx, o, plan)
+	if err != nil {
+		return err
+	}
+	return errors.Join(result.Errors...)
+}

@@ -1,0 +1,398 @@
+package copier
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"archeio/lambda/config"
+	"archeio/scripts/stack"
+)
+
+// running is what all tests share: starting it takes a second or more.
+var running *stack.Stack
+
+var startOnce = sync.OnceValue(func() (err error) {
+	running, err = stack.Start(context.Background(), stack.Options{Log: io.Discard})
+	return err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if running != nil {
+		running.Stop()
+	}
+	os.Exit(code)
+}
+
+// servers are a part of a registry, with images in it, and two empty buckets:
+// real ones, and a test's own.
+type servers struct {
+	*stack.Stack
+	source  string
+	buckets []*Bucket
+	// blobs are all that the images have.
+	blobs map[string]bool
+}
+
+var fresh atomic.Int64
+
+func start(t *testing.T) *servers {
+	t.Helper()
+	if err := startOnce(); err != nil {
+		t.Fatal(err)
+	}
+	out := &servers{Stack: running, blobs: map[string]bool{},
+		source: fmt.Sprintf("%s/test-%d/images", strings.TrimPrefix(running.Upstream, "http://"), fresh.Add(1))}
+	for _, region := range stack.Regions {
+		out.buckets = append(out.buckets, out.bucket(t, region))
+	}
+	return out
+}
+
+func (s *servers) ref(t *testing.T, path string) name.Reference {
+	t.Helper()
+	ref, err := name.ParseReference(s.source + "/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// push publishes a random image.
+func (s *servers) push(t *testing.T, path string, image v1.Image) v1.Image {
+	t.Helper()
+	if err := remote.Write(s.ref(t, path), image); err != nil {
+		t.Fatal(err)
+	}
+	s.collect(t, image)
+	return image
+}
+
+func (s *servers) collect(t *testing.T, image v1.Image) {
+	t.Helper()
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.blobs[manifest.Config.Digest.String()] = true
+	for _, l := range manifest.Layers {
+		s.blobs[l.Digest.String()] = true
+	}
+}
+
+func image(t *testing.T, size, layers int64) v1.Image {
+	t.Helper()
+	i, err := random.Image(size, layers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// fill publishes images of several kinds that share a layer.
+func (s *servers) fill(t *testing.T) {
+	t.Helper()
+	base := s.push(t, "base:v1", image(t, 50_000, 3))
+	layers, err := base.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := mutate.AppendLayers(mutate.MediaType(image(t, 1000, 2), types.OCIManifestSchema1), layers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.push(t, "team/app:v1", app)
+	s.push(t, "team/app:v2", image(t, 0, 1))
+	amd, arm := image(t, 20_000, 2), image(t, 20_000, 2)
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: amd}, mutate.IndexAddendum{Add: arm})
+	if err := remote.WriteIndex(s.ref(t, "team/multi:v1"), index); err != nil {
+		t.Fatal(err)
+	}
+	s.collect(t, amd)
+	s.collect(t, arm)
+}
+
+func (s *servers) options(t *testing.T, transport http.RoundTripper) Options {
+	t.Helper()
+	source, err := NewSource(s.source, SourceOptions{Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Source: source, Buckets: s.buckets, Memory: &Memory{}}
+}
+
+// whole looks at every object of a bucket: each hashes to its key, and all of
+// the blobs are there.
+func (s *servers) whole(t *testing.T, b *Bucket, client *s3.Client) {
+	t.Helper()
+	held, err := b.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for digest := range held {
+		o, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: aws.String(config.BlobPrefix + digest.String())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(o.Body)
+		o.Body.Close()
+		if err != nil || Digest(sha256.Sum256(content)) != digest {
+			t.Errorf("%s: %s does not hash to its key (%v)", b.Name, digest, err)
+		}
+		if aws.ToString(o.CacheControl) != cacheControl {
+			t.Errorf("%s: %s has Cache-Control %q", b.Name, digest, aws.ToString(o.CacheControl))
+		}
+		if !s.blobs[digest.String()] {
+			t.Errorf("%s: nobody knows %s", b.Name, digest)
+		}
+	}
+	if len(held) != len(s.blobs) {
+		t.Errorf("%s has %d blobs, the images have %d", b.Name, len(held), len(s.blobs))
+	}
+}
+
+func (s *servers) allWhole(t *testing.T) {
+	t.Helper()
+	for _, b := range s.buckets {
+		s.whole(t, b, b.client)
+	}
+}
+
+func anyOf(set map[string]bool) string {
+	for key := range set {
+		return key
+	}
+	return ""
+}
+
+// counter counts what is fetched.
+type counter struct{ fetched atomic.Int64 }
+
+func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet && (strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "/blobs/")) {
+		c.fetched.Add(1)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// raw is a manifest as it is.
+type raw []byte
+
+func (r raw) RawManifest() ([]byte, error)        { return r, nil }
+func (r raw) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+
+// bucket makes one more empty bucket on the server of a region.
+func (s *servers) bucket(t *testing.T, region string) *Bucket {
+	t.Helper()
+	name := fmt.Sprintf("fresh-%d", fresh.Add(1))
+	client := s.Client(region)
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatal(err)
+	}
+	return NewBucket(name, client)
+}
+
+// put stores an object as it is, be it right or wrong, and answers its ETag.
+func put(t *testing.T, b *Bucket, digest string, content []byte) string {
+	t.Helper()
+	o, err := b.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.Name, Key: key(digest), Body: strings.NewReader(string(content))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aws.ToString(o.ETag)
+}
+
+// content reads an object; nil if there is none.
+func content(t *testing.T, b *Bucket, digest string) []byte {
+	t.Helper()
+	o, err := b.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: key(digest)})
+	if code(err) == "NoSuchKey" {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Body.Close()
+	data, err := io.ReadAll(o.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// held lists a bucket.
+func held(t *testing.T, b *Bucket) map[Digest]int64 {
+	t.Helper()
+	held, err := b.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+// noUploads: no upload in parts stays behind unfinished.
+func noUploads(t *testing.T, b *Bucket) {
+	t.Helper()
+	uploads, err := b.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.Name})
+	if err != nil || len(uploads.Uploads) != 0 {
+		t.Errorf("%d unfinished uploads stay behind in %s (%v)", len(uploads.Uploads), b.Name, err)
+	}
+}
+
+// noise makes content that is the same each time, and the blob that it is.
+func noise(seed byte, size int) ([]byte, Blob) {
+	data := make([]byte, size)
+	rand.NewChaCha8([32]byte{seed}).Read(data)
+	return data, blobOf(data)
+}
+
+func blobOf(data []byte) Blob {
+	return Blob{Digest(sha256.Sum256(data)).String(), int64(len(data))}
+}
+
+// wire stands between a client and a server, and may answer itself.
+type wire func(r *http.Request) (*http.Response, error)
+
+func (w wire) RoundTrip(r *http.Request) (*http.Response, error) { return w(r) }
+
+// answer is one that a wire gives itself.
+func answer(r *http.Request, status int, header http.Header, body string) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)), Header: header,
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
+}
+
+// refuse answers as S3 does with an error.
+func refuse(r *http.Request, status int, code string) (*http.Response, error) {
+	return answer(r, status, http.Header{"Content-Type": {"application/xml"}}, "<Error><Code>"+code+"</Code><Message>refused by the test</Message></Error>")
+}
+
+// through is a bucket whose requests go through a wire.
+func through(b *Bucket, w http.RoundTripper) *Bucket {
+	o := b.client.Options()
+	o.HTTPClient = &http.Client{Transport: w}
+	out := *b
+	out.client = s3.New(o)
+	return &out
+}
+
+// tally counts requests by what they are for.
+type tally struct {
+	next http.RoundTripper
+	what func(*http.Request) string
+
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func newTally(next http.RoundTripper, what func(*http.Request) string) *tally {
+	return &tally{next: next, what: what, n: map[string]int{}}
+}
+
+func (c *tally) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	c.n[c.what(r)]++
+	c.mu.Unlock()
+	return c.next.RoundTrip(r)
+}
+
+// take answers the counts, in order, and begins anew.
+func (c *tally) take() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprint(c.n), "map["), "]")
+	c.n = map[string]int{}
+	return text
+}
+
+// atSource tells what a registry is asked for.
+func atSource(r *http.Request) string {
+	switch path := r.URL.Path; {
+	case path == "/v2/":
+		return "ping-" + r.URL.Scheme
+	case path == "/v2/_catalog":
+		return "catalog"
+	case strings.HasSuffix(path, "/tags/list"):
+		return "tags"
+	case strings.Contains(path, "/manifests/") && r.Method == http.MethodHead:
+		return "head"
+	case strings.Contains(path, "/manifests/"):
+		return "manifest"
+	case strings.Contains(path, "/referrers/"):
+		return "referrers"
+	case strings.Contains(path, "/blobs/"):
+		return "blob"
+	default:
+		return r.Method + " " + path
+	}
+}
+
+// atBucket tells what S3 is asked for.
+func atBucket(r *http.Request) string {
+	switch q := r.URL.Query(); {
+	case q.Has("list-type"):
+		return "list"
+	case r.Header.Get("X-Amz-Copy-Source") != "":
+		return "copy"
+	case q.Has("uploads"), q.Has("uploadId"):
+		return "upload"
+	default:
+		return strings.ToLower(r.Method)
+	}
+}
+
+// oneLineOf holds an error to what a person can read: one line that has all of
+// some words.
+func oneLineOf(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error, want one with %q", words)
+		return
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error %q has several lines", err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("the error %q does not say %q", err, word)
+		}
+	}
+}
+
+// makeAndCopy is what a shell does.
+func makeAndCopy(ctx context.Context, t *testing.T, o Options) (*Plan, *Result) {
+	t.Helper()
+	plan, err := Make(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Copy(ctx, o, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan, result
+}

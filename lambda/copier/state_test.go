@@ -1,0 +1,74 @@
+package copier
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"archeio/lambda/config"
+	"archeio/scripts/stack"
+)
+
+// A bucket keeps the same as a folder does.
+func TestStateBucket(t *testing.T) {
+	ctx := t.Context()
+	servers := start(t)
+	b := servers.bucket(t, stack.Regions[0])
+	s := StateBucket{b.Name, b.client}
+	if data, err := s.Get(ctx, "x/y"); data != nil || err != nil {
+		t.Errorf("what is not there is %q, %v", data, err)
+	}
+	if names, err := s.Names(ctx, ""); len(names) != 0 || err != nil {
+		t.Errorf("there are %q, %v", names, err)
+	}
+	long := bytes.Repeat([]byte("long"), 100_000)
+	if err := errors.Join(s.Delete(ctx, "x/y"), s.Put(ctx, "x/y", []byte("1")), s.Put(ctx, "x/y", long), s.Put(ctx, "x/z", nil), s.Put(ctx, "w", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := s.Get(ctx, "x/y"); !bytes.Equal(data, long) || err != nil {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	// What is empty is there.
+	if data, err := s.Get(ctx, "x/z"); data == nil || len(data) != 0 || err != nil {
+		t.Errorf("%v, %v", data, err)
+	}
+	if names, err := s.Names(ctx, "x/"); !slices.Equal(names, []string{"x/y", "x/z"}) || err != nil {
+		t.Errorf("there are %q, %v", names, err)
+	}
+	if err := s.Delete(ctx, "x/y"); err != nil {
+		t.Error(err)
+	}
+	if data, err := s.Get(ctx, "x/y"); data != nil || err != nil {
+		t.Errorf("what was removed is %q, %v", data, err)
+	}
+	large := largeBucket(t, servers)
+	if names, err := (StateBucket{large.Name, large.client}).Names(ctx, config.BlobPrefix); len(names) < moreThanAPage || err != nil {
+		t.Errorf("there are %d names, %v", len(names), err)
+	}
+}
+
+// Its errors are one line that says what it is about.
+func TestStateBucketErrors(t *testing.T) {
+	ctx := t.Context()
+	b := start(t).bucket(t, stack.Regions[0])
+	for _, tt := range []struct {
+		name  string
+		state StateBucket
+		wrong string
+	}{
+		{"missing", StateBucket{"nobody-has-it", b.client}, "there is no such bucket"},
+		{"not-ours", StateBucket{b.Name, withLogin(b, aws.AnonymousCredentials{}).client}, "these credentials may not"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, got := tt.state.Get(ctx, "x")
+			_, names := tt.state.Names(ctx, "")
+			for does, err := range map[string]error{"reading x": got, "listing": names, "writing x": tt.state.Put(ctx, "x", nil), "removing x": tt.state.Delete(ctx, "x")} {
+				oneLineOf(t, err, "what is kept: ", fmt.Sprintf("bucket %q: %s", tt.state.Name, does), tt.wrong)
+			}
+		})
+	}
+}

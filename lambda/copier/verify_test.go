@@ -1,0 +1,190 @@
+package copier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"archeio/scripts/stack"
+)
+
+// damaged are two buckets that have all blobs of some images, of which one is
+// wrong in each, and in the second one more that no image has.
+func damaged(t *testing.T) (s *servers, o VerifyOptions, wrong [2]string) {
+	t.Helper()
+	s = start(t)
+	s.fill(t)
+	c := s.options(t, nil)
+	plan, result := makeAndCopy(t.Context(), t, c)
+	if len(result.Errors) != 0 {
+		t.Fatal(result.Errors)
+	}
+	i := 0
+	for digest := range s.blobs {
+		if i < 2 {
+			wrong[i] = digest
+			put(t, s.buckets[i], digest, []byte("damaged"))
+		}
+		i++
+	}
+	put(t, s.buckets[1], a, []byte("nobody's"))
+	return s, VerifyOptions{Buckets: s.buckets, Source: c.Source, Plan: plan}, wrong
+}
+
+// Verify finds what is wrong, and replaces it where it is told the source.
+func TestVerify(t *testing.T) {
+	s, o, wrong := damaged(t)
+	only := o
+	only.Source, only.Plan = nil, nil
+	var last Progress
+	only.Progress = func(p Progress) { last = p }
+	found, err := Verify(t.Context(), only)
+	if err != nil || found.Of != 2*len(s.blobs)+1 || found.Checked != found.Of || len(found.Errors) != 0 || len(found.Wrong) != 3 {
+		t.Fatalf("%+v, error %v", found, err)
+	}
+	if last.Done != found.Of || last.Total != found.Of || last.Bytes != last.TotalBytes || last.Bytes != found.Bytes {
+		t.Errorf("progress %+v of %+v", last, found)
+	}
+	at := map[string]bool{}
+	for _, w := range found.Wrong {
+		at[w.Bucket+" "+w.Digest] = true
+		if w.Replaced || w.Why != nil || !errors.Is(w.Found, ErrContent) {
+			t.Errorf("%+v", w)
+		}
+	}
+	if !at[s.buckets[0].Name+" "+wrong[0]] || !at[s.buckets[1].Name+" "+wrong[1]] || !at[s.buckets[1].Name+" "+a] {
+		t.Errorf("found %v", at)
+	}
+	if string(content(t, s.buckets[0], wrong[0])) != "damaged" {
+		t.Error("it was changed")
+	}
+
+	found, err = Verify(t.Context(), o)
+	if err != nil || len(found.Wrong) != 3 || len(found.Errors) != 0 {
+		t.Fatalf("%+v, error %v", found, err)
+	}
+	for _, w := range found.Wrong {
+		if w.Digest == a {
+			oneLineOf(t, w.Why, "the source does not have it")
+		} else if !w.Replaced || w.Why != nil {
+			t.Errorf("%+v", w)
+		}
+	}
+	if _, err := s.buckets[1].Remove(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	s.allWhole(t)
+	if found, err = Verify(t.Context(), o); err != nil || len(found.Wrong) != 0 {
+		t.Errorf("%+v, error %v", found, err)
+	}
+}
+
+// What has changed since it was hashed is left alone.
+func TestVerifyChangedMeanwhile(t *testing.T) {
+	s, o, wrong := damaged(t)
+	b := s.buckets[0]
+	o.Buckets = []*Bucket{through(b, wire(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut {
+			put(t, b, wrong[0], []byte("changed"))
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}))}
+	found, err := Verify(t.Context(), o)
+	if err != nil || len(found.Wrong) != 1 || found.Wrong[0].Replaced {
+		t.Fatalf("%+v, error %v", found, err)
+	}
+	oneLineOf(t, found.Wrong[0].Why, "it has changed meanwhile")
+	if string(content(t, b, wrong[0])) != "changed" {
+		t.Error("it was written over")
+	}
+}
+
+// A source that has another content for it does not make it worse.
+func TestVerifyLyingSource(t *testing.T) {
+	s, o, wrong := damaged(t)
+	source, err := NewSource(s.source, SourceOptions{Transport: wire(func(r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil && strings.Contains(r.URL.Path, "/blobs/") {
+			resp.Body.Close()
+			return answer(r, http.StatusOK, nil, "a lie")
+		}
+		return resp, err
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Source, o.Buckets = source, s.buckets[:1]
+	found, err := Verify(t.Context(), o)
+	if err != nil || len(found.Wrong) != 1 || found.Wrong[0].Replaced {
+		t.Fatalf("%+v, error %v", found, err)
+	}
+	oneLineOf(t, found.Wrong[0].Why, wrong[0], "the content is not what was promised")
+	if string(content(t, s.buckets[0], wrong[0])) != "damaged" {
+		t.Error("it was written over")
+	}
+}
+
+// A sample is a share of all.
+func TestVerifySample(t *testing.T) {
+	b := largeBucket(t, start(t))
+	all := len(held(t, b))
+	found, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{b}, Sample: 0.1})
+	// By chance it is outside of this in fewer than one of a million runs.
+	if err != nil || found.Of != all || found.Checked < all/20 || found.Checked > all/5 || len(found.Wrong) > found.Checked {
+		t.Errorf("checked %d of %d, %d wrong, error %v", found.Checked, found.Of, len(found.Wrong), err)
+	}
+}
+
+// What cannot be read is an error of its own, and the others are checked.
+func TestVerifyErrors(t *testing.T) {
+	s := start(t)
+	b := s.bucket(t, stack.Regions[0])
+	data, blob := noise(1, 1000)
+	other, otherBlob := noise(2, 1000)
+	put(t, b, blob.Digest, data)
+	put(t, b, otherBlob.Digest, other)
+	_, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{b, withLogin(b, aws.AnonymousCredentials{})}})
+	oneLineOf(t, err, b.Name, "listing", "these credentials may not")
+
+	refused := through(b, wire(func(r *http.Request) (*http.Response, error) {
+		if strings.Contains(r.URL.Path, blob.Digest) {
+			return refuse(r, http.StatusForbidden, "AccessDenied")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}))
+	found, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{refused}})
+	if err != nil || found.Checked != 2 || len(found.Wrong) != 0 || len(found.Errors) != 1 {
+		t.Fatalf("%+v, error %v", found, err)
+	}
+	oneLineOf(t, found.Errors[0], b.Name, blob.Digest, "these credentials may not")
+
+	// Cut off while it is read.
+	cut := through(b, wire(func(r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil && strings.Contains(r.URL.Path, blob.Digest) {
+			resp.Body.Close()
+			resp, err = answer(r, http.StatusOK, nil, "")
+			resp.Body, resp.ContentLength = http.MaxBytesReader(nil, nopCloser{bytes.NewReader(data)}, 500), 1000
+		}
+		return resp, err
+	}))
+	if found, err = Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{cut}}); err != nil || len(found.Wrong) != 0 || len(found.Errors) != 1 {
+		t.Fatalf("%+v, error %v", found, err)
+	}
+	oneLineOf(t, found.Errors[0], b.Name, "reading "+blob.Digest)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Verify(ctx, VerifyOptions{Buckets: []*Bucket{b}}); err == nil {
+		t.Error("no error although it was cut off")
+	}
+}
+
+type nopCloser struct{ *bytes.Reader }
+
+func (nopCloser) Close() error { return nil }
