@@ -468,6 +468,7 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	if err := d.Fill(t.Context(), io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}
+	d.Queue.Purge() // the first status has asked for a repair
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,13 @@ func (q *Queue) Dead() []string {
 	return append([]string(nil), q.dead...)
 }
 
+// Purge drops all messages that nobody works on.
+func (q *Queue) Purge() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = nil
+}
+
 // Send puts a message into the queue.
 func (q *Queue) Send(body string) (id string) {
 	q.mu.Lock()

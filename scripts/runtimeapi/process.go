@@ -33,8 +33,9 @@ func (a *API) Start(bootstrap string, env map[string]string, output io.Writer) (
 	}
 	// A group of its own, so that Ctrl-C reaches only the one who stops all.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.stderr.out = output
-	p.cmd.Stdout, p.cmd.Stderr = output, &p.stderr
+	both := &locked{out: output}
+	p.stderr.out = both
+	p.cmd.Stdout, p.cmd.Stderr = both, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the function: %w", err)
 	}
@@ -80,6 +81,18 @@ func (p *Process) Stop() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	}
+}
+
+// locked lets standard output and standard error go to one place.
+type locked struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(b)
 }
 
 // tail passes on what is written and keeps the last line.
