@@ -17,6 +17,7 @@ AZURE ?=
 CDK ?= npx --yes aws-cdk@2.1148.1
 PYTHON ?= python3
 STAGE ?=
+REGION ?=
 
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 ifeq ($(shell command -v go),)
@@ -82,15 +83,19 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 	@rm -rf cdk.out
 	$(CDK) synth --quiet $(if $(STAGE),-c stage=$(STAGE)) $(if $(ARCHITECTURE),-c architecture=$(ARCHITECTURE))
 
-.PHONY: bootstrap diff deploy destroy
+.PHONY: bootstrap preflight diff deploy destroy report
 bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
 	$(CDK) bootstrap -c stage=$(STAGE)
+preflight: stage-named ## tell what stands in the way of a deployment of STAGE
+	@go run ./scripts/preflight -stage $(STAGE) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
-deploy: stage-named ## deploy STAGE
+deploy: preflight ## deploy STAGE, after preflight
 	$(CDK) deploy --all -c stage=$(STAGE)
-destroy: stage-named ## delete the stacks of STAGE; its buckets stay
-	$(CDK) destroy --all -c stage=$(STAGE)
+destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
+	$(CDK) destroy $(if $(REGION),archeio-$(STAGE)-mirror-$(REGION),--all) -c stage=$(STAGE)
+report: stage-named ## print what STAGE did: ARGS="-last 24h -json"
+	@go run ./scripts/report -stage $(STAGE) $(ARGS)
 
 .PHONY: stage-named
 stage-named:
@@ -102,7 +107,7 @@ sam: $(if $(shell command -v $(PYTHON)),python) ## send an event by sam local in
 
 .PHONY: deploy-emulated
 deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1 stays up
-	@go run ./scripts/emulated -cdk "$(CDK)" $(if $(KEEP),-keep) $(ARGS)
+	@go run ./scripts/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: lint
 lint: python synth ## check the templates of all stages with cfn-lint and checkov

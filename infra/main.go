@@ -84,6 +84,11 @@ func stagesOf(context func(string) any) ([]*stage.Stage, error) {
 			s.Architecture = architecture
 		}
 	}
+	if plain, _ := context("plainAlarms").(string); plain == "true" {
+		for _, s := range all {
+			s.PlainAlarms = true
+		}
+	}
 	wanted, _ := context("stage").(string)
 	if wanted == "" {
 		return all, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awswafv2"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -106,6 +107,11 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 				HostedZoneId:         balancer.AttrCanonicalHostedZoneId(),
 				EvaluateTargetHealth: jsii.Bool(true),
 			},
+		})
+	}
+	if s.Firewall != nil {
+		awswafv2.NewCfnWebACLAssociation(scope, jsii.String("FirewallOfBalancer"), &awswafv2.CfnWebACLAssociationProps{
+			ResourceArn: balancer.Ref(), WebAclArn: firewall(scope, s, ofLoadBalancers),
 		})
 	}
 	return balancer

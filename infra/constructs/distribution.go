@@ -83,9 +83,15 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 			SslSupportMethod:       jsii.String("sni-only"),
 		}
 	}
+	if s.Firewall != nil {
+		settings.WebAclId = firewall(scope, s, ofDistribution)
+	}
 	distribution := awscloudfront.NewCfnDistribution(scope, jsii.String("Distribution"), &awscloudfront.CfnDistributionProps{DistributionConfig: settings})
 	if s.Domain != "" {
 		records(scope, s, distribution)
+	}
+	if s.AccessLogs {
+		accessLogs(scope, s, distribution)
 	}
 	return distribution, nil
 }
@@ -105,7 +111,7 @@ func origins(scope constructs.Construct, s *stage.Stage, name func(string) *stri
 	}
 	toMirrors, toRedirectors := access("MirrorAccess", "s3"), access("RedirectorAccess", "lambda")
 	var list []interface{}
-	for _, region := range s.Mirrors {
+	for _, region := range s.Routed() {
 		list = append(list, &awscloudfront.CfnDistribution_OriginProperty{
 			Id:                    jsii.String("mirror-" + region),
 			DomainName:            jsii.String(s.Bucket(region) + ".s3." + region + ".amazonaws.com"),

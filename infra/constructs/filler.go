@@ -54,7 +54,7 @@ func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.
 	})
 	call(scope, planner.function, "Plan", "looks for what the mirrors lack", s.Filler.Schedule, `{"mirror":"plan"}`)
 	call(scope, planner.function, "Status", "compares every mirror with the upstream", "rate(1 day)", `{"mirror":"status"}`)
-	fillAlarms(scope, s, queue, dead)
+	watcher{scope, s, s.Primary}.filler(planner, worker, queue, dead)
 	return planner.function, nil
 }
 

@@ -22,7 +22,7 @@ type filler struct {
 // only the worker writes blobs, and neither deletes one.
 func allowFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, state awss3.Bucket) {
 	var mirrors, blobs, indexes []*string
-	for _, region := range s.Mirrors {
+	for _, region := range s.Filled() {
 		arn := "arn:aws:s3:::" + s.Bucket(region)
 		mirrors = append(mirrors, jsii.String(arn))
 		blobs = append(blobs, jsii.String(arn+"/"+config.BlobPrefix+"*"))

@@ -36,6 +36,11 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		memory:      s.Memory,
 		timeout:     timeout,
 	})
+	w := watcher{scope, s, region}
+	w.function(FunctionID, function, 3, timeout, 0.8)
+	if err := w.redirector(); err != nil {
+		return nil, err
+	}
 	return awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
 		AliasName: jsii.String("live"),
 		Version:   function.CurrentVersion(),

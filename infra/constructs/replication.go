@@ -34,10 +34,13 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 	var copies []*string
 	var rules []interface{}
 	for i, region := range replicas {
-		arn := "arn:aws:s3:::" + s.Bucket(region)
+		arn, rule := "arn:aws:s3:::"+s.Bucket(region), "to-"+region
+		watcher{scope, s, s.Primary}.alarm("Replication"+pascal(region), "S3 does not replicate blobs to "+region+`; the worker copies what is missing, and "mirror status" tells whether it does`,
+			0, 3, metric("AWS/S3", "OperationsFailedReplication", "Maximum", minutes5,
+				jsii.String("SourceBucket"), jsii.String(s.Bucket(s.Primary)), jsii.String("DestinationBucket"), jsii.String(s.Bucket(region)), jsii.String("RuleId"), jsii.String(rule)))
 		copies = append(copies, jsii.String(arn+"/"+config.BlobPrefix+"*"))
 		rules = append(rules, &awss3.CfnBucket_ReplicationRuleProperty{
-			Id:                      jsii.String("to-" + region),
+			Id:                      jsii.String(rule),
 			Status:                  jsii.String("Enabled"),
 			Priority:                jsii.Number(float64(i + 1)),
 			Filter:                  &awss3.CfnBucket_ReplicationRuleFilterProperty{Prefix: jsii.String(config.BlobPrefix + "sha256:")},

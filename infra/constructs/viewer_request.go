@@ -37,15 +37,16 @@ var viewerRequest string
 // Its table of countries comes from the same places as the redirector's own
 // decisions. The error is for a stage too large for CloudFront's quotas.
 func ViewerRequest(s *stage.Stage) (string, error) {
-	if n := len(s.Mirrors) + len(s.Redirectors); n > mostOrigins || len(s.Mirrors) > len(positions) || len(s.Redirectors) > len(positions) {
+	mirrors := s.Routed()
+	if n := len(mirrors) + len(s.Redirectors); n > mostOrigins || len(mirrors) > len(positions) || len(s.Redirectors) > len(positions) {
 		return "", fmt.Errorf("stage %q: a distribution takes %d origins, and up to %d of a kind; mirrors and redirectors are %d and %d",
-			s.Name, mostOrigins, len(positions), len(s.Mirrors), len(s.Redirectors))
+			s.Name, mostOrigins, len(positions), len(mirrors), len(s.Redirectors))
 	}
 	body, headers := refusal()
 	code := viewerRequest
 	for name, value := range map[string]string{
 		"/*IMPORT*/":      importOf(s),
-		"/*MIRRORS*/":     literal(originIDs("mirror", s.Mirrors)),
+		"/*MIRRORS*/":     literal(originIDs("mirror", mirrors)),
 		"/*REDIRECTORS*/": literal(originIDs("redirector", s.Redirectors)),
 		"/*PLACES*/":      places(s),
 		"/*POINTS*/":      literal(points(s.Redirectors)),
@@ -61,7 +62,7 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 }
 
 // choice tells whether there is more than one origin of a kind.
-func choice(s *stage.Stage) bool { return len(s.Mirrors) > 1 || len(s.Redirectors) > 1 }
+func choice(s *stage.Stage) bool { return len(s.Routed()) > 1 || len(s.Redirectors) > 1 }
 
 func importOf(s *stage.Stage) string {
 	if choice(s) {
@@ -102,13 +103,14 @@ func places(s *stage.Stage) string {
 // one to fail over to: the primary, as it has every blob, or the next one where
 // the primary is the nearest itself.
 func MirrorsFor(s *stage.Stage, at regions.Point) (first, second int) {
-	first = stage.Nearest(s.Mirrors, at, -1)
-	for i, name := range s.Mirrors {
+	mirrors := s.Routed()
+	first = stage.Nearest(mirrors, at, -1)
+	for i, name := range mirrors {
 		if name == s.Primary && i != first {
 			return first, i
 		}
 	}
-	return first, max(stage.Nearest(s.Mirrors, at, first), 0)
+	return first, max(stage.Nearest(mirrors, at, first), 0)
 }
 
 func points(names []string) [][3]float64 {

@@ -170,11 +170,11 @@ func TestDistributionDomain(t *testing.T) {
 func TestOrigins(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
 		origins := list(at(st.distribution(t), "Origins"))
-		if want := len(st.stage.Mirrors) + len(st.stage.Redirectors); len(origins) != want {
+		if want := len(st.stage.Routed()) + len(st.stage.Redirectors); len(origins) != want {
 			t.Fatalf("%d origins, want %d", len(origins), want)
 		}
 		const patience = `"ConnectionAttempts": 1, "ConnectionTimeout": 2`
-		for i, region := range st.stage.Mirrors {
+		for i, region := range st.stage.Routed() {
 			same(t, "mirror in "+region, origins[i], fmt.Sprintf(`{
 				"Id": "mirror-%[1]s", "DomainName": "%[2]s.s3.%[1]s.amazonaws.com", %[3]s,
 				"OriginAccessControlId": {"Fn::GetAtt": ["MirrorAccess", "Id"]},
@@ -182,7 +182,7 @@ func TestOrigins(t *testing.T) {
 			}`, region, st.stage.Bucket(region), patience))
 		}
 		for i, region := range st.stage.Redirectors {
-			origin := origins[len(st.stage.Mirrors)+i]
+			origin := origins[len(st.stage.Routed())+i]
 			host := at(origin, "DomainName")
 			same(t, "redirector in "+region, origin, fmt.Sprintf(`{
 				"Id": "redirector-%s", "DomainName": %s, %s,

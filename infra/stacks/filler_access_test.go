@@ -11,11 +11,11 @@ import (
 	"archeio/infra/stage"
 )
 
-// arns are those of the stage's mirrors with something after them, as the CDK
+// arns are those of the mirrors that are filled with something after them, as the CDK
 // writes them: sorted, and one that is alone without a list.
 func (st *synthStack) arns(after string) string {
 	var out []string
-	for _, region := range st.stage.Mirrors {
+	for _, region := range st.stage.Filled() {
 		out = append(out, "arn:aws:s3:::"+st.stage.Bucket(region)+after)
 	}
 	if len(out) == 1 {

@@ -110,8 +110,8 @@ func TestFillEnvironment(t *testing.T) {
 				t.Errorf("%s in %s is no mirror of this app", b.Name, b.Region)
 			}
 		}
-		if len(f.Buckets) != len(mirrors) || f.Buckets[0].Region != st.stage.Primary {
-			t.Errorf("the buckets are %v, want %d with that in %s first", f.Buckets, len(mirrors), st.stage.Primary)
+		if len(f.Buckets) != len(mirrors)-len(st.stage.Retiring) || f.Buckets[0].Region != st.stage.Primary {
+			t.Errorf("the buckets are %v, want %d with that in %s first", f.Buckets, len(mirrors)-len(st.stage.Retiring), st.stage.Primary)
 		}
 		if got := at(st.resource(t, "State"), "Properties", "BucketName"); got != f.State {
 			t.Errorf("the state is kept in %s, the state bucket is %v", f.State, got)
@@ -161,7 +161,7 @@ func TestFillerHasNothingElse(t *testing.T) {
 		want := map[string]int{
 			"AWS::Lambda::Function": 2, "AWS::IAM::Role": 2, "AWS::IAM::Policy": 2, "AWS::Logs::LogGroup": 2,
 			"AWS::SQS::Queue": 2, "AWS::SQS::QueuePolicy": 2, "AWS::Lambda::EventSourceMapping": 1,
-			"AWS::Events::Rule": 2, "AWS::Lambda::Permission": 2, "AWS::CloudWatch::Alarm": 3,
+			"AWS::Events::Rule": 2, "AWS::Lambda::Permission": 2, "AWS::CloudWatch::Alarm": 9,
 			"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
 		}
 		if !maps.Equal(kinds, want) {

@@ -95,6 +95,7 @@ func TestFillAlarms(t *testing.T) {
 				t.Errorf("%s says %q, which is not of the stage or does not say %q", id, description, want.says)
 			}
 			same(t, id, props, `{`+want.metric+`, "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "TreatMissingData": "notBreaching",
+				"AlarmActions": `+text(at(props, "AlarmActions"))+`, "OKActions": `+text(at(props, "OKActions"))+`,
 				"AlarmDescription": `+text(description)+`, "Tags": `+text(at(props, "Tags"))+`}`)
 		}
 	})

@@ -77,8 +77,8 @@ func TestGoldenTemplates(t *testing.T) {
 			t.Errorf("%s is not what is synthesized, first in line %s; if that is meant: go test ./infra/stacks -update", path, difference(got, want))
 		}
 	}
-	if len(written) != 4 {
-		t.Errorf("the stage smallest has %d stacks, want 4", len(written))
+	if len(written) != 5 {
+		t.Errorf("the stage smallest has %d stacks, want 5", len(written))
 	}
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {
@@ -118,8 +118,8 @@ func TestSynthesisIsDeterministic(t *testing.T) {
 	for _, st := range second.stacks {
 		files[st.name] = filepath.Join(second.dir, st.name+".template.json")
 	}
-	if len(files) != 6 {
-		t.Fatalf("the stage sandbox has the stacks %v, want 6", slices.Sorted(maps.Keys(files)))
+	if len(files) != 8 {
+		t.Fatalf("the stage sandbox has the stacks %v, want 8", slices.Sorted(maps.Keys(files)))
 	}
 	for name, path := range files {
 		got, err := os.ReadFile(path)

@@ -16,7 +16,8 @@ func TestStatementsAreNarrow(t *testing.T) {
 					t.Errorf("%s: %s allows what nobody thought of", s.path, key)
 				}
 			}
-			if s.body["Effect"] != "Allow" {
+			// The policy of a key names no other key; TestTopic has it.
+			if s.body["Effect"] != "Allow" || s.of("TopicKey") {
 				continue
 			}
 			for _, action := range texts(s.body["Action"]) {
@@ -95,6 +96,9 @@ func TestRoles(t *testing.T) {
 // Anonymous readers can read nothing that is encrypted by KMS.
 func TestNoKMS(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
+		if st.what == "watch" { // nothing in it is for clients
+			return
+		}
 		walk(st.template, "", func(path string, v any) {
 			if s, ok := v.(string); ok && (strings.Contains(s, "kms") || strings.Contains(s, "KMS")) {
 				t.Errorf("%s: %s", path, s)

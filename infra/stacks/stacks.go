@@ -1,10 +1,11 @@
 // Package stacks puts the constructs together: a mirror stack per mirror
 // region, one for what fills the mirrors, a redirector stack per redirector
-// region, and one for the edge.
+// region, one for the edge, and one per region for its alarms.
 package stacks
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -31,9 +32,18 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 			return err
 		}
 	}
+	for _, region := range s.Regions() {
+		watch(app, s, region)
+	}
 	var replicas []awscdk.Stack
-	for _, region := range s.Replicas() {
-		replicas = append(replicas, mirror(app, s, region))
+	filled := s.Replicas()
+	for _, region := range s.Mirrors {
+		if region == s.Primary {
+			continue
+		}
+		if st := mirror(app, s, region); slices.Contains(filled, region) {
+			replicas = append(replicas, st)
+		}
 	}
 	// Replication needs its destinations.
 	primary := mirror(app, s, s.Primary)
@@ -64,13 +74,29 @@ func stack(app constructs.Construct, s *stage.Stage, what, region, description s
 		StackName:             jsii.String(s.Stack(what, region)),
 		Description:           jsii.String("Archeio, stage " + s.Name + ": " + description),
 		Env:                   &awscdk.Environment{Account: jsii.String(s.Account), Region: jsii.String(region)},
-		TerminationProtection: jsii.Bool(s.Protected),
+		TerminationProtection: jsii.Bool(s.Protected && !s.Leaves(what, region)),
 		// Only a function's address is ever handed on, as it is made up by AWS.
 		CrossRegionReferences: jsii.Bool(true),
 	})
 	tags := awscdk.Tags_Of(st)
-	tags.Add(jsii.String("archeio:stage"), jsii.String(s.Name), nil)
+	tags.Add(jsii.String(stage.Tag), jsii.String(s.Name), nil)
 	return st
+}
+
+// watch is what the alarms of a region's other stacks speak to; they know it by
+// its name. In the primary's region it is also what people look at.
+func watch(app constructs.Construct, s *stage.Stage, region string) {
+	st := stack(app, s, "watch", region, "tells people")
+	parts.Topic(st, s, region)
+	if region != s.Primary {
+		return
+	}
+	parts.Dashboard(st, s)
+	output(st, "DashboardAddress", "what the stage does, at a glance", jsii.String(fmt.Sprintf(
+		"https://%s.console.aws.amazon.com/cloudwatch/home?region=%[1]s#dashboards/dashboard/%s", region, s.Dashboard())))
+	if s.Budget > 0 {
+		parts.Budget(st, s)
+	}
 }
 
 func output(st awscdk.Stack, name, description string, value *string) {

@@ -21,8 +21,10 @@ import (
 
 // more are stages of kinds that cdk.json has no example of. The first has load
 // balancers without a distribution, one of them in a network that was there
-// before; the second has no functions that fill its mirrors, and the third has
-// its primary where a bucket cannot be in the account's namespace.
+// before; the second has no functions that fill its mirrors, the third has a
+// mirror that comes and one that goes, and the fourth has
+// its primary where a bucket cannot be in the account's namespace, access logs
+// and a firewall that refuses.
 const more = `{"balanced": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2", "me-south-1"],
@@ -33,19 +35,29 @@ const more = `{"balanced": {
 	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},
 	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
-	"architecture": "x86_64"
+	"architecture": "x86_64",
+	"firewall": {"limit": 5000, "countOnly": false}
 }, "by-hand": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2"],
 	"redirectors": ["eu-west-1"],
 	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
 	"fill": false
+}, "moving": {
+	"account": "111122223333",
+	"mirrors": ["eu-west-1", "us-west-2", "ap-south-1", "me-central-1"],
+	"redirectors": ["ap-south-1"],
+	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
+	"filling": ["ap-south-1"],
+	"retiring": ["me-central-1"]
 }, "secret": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "me-south-1"],
 	"primary": "me-south-1",
 	"redirectors": ["eu-west-1"],
 	"upstream": {"endpoint": "https://registry.example:8443", "path": "images"},
+	"accessLogs": true,
+	"firewall": {"countOnly": false},
 	"fill": {
 		"schedule": "cron(0/30 * * * ? *)", "rate": 7, "workers": 3, "referrers": false,
 		"secret": "arn:aws:secretsmanager:me-south-1:111122223333:secret:registry/upstream-AbCdEf"
@@ -184,7 +196,7 @@ func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 		}
 		for _, s := range stages {
 			st.region = artifact.Environment[strings.LastIndex(artifact.Environment, "/")+1:]
-			for _, what := range []string{"mirror", "filler", "redirector", "edge"} {
+			for _, what := range []string{"watch", "mirror", "filler", "redirector", "edge"} {
 				if s.Stack(what, st.region) == name && artifact.Environment == "aws://"+s.Account+"/"+st.region {
 					st.stage, st.what = s, what
 				}
@@ -212,6 +224,7 @@ var everything = sync.OnceValues(func() (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
+	others[slices.IndexFunc(others, func(s *stage.Stage) bool { return s.Name == "by-hand" })].PlainAlarms = true
 	return synthesize(f, "all", append(f.stages, others...))
 })
 

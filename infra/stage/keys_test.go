@@ -34,6 +34,15 @@ var badValues = []struct {
 	{"primary-elsewhere", `{"primary": "us-east-1"}`, []string{"primary takes one of the regions in mirrors", `it is "us-east-1"`}},
 	{"primary-empty", `{"primary": ""}`, []string{"primary takes one of the regions in mirrors"}},
 
+	{"filling-elsewhere", `{"filling": ["us-east-1"]}`, []string{"filling takes regions of mirrors, each once", `"us-east-1" is none`}},
+	{"filling-text", `{"filling": "us-east-1"}`, []string{"filling takes regions of mirrors"}},
+	{"filling-primary", `{"filling": ["eu-central-1"]}`, []string{"filling takes regions of mirrors", "the primary has every blob first"}},
+	{"filling-twice", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1", "us-east-1"]}`, []string{"filling takes regions", "is there twice"}},
+	{"retiring-elsewhere", `{"retiring": ["us-east-1"]}`, []string{"retiring takes regions of mirrors, each once", `"us-east-1" is none`}},
+	{"retiring-primary", `{"mirrors": ["eu-central-1", "us-east-1"], "retiring": ["eu-central-1"]}`, []string{"retiring takes regions of mirrors", "a stage cannot retire its primary: name another mirror as primary first"}},
+	{"retiring-twice", `{"mirrors": ["eu-central-1", "us-east-1"], "retiring": ["us-east-1", "us-east-1"]}`, []string{"retiring takes regions", "is there twice"}},
+	{"filling-and-retiring", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1"], "retiring": ["us-east-1"]}`, []string{"retiring takes regions", "is filling and retiring at once"}},
+	{"mirror-for-filling", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1"], "mirrorFor": {"cn-north-1": "us-east-1"}}`, []string{"mirrorFor", "takes client-region:mirror-region"}},
 	{"front-unknown", `{"front": "nginx"}`, []string{`front takes "cloudfront", "alb" or "both"`, `it is "nginx"`}},
 	{"front-case", `{"front": "ALB"}`, []string{`front takes "cloudfront", "alb" or "both"`}},
 	{"alb-without-domain", `{"front": "alb"}`, []string{`domain takes the registry's name, as "registry.example.com"`, "a load balancer needs", "it is missing"}},
@@ -125,6 +134,26 @@ var badValues = []struct {
 	// The redirector takes it, what copies does not.
 	{"fill-source", `{"upstream": {"endpoint": "http://[::1]:5000"}}`, []string{`functions that fill the mirrors: upstream.endpoint="[::1]:5000": takes REGISTRY`}},
 
+	{"email-word", `{"email": "operators"}`, []string{`email takes the address that alarms go to, as "operators@example.com"`, `it is "operators"`}},
+	{"email-two", `{"email": "a@example.com,b@example.com"}`, []string{"email takes the address"}},
+	{"email-list", `{"email": ["a@example.com"]}`, []string{"email takes the address"}},
+	{"email-two-lines", `{"email": "a@example.com\nb@example.com"}`, []string{"email takes the address"}},
+	{"email-empty", `{"email": ""}`, []string{"email takes the address"}},
+	{"download-alarm-none", `{"downloadAlarm": 0}`, []string{"downloadAlarm takes how many GB a bucket may send in an hour", "it is 0"}},
+	{"download-alarm-large", `{"downloadAlarm": 1000001}`, []string{"downloadAlarm takes how many GB"}},
+	{"download-alarm-text", `{"downloadAlarm": "100"}`, []string{"downloadAlarm takes how many GB"}},
+	{"budget-without-email", `{"budget": 100}`, []string{"email takes the address that the budget tells; a budget without one tells nobody; it is missing"}},
+	{"budget-none", `{"email": "a@example.com", "budget": 0}`, []string{"budget takes how many dollars a month may cost", "it is 0"}},
+	{"budget-large", `{"email": "a@example.com", "budget": 10000001}`, []string{"budget takes how many dollars"}},
+	{"budget-text", `{"email": "a@example.com", "budget": "100"}`, []string{"budget takes how many dollars"}},
+	{"access-logs-text", `{"accessLogs": "yes"}`, []string{"accessLogs takes true or false"}},
+	{"access-logs-balanced", `{"accessLogs": true, "front": "alb", "domain": "a.example.com", ` + withZone + `}`, []string{"accessLogs takes true only with a distribution: a load balancer cannot leave out"}},
+	{"firewall-limit-low", `{"firewall": {"limit": 99}}`, []string{"firewall.limit takes how many requests an address may send in five minutes, from 100", `it is {"limit":99}`}},
+	{"firewall-limit-large", `{"firewall": {"limit": 2000000001}}`, []string{"firewall.limit takes how many requests"}},
+	{"firewall-true", `{"firewall": true}`, []string{`firewall takes how often an address may ask, as {"limit"`}},
+	{"firewall-other-key", `{"firewall": {"block": true}}`, []string{"firewall takes how often"}},
+	{"firewall-count-text", `{"firewall": {"countOnly": "no"}}`, []string{"firewall takes how often"}},
+
 	{"signature-upstream", `{"signatureUpstream": "registry.example"}`, []string{"signatureUpstream", "takes a URL"}},
 	{"mirror-for-unknown", `{"mirrorFor": {"cn-north-1": "ap-east-1"}}`, []string{"mirrorFor", "takes client-region:mirror-region", `"cn-north-1:ap-east-1" is not`}},
 	{"mirror-for-number", `{"mirrorFor": {"cn-north-1": 1}}`, []string{"mirrorFor", "takes client-region:mirror-region"}},
@@ -197,6 +226,27 @@ func TestLoadTakesValues(t *testing.T) {
 		got           func(*Stage) any
 		want          any
 	}{
+		{"default-watch", `{}`, func(s *Stage) any { return []any{s.Email, s.DownloadAlarm, s.Budget} }, []any{"", 100, 0.0}},
+		{"watch", `{"email": "a+b@mail.example.com", "downloadAlarm": 5, "budget": 99.5}`, func(s *Stage) any { return []any{s.Email, s.DownloadAlarm, s.Budget} }, []any{"a+b@mail.example.com", 5, 99.5}},
+		{"default-firewall", `{}`, func(s *Stage) any { return []any{s.Firewall == nil, s.AccessLogs} }, []any{true, false}},
+		{"firewall", `{"firewall": {}}`, func(s *Stage) any { return *s.Firewall }, Firewall{Limit: 100000, CountOnly: true}},
+		{"firewall-refuses", `{"firewall": {"limit": 100, "countOnly": false}}`, func(s *Stage) any { return *s.Firewall }, Firewall{Limit: 100}},
+		{"access-logs", `{"accessLogs": true}`, func(s *Stage) any { return s.AccessLogs }, true},
+		{"moving", `{"mirrors": ["eu-central-1", "us-east-1", "us-west-2", "sa-east-1"], "filling": ["us-west-2"], "retiring": ["sa-east-1"]}`,
+			func(s *Stage) any { return [][]string{s.Routed(), s.Filled(), s.Replicas()} },
+			[][]string{{"eu-central-1", "us-east-1"}, {"eu-central-1", "us-east-1", "us-west-2"}, {"us-east-1", "us-west-2"}}},
+		{"moving-leaves", `{"mirrors": ["eu-central-1", "us-east-1", "sa-east-1"], "redirectors": ["us-east-1"], "retiring": ["us-east-1", "sa-east-1"]}`,
+			func(s *Stage) any {
+				return []bool{s.Leaves("mirror", "us-east-1"), s.Leaves("watch", "us-east-1"), s.Leaves("redirector", "us-east-1"), s.Leaves("watch", "sa-east-1"), s.Leaves("mirror", "eu-central-1")}
+			}, []bool{true, false, false, true, false}},
+		{"regions", `{"mirrors": ["us-west-2", "eu-central-1"], "redirectors": ["eu-central-1", "sa-east-1"]}`,
+			func(s *Stage) any { return s.Regions() }, []string{"eu-central-1", "sa-east-1", "us-west-2"}},
+		{"moving-routes", `{"mirrors": ["us-east-1", "eu-central-1", "us-west-2"], "filling": ["eu-central-1"], "retiring": ["us-west-2"]}`,
+			func(s *Stage) any {
+				e := s.environment("eu-central-1")
+				return []string{e["MIRROR_REGIONS"], e["DEFAULT_MIRROR_CHECK_URL"]}
+			},
+			[]string{"us-east-1", "https://archeio-test-123456789012-us-east-1-an.s3.dualstack.us-east-1.amazonaws.com"}},
 		{"default-front", `{}`, func(s *Stage) any { return s.Front }, CloudFront},
 		{"default-prefix", `{}`, func(s *Stage) any { return s.MirrorPrefix }, "archeio-test"},
 		{"default-size", `{}`, func(s *Stage) any { return []any{s.Architecture, s.Memory, s.LogRetention} }, []any{"arm64", 256, 30}},

@@ -117,7 +117,10 @@ func (r *reader) read() *Stage {
 		Memory:       256,
 		LogRetention: 30,
 		Protected:    true,
-		variables:    map[string]string{},
+
+		DownloadAlarm: 100,
+
+		variables: map[string]string{},
 	}
 	if !nameForm.MatchString(r.stage) {
 		r.errs = append(r.errs, fmt.Errorf("stage %q: its name takes up to 20 lower-case letters, digits and hyphens, with a letter first", r.stage))
@@ -138,6 +141,7 @@ func (r *reader) read() *Stage {
 	}
 	s.Primary = s.Mirrors[0]
 	r.text("primary", &s.Primary, false, "takes one of the regions in mirrors", oneOf(s.Mirrors...))
+	r.moving(s)
 	r.samePartition(s)
 	r.domain(s)
 	r.networks(s)
@@ -145,6 +149,9 @@ func (r *reader) read() *Stage {
 	r.byRegion("mirrorURLs", &s.MirrorURLs, s.Mirrors, "takes base URLs by mirror region")
 	r.settings(s)
 	r.fill(s)
+	r.watch(s)
+	r.accessLogs(s)
+	r.firewall(s)
 	r.bucketNames(s)
 	if len(r.errs) == 0 {
 		r.environments(s)
@@ -153,8 +160,9 @@ func (r *reader) read() *Stage {
 }
 
 var keys = []string{
-	"account", "mirrors", "primary", "redirectors", "front", "domain", "hostedZone", "mirrorPrefix", "architecture", "memory",
-	"logRetention", "terminationProtection", "networks", "upstream", "mirrorURLs", "fill",
+	"account", "mirrors", "primary", "filling", "retiring", "redirectors", "front", "domain", "hostedZone", "mirrorPrefix", "architecture", "memory",
+	"logRetention", "terminationProtection", "networks", "upstream", "mirrorURLs", "fill", "email", "downloadAlarm", "budget",
+	"accessLogs", "firewall",
 }
 
 func (r *reader) unknown() {

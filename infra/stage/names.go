@@ -66,10 +66,10 @@ func (s *Stage) environment(region string) map[string]string {
 		env["UPSTREAM_REGISTRY_ENDPOINT"] = regional
 	}
 	env["UPSTREAM_REGISTRY_PATH"] = s.upstream.Path
-	env["MIRROR_REGIONS"] = strings.Join(s.Mirrors, ",")
+	env["MIRROR_REGIONS"] = strings.Join(s.Routed(), ",")
 	env["MIRROR_URL_TEMPLATE"] = bucketURL(s.MirrorPrefix+"-"+s.Account+"-{region}-an", "{region}")
 	var overrides []string
-	for _, mirror := range s.Mirrors {
+	for _, mirror := range s.Routed() {
 		if s.MirrorURLs[mirror] != "" || !AccountNamespace(mirror) {
 			overrides = append(overrides, mirror+"="+s.MirrorURL(mirror))
 		}
@@ -97,12 +97,13 @@ func (s *Stage) fillEnvironment() map[string]string {
 		source += "/" + s.upstream.Path
 	}
 	var buckets []string
-	for _, region := range append([]string{s.Primary}, s.Replicas()...) {
+	for _, region := range s.Filled() {
 		buckets = append(buckets, s.Bucket(region)+"@"+region)
 	}
 	return map[string]string{
 		"FILL_SOURCE":    source,
 		"FILL_BUCKETS":   strings.Join(buckets, ","),
+		"FILL_FILLING":   strings.Join(s.Filling, ","),
 		"FILL_STATE":     s.StateBucket(),
 		"FILL_QUEUE":     "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/" + s.FillQueue(),
 		"FILL_RATE":      strconv.FormatFloat(s.Filler.Rate/float64(s.Filler.Workers), 'f', -1, 64),
@@ -114,8 +115,9 @@ func (s *Stage) fillEnvironment() map[string]string {
 // nearestMirror is the mirror region nearest to a region.
 func (s *Stage) nearestMirror(region string) string {
 	at, _ := regions.Find("AWS", region)
-	if i := Nearest(s.Mirrors, at.Point, -1); i >= 0 {
-		return s.Mirrors[i]
+	routed := s.Routed()
+	if i := Nearest(routed, at.Point, -1); i >= 0 {
+		return routed[i]
 	}
 	return s.Primary
 }

@@ -117,7 +117,7 @@ func TestFillOfStages(t *testing.T) {
 		}
 		want := []config.Bucket{{Name: s.Bucket(s.Primary), Region: s.Primary}}
 		for _, region := range s.Replicas() {
-			want = append(want, config.Bucket{Name: s.Bucket(region), Region: region})
+			want = append(want, config.Bucket{Name: s.Bucket(region), Region: region, Filling: slices.Contains(s.Filling, region)})
 		}
 		if !slices.Equal(f.Buckets, want) {
 			t.Errorf("stage %s: the buckets are %v, want %v", s.Name, f.Buckets, want)

@@ -30,6 +30,9 @@ type Stage struct {
 	// of them that every blob is written to first.
 	Mirrors []string
 	Primary string
+	// Filling are mirrors that are filled and not yet read, Retiring those that
+	// are neither any more.
+	Filling, Retiring []string
 	// Redirectors are the regions that have a redirector function.
 	Redirectors []string
 	Front       Front
@@ -53,6 +56,22 @@ type Stage struct {
 	// Filler is nil where no function fills the mirrors: people do, from a
 	// shell.
 	Filler *Filler
+	// Email is told of alarms and of the budget, empty for nobody.
+	Email string
+	// DownloadAlarm is how many GB a bucket may send in an hour before an
+	// alarm rings.
+	DownloadAlarm int
+	// Budget is what a month may cost before Email is told, in dollars; 0 is
+	// no budget.
+	Budget float64
+	// PlainAlarms leaves out alarms by metric math, which the emulator does not
+	// know. No key of a stage sets it.
+	PlainAlarms bool
+	// AccessLogs tells whether the distribution writes down its requests,
+	// without anything about the client.
+	AccessLogs bool
+	// Firewall is nil for none.
+	Firewall *Firewall
 
 	upstream  upstream
 	variables map[string]string // of the functions, the same in all regions
@@ -91,9 +110,27 @@ func (s *Stage) BalancerDomain() string {
 	return s.Domain
 }
 
-// Replicas are the mirror regions without the primary.
+// Filled are the mirrors that blobs are written to, the primary first.
+func (s *Stage) Filled() []string { return append([]string{s.Primary}, s.Replicas()...) }
+
+// Replicas are those of them without the primary.
 func (s *Stage) Replicas() []string {
-	return slices.DeleteFunc(slices.Clone(s.Mirrors), func(region string) bool { return region == s.Primary })
+	return slices.DeleteFunc(slices.Clone(s.Mirrors), func(region string) bool {
+		return region == s.Primary || slices.Contains(s.Retiring, region)
+	})
+}
+
+// Routed are the mirrors that clients are sent to.
+func (s *Stage) Routed() []string {
+	return slices.DeleteFunc(slices.Clone(s.Mirrors), func(region string) bool {
+		return slices.Contains(s.Filling, region) || slices.Contains(s.Retiring, region)
+	})
+}
+
+// Leaves tells whether a stack is only there until people delete it, as its
+// mirror retires.
+func (s *Stage) Leaves(what, region string) bool {
+	return slices.Contains(s.Retiring, region) && (what == "mirror" || what == "watch" && !slices.Contains(s.Redirectors, region))
 }
 
 // Config is the configuration of the function in a redirector region.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,13 +34,19 @@ type Fill struct {
 }
 
 // Bucket is a bucket and the AWS region that it is in.
-type Bucket struct{ Name, Region string }
+type Bucket struct {
+	Name, Region string
+	// Filling tells that it is a new mirror that is not routed to yet: it is
+	// filled, and the index of what all mirrors hold does not wait for it.
+	Filling bool
+}
 
 // FillVariables lists every variable that LoadFill reads, in the order in which
 // they are documented.
 var FillVariables = [...]Variable{
 	{"FILL_SOURCE", "registry and prefix that blobs are copied from, as `us-docker.pkg.dev/project/images`; required", ""},
 	{"FILL_BUCKETS", "the mirrors' buckets, `name@region`, comma-separated, the primary first; required", ""},
+	{"FILL_FILLING", "regions of buckets that are filled and not yet routed to, comma-separated; not the primary's", ""},
 	{"FILL_STATE", "private bucket that keeps what must outlive an invocation; required", ""},
 	{"FILL_QUEUE", "URL of the queue that hands out the work; required", ""},
 	{"FILL_RATE", "requests per second of one worker to the source at most; 0 is no limit", "0"},
@@ -58,6 +65,7 @@ func LoadFill(getenv func(string) string) (*Fill, error) {
 		Rate:      l.rate("FILL_RATE"),
 		Referrers: l.boolean("FILL_REFERRERS"),
 	}
+	l.filling("FILL_FILLING", f.Buckets)
 	if l.get("FILL_SECRET") != "" {
 		f.Secret = l.matching("FILL_SECRET", validSecret, "takes the name or the ARN of a secret")
 	}
@@ -70,13 +78,17 @@ func LoadFill(getenv func(string) string) (*Fill, error) {
 // Env writes the configuration as the environment that LoadFill reads it from.
 // Every variable is there; what is not set is empty.
 func (f *Fill) Env() map[string]string {
-	var buckets []string
+	var buckets, filling []string
 	for _, b := range f.Buckets {
 		buckets = append(buckets, b.Name+"@"+b.Region)
+		if b.Filling {
+			filling = append(filling, b.Region)
+		}
 	}
 	return map[string]string{
 		"FILL_SOURCE":    f.Source,
 		"FILL_BUCKETS":   strings.Join(buckets, ","),
+		"FILL_FILLING":   strings.Join(filling, ","),
 		"FILL_STATE":     f.State,
 		"FILL_QUEUE":     f.Queue,
 		"FILL_RATE":      strconv.FormatFloat(f.Rate, 'f', -1, 64),
@@ -127,12 +139,24 @@ func (l *loader) buckets(name string) []Bucket {
 			return nil
 		}
 		seen[b] = true
-		out = append(out, Bucket{b, region})
+		out = append(out, Bucket{Name: b, Region: region})
 	}
 	if len(out) == 0 {
 		l.refuse(name, takes)
 	}
 	return out
+}
+
+// filling marks buckets by their regions.
+func (l *loader) filling(name string, buckets []Bucket) {
+	for region := range list(l.get(name)) {
+		i := slices.IndexFunc(buckets, func(b Bucket) bool { return b.Region == region })
+		if i < 1 {
+			l.refuse(name, fmt.Sprintf("takes regions of FILL_BUCKETS, comma-separated, and not the first; %q is not", region))
+			return
+		}
+		buckets[i].Filling = true
+	}
 }
 
 func (l *loader) queue(name string) string {

@@ -28,6 +28,7 @@ func fillEnvironment(pairs ...string) map[string]string {
 var fullFill = fillEnvironment(
 	"FILL_SOURCE", "us-docker.pkg.dev/project/images",
 	"FILL_BUCKETS", "mirror-b@us-east-1, mirror-a@eu-central-1",
+	"FILL_FILLING", "eu-central-1",
 	"FILL_STATE", "mirror-state",
 	"FILL_RATE", "2.50",
 	"FILL_REFERRERS", "false",
@@ -51,10 +52,10 @@ func TestLoadFill(t *testing.T) {
 		want Fill
 	}{
 		{"defaults", fillEnvironment(), Fill{
-			Source: "registry.example", Buckets: []Bucket{{"mirror", "us-east-1"}}, State: "state", Queue: queue, Referrers: true,
+			Source: "registry.example", Buckets: []Bucket{{Name: "mirror", Region: "us-east-1"}}, State: "state", Queue: queue, Referrers: true,
 		}},
 		{"full", fullFill, Fill{
-			Source: "us-docker.pkg.dev/project/images", Buckets: []Bucket{{"mirror-b", "us-east-1"}, {"mirror-a", "eu-central-1"}},
+			Source: "us-docker.pkg.dev/project/images", Buckets: []Bucket{{Name: "mirror-b", Region: "us-east-1"}, {Name: "mirror-a", Region: "eu-central-1", Filling: true}},
 			State: "mirror-state", Queue: queue, Rate: 2.5,
 			Secret: "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf",
 		}},
@@ -127,6 +128,9 @@ func takesItem(item string) string { return fmt.Sprintf("%s; %q is not", takesLi
 // fillTests set one variable; takes is what the error says, empty where the
 // value is taken.
 var fillTests = []struct{ name, variable, value, takes string }{
+	{"filling-none", "FILL_FILLING", "", ""},
+	{"filling-primary", "FILL_FILLING", "us-east-1", `takes regions of FILL_BUCKETS, comma-separated, and not the first; "us-east-1" is not`},
+	{"filling-elsewhere", "FILL_FILLING", "eu-west-1", `takes regions of FILL_BUCKETS, comma-separated, and not the first; "eu-west-1" is not`},
 	{"source-port", "FILL_SOURCE", "registry.example:8443", ""},
 	{"source-loopback", "FILL_SOURCE", "127.0.0.1:5000/images", ""},
 	{"source-missing", "FILL_SOURCE", "", takesSource},

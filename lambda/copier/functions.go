@@ -22,6 +22,8 @@ type Functions struct {
 	// of the mirrors.
 	Buckets []*Bucket
 	Regions []string
+	// Filling are the buckets, by their place, that the index does not wait for.
+	Filling []int
 	State   State
 	Queue   Queue
 	// Referrers is as in Options.

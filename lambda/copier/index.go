@@ -136,13 +136,12 @@ func (b *Bucket) takeOut(ctx context.Context, digest string) error {
 	}
 }
 
-// prefixesOf are the index entries of what all of so many buckets held.
-func (s snapshot) prefixesOf(buckets int) []uint64 {
-	all := uint64(1)<<buckets - 1
+// prefixesOf are the index entries of what all buckets of a mask held.
+func (s snapshot) prefixesOf(all uint64) []uint64 {
 	var out []uint64
 	for i := range len(s) / entrySize {
 		entry := s.entry(i)
-		if binary.BigEndian.Uint64(entry[digestSize:]) == all {
+		if binary.BigEndian.Uint64(entry[digestSize:])&all == all {
 			out = append(out, binary.BigEndian.Uint64(entry))
 		}
 	}

@@ -249,7 +249,11 @@ func (p *planning) merge(ctx context.Context) error {
 func (p *planning) index(ctx context.Context) {
 	held, err := p.snapshotOf(ctx, p.Run)
 	if err == nil {
-		prefixes := held.prefixesOf(len(p.Buckets))
+		routed := uint64(1)<<len(p.Buckets) - 1
+		for _, i := range p.Filling {
+			routed &^= 1 << i
+		}
+		prefixes := held.prefixesOf(routed)
 		if err = WriteIndex(ctx, p.State, p.Buckets, p.Began, prefixes); err == nil {
 			p.Log.Info("the index is written", "blobs", len(prefixes))
 		}

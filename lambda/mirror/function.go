@@ -55,7 +55,10 @@ func load(ctx context.Context) (*copier.Functions, error) {
 	if f.Source, err = copier.NewSource(c.Source, options); err != nil {
 		return nil, err
 	}
-	for _, b := range c.Buckets {
+	for i, b := range c.Buckets {
+		if b.Filling {
+			f.Filling = append(f.Filling, i)
+		}
 		f.Buckets = append(f.Buckets, copier.NewBucket(b.Name, s3Client(sdk, b.Region)))
 		f.Regions = append(f.Regions, b.Region)
 	}

@@ -1,0 +1,40 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsbudgets"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+)
+
+// Budget tells the stage's address when a month costs, or is going to cost, too
+// much. It counts what has the stage's tag, once the account's billing knows
+// that tag.
+//
+// https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
+func Budget(scope constructs.Construct, s *stage.Stage) {
+	tell := func(kind string, percent float64) interface{} {
+		return &awsbudgets.CfnBudget_NotificationWithSubscribersProperty{
+			Notification: &awsbudgets.CfnBudget_NotificationProperty{
+				NotificationType:   jsii.String(kind),
+				ComparisonOperator: jsii.String("GREATER_THAN"),
+				Threshold:          jsii.Number(percent),
+				ThresholdType:      jsii.String("PERCENTAGE"),
+			},
+			Subscribers: []interface{}{&awsbudgets.CfnBudget_SubscriberProperty{
+				SubscriptionType: jsii.String("EMAIL"), Address: jsii.String(s.Email),
+			}},
+		}
+	}
+	awsbudgets.NewCfnBudget(scope, jsii.String("Budget"), &awsbudgets.CfnBudgetProps{
+		Budget: &awsbudgets.CfnBudget_BudgetDataProperty{
+			BudgetName:  jsii.String("archeio-" + s.Name),
+			BudgetType:  jsii.String("COST"),
+			TimeUnit:    jsii.String("MONTHLY"),
+			BudgetLimit: &awsbudgets.CfnBudget_SpendProperty{Amount: jsii.Number(s.Budget), Unit: jsii.String("USD")},
+			CostFilters: map[string][]string{"TagKeyValue": {"user:" + stage.Tag + "$" + s.Name}},
+		},
+		NotificationsWithSubscribers: []interface{}{tell("ACTUAL", 80), tell("ACTUAL", 100), tell("FORECASTED", 100)},
+	})
+}

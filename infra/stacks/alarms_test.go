@@ -1,0 +1,288 @@
+//go:build !race
+
+package stacks
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/lambda/blobs"
+	"archeio/lambda/metrics"
+	"archeio/lambda/oci"
+	"archeio/lambda/route"
+	"archeio/ranges"
+)
+
+// awsMetrics are the metrics of AWS's own that alarms and the dashboard may be
+// on, with their dimensions and where they are documented.
+var awsMetrics = map[string][]string{
+	// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+	"AWS/Lambda Errors":    {"FunctionName"},
+	"AWS/Lambda Throttles": {"FunctionName"},
+	"AWS/Lambda Duration":  {"FunctionName"},
+	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+	"AWS/SQS ApproximateAgeOfOldestMessage":      {"QueueName"},
+	"AWS/SQS ApproximateNumberOfMessagesVisible": {"QueueName"},
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+	"AWS/S3 BytesDownloaded":             {"BucketName", "FilterId"},
+	"AWS/S3 BucketSizeBytes":             {"BucketName", "StorageType"},
+	"AWS/S3 OperationsFailedReplication": {"DestinationBucket", "RuleId", "SourceBucket"},
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/monitor_estimated_charges_with_cloudwatch.html
+	"AWS/Billing EstimatedCharges": {"Currency"},
+}
+
+// ourMetrics are those of package metrics, with every value that the functions
+// give to a dimension; nil where there is none.
+func ourMetrics(mirrors []string) map[string][]string {
+	var kinds, clouds, reasons, checks []string
+	for k := range oci.Kinds {
+		kinds = append(kinds, metrics.Kind+"="+cmp.Or(oci.Kind(k).String(), "unknown"))
+	}
+	for _, c := range append(ranges.Clouds[:], "unknown") {
+		clouds = append(clouds, metrics.Cloud+"="+string(c))
+	}
+	for _, r := range route.Reasons {
+		reasons = append(reasons, metrics.Reason+"="+string(r))
+	}
+	for _, m := range append(slices.Clone(mirrors), "default", "upstream") {
+		for _, a := range []blobs.Answer{blobs.Unknown, blobs.Present, blobs.Absent} {
+			checks = append(checks, metrics.Check+"="+m+" "+a.String())
+		}
+	}
+	return map[string][]string{
+		metrics.Requests: slices.Concat(kinds, clouds, reasons),
+		metrics.Checks:   checks,
+		metrics.IndexLoads: prefixed(metrics.Index+"=", blobs.IndexLoaded, blobs.IndexUnchanged, blobs.IndexMissing,
+			blobs.IndexDamaged, blobs.IndexStale, blobs.IndexUnreachable),
+		metrics.Lacking:      prefixed(metrics.Mirror+"=", mirrors...),
+		metrics.CheckLatency: nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.UnknownClients: nil,
+		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
+	}
+}
+
+func prefixed(prefix string, values ...string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = prefix + v
+	}
+	return out
+}
+
+// metricsOf are all metrics in a part of a template: what has a namespace.
+func metricsOf(v any) []map[string]any {
+	var out []map[string]any
+	walk(v, "", func(_ string, v any) {
+		if object, ok := v.(map[string]any); ok && object["Namespace"] != nil {
+			out = append(out, object)
+		}
+	})
+	return out
+}
+
+// known tells what is wrong with a metric; empty where it is one that somebody
+// emits.
+func known(mirrors []string, m map[string]any) string {
+	var names, pairs []string
+	for _, d := range list(m["Dimensions"]) {
+		names = append(names, fmt.Sprint(at(d, "Name")))
+		pairs = append(pairs, fmt.Sprintf("%v=%v", at(d, "Name"), at(d, "Value")))
+	}
+	slices.Sort(names)
+	if m["Namespace"] != metrics.Namespace {
+		if want, ok := awsMetrics[fmt.Sprintf("%v %v", m["Namespace"], m["MetricName"])]; !ok || !slices.Equal(names, want) {
+			return fmt.Sprintf("%v %v by %v is no metric of AWS's that is known here", m["Namespace"], m["MetricName"], names)
+		}
+		return ""
+	}
+	values, ok := ourMetrics(mirrors)[fmt.Sprint(m["MetricName"])]
+	if !ok || len(pairs) > 1 || len(pairs) == 0 && values != nil || len(pairs) == 1 && !slices.Contains(values, pairs[0]) {
+		return fmt.Sprintf("nobody emits %v with %v", m["MetricName"], pairs)
+	}
+	return ""
+}
+
+// An alarm on a metric that nobody emits would never ring.
+func TestAlarmsAreOnMetricsThatExist(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		for id, alarm := range st.resources("AWS::CloudWatch::Alarm") {
+			found := metricsOf(at(alarm, "Properties"))
+			if len(found) == 0 {
+				t.Errorf("%s is on no metric", id)
+			}
+			for _, m := range found {
+				if wrong := known(st.stage.Mirrors, m); wrong != "" {
+					t.Errorf("%s: %s", id, wrong)
+				}
+			}
+		}
+	})
+}
+
+func TestKnownMetrics(t *testing.T) {
+	of := func(namespace, name string, dimensions ...string) map[string]any {
+		m := map[string]any{"Namespace": namespace, "MetricName": name}
+		var list []any
+		for i := 0; i < len(dimensions); i += 2 {
+			list = append(list, map[string]any{"Name": dimensions[i], "Value": dimensions[i+1]})
+		}
+		m["Dimensions"] = list
+		return m
+	}
+	for _, tt := range []struct {
+		name   string
+		metric map[string]any
+		ok     bool
+	}{
+		{"ours", of("Archeio", "Requests", "Reason", "mirror-unavailable"), true},
+		{"whole", of("Archeio", "TotalLatency"), true},
+		{"check", of("Archeio", "Checks", "Check", "eu-west-1 unknown"), true},
+		{"other-reason", of("Archeio", "Requests", "Reason", "mirror-down"), false},
+		{"no-dimension", of("Archeio", "Requests"), false},
+		{"two-dimensions", of("Archeio", "Requests", "Reason", "ping", "Kind", "ping"), false},
+		{"other-mirror", of("Archeio", "Checks", "Check", "eu-west-9 unknown"), false},
+		{"other-name", of("Archeio", "Pulls"), false},
+		{"dimension-too-many", of("Archeio", "TotalLatency", "Kind", "blob"), false},
+		{"aws", of("AWS/Lambda", "Errors", "FunctionName", "x"), true},
+		{"aws-name", of("AWS/Lambda", "Error", "FunctionName", "x"), false},
+		{"aws-dimension", of("AWS/Lambda", "Errors", "Function", "x"), false},
+	} {
+		if wrong := known([]string{"eu-west-1"}, tt.metric); (wrong == "") != tt.ok {
+			t.Errorf("%s: %q", tt.name, wrong)
+		}
+	}
+}
+
+// Who sleeps is woken by the topic of the alarm's region, and told what to do.
+func TestAlarmsRing(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		topic := `["arn:aws:sns:` + st.region + `:` + st.stage.Account + `:archeio-` + st.stage.Name + `-alarms"]`
+		for id, alarm := range st.resources("AWS::CloudWatch::Alarm") {
+			props := at(alarm, "Properties")
+			same(t, id+"'s actions", at(props, "AlarmActions"), topic)
+			same(t, id+"'s actions when it is over", at(props, "OKActions"), topic)
+			description, _ := at(props, "AlarmDescription").(string)
+			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !strings.Contains(description, "; ") {
+				t.Errorf("%s says %q, not what to do", id, description)
+			}
+			same(t, id+"'s missing data", at(props, "TreatMissingData"), `"notBreaching"`)
+			if at(props, "ComparisonOperator") != "GreaterThanThreshold" {
+				t.Errorf("%s compares by %v", id, at(props, "ComparisonOperator"))
+			}
+			// CloudWatch looks back a day at most, and a week from periods of
+			// an hour.
+			period, _ := at(props, "Period").(float64)
+			periods, _ := at(props, "EvaluationPeriods").(float64)
+			if period*periods > 86400 {
+				t.Errorf("%s looks back %v seconds", id, period*periods)
+			}
+		}
+	})
+}
+
+// alarms answers the logical ids of a stack's alarms.
+func (st *synthStack) alarms() []string {
+	return slices.Sorted(maps.Keys(st.resources("AWS::CloudWatch::Alarm")))
+}
+
+func TestRedirectorAlarms(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		want := []string{"RedirectorDuration", "RedirectorErrors", "RedirectorThrottles"}
+		if !st.stage.PlainAlarms {
+			want = append(want, "MirrorsUnavailable")
+		}
+		if st.stage.Filler != nil {
+			want = append(want, "IndexOld")
+		}
+		for _, mirror := range append(st.stage.Routed(), "default") {
+			id := "Checks" + strings.ReplaceAll(strings.Title(mirror), "-", "") //nolint:staticcheck // of ASCII
+			if mirror == "default" && !st.stage.HasDistribution() {
+				continue
+			}
+			want = append(want, id)
+			same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), `[{"Name": "Check", "Value": "`+mirror+` unknown"}]`)
+		}
+		slices.Sort(want)
+		if got := st.alarms(); !slices.Equal(got, want) {
+			t.Errorf("the alarms are %v, want %v", got, want)
+		}
+		duration := at(st.resource(t, "RedirectorDuration"), "Properties")
+		same(t, "function", at(duration, "Dimensions"), `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
+		seconds, _ := at(st.resource(t, "Redirector"), "Properties", "Timeout").(float64)
+		same(t, "threshold", at(duration, "Threshold"), fmt.Sprint(seconds*800))
+	})
+}
+
+// The share is of all blobs, and of a few of them it says nothing.
+func TestUnavailableShare(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		if st.stage.PlainAlarms {
+			return
+		}
+		props := at(st.resource(t, "MirrorsUnavailable"), "Properties")
+		of := func(id, dimension, value string) string {
+			return `{"Id": "` + id + `", "ReturnData": false, "MetricStat": {"Stat": "Sum", "Period": 300, "Metric": {
+				"Namespace": "Archeio", "MetricName": "Requests", "Dimensions": [{"Name": "` + dimension + `", "Value": "` + value + `"}]}}}`
+		}
+		same(t, "metrics", at(props, "Metrics"), `[`+of("unavailable", "Reason", "mirror-unavailable")+`, `+of("blobs", "Kind", "blob")+`,
+			{"Id": "share", "ReturnData": true, "Label": "blobs from the upstream as a mirror could not say, in percent",
+			"Expression": "IF(blobs >= 50, 100 * FILL(unavailable, 0) / blobs, 0)"}]`)
+		same(t, "threshold", at(props, "Threshold"), "5")
+	})
+}
+
+func TestMirrorAlarms(t *testing.T) {
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		want := []string{"Downloads"}
+		if st.region == st.stage.Primary {
+			for _, replica := range st.stage.Replicas() {
+				id := "Replication" + strings.ReplaceAll(strings.Title(replica), "-", "") //nolint:staticcheck // of ASCII
+				want = append(want, id)
+				same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), fmt.Sprintf(`[
+					{"Name": "SourceBucket", "Value": %q}, {"Name": "DestinationBucket", "Value": %q}, {"Name": "RuleId", "Value": %q}
+				]`, st.stage.Bucket(st.region), st.stage.Bucket(replica), "to-"+replica))
+			}
+		}
+		slices.Sort(want)
+		if got := st.alarms(); !slices.Equal(got, want) {
+			t.Errorf("the alarms are %v, want %v", got, want)
+		}
+		// What is counted is switched on.
+		same(t, "request metrics", at(st.resource(t, "Mirror"), "Properties", "MetricsConfigurations"), `[{"Id": "EntireBucket"}]`)
+		same(t, "bucket", at(st.resource(t, "Downloads"), "Properties", "Dimensions"), fmt.Sprintf(`[
+			{"Name": "BucketName", "Value": %q}, {"Name": "FilterId", "Value": "EntireBucket"}]`, st.stage.Bucket(st.region)))
+		same(t, "threshold", at(st.resource(t, "Downloads"), "Properties", "Threshold"), fmt.Sprint(st.stage.DownloadAlarm*1e9))
+	})
+}
+
+// Each custom metric is paid for by the month, and so is each request metric of
+// a bucket: 16 of them.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+func TestCustomMetricsAreFew(t *testing.T) {
+	const most, requestMetrics, replicationMetrics = 230, 16, 4
+	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.Lacking}
+	for _, s := range synthesized(t).stages {
+		for _, region := range s.Regions() {
+			n := 0
+			for name, values := range ourMetrics(s.Mirrors) {
+				if slices.Contains(filler, name) && region == s.Primary && s.Filler != nil || !slices.Contains(filler, name) && slices.Contains(s.Redirectors, region) {
+					n += max(len(values), 1)
+				}
+			}
+			if slices.Contains(s.Mirrors, region) {
+				n += requestMetrics
+			}
+			if region == s.Primary {
+				n += len(s.Replicas()) // operations that failed
+			} else if slices.Contains(s.Mirrors, region) {
+				n += replicationMetrics - 1
+			}
+			if n > most {
+				t.Errorf("stage %s has %d custom metrics in %s, want at most %d", s.Name, n, region, most)
+			}
+		}
+	}
+}

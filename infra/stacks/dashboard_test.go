@@ -1,0 +1,119 @@
+//go:build !race
+
+package stacks
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/lambda/route"
+)
+
+// body answers the widgets of a stage's dashboard.
+func (st *synthStack) widgets(t *testing.T) []any {
+	t.Helper()
+	_, dashboard := st.only(t, "AWS::CloudWatch::Dashboard")
+	same(t, "name", at(dashboard, "Properties", "DashboardName"), fmt.Sprintf("%q", "archeio-"+st.stage.Name))
+	text, _ := at(dashboard, "Properties", "DashboardBody").(string)
+	var body any
+	if err := json.Unmarshal([]byte(text), &body); err != nil {
+		t.Fatalf("the dashboard's body is %q: %v", text, err)
+	}
+	return list(at(body, "widgets"))
+}
+
+var identifier = regexp.MustCompile(`\b[me][0-9]+\b`)
+
+// There is one beside the primary. What it shows is emitted by somebody, and
+// what it adds up is there.
+func TestDashboard(t *testing.T) {
+	each(t, "watch", func(t *testing.T, st *synthStack) {
+		if st.region != st.stage.Primary {
+			st.none(t, "AWS::CloudWatch::Dashboard")
+			return
+		}
+		all, lines := 0, ""
+		for _, widget := range st.widgets(t) {
+			ids := map[string]bool{}
+			metrics := list(at(widget, "properties", "metrics"))
+			for _, m := range metrics {
+				line := list(m)
+				options, _ := line[len(line)-1].(map[string]any)
+				lines += text(line)
+				if id, ok := options["id"].(string); ok {
+					if ids[id] {
+						t.Errorf("%v: two lines are called %s", at(widget, "properties", "title"), id)
+					}
+					ids[id] = true
+				}
+				if expression, ok := options["expression"].(string); ok {
+					for _, id := range identifier.FindAllString(expression, -1) {
+						if !ids[id] {
+							t.Errorf("%s is of a line that is not there", expression)
+						}
+					}
+					continue
+				}
+				if region, _ := options["region"].(string); region != "us-east-1" && !slices.Contains(st.stage.Regions(), region) {
+					t.Errorf("%s is in a region where nothing is", text(line))
+				}
+				metric := map[string]any{"Namespace": line[0], "MetricName": line[1]}
+				var dimensions []any
+				for i := 2; i+1 < len(line); i += 2 {
+					dimensions = append(dimensions, map[string]any{"Name": line[i], "Value": line[i+1]})
+				}
+				metric["Dimensions"] = dimensions
+				if wrong := known(st.stage.Mirrors, metric); wrong != "" {
+					t.Error(wrong)
+				}
+			}
+			// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+			if n := len(metrics); n > 500 || n == 0 {
+				t.Errorf("%v has %d metrics, CloudWatch takes 500", at(widget, "properties", "title"), n)
+			}
+			all += len(metrics)
+		}
+		if all > 2500 {
+			t.Errorf("the dashboard has %d metrics, CloudWatch takes 2500", all)
+		}
+		for _, reason := range route.Reasons {
+			if !strings.Contains(lines, fmt.Sprintf("%q", reason)) {
+				t.Errorf("the dashboard does not show %s", reason)
+			}
+		}
+		for _, mirror := range st.stage.Mirrors {
+			if !strings.Contains(lines, fmt.Sprintf("%q", st.stage.Bucket(mirror))) {
+				t.Errorf("the dashboard does not show %s", mirror)
+			}
+		}
+	})
+}
+
+// The address is told before a month costs too much, of what is the stage's own.
+func TestBudget(t *testing.T) {
+	found := map[bool]bool{}
+	each(t, "watch", func(t *testing.T, st *synthStack) {
+		if st.region != st.stage.Primary || st.stage.Budget == 0 {
+			st.none(t, "AWS::Budgets::Budget")
+			found[false] = true
+			return
+		}
+		found[true] = true
+		_, budget := st.only(t, "AWS::Budgets::Budget")
+		tell := func(kind string, percent int) string {
+			return fmt.Sprintf(`{"Notification": {"NotificationType": %q, "ComparisonOperator": "GREATER_THAN", "Threshold": %d, "ThresholdType": "PERCENTAGE"},
+				"Subscribers": [{"SubscriptionType": "EMAIL", "Address": %q}]}`, kind, percent, st.stage.Email)
+		}
+		same(t, "budget", at(budget, "Properties", "Budget"), fmt.Sprintf(`{
+			"BudgetName": %q, "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": {"Amount": %v, "Unit": "USD"},
+			"CostFilters": {"TagKeyValue": [%q]}}`, "archeio-"+st.stage.Name, st.stage.Budget, "user:archeio:stage$"+st.stage.Name))
+		same(t, "who is told", at(budget, "Properties", "NotificationsWithSubscribers"), `[`+tell("ACTUAL", 80)+`, `+tell("ACTUAL", 100)+`, `+tell("FORECASTED", 100)+`]`)
+	})
+	if !found[true] || !found[false] {
+		t.Errorf("stages with a budget are tested: %v, want both", found)
+	}
+}
