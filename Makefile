@@ -114,6 +114,22 @@ lint: python synth ## check the templates of all stages with cfn-lint and checko
 	.build/python/bin/cfn-lint --config-file scripts/cfnlint.yaml cdk.out/*.template.json
 	.build/python/bin/checkov --config-file scripts/checkov.yaml --file cdk.out/*.template.json
 
+.PHONY: release
+release: ## build the zips of both architectures, their bills of materials and SHA256SUMS
+	@go run ./scripts/release $(ARGS)
+
+.PHONY: staticcheck
+staticcheck: ## look for mistakes that go vet does not know
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+# Empty: a database that cannot be reached is a failure.
+VULNERABILITIES_SKIP ?= 1
+.PHONY: vulnerabilities
+vulnerabilities: ## ask whether known vulnerabilities are reached from here
+	@mkdir -p .build; go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... >.build/vulnerabilities 2>&1; code=$$?; cat .build/vulnerabilities; \
+	if [ $$code != 0 ] && [ -n "$(VULNERABILITIES_SKIP)" ] && grep -qE '^govulncheck: fetching vulnerabilities: .*(no such host|connection refused|network is unreachable|i/o timeout)' .build/vulnerabilities; then \
+		echo "SKIPPED: the database of vulnerabilities, vuln.go.dev, cannot be reached"; exit 0; fi; exit $$code
+
 .PHONY: python
 python: .build/python/installed ## install the Python programs that lint, sam and deploy-emulated use
 

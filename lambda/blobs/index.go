@@ -117,6 +117,8 @@ func (s *shelf) load() {
 	x, etag, outcome, err := s.fetch(ctx)
 	now := s.now()
 	switch {
+	case outcome == IndexLoaded && x.Listed.After(now.Add(index.Skew)): // it would never be too old
+		outcome, err = IndexDamaged, fmt.Errorf("it is of %s, which is still to come", x.Listed.UTC().Format(time.RFC3339))
 	case outcome == IndexLoaded && now.Sub(x.Listed) > s.options.MaxAge:
 		outcome, err = IndexStale, fmt.Errorf("it is %s old", now.Sub(x.Listed).Round(time.Minute))
 	case outcome == IndexLoaded:

@@ -225,6 +225,7 @@ func TestIndexTrouble(t *testing.T) {
 		{"html", func(x *indexed) { x.answer(http.StatusOK, []byte("<html>a page that says that all is well</html>")) }, IndexDamaged},
 		{"too-large", func(x *indexed) { x.largest = strconv.Itoa(index.Largest + 1); x.answer(http.StatusOK, whole) }, IndexDamaged},
 		{"shorter-than-promised", func(x *indexed) { x.largest = "1000"; x.answer(http.StatusOK, whole) }, IndexUnreachable},
+		{"of-the-future", func(x *indexed) { x.pass(-10 * time.Minute); x.answer(http.StatusOK, whole) }, IndexDamaged},
 		{"stale", func(x *indexed) { x.pass(25 * time.Hour); x.answer(http.StatusOK, whole) }, IndexStale},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -236,7 +236,7 @@ func bucketErrors(t *testing.T, b *Bucket) {
 		{"other-region", refusing(b, http.StatusMovedPermanently, "PermanentRedirect"), "it is not in the region that was named; name its own, as " + b.Name + "@eu-central-1", true},
 		{"region-in-the-signature", refusing(b, http.StatusBadRequest, "AuthorizationHeaderMalformed"), "it is not in the region that was named", true},
 		{"another-error", refusing(b, http.StatusBadRequest, "InvalidRequest"), "InvalidRequest: refused by the test", false},
-		{"broken", through(b, wire(func(r *http.Request) (*http.Response, error) { return nil, reset })), "connection reset by peer", false},
+		{"broken", through(b, wire(func(r *http.Request) (*http.Response, error) { return nil, errReset })), "connection reset by peer", false},
 	} {
 		for does, do := range map[string]func() error{
 			"listing":             func() error { _, err := tt.bucket.List(t.Context()); return err },

@@ -263,7 +263,7 @@ func TestHungUp(t *testing.T) {
 	requests := newTally(wire(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut {
 			r.Body.Close()
-			return nil, reset
+			return nil, errReset
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	}), atBucket)
@@ -292,13 +292,13 @@ func TestTriedAgain(t *testing.T) {
 		{"slow-down", func(r *http.Request) (*http.Response, error) {
 			return refuse(r, http.StatusServiceUnavailable, "SlowDown")
 		}, 1},
-		{"reset", func(r *http.Request) (*http.Response, error) { r.Body.Close(); return nil, reset }, 1},
+		{"reset", func(r *http.Request) (*http.Response, error) { r.Body.Close(); return nil, errReset }, 1},
 		// It was put, and nobody heard of it.
 		{"answer-lost", func(r *http.Request) (*http.Response, error) {
 			if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
 				resp.Body.Close()
 			}
-			return nil, reset
+			return nil, errReset
 		}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

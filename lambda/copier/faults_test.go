@@ -58,7 +58,7 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, http.StatusInternalServerError, nil, "")
 	case n == 2:
 		f.count("reset")
-		return nil, reset
+		return nil, errReset
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil || n > 7 || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
@@ -99,7 +99,7 @@ func (f *faulty) atBucket(r *http.Request) (*http.Response, error) {
 		if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
 			resp.Body.Close()
 		}
-		return nil, reset
+		return nil, errReset
 	}
 	switch n := f.dice(30); {
 	case n == 0:
@@ -116,7 +116,7 @@ func (f *faulty) atBucket(r *http.Request) (*http.Response, error) {
 		if r.Body != nil {
 			r.Body.Close()
 		}
-		return nil, reset
+		return nil, errReset
 	case n == 4:
 		f.count("s3-answer-lost")
 		return lost()
@@ -134,7 +134,7 @@ func (s slow) Read(p []byte) (int, error) {
 
 type broken struct{}
 
-func (broken) Read([]byte) (int, error) { return 0, reset }
+func (broken) Read([]byte) (int, error) { return 0, errReset }
 
 // After the last run every blob hashes to its key, and none is missing or
 // partial, whatever went wrong between the servers, and whenever runs were

@@ -69,7 +69,8 @@ func WriteIndex(ctx context.Context, s State, buckets []*Bucket, began time.Time
 				return err
 			}
 			listed, _, broken := index.ParseHeader(header)
-			places[i], older[i] = etag, broken != nil || listed.Before(began.Truncate(time.Millisecond))
+			places[i] = etag
+			older[i] = broken != nil || listed.Before(began.Truncate(time.Millisecond)) || listed.After(time.Now().Add(index.Skew))
 			return nil
 		})
 	}

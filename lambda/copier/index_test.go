@@ -68,11 +68,22 @@ func TestIndex(t *testing.T) {
 	if x := indexOf(t, one); x.Has(first) {
 		t.Error("an older listing has replaced the index")
 	}
-	if err := WriteIndex(t.Context(), state, s.buckets, now.Add(time.Hour), []uint64{p}); err != nil {
+	if err := WriteIndex(t.Context(), state, s.buckets, now.Add(time.Minute), []uint64{p}); err != nil {
 		t.Fatal(err)
 	}
 	if x := indexOf(t, two); !x.Has(first) || x.Has(everywhere) {
 		t.Error("a newer listing has not replaced the index")
+	}
+
+	// One of the future would never be too old.
+	if err := WriteIndex(t.Context(), state, s.buckets, now.Add(time.Hour), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteIndex(t.Context(), state, s.buckets, now, []uint64{p}); err != nil {
+		t.Fatal(err)
+	}
+	if x := indexOf(t, one); !x.Has(first) {
+		t.Error("an index of the future stays")
 	}
 
 	// One that is damaged is replaced by any.
@@ -139,7 +150,7 @@ func TestIndexWithoutWithdrawn(t *testing.T) {
 	}
 	// A run that has listed the buckets before.
 	p, _ := index.Prefix(gone)
-	if err := WriteIndex(t.Context(), state, s.buckets, time.Now().Add(time.Hour), []uint64{p}); err != nil {
+	if err := WriteIndex(t.Context(), state, s.buckets, time.Now().Add(time.Minute), []uint64{p}); err != nil {
 		t.Fatal(err)
 	}
 	if indexOf(t, s.buckets[0]).Has(gone) {

@@ -26,6 +26,10 @@ type Contents struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
+// largestManifest is twice what the specification has registries take at least.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+const largestManifest = 8 << 20
+
 // Parse reads a manifest of any kind: an OCI image or index, an artifact, a
 // Docker image or list of schema 2, or an image of schema 1. Its error says what
 // is wrong with it.
@@ -44,10 +48,13 @@ func Parse(manifest []byte) (*Contents, error) {
 			BlobSum string `json:"blobSum"`
 		} `json:"fsLayers"`
 	}
+	if len(manifest) > largestManifest {
+		return nil, fmt.Errorf("it has %d bytes, %d are the most", len(manifest), largestManifest)
+	}
 	if err := json.Unmarshal(manifest, &m); err != nil {
 		return nil, fmt.Errorf("it is no JSON object of a manifest: %w", err)
 	}
-	c := &Contents{}
+	c := &contents{sizes: map[string]int64{}}
 	switch {
 	case m.SchemaVersion == 1:
 		for _, l := range m.FSLayers {
@@ -55,7 +62,7 @@ func Parse(manifest []byte) (*Contents, error) {
 				return nil, err
 			}
 		}
-		return c, nil
+		return &c.Contents, nil
 	case m.SchemaVersion != 2 && m.Blobs == nil:
 		return nil, fmt.Errorf("it has schemaVersion %d; 1 and 2 are known", m.SchemaVersion)
 	}
@@ -75,7 +82,7 @@ func Parse(manifest []byte) (*Contents, error) {
 			return nil, err
 		}
 	}
-	return c, nil
+	return &c.Contents, nil
 }
 
 type descriptor struct {
@@ -86,8 +93,14 @@ type descriptor struct {
 
 const unknown = -1
 
+// contents is what is being read.
+type contents struct {
+	Contents
+	sizes map[string]int64 // by digest, of the blobs
+}
+
 // add takes a blob once, however often a manifest names it.
-func (c *Contents) add(d descriptor) error {
+func (c *contents) add(d descriptor) error {
 	switch {
 	case !oci.ValidDigest(d.Digest):
 		return fmt.Errorf("it names a blob by %q, which is no digest", d.Digest)
@@ -97,14 +110,13 @@ func (c *Contents) add(d descriptor) error {
 		c.LeftOut++
 		return nil
 	}
-	for _, b := range c.Blobs {
-		if b.Digest == d.Digest {
-			if b.Size != d.Size {
-				return fmt.Errorf("it gives blob %s two sizes, %d and %d", d.Digest, b.Size, d.Size)
-			}
-			return nil
+	if size, twice := c.sizes[d.Digest]; twice {
+		if size != d.Size {
+			return fmt.Errorf("it gives blob %s two sizes, %d and %d", d.Digest, size, d.Size)
 		}
+		return nil
 	}
+	c.sizes[d.Digest] = d.Size
 	c.Blobs = append(c.Blobs, Blob{d.Digest, d.Size})
 	return nil
 }

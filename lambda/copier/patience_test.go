@@ -38,8 +38,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// reset is what networks do.
-var reset = errors.New("connection reset by peer")
+// errReset is what networks do.
+var errReset = errors.New("connection reset by peer")
 
 // A request is sent again when that may help, and when the registry asks for it.
 // The time is played.
@@ -71,14 +71,14 @@ func TestPatience(t *testing.T) {
 					status := tt.answers[min(n, len(tt.answers)-1)]
 					n++
 					if status == 0 {
-						return nil, reset
+						return nil, errReset
 					}
 					return answer(r, status, http.Header{"Retry-After": {tt.retryAfter}}, "")
 				})}
 				began := time.Now()
 				resp, err := p.RoundTrip(request(t.Context(), t, http.MethodGet, "https://example.com/v2/app/tags/list", ""))
 				last := tt.answers[len(tt.answers)-1]
-				if last == 0 && !errors.Is(err, reset) || last != 0 && (err != nil || resp.StatusCode != last) {
+				if last == 0 && !errors.Is(err, errReset) || last != 0 && (err != nil || resp.StatusCode != last) {
 					t.Errorf("answer %v, error %v", resp, err)
 				}
 				if took := time.Since(began); n != tt.requests || took < tt.least || took > tt.most {

@@ -194,12 +194,6 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// raw is a manifest as it is.
-type raw []byte
-
-func (r raw) RawManifest() ([]byte, error)        { return r, nil }
-func (r raw) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
-
 // bucket makes one more empty bucket on the server of a region.
 func (s *servers) bucket(t *testing.T, region string) *Bucket {
 	t.Helper()

@@ -160,18 +160,24 @@ func (s *session) get(ctx context.Context, address string, header http.Header) (
 	return resp, nil
 }
 
-// largestListing bounds what a registry can make us keep of one answer.
+// largestListing bounds what a registry can make us keep of one listing, all of
+// its pages together, in bytes.
 const largestListing = 256 << 20
 
 // pages reads the answers of a listing into fresh values, from one page to the
 // next, until there is none or take is done.
 func (s *session) pages(ctx context.Context, address string, take func(*json.Decoder) (done bool, err error)) error {
+	left := &io.LimitedReader{N: largestListing}
 	for address != "" {
+		if left.N <= 0 {
+			return fmt.Errorf("it goes on after %d bytes", largestListing)
+		}
 		resp, err := s.get(ctx, address, nil)
 		if err != nil {
 			return err
 		}
-		done, err := take(json.NewDecoder(io.LimitReader(resp.Body, largestListing)))
+		left.R = resp.Body
+		done, err := take(json.NewDecoder(left))
 		resp.Body.Close()
 		if done || err != nil {
 			return err

@@ -32,9 +32,6 @@ type servers struct {
 	blobs map[string]bool
 }
 
-// buckets are on the same S3 server.
-var buckets = []string{"mirror-us-east-1", "mirror-default"}
-
 // start makes the environment of this test the AWS SDK's and Docker's for the
 // servers.
 func start(t testing.TB) *servers {

@@ -116,7 +116,7 @@ func (s *sdk) concurrency(ctx context.Context, region string) (int, error) {
 		return 0, err
 	}
 	if out.AccountLimit == nil {
-		return 0, errors.New("Lambda tells no limit of the account")
+		return 0, errors.New("no limit of the account is told")
 	}
 	return int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
 }

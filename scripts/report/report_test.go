@@ -24,7 +24,6 @@ const cdkJSON = `{"context": {"stages": {"test": {
 type fake struct {
 	t      *testing.T
 	values map[string][]float64
-	pages  map[string]int
 	err    error
 }
 
