@@ -33,8 +33,6 @@ const (
 	sourceSize = 16
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // ErrDamaged is wrapped by every error of Parse.
 var ErrDamaged = errors.New("damaged range table")
 
@@ -276,5 +274,6 @@ func (c *checker) follow(e uint32, top uint, low bool) error {
 }
 
 func checksum(data string) uint32 {
-	return crc32.Checksum([]byte(data[atChecksum+4:]), castagnoli)
+	// The table is not a variable, which would be made at start. It is made once.
+	return crc32.Checksum([]byte(data[atChecksum+4:]), crc32.MakeTable(crc32.Castagnoli))
 }

@@ -43,10 +43,8 @@ type Decoder struct {
 
 // Decode reads an event of any front. Its error is an *EventError.
 func (d *Decoder) Decode(payload []byte) (redirect.Request, Shape, error) {
-	r := readers.Get().(*reader)
-	defer readers.Put(r)
-	r.wanted = d.ClientAddressHeader
-	if err := r.read(payload); err != nil {
+	r := reader{scanner: scanner{text: payload}, wanted: d.ClientAddressHeader}
+	if err := r.read(); err != nil {
 		return redirect.Request{}, 0, &EventError{seen(payload, err)}
 	}
 	e := &r.event
@@ -129,7 +127,7 @@ func (d *Decoder) rest(e *event) (redirect.Request, Shape, error) {
 	}
 	r := redirect.Request{Method: method(e.httpMethod)}
 	var err error
-	if len(e.multiQuery) > 0 && e.multiQuery.Kind() == '{' {
+	if len(e.multiQuery) > 0 && e.multiQuery[0] == '{' {
 		r.Query, err = joinQuery(e.multiQuery, true, escape)
 	} else {
 		r.Query, err = joinQuery(e.singleQuery, false, escape)

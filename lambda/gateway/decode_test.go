@@ -34,6 +34,7 @@ func TestShapes(t *testing.T) {
 		{"rest", `{"httpMethod":"GET","path":"/v2/","headers":{},"multiValueHeaders":null,"requestContext":{"identity":{}}}`, Proxy},
 		{"rest-multi-value", `{"httpMethod":"GET","path":"/v2/","multiValueHeaders":{},"requestContext":{"identity":{}}}`, ProxyMulti},
 		{"edge", `{"Records":[{"cf":{"config":{"eventType":"viewer-request"},"request":{"uri":"/v2/","method":"GET"}}}]}`, EdgeRequest},
+		{"edge-first-record", `{"Records":[{"cf":{"config":{"eventType":"viewer-request"},"request":{"uri":"/v2/","method":"GET"}}},{"cf":{"config":{"eventType":"x"},"request":{"uri":"/x","method":"PUT"}}}]}`, EdgeRequest},
 		{"members-in-any-order", `{"headers":{},"path":"/v2/","httpMethod":"GET","requestContext":{"elb":{}}}`, ALB},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,17 +1,10 @@
 package gateway
 
-import (
-	"bytes"
-	"errors"
-	"io"
-	"sync"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "bytes"
 
 // event is what is read of an event, of whatever front: only what is needed.
 // Fields of type []byte are JSON strings without their quotes, as they stand
-// in the payload.
+// in the payload; the queries are whole values.
 type event struct {
 	httpMethod []byte
 	path       []byte
@@ -27,7 +20,7 @@ type event struct {
 
 	single, multi           headers
 	hasMulti                bool
-	singleQuery, multiQuery jsontext.Value
+	singleQuery, multiQuery []byte
 
 	records bool
 	cf      bool
@@ -72,133 +65,23 @@ func (f *field) merge(g field) {
 	}
 }
 
-// reader is what reading one event needs, kept for the next one.
+// reader is what reading one event needs.
 type reader struct {
-	payload []byte
-	buffer  bytes.Buffer
-	decoder jsontext.Decoder
-	event   event
+	scanner
+	event event
 	// wanted is the configured client address header.
 	wanted string
 }
 
-var readers = sync.Pool{New: func() any { return new(reader) }}
-
-var (
-	errTrailing = errors.New("data behind the event")
-	errType     = errors.New("a member has another type")
-)
-
-// read takes the payload apart. It keeps no part of it beyond the use of
-// r.event.
-func (r *reader) read(payload []byte) error {
-	r.event, r.payload = event{}, payload
-	r.buffer = *bytes.NewBuffer(payload)
-	// Names twice in an object are the front's business, and bytes that are
-	// not UTF-8 are refused where they matter.
-	r.decoder.Reset(&r.buffer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if r.decoder.PeekKind() == 'n' {
+// read takes the payload apart. Names twice in an object are the front's
+// business, and bytes that are not UTF-8 are refused where they matter.
+func (r *reader) read() error {
+	if r.peek() == 'n' {
 		return errType // no event is null
 	}
-	if err := r.object(r.topLevel); err != nil {
-		return err
-	}
-	if _, err := r.decoder.ReadToken(); err != io.EOF {
+	r.topLevel()
+	if r.peek(); r.at < len(r.text) {
 		return errTrailing
 	}
-	return nil
-}
-
-// object goes through the members of an object. visit must read the value,
-// or answer false to have it skipped. null is an object without members.
-func (r *reader) object(visit func(name []byte) (bool, error)) error {
-	if r.decoder.PeekKind() == 'n' {
-		return r.decoder.SkipValue()
-	}
-	if err := r.enter('{'); err != nil {
-		return err
-	}
-	for r.decoder.PeekKind() == '"' {
-		name, err := r.value()
-		if err != nil {
-			return err
-		}
-		read, err := visit(unquoted(name))
-		if err == nil && !read {
-			err = r.decoder.SkipValue()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	_, err := r.decoder.ReadToken()
-	return err
-}
-
-// array goes through the elements of an array. visit must read the element.
-func (r *reader) array(visit func(i int) error) error {
-	if r.decoder.PeekKind() == 'n' {
-		return r.decoder.SkipValue()
-	}
-	if err := r.enter('['); err != nil {
-		return err
-	}
-	for i := 0; ; i++ {
-		switch r.decoder.PeekKind() {
-		case ']':
-			_, err := r.decoder.ReadToken()
-			return err
-		case 0:
-			_, err := r.decoder.ReadToken()
-			return err
-		}
-		if err := visit(i); err != nil {
-			return err
-		}
-	}
-}
-
-func (r *reader) enter(kind jsontext.Kind) error {
-	token, err := r.decoder.ReadToken()
-	if err == nil && token.Kind() != kind {
-		err = errType
-	}
-	return err
-}
-
-// value reads a value as a part of the payload. What the decoder answers is
-// only good until it is used again.
-func (r *reader) value() (jsontext.Value, error) {
-	v, err := r.decoder.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	end := int(r.decoder.InputOffset())
-	return r.payload[end-len(v) : end], nil
-}
-
-// text reads a string, as it stands there; nil for null.
-func (r *reader) text(into *[]byte) (bool, error) {
-	v, err := r.value()
-	switch {
-	case err != nil:
-		return true, err
-	case v.Kind() == 'n':
-		*into = nil
-	case v.Kind() != '"':
-		return true, errType
-	default:
-		*into = unquoted(v)
-	}
-	return true, nil
-}
-
-// unquoted answers the text of a JSON string: a part of it, unless it has
-// escapes.
-func unquoted(v jsontext.Value) []byte {
-	if bytes.IndexByte(v, '\\') < 0 {
-		return v[1 : len(v)-1]
-	}
-	out, _ := jsontext.AppendUnquote(nil, v) // invalid UTF-8 is replaced
-	return out
+	return r.err
 }

@@ -57,6 +57,10 @@ func FuzzDecode(f *testing.F) {
 		if got != want || shape != wantShape {
 			t.Fatalf("decoded %+v in shape %d, want %+v in shape %d", got, shape, want, wantShape)
 		}
+		want, wantShape, wantErr = decodeTyped(payload, shape, addressHeader)
+		if wantErr == nil && (got != want || shape != wantShape) {
+			t.Fatalf("decoded %+v in shape %d, with the types of aws-lambda-go %+v in shape %d", got, shape, want, wantShape)
+		}
 	})
 }
 

@@ -2,96 +2,102 @@ package gateway
 
 // The members of an event that are read, level by level.
 
-func (r *reader) topLevel(name []byte) (bool, error) {
+func (r *reader) topLevel() {
 	e := &r.event
-	var err error
-	switch string(name) {
-	case "httpMethod":
-		return r.text(&e.httpMethod)
-	case "path":
-		return r.text(&e.path)
-	case "rawPath":
-		return r.text(&e.rawPath)
-	case "rawQueryString":
-		return r.text(&e.rawQuery)
-	case "requestContext":
-		e.context = r.decoder.PeekKind() == '{'
-		return true, r.object(r.requestContext)
-	case "headers":
-		return true, r.object(r.singleHeader)
-	case "multiValueHeaders":
-		e.hasMulti = r.decoder.PeekKind() == '{'
-		return true, r.object(r.multiHeader)
-	case "queryStringParameters":
-		e.singleQuery, err = r.value()
-		return true, err
-	case "multiValueQueryStringParameters":
-		e.multiQuery, err = r.value()
-		return true, err
-	case "Records":
-		e.records = true
-		return true, r.array(r.record)
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		switch string(name) {
+		case "httpMethod":
+			e.httpMethod = r.value()
+		case "path":
+			e.path = r.value()
+		case "rawPath":
+			e.rawPath = r.value()
+		case "rawQueryString":
+			e.rawQuery = r.value()
+		case "requestContext":
+			e.context = r.peek() == '{'
+			r.requestContext()
+		case "headers":
+			r.singleHeaders()
+		case "multiValueHeaders":
+			e.hasMulti = r.peek() == '{'
+			r.multiHeaders()
+		case "queryStringParameters":
+			e.singleQuery = r.raw()
+		case "multiValueQueryStringParameters":
+			e.multiQuery = r.raw()
+		case "Records":
+			e.records = true
+			r.recordList()
+		default:
+			r.skip()
+		}
 	}
-	return false, nil
 }
 
-func (r *reader) requestContext(name []byte) (bool, error) {
-	switch string(name) {
-	case "elb":
-		r.event.elb = r.decoder.PeekKind() == '{'
-	case "http":
-		r.event.http = r.decoder.PeekKind() == '{'
-		return true, r.object(r.contextHTTP)
-	case "identity":
-		return true, r.object(r.contextIdentity)
-	case "domainName":
-		return r.text(&r.event.domainName)
+func (r *reader) requestContext() {
+	e := &r.event
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		switch string(name) {
+		case "elb":
+			e.elb = r.peek() == '{'
+			r.skip()
+		case "http":
+			e.http = r.peek() == '{'
+			for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+				switch string(name) {
+				case "method":
+					e.method2 = r.value()
+				case "sourceIp":
+					e.sourceIP = r.value()
+				default:
+					r.skip()
+				}
+			}
+		case "identity":
+			r.only("sourceIp", &e.sourceIP)
+		case "domainName":
+			e.domainName = r.value()
+		default:
+			r.skip()
+		}
 	}
-	return false, nil
 }
 
-func (r *reader) contextHTTP(name []byte) (bool, error) {
-	switch string(name) {
-	case "method":
-		return r.text(&r.event.method2)
-	case "sourceIp":
-		return r.text(&r.event.sourceIP)
+// only reads the one member of an object that is wanted.
+func (r *reader) only(wanted string, into *[]byte) {
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		if string(name) == wanted {
+			*into = r.value()
+		} else {
+			r.skip()
+		}
 	}
-	return false, nil
 }
 
-func (r *reader) contextIdentity(name []byte) (bool, error) {
-	if string(name) == "sourceIp" {
-		return r.text(&r.event.sourceIP)
+func (r *reader) singleHeaders() {
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		if f := r.field(&r.event.single, name); f != nil {
+			f.merge(field{set: true, value: r.value()})
+		} else {
+			r.skip()
+		}
 	}
-	return false, nil
 }
 
-func (r *reader) singleHeader(name []byte) (bool, error) {
-	f := r.field(&r.event.single, name)
-	if f == nil {
-		return false, nil
+func (r *reader) multiHeaders() {
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		f := r.field(&r.event.multi, name)
+		if f == nil {
+			r.skip()
+			continue
+		}
+		var values field
+		for ok := r.element('['); ok; ok = r.element(',') {
+			values.add(r.value())
+		}
+		f.merge(values)
 	}
-	var value []byte
-	_, err := r.text(&value)
-	f.merge(field{set: true, value: value})
-	return true, err
-}
-
-func (r *reader) multiHeader(name []byte) (bool, error) {
-	f := r.field(&r.event.multi, name)
-	if f == nil {
-		return false, nil
-	}
-	var values field
-	err := r.array(func(int) error {
-		var value []byte
-		_, err := r.text(&value)
-		values.add(value)
-		return err
-	})
-	f.merge(values)
-	return true, err
 }
 
 // field answers where a header belongs, nil if nobody wants it.
@@ -131,66 +137,72 @@ func same(name []byte, lower string) bool {
 	return true
 }
 
-func (r *reader) record(i int) error {
-	if i > 0 {
-		return r.decoder.SkipValue()
-	}
-	return r.object(func(name []byte) (bool, error) {
-		if string(name) != "cf" {
-			return false, nil
+func (r *reader) recordList() {
+	for i, ok := 0, r.element('['); ok; i, ok = i+1, r.element(',') {
+		if i > 0 {
+			r.skip()
+			continue
 		}
-		r.event.cf = r.decoder.PeekKind() == '{'
-		return true, r.object(r.edge)
-	})
-}
-
-func (r *reader) edge(name []byte) (bool, error) {
-	switch string(name) {
-	case "config":
-		return true, r.object(func(name []byte) (bool, error) {
-			if string(name) == "eventType" {
-				return r.text(&r.event.cfType)
+		for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+			if string(name) != "cf" {
+				r.skip()
+				continue
 			}
-			return false, nil
-		})
-	case "request":
-		return true, r.object(r.edgeRequest)
+			r.event.cf = r.peek() == '{'
+			r.edge()
+		}
 	}
-	return false, nil
 }
 
-func (r *reader) edgeRequest(name []byte) (bool, error) {
+func (r *reader) edge() {
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		switch string(name) {
+		case "config":
+			r.only("eventType", &r.event.cfType)
+		case "request":
+			r.edgeRequest()
+		default:
+			r.skip()
+		}
+	}
+}
+
+func (r *reader) edgeRequest() {
 	e := &r.event
-	switch string(name) {
-	case "clientIp":
-		return r.text(&e.sourceIP)
-	case "method":
-		return r.text(&e.httpMethod)
-	case "uri":
-		return r.text(&e.path)
-	case "querystring":
-		return r.text(&e.rawQuery)
-	case "headers":
-		return true, r.object(r.edgeHeader)
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		switch string(name) {
+		case "clientIp":
+			e.sourceIP = r.value()
+		case "method":
+			e.httpMethod = r.value()
+		case "uri":
+			e.path = r.value()
+		case "querystring":
+			e.rawQuery = r.value()
+		case "headers":
+			r.edgeHeaders()
+		default:
+			r.skip()
+		}
 	}
-	return false, nil
 }
 
-// edgeHeader: {"name": [{"key": "Name", "value": "..."}]}. Only Authorization
+// edgeHeaders: {"name": [{"key": "Name", "value": "..."}]}. Only Authorization
 // is read of an edge event.
-func (r *reader) edgeHeader(name []byte) (bool, error) {
-	if !same(name, "authorization") {
-		return false, nil
-	}
-	return true, r.array(func(int) error {
-		return r.object(func(name []byte) (bool, error) {
-			if string(name) != "value" {
-				return false, nil
+func (r *reader) edgeHeaders() {
+	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+		if !same(name, "authorization") {
+			r.skip()
+			continue
+		}
+		for ok := r.element('['); ok; ok = r.element(',') {
+			for name, ok := r.member('{'); ok; name, ok = r.member(',') {
+				if string(name) == "value" {
+					r.event.single.authorization.add(r.value())
+				} else {
+					r.skip()
+				}
 			}
-			var value []byte
-			_, err := r.text(&value)
-			r.event.single.authorization.add(value)
-			return true, err
-		})
-	})
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	stdjson "encoding/json"
 	"errors"
 	"maps"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
 	"archeio/lambda/clientip"
@@ -17,17 +19,7 @@ import (
 // plainEvent is every front's event at once, decoded whole by a JSON library:
 // the obvious way to read what the Decoder reads in passing.
 type plainEvent struct {
-	RequestContext *struct {
-		ELB  *struct{} `json:"elb"`
-		HTTP *struct {
-			Method   string `json:"method"`
-			SourceIP string `json:"sourceIp"`
-		} `json:"http"`
-		Identity *struct {
-			SourceIP string `json:"sourceIp"`
-		} `json:"identity"`
-		DomainName string `json:"domainName"`
-	} `json:"requestContext"`
+	RequestContext                  *plainContext       `json:"requestContext"`
 	HTTPMethod                      *string             `json:"httpMethod"`
 	Path                            *string             `json:"path"`
 	RawPath                         string              `json:"rawPath"`
@@ -52,6 +44,22 @@ type plainEvent struct {
 	} `json:"Records"`
 }
 
+type plainContext struct {
+	ELB        *struct{}      `json:"elb"`
+	HTTP       *plainHTTP     `json:"http"`
+	Identity   *plainIdentity `json:"identity"`
+	DomainName string         `json:"domainName"`
+}
+
+type plainHTTP struct {
+	Method   string `json:"method"`
+	SourceIP string `json:"sourceIp"`
+}
+
+type plainIdentity struct {
+	SourceIP string `json:"sourceIp"`
+}
+
 var errOracle = errors.New("the oracle has no opinion")
 
 // decodePlainly is the oracle for Decode. It has an opinion on events whose
@@ -61,6 +69,10 @@ func decodePlainly(payload []byte, addressHeader string) (redirect.Request, Shap
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return redirect.Request{}, 0, errOracle
 	}
+	return e.request(addressHeader)
+}
+
+func (e *plainEvent) request(addressHeader string) (redirect.Request, Shape, error) {
 	headers := map[string][]string{}
 	for name, value := range e.Headers {
 		headers[strings.ToLower(name)] = append(headers[strings.ToLower(name)], value)
@@ -157,8 +169,78 @@ func decodePlainly(payload []byte, addressHeader string) (redirect.Request, Shap
 	return r, 0, &EventError{}
 }
 
+// decodeTyped is an oracle for events of a shape that decodePlainly has told:
+// encoding/json with the types of aws-lambda-go. It has no opinion where a name
+// is written in another case, which encoding/json takes for the same.
+func decodeTyped(payload []byte, shape Shape, addressHeader string) (redirect.Request, Shape, error) {
+	var any any
+	if err := stdjson.Unmarshal(payload, &any); err != nil || otherCase(any) {
+		return redirect.Request{}, 0, errOracle
+	}
+	var e plainEvent
+	var plain struct{ RequestContext struct{ HTTP *struct{} } }
+	err := stdjson.Unmarshal(payload, &plain)
+	switch {
+	case shape == ALB || shape == ALBMulti:
+		var x events.ALBTargetGroupRequest
+		err = errors.Join(err, stdjson.Unmarshal(payload, &x))
+		e = plainEvent{
+			HTTPMethod: &x.HTTPMethod, Path: &x.Path, Headers: x.Headers, MultiValueHeaders: x.MultiValueHeaders,
+			QueryStringParameters: x.QueryStringParameters, MultiValueQueryStringParameters: x.MultiValueQueryStringParameters,
+			RequestContext: &plainContext{ELB: &struct{}{}},
+		}
+	case shape == Proxy && plain.RequestContext.HTTP != nil:
+		var x events.LambdaFunctionURLRequest
+		err = errors.Join(err, stdjson.Unmarshal(payload, &x))
+		e = plainEvent{
+			RawPath: x.RawPath, RawQueryString: x.RawQueryString, Headers: x.Headers,
+			RequestContext: &plainContext{
+				DomainName: x.RequestContext.DomainName,
+				HTTP:       &plainHTTP{Method: x.RequestContext.HTTP.Method, SourceIP: x.RequestContext.HTTP.SourceIP},
+			},
+		}
+	case shape == Proxy || shape == ProxyMulti:
+		var x events.APIGatewayProxyRequest
+		err = errors.Join(err, stdjson.Unmarshal(payload, &x))
+		e = plainEvent{
+			HTTPMethod: &x.HTTPMethod, Path: &x.Path, Headers: x.Headers, MultiValueHeaders: x.MultiValueHeaders,
+			QueryStringParameters: x.QueryStringParameters, MultiValueQueryStringParameters: x.MultiValueQueryStringParameters,
+			RequestContext: &plainContext{Identity: &plainIdentity{SourceIP: x.RequestContext.Identity.SourceIP}},
+		}
+	default:
+		return redirect.Request{}, 0, errOracle // aws-lambda-go has no type for it
+	}
+	if err != nil {
+		return redirect.Request{}, 0, errOracle // another member has another type
+	}
+	return e.request(addressHeader)
+}
+
+// otherCase tells whether a name is one that is read, but in another case.
+func otherCase(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return slices.ContainsFunc(v, otherCase)
+	case map[string]any:
+		for name, value := range v {
+			for _, read := range []string{
+				"requestContext", "elb", "http", "method", "sourceIp", "identity", "domainName", "httpMethod", "path", "rawPath", "rawQueryString",
+				"headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters",
+			} {
+				if name != read && strings.EqualFold(name, read) {
+					return true
+				}
+			}
+			if otherCase(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func viewerPlainly(r *redirect.Request, headers map[string][]string, source, addressHeader string) {
-	if v := headers["authorization"]; len(v) > 0 && !strings.HasPrefix(v[len(v)-1], "AWS4-HMAC-SHA256") {
+	if v := slices.Compact(headers["authorization"]); len(v) > 1 || len(v) == 1 && !strings.HasPrefix(v[0], "AWS4-HMAC-SHA256 ") {
 		r.Authorized = true
 	}
 	if v := headers["x-viewer-authorized"]; len(v) > 0 && v[len(v)-1] == "1" {

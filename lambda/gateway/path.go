@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"archeio/lambda/redirect"
 )
 
@@ -47,8 +45,8 @@ func unhex(c byte) int {
 
 // joinQuery makes a query of a map of parameters: the keys in sorted order,
 // the values of one key in theirs. code writes a key or a value.
-func joinQuery(v jsontext.Value, multi bool, code func([]byte, string) []byte) (string, error) {
-	if len(v) <= len("{}") || v.Kind() == 'n' {
+func joinQuery(v []byte, multi bool, code func([]byte, string) []byte) (string, error) {
+	if len(v) <= len("{}") || v[0] == 'n' {
 		return "", nil
 	}
 	type parameter struct {
@@ -56,28 +54,20 @@ func joinQuery(v jsontext.Value, multi bool, code func([]byte, string) []byte) (
 		values []string
 	}
 	var all []parameter
-	r := &reader{payload: v}
-	r.buffer = *bytes.NewBuffer(v)
-	r.decoder.Reset(&r.buffer, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	err := r.object(func(name []byte) (bool, error) {
+	s := scanner{text: v}
+	for name, ok := s.member('{'); ok; name, ok = s.member(',') {
 		p := parameter{key: string(name)}
-		add := func(int) error {
-			var value []byte
-			_, err := r.text(&value)
-			p.values = append(p.values, string(value))
-			return err
-		}
-		var err error
 		if multi {
-			err = r.array(add)
+			for ok := s.element('['); ok; ok = s.element(',') {
+				p.values = append(p.values, string(s.value()))
+			}
 		} else {
-			err = add(0)
+			p.values = []string{string(s.value())}
 		}
 		all = append(all, p)
-		return true, err
-	})
-	if err != nil {
-		return "", err
+	}
+	if s.err != nil {
+		return "", s.err
 	}
 	slices.SortStableFunc(all, func(a, b parameter) int { return strings.Compare(a.key, b.key) })
 	var out []byte

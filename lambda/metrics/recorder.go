@@ -24,6 +24,7 @@ type Recorder struct {
 
 	mu       sync.Mutex
 	written  time.Time
+	latest   time.Time // when the last request was answered
 	started  bool
 	requests [3]map[string]int // by Kind, Cloud, Reason
 	checks   map[check]int
@@ -47,8 +48,8 @@ func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
 	return r
 }
 
-// Request counts one answered event.
-func (r *Recorder) Request(kind, cloud, reason string, took time.Duration) {
+// Request counts one event that came at start and was answered at end.
+func (r *Recorder) Request(kind, cloud, reason string, start, end time.Time) {
 	if r == nil {
 		return
 	}
@@ -63,7 +64,8 @@ func (r *Recorder) Request(kind, cloud, reason string, took time.Duration) {
 	for i, value := range [3]string{kind, cloud, reason} {
 		r.requests[i][value]++
 	}
-	r.total.add(took)
+	r.total.add(end.Sub(start))
+	r.latest = end
 }
 
 // UnknownClient counts an event whose client address was not usable.
@@ -99,17 +101,17 @@ func (r *Recorder) Index(outcome string, age time.Duration) {
 	r.indexAge = age.Seconds()
 }
 
-// Flush writes what was counted if the last time is an Interval ago, the
-// first time at once. Call it at the end of an invocation.
+// Flush writes what was counted if the last time is an Interval before the last
+// request was answered, the first time at once. Call it at the end of an
+// invocation.
 func (r *Recorder) Flush() {
 	if r == nil {
 		return
 	}
-	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Sub(r.written) >= Interval {
-		r.write(now)
+	if r.latest.Sub(r.written) >= Interval {
+		r.write(r.latest)
 	}
 }
 

@@ -38,6 +38,12 @@ func newRecorder() (*Recorder, *writes, *clock) {
 	return NewRecorder(out, c.now), out, c
 }
 
+// request counts an event that was answered just now.
+func request(r *Recorder, kind, cloud, reason string, took time.Duration) {
+	now := r.now()
+	r.Request(kind, cloud, reason, now.Add(-took), now)
+}
+
 func TestRecorder(t *testing.T) {
 	const ms = time.Millisecond
 	for _, tt := range []struct {
@@ -46,16 +52,16 @@ func TestRecorder(t *testing.T) {
 		want  map[string][]float64
 	}{
 		{"nothing", func(*Recorder) {}, map[string][]float64{}},
-		{"request", func(r *Recorder) { r.Request("blob", "AWS", "aws-region", 1500*time.Microsecond) }, map[string][]float64{
+		{"request", func(r *Recorder) { request(r, "blob", "AWS", "aws-region", 1500*time.Microsecond) }, map[string][]float64{
 			"Requests Kind=blob": {1}, "Requests Cloud=AWS": {1}, "Requests Reason=aws-region": {1}, "TotalLatency": {1.5},
 		}},
-		{"request-of-nothing", func(r *Recorder) { r.Request("", "", "refused", 0) }, map[string][]float64{
+		{"request-of-nothing", func(r *Recorder) { request(r, "", "", "refused", 0) }, map[string][]float64{
 			"Requests Kind=unknown": {1}, "Requests Cloud=unknown": {1}, "Requests Reason=refused": {1}, "TotalLatency": {0},
 		}},
 		{"several", func(r *Recorder) {
-			r.Request("blob", "AWS", "aws-region", ms)
-			r.Request("blob", "GCP", "upstream-cloud", 2*ms)
-			r.Request("manifest", "AWS", "manifest", 3*ms)
+			request(r, "blob", "AWS", "aws-region", ms)
+			request(r, "blob", "GCP", "upstream-cloud", 2*ms)
+			request(r, "manifest", "AWS", "manifest", 3*ms)
 		}, map[string][]float64{
 			"Requests Kind=blob": {2}, "Requests Kind=manifest": {1},
 			"Requests Cloud=AWS": {2}, "Requests Cloud=GCP": {1},
@@ -97,7 +103,7 @@ func TestRecorder(t *testing.T) {
 // Lambda makes a log event of what is written; a line in two halves is none.
 func TestLinesAreWrittenAtOnce(t *testing.T) {
 	r, out, _ := newRecorder()
-	r.Request("blob", "AWS", "aws-region", time.Millisecond)
+	request(r, "blob", "AWS", "aws-region", time.Millisecond)
 	r.Check("default", "present", time.Millisecond)
 	r.Flush()
 	if len(out.texts) != 1 {
@@ -120,7 +126,7 @@ func TestInterval(t *testing.T) {
 		{"long-after", time.Hour, 2},
 	} {
 		c.pass(step.pass)
-		r.Request("blob", "AWS", "aws-region", time.Millisecond)
+		request(r, "blob", "AWS", "aws-region", time.Millisecond)
 		r.Flush()
 		text := out.take()
 		var got float64
@@ -132,7 +138,7 @@ func TestInterval(t *testing.T) {
 		}
 	}
 	// Close does not wait.
-	r.Request("blob", "AWS", "aws-region", time.Millisecond)
+	request(r, "blob", "AWS", "aws-region", time.Millisecond)
 	r.Close()
 	if got := read(t, c.Time, out.take())["Requests Kind=blob"]; !slices.Equal(got, []float64{1}) {
 		t.Errorf("closing wrote %v requests, want 1", got)
@@ -143,11 +149,11 @@ func TestManyRequestsAreFewLines(t *testing.T) {
 	r, out, c := newRecorder()
 	for _, run := range []string{"first", "second"} {
 		t.Run(run, func(t *testing.T) {
+			c.pass(Interval)
 			for i := range 10_000 {
-				r.Request("blob", "AWS", "aws-region", time.Duration(i)*time.Millisecond)
+				request(r, "blob", "AWS", "aws-region", time.Duration(i)*time.Millisecond)
 				r.Check("default", "present", time.Duration(i)*time.Millisecond)
 			}
-			c.pass(Interval)
 			r.Flush()
 			text := out.take()
 			if n := strings.Count(text, "\n"); n != 5 {
@@ -171,8 +177,8 @@ func TestManyRequestsAreFewLines(t *testing.T) {
 		})
 	}
 	// A short run has all of its values, also after a long one.
-	r.Request("blob", "AWS", "aws-region", time.Second)
 	c.pass(Interval)
+	request(r, "blob", "AWS", "aws-region", time.Second)
 	r.Flush()
 	if got := read(t, c.Time, out.take())["TotalLatency"]; !slices.Equal(got, []float64{1000}) {
 		t.Errorf("latency %v after the write, want 1000", got)
@@ -181,7 +187,7 @@ func TestManyRequestsAreFewLines(t *testing.T) {
 
 func TestNilRecorder(t *testing.T) {
 	var r *Recorder
-	r.Request("blob", "AWS", "aws-region", time.Second)
+	r.Request("blob", "AWS", "aws-region", time.Time{}, time.Time{})
 	r.UnknownClient()
 	r.Check("default", "present", time.Second)
 	r.Flush()
@@ -197,7 +203,7 @@ func TestTogether(t *testing.T) {
 	for range workers {
 		wg.Go(func() {
 			for range each {
-				r.Request("blob", "AWS", "aws-region", time.Millisecond)
+				request(r, "blob", "AWS", "aws-region", time.Millisecond)
 				r.Check("default", "present", time.Millisecond)
 				r.UnknownClient()
 				r.Flush()
@@ -242,10 +248,10 @@ func TestClosedWriter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			good, c := &writes{}, &clock{time.UnixMilli(1)}
 			r := NewRecorder(out, c.now)
-			r.Request("blob", "AWS", "aws-region", time.Millisecond)
+			request(r, "blob", "AWS", "aws-region", time.Millisecond)
 			r.Flush()
 			r.out = good
-			r.Request("manifest", "GCP", "manifest", time.Millisecond)
+			request(r, "manifest", "GCP", "manifest", time.Millisecond)
 			r.Close()
 			compare(t, c.Time, good.take(), map[string][]float64{
 				"Requests Kind=manifest": {1}, "Requests Cloud=GCP": {1}, "Requests Reason=manifest": {1}, "TotalLatency": {1},

@@ -113,9 +113,16 @@ func SignatureTag(tag string) bool {
 	return false
 }
 
+// hexDigits are the lower-case ones. Comparing digits that are random, as those
+// of a digest are, is a branch that the processor guesses wrong half the time.
+var hexDigits = [256]bool{
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true,
+}
+
 func lowerHex(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if !hexDigits[s[i]] {
 			return false
 		}
 	}

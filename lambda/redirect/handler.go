@@ -100,8 +100,8 @@ func (h *Handler) Handle(ctx context.Context, r *Request) Response {
 	if r.Method == "HEAD" {
 		resp.Body = ""
 	}
-	took := h.now().Sub(start)
-	h.metrics.Request(path.Kind.String(), string(place.Cloud), resp.Reason, took)
+	end := h.now()
+	h.metrics.Request(path.Kind.String(), string(place.Cloud), resp.Reason, start, end)
 	if !r.Client.IsValid() {
 		h.metrics.UnknownClient()
 	}
@@ -110,7 +110,7 @@ func (h *Handler) Handle(ctx context.Context, r *Request) Response {
 			slog.Int("status", resp.Status),
 			slog.String("kind", path.Kind.String()), slog.String("name", path.Name), slog.String("reference", path.Reference),
 			slog.String("cloud", string(place.Cloud)), slog.String("region", place.Region), slog.String("country", r.Country),
-			slog.String("reason", resp.Reason), slog.String("location", resp.Location), slog.Duration("took", took))
+			slog.String("reason", resp.Reason), slog.String("location", resp.Location), slog.Duration("took", end.Sub(start)))
 	}
 	return resp
 }

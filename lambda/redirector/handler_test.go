@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-lambda-go/events"
 
 	"archeio/lambda/blobs"
 	"archeio/lambda/config"
@@ -65,7 +61,7 @@ func blobEvents(n int) [][]byte {
 }
 
 // The budget is far above what is needed, so that it is broken only by a
-// change of kind: see BenchmarkEvent for what it is.
+// change of kind: scripts/bench tells what it is.
 func TestEventAllocations(t *testing.T) {
 	const budget = 8
 	g := assembled(t)
@@ -77,36 +73,4 @@ func TestEventAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { g.Invoke(t.Context(), payload) }); n > budget {
 		t.Errorf("a blob event allocates %v times, the budget is %d", n, budget)
 	}
-}
-
-// BenchmarkEvent compares a blob event, from payload to answer with the mirror
-// known, with what decoding it by encoding/json alone takes.
-func BenchmarkEvent(b *testing.B) {
-	payloads := blobEvents(4096)
-	b.Run("archeio", func(b *testing.B) {
-		g := assembled(b)
-		for _, p := range payloads {
-			g.Invoke(b.Context(), p)
-		}
-		b.ReportAllocs()
-		i := 0
-		ctx := context.Background()
-		for b.Loop() {
-			if _, err := g.Invoke(ctx, payloads[i]); err != nil {
-				b.Fatal(err)
-			}
-			i = (i + 1) % len(payloads)
-		}
-	})
-	b.Run("encoding-json-decode-only", func(b *testing.B) {
-		b.ReportAllocs()
-		i := 0
-		for b.Loop() {
-			var e events.ALBTargetGroupRequest
-			if err := json.Unmarshal(payloads[i], &e); err != nil {
-				b.Fatal(err)
-			}
-			i = (i + 1) % len(payloads)
-		}
-	})
 }

@@ -37,9 +37,10 @@ func main() {
 	})
 	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
 	handle := func(ctx context.Context, r *redirect.Request) redirect.Response {
-		resp := handler.Handle(ctx, r)
-		checker.Refresh()
-		return resp
+		// The context ends when the answer is sent: loading the index before that
+		// would share the processor with it.
+		context.AfterFunc(ctx, checker.Refresh)
+		return handler.Handle(ctx, r)
 	}
 	lambda.Start(gateway.New(c.ClientAddressHeader, handle, recorder.Flush))
 }

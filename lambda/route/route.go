@@ -5,11 +5,13 @@
 // The decision is pure: it asks nobody. Whether a mirror really has a blob is
 // found out afterwards, candidate by candidate.
 //
-// A Planner is safe for concurrent use; deciding does not allocate.
+// A Planner is safe for concurrent use. Deciding does not allocate, but for the
+// first client in AWS.
 package route
 
 import (
 	"slices"
+	"sync"
 
 	"archeio/lambda/config"
 	"archeio/lambda/oci"
@@ -74,6 +76,14 @@ type Planner struct {
 	nearest *regions.Index
 	// byRegion finds the mirror of a region.
 	byRegion map[string]int
+	// assigned is the mirror of every region of the partition "aws". It is made
+	// when the first client in AWS comes, not at start.
+	assigned func() map[string]assignment
+}
+
+type assignment struct {
+	mirror int
+	reason Reason
 }
 
 // New prepares a configuration.
@@ -85,7 +95,23 @@ func New(c *config.Config) *Planner {
 		p.byRegion[m.Region] = i
 	}
 	p.nearest = regions.NewIndex(places)
+	p.assigned = sync.OnceValue(p.assign)
 	return p
+}
+
+func (p *Planner) assign() map[string]assignment {
+	all := map[string]assignment{}
+	for r := range regions.All(string(ranges.AWS)) {
+		if r.Partition != "aws" || !r.Located {
+			continue
+		}
+		if i, ok := p.byRegion[r.Name]; ok {
+			all[r.Name] = assignment{i, AWSRegion}
+		} else {
+			all[r.Name] = assignment{p.nearest.Nearest(r.Point, -1), NearestRegion}
+		}
+	}
+	return all
 }
 
 // Decide answers where a request goes.
@@ -171,11 +197,8 @@ func (p *Planner) regional(r *Request, fallback bool) (int, Reason) {
 		if i, ok := p.config.MirrorFor[r.Place.Region]; ok {
 			return i, MirrorRule
 		}
-		if at, ok := regions.Find(string(ranges.AWS), r.Place.Region); ok && at.Partition == "aws" && at.Located {
-			if i, ok := p.byRegion[r.Place.Region]; ok {
-				return i, AWSRegion
-			}
-			return p.nearest.Nearest(at.Point, -1), NearestRegion
+		if a, ok := p.assigned()[r.Place.Region]; ok {
+			return a.mirror, a.reason
 		}
 	}
 	if fallback {

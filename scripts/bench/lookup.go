@@ -26,7 +26,7 @@ func lookup(ctx context.Context, b *bench) error {
 	}
 	// Each has a loop of its own: a call through a function value would cost
 	// them all the same, and so flatter the slower ones.
-	v, err := b.interleave(ctx, 21, 10,
+	v, err := b.interleave(ctx, 15, 10,
 		timed(addrs, func(a []netip.Addr) (found int) {
 			for i := range a {
 				if _, ok := ranges.Lookup(a[i]); ok {

@@ -40,6 +40,7 @@ var measurements = []struct {
 	run        func(context.Context, *bench) error
 }{
 	{"lookup", "lookup of an address", lookup},
+	{"index", "lookup in the index", indexed},
 	{"event", "blob event, payload bytes to answer bytes", event},
 	{"start", "start of the process", start},
 	{"warm", "invocation of a running function", warm},

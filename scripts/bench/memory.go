@@ -10,7 +10,7 @@ import (
 )
 
 // memory compares the resident memory of the functions when they have
-// answered some thousand events.
+// answered some thousand events, ours without an index and with one.
 func memory(ctx context.Context, b *bench) error {
 	if runtime.GOOS != "linux" {
 		fmt.Fprintln(b.log, "        not measured: only Linux tells how much is resident")
@@ -20,31 +20,37 @@ func memory(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	env, stop, err := mirrors()
+	entries := prefixes(b.pick(1_000_000, 10_000))
+	env, stop, err := mirrors(entries)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	events := payloads(b.pick(4096, 16))
-	var sides []side
-	for _, binary := range []string{ours, other} {
-		sides = append(sides, func(ctx context.Context) (float64, error) {
+	answered := func(binary string, env map[string]string, indexed bool) side {
+		return func(ctx context.Context) (float64, error) {
 			f, err := launch(ctx, binary, env, io.Discard)
 			if err != nil {
 				return 0, err
 			}
 			defer f.stop()
+			if indexed {
+				if err := f.awaitIndex(ctx); err != nil {
+					return 0, err
+				}
+			}
 			if err := f.all(ctx, events); err != nil {
 				return 0, err
 			}
 			return resident(f.process.Pid())
-		})
+		}
 	}
-	v, err := b.interleave(ctx, 3, 1, sides...)
+	v, err := b.interleave(ctx, 3, 1, answered(ours, env, true), answered(ours, withoutIndex(env), false), answered(other, env, false))
 	if err != nil {
 		return err
 	}
-	b.report.compare("resident memory at rest", "empty function", bytesOf, v[0], v[1], atMost(40e6))
+	b.report.compare("resident memory at rest, with an index of "+count(len(entries))+" blobs", "empty function", bytesOf, v[0], v[2], atMost(40e6))
+	b.report.compare("resident memory at rest, without an index", "empty function", bytesOf, v[1], v[2], budget{})
 	return nil
 }
 
