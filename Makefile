@@ -30,7 +30,7 @@ RACE := $(shell test "$$(go env CGO_ENABLED 2>/dev/null)" = 1 && command -v "$$(
 
 .PHONY: help
 help: ## print this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build the function for this machine, as .build/redirector/bootstrap
@@ -108,6 +108,11 @@ sam: $(if $(shell command -v $(PYTHON)),python) ## send an event by sam local in
 .PHONY: deploy-emulated
 deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1 stays up
 	@go run ./scripts/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
+
+.PHONY: e2e
+e2e: ## pull with real clients through the whole system, and have parts of it fail: ARGS=-h
+	@go build -o .build/e2e/e2e ./scripts/e2e
+	@.build/e2e/e2e $(ARGS)
 
 .PHONY: lint
 lint: python synth ## check the templates of all stages with cfn-lint and checkov
