@@ -1,8 +1,6 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"archeio/scripts/pull"
@@ -163,7 +160,7 @@ func artifact(text string, layer, kind types.MediaType) (v1.Image, error) {
 		return nil, err
 	}
 	image = mutate.ConfigMediaType(image, kind)
-	l, err := layerOf("note", []byte(text))
+	l, err := pull.Layer("note", 0o644, []byte(text))
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +264,7 @@ func with(image v1.Image, arch, file string) (v1.Image, error) {
 	for i := range data {
 		data[i] = byte(r.Uint32())
 	}
-	l, err := layerOf(file, data)
+	l, err := pull.Layer(file, 0o644, data)
 	if err != nil {
 		return nil, err
 	}
@@ -281,22 +278,4 @@ func with(image v1.Image, arch, file string) (v1.Image, error) {
 	c = c.DeepCopy()
 	c.OS, c.Architecture = "linux", arch
 	return mutate.ConfigFile(image, c)
-}
-
-func layerOf(file string, data []byte) (v1.Layer, error) {
-	var b bytes.Buffer
-	t := tar.NewWriter(&b)
-	err := t.WriteHeader(&tar.Header{Name: file, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg})
-	if err == nil {
-		_, err = t.Write(data)
-	}
-	if err == nil {
-		err = t.Close()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
-	}, tarball.WithMediaType(types.OCILayer))
 }

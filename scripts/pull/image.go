@@ -67,7 +67,7 @@ func NewImage(ctx context.Context) (v1.Image, error) {
 		{"etc/passwd", 0o644, []byte("root:x:0:0:root:/:/hello\n")},
 		{"usr/share/hello/data", 0o644, data},
 	} {
-		layer, err := layerOf(file.name, file.mode, file.data)
+		layer, err := Layer(file.name, file.mode, file.data)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +162,8 @@ func compile(ctx context.Context) ([]byte, error) {
 	return os.ReadFile(binary)
 }
 
-func layerOf(name string, mode int64, data []byte) (v1.Layer, error) {
+// Layer makes a layer of one file.
+func Layer(name string, mode int64, data []byte) (v1.Layer, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(data)), Typeflag: tar.TypeReg})

@@ -34,7 +34,6 @@ type Queue struct {
 	waiting []*message
 	working int
 	sent    int
-	handled int
 	dead    []string
 }
 
@@ -65,7 +64,7 @@ func (q *Queue) URL() string { return q.Endpoint() + "/000000000000/fill" }
 // Close ends all connections.
 func (q *Queue) Close() error { return q.server.Close() }
 
-// Sent is how many messages were sent so far, Dead are the dead letters.
+// Sent is how many messages were sent so far.
 func (q *Queue) Sent() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -173,7 +172,6 @@ func (q *Queue) done(m *message, handled bool) {
 	q.working--
 	switch {
 	case handled:
-		q.handled++
 	case m.received >= q.MostReceives:
 		q.dead = append(q.dead, m.body)
 	default:
