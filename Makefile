@@ -74,7 +74,7 @@ fuzz: ## run every fuzz target, for FUZZTIME each (1m, or 500x executions)
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
 		sed -nE 's/^func (Fuzz[A-Za-z0-9]*)\(.*/\1/p' "$$file" | while read -r target; do \
 			echo "$$(dirname "$$file") $$target"; \
-			go test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+			go test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s || exit 1; \
 		done || exit 1; \
 	done
 

@@ -24,18 +24,23 @@ func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 	if err := b.namePlaces(prefixes); err != nil {
 		return Table{}, err
 	}
-	var roots [2]uint32
-	for i, size := range []int{32, 128} {
-		boundaries, err := b.flatten(prefixes, size)
-		if err != nil {
-			return Table{}, err
-		}
-		roots[i] = b.node(boundaries, 0, wide{}, 64, false)
+	v4, err := b.flatten(prefixes, 32)
+	if err != nil {
+		return Table{}, err
 	}
+	v6, err := b.flatten(prefixes, 128)
+	if err != nil {
+		return Table{}, err
+	}
+	var direct []uint32
+	for _, s := range slots(v4, 0, wide{}, 64, directBits, false) {
+		direct = append(direct, b.node(s.boundaries, s.inherited, s.start, 64-directBits, false))
+	}
+	root6 := b.node(v6, 0, wide{}, 64, false)
 	if len(b.words) > offsetMask {
 		return Table{}, fmt.Errorf("the trie needs %d words, the format holds %d", len(b.words), offsetMask)
 	}
-	data, err := b.encode(roots, sources)
+	data, err := b.encode(direct, root6, sources)
 	if err != nil {
 		return Table{}, err
 	}
@@ -45,7 +50,8 @@ func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 type builder struct {
 	words  []uint32
 	names  []Place
-	places map[Place]uint32
+	places map[Place]uint32 // their leaves
+	text   []byte           // their names, the end of the table
 	plans  map[block]plan
 }
 
@@ -72,8 +78,17 @@ func (b *builder) namePlaces(prefixes []Prefix) error {
 		b.names = append(b.names, place)
 	}
 	slices.SortFunc(b.names, comparePlaces)
-	for i, place := range b.names {
-		b.places[place] = uint32(i + 1)
+	for _, place := range b.names {
+		b.text = append(b.text, place.Region...)
+	}
+	left := len(b.text)
+	for _, place := range b.names {
+		leaf, err := label(left, place.Region, place.Cloud)
+		if err != nil {
+			return err
+		}
+		b.places[place] = leaf
+		left -= len(place.Region)
 	}
 	return nil
 }
@@ -160,39 +175,17 @@ func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top 
 		e |= lowBit
 	}
 	width := b.choose(boundaries, start, top, low).width
-	shift := top - width
 	e |= uint32(64-width) << restAt
 
-	// One pass finds what stands in each slot, so that the size of the node
-	// is known and its entries can stand right behind its cells: a small node
-	// is then one line of the processor's cache.
-	type content struct {
-		boundaries []boundary
-		inherited  uint32
-		start      wide
-	}
-	slots := uint64(1) << width
-	starts := make([]uint64, max(1, slots/slotsACell))
-	var distinct []content
-	rest := boundaries
-	for slot := range slots {
-		c := content{inherited: inherited, start: start}
-		if low {
-			c.start.lo |= slot << shift
-		} else {
-			c.start.hi |= slot << shift
-		}
-		end, n := c.start.fill(shift, low), 0
-		for n < len(rest) && !end.less(rest[n].at) {
-			n++
-		}
-		c.boundaries, rest = rest[:n], rest[n:]
-		if n > 0 || slot == 0 || len(distinct[len(distinct)-1].boundaries) > 0 {
-			starts[slot/slotsACell] |= 1 << (slot % slotsACell)
-			distinct = append(distinct, c)
-		}
-		if n > 0 {
-			inherited = c.boundaries[n-1].place
+	// What stands in each slot is found first, so that the size of the node is
+	// known and its entries can stand right behind its cells: a small node is
+	// then one line of the processor's cache.
+	starts := make([]uint64, max(1, 1<<width/slotsACell))
+	var distinct []slot
+	for i, s := range slots(boundaries, inherited, start, top, width, low) {
+		if i == 0 || len(s.boundaries) > 0 || len(distinct[len(distinct)-1].boundaries) > 0 {
+			starts[i/slotsACell] |= 1 << (i % slotsACell)
+			distinct = append(distinct, s)
 		}
 	}
 	entry := uint32(len(b.words) + len(starts)*cellWords)
@@ -202,10 +195,42 @@ func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top 
 		before += uint32(bits.OnesCount64(s))
 	}
 	b.words = append(b.words, make([]uint32, len(distinct))...)
-	for i, c := range distinct {
-		b.words[entry+uint32(i)] = b.node(c.boundaries, c.inherited, c.start, shift, low)
+	for i, s := range distinct {
+		b.words[entry+uint32(i)] = b.node(s.boundaries, s.inherited, s.start, top-width, low)
 	}
 	return e
+}
+
+// slot is a part of a block: the boundaries inside of it, and the place that
+// holds before the first of them.
+type slot struct {
+	boundaries []boundary
+	inherited  uint32
+	start      wide
+}
+
+// slots cuts a block into 2^width parts.
+func slots(boundaries []boundary, inherited uint32, start wide, top, width uint, low bool) []slot {
+	out := make([]slot, 1<<width)
+	shift := top - width
+	for i := range out {
+		s := slot{inherited: inherited, start: start}
+		if low {
+			s.start.lo |= uint64(i) << shift
+		} else {
+			s.start.hi |= uint64(i) << shift
+		}
+		end, n := s.start.fill(shift, low), 0
+		for n < len(boundaries) && !end.less(boundaries[n].at) {
+			n++
+		}
+		s.boundaries, boundaries = boundaries[:n], boundaries[n:]
+		if n > 0 {
+			inherited = s.boundaries[n-1].place
+		}
+		out[i] = s
+	}
+	return out
 }
 
 // position is where the entry of a slot stands.
@@ -232,7 +257,7 @@ type block struct {
 
 // cellCost is what one more cell costs, in levels saved for one range: the
 // price of memory. Measured with BenchmarkLookup; the table's size is tested.
-const cellCost = 0.5
+const cellCost = 0.1
 
 // choose finds the widths that need the fewest levels, summed over all ranges,
 // at the price of cellCost a cell. Blocks without a boundary inside need none.
@@ -278,50 +303,53 @@ func (b *builder) choose(boundaries []boundary, start wide, top uint, low bool) 
 	return best
 }
 
-func (b *builder) encode(roots [2]uint32, sources []Source) ([]byte, error) {
+func (b *builder) encode(direct []uint32, root6 uint32, sources []Source) ([]byte, error) {
 	le := binary.LittleEndian
-	var text []byte
-	label := func(s string, cloud Cloud) ([]byte, error) {
-		if len(text) > 0xffff || len(s) > 0xff {
-			return nil, errors.New("the names of the places are too long for the format")
-		}
-		at := le.AppendUint16(nil, uint16(len(text)))
-		text = append(text, s...)
-		return append(at, byte(len(s)), byte(slices.Index(Clouds[:], cloud))), nil
-	}
 	out := make([]byte, headerSize)
 	copy(out, magic)
-	le.PutUint32(out[atRoot4:], roots[0])
-	le.PutUint32(out[atRoot6:], roots[1])
-	for _, s := range b.shortcuts(roots[1]) {
+	le.PutUint32(out[atRoot6:], root6)
+	for _, s := range b.shortcuts(root6) {
 		out = le.AppendUint64(out, s)
+	}
+	for _, e := range direct {
+		out = le.AppendUint32(out, e)
 	}
 	for _, w := range b.words {
 		out = le.AppendUint32(out, w)
 	}
 	le.PutUint32(out[atPlaces:], uint32(len(out)))
-	out = append(out, make([]byte, placeSize)...)
 	for _, p := range b.names {
-		l, err := label(p.Region, p.Cloud)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, l...)
+		out = le.AppendUint32(out, b.places[p])
 	}
 	le.PutUint32(out[atSources:], uint32(len(out)))
+	var dates []byte
 	for _, s := range sources {
-		l, err := label(s.Published, s.Cloud)
+		dates = append(dates, s.Published...)
+	}
+	left := len(dates) + len(b.text)
+	for _, s := range sources {
+		date, err := label(left, s.Published, s.Cloud)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, l...)
+		left -= len(s.Published)
+		out = le.AppendUint32(out, date)
 		out = le.AppendUint32(out, uint32(s.Prefixes))
-		out = append(out, make([]byte, 8)...)
+		out = append(out, make([]byte, 4)...)
 	}
 	le.PutUint32(out[atText:], uint32(len(out)))
-	out = append(out, text...)
+	out = append(append(out, dates...), b.text...)
 	le.PutUint32(out[atChecksum:], checksum(string(out)))
 	return out, nil
+}
+
+// label is a leaf: a name that begins so many bytes before the table's end, and
+// its cloud.
+func label(beforeEnd int, name string, cloud Cloud) (uint32, error) {
+	if beforeEnd > 0xffff || len(name) > 0xff {
+		return 0, errors.New("the names of the places are too long for the format")
+	}
+	return uint32(beforeEnd) | uint32(len(name))<<lengthAt | uint32(slices.Index(Clouds[:], cloud))<<cloudAt, nil
 }
 
 // comparePlaces orders places by the rank of their cloud, then by region.

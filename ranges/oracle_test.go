@@ -3,6 +3,8 @@ package ranges
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
+	"testing"
 )
 
 // oracle answers by looking at every prefix and keeping the longest. Slow,
@@ -85,4 +87,43 @@ func randomAddr(r *rand.Rand, size int) netip.Addr {
 	}
 	a, _ := netip.AddrFromSlice(b)
 	return a
+}
+
+// walk is Lookup by loads that panic where an offset lies outside of the table.
+func (t Table) walk(addr netip.Addr) (Place, bool) {
+	w := wideOf(addr.Unmap())
+	e, key := load32(t.data, atRoot6), w.hi
+	if addr.Unmap().Is4() {
+		e, key = t.direct(w.hi>>(64-directBits)), w.hi<<directBits
+	}
+	for e&nodeBit != 0 {
+		if e&lowBit != 0 {
+			key = w.lo
+		}
+		e, key = t.word(t.position(e, key>>(64-widthOf(e)))), key<<widthOf(e)
+	}
+	if e == 0 {
+		return Place{}, false
+	}
+	return placeAt(t.data, e), true
+}
+
+func TestLookupStaysInside(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 11))
+	small, err := Compile(randomPrefixes(r, 100), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs := slices.Clone(hits()[:100_000])
+	for range 100_000 {
+		addrs = append(addrs, randomAddr(r, 4), randomAddr(r, 16))
+	}
+	for _, table := range []Table{{embedded}, small} {
+		for _, a := range addrs {
+			got, ok := table.Lookup(a)
+			if want, wantOK := table.walk(a); got != want || ok != wantOK {
+				t.Fatalf("Lookup(%s) = %+v, %v, want %+v, %v", a, got, ok, want, wantOK)
+			}
+		}
+	}
 }

@@ -11,8 +11,8 @@ func TestEmbeddedTableIsSound(t *testing.T) {
 	if err := Check(); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(embedded); got > 400<<10 {
-		t.Errorf("the table has %d bytes, the budget is %d", got, 400<<10)
+	if got := len(embedded); got > 700<<10 {
+		t.Errorf("the table has %d bytes, the budget is %d", got, 700<<10)
 	}
 }
 

@@ -31,13 +31,13 @@ const (
 
 // shortcut answers the entry for an IPv6 address, and the bits of the upper
 // half that are left for it: the root and all of them where there is no
-// shortcut.
+// shortcut. Its branches are faster than arithmetic that does without them.
 func shortcut(t string, hi uint64) (e uint32, key uint64) {
 	h := hi >> (64 - shortcutBits) * multiplier & (1<<shortcutBits - 1)
 	tag := tagBit | uint32(h&(1<<tagBits-1))
 	bucket := headerSize + h>>tagBits*bucketSize
-	first, second := load64(t, bucket), load64(t, bucket+8)
-	slot := uint64(load32(t, atRoot6))
+	first, second := word64(t, bucket), word64(t, bucket+8)
+	slot := uint64(word32(t, atRoot6))
 	if uint32(first>>32) == tag {
 		slot = first
 	}

@@ -13,24 +13,23 @@ import (
 //
 //	header   magic with the version (8), checksum (4), then the values below
 //	shortcuts  for IPv6, see shortcut.go
+//	direct   for IPv4: a word for each block of 2^16 addresses, its entry
 //	trie     words of 4 bytes, see lookup.go
-//	places   4 bytes each: offset of the name (2), its length (1), cloud (1);
-//	         the first is unused, so that place 0 is none
-//	sources  16 bytes each: offset (2), length (1), cloud (1), prefixes (4), unused (8)
-//	text     the names of the regions and the dates of the sources
+//	places   words of 4 bytes, as the leaves of the trie
+//	sources  12 bytes each: the date as a place's name (4), prefixes (4), unused (4)
+//	text     the dates of the sources and the names of the regions
 const (
-	magic = "ARCHIP\x00\x01"
+	magic = "ARCHIP\x00\x02"
 
 	atChecksum = 8
-	atRoot4    = 12
-	atRoot6    = 16
-	atPlaces   = 20
-	atSources  = 24
-	atText     = 28
+	atRoot6    = 12
+	atPlaces   = 16
+	atSources  = 20
+	atText     = 24
 	headerSize = 32
 
 	placeSize  = 4
-	sourceSize = 16
+	sourceSize = 12
 )
 
 // ErrDamaged is wrapped by every error of Parse.
@@ -69,8 +68,8 @@ func (t Table) Lookup(addr netip.Addr) (Place, bool) { return lookup(t.data, add
 func (t Table) Places() []Place {
 	n := (load32(t.data, atSources) - load32(t.data, atPlaces)) / placeSize
 	places := make([]Place, 0, n)
-	for i := uint32(1); i < n; i++ {
-		places = append(places, placeAt(t.data, i))
+	for i := range n {
+		places = append(places, placeAt(t.data, load32(t.data, uint64(load32(t.data, atPlaces)+placeSize*i))))
 	}
 	return places
 }
@@ -80,10 +79,10 @@ func (t Table) Sources() []Source {
 	var sources []Source
 	text := int(load32(t.data, atText))
 	for at := int(load32(t.data, atSources)); at < text; at += sourceSize {
-		date := text + int(t.data[at]) + int(t.data[at+1])<<8
+		date := placeAt(t.data, load32(t.data, uint64(at)))
 		sources = append(sources, Source{
-			Cloud:     Clouds[t.data[at+3]],
-			Published: t.data[date : date+int(t.data[at+2])],
+			Cloud:     date.Cloud,
+			Published: date.Region,
 			Prefixes:  int(load32(t.data, uint64(at)+4)),
 		})
 	}
@@ -94,29 +93,26 @@ func (t Table) Sources() []Source {
 // IPv4 first. Neighbours of one place are one range.
 func (t Table) All() iter.Seq[Range] {
 	return func(yield func(Range) bool) {
-		for _, family := range []struct {
-			root uint64
-			bits int
-		}{{atRoot4, 32}, {atRoot6, 128}} {
+		for _, size := range []int{32, 128} {
 			var open Range
 			var openLeaf uint32
 			alive := true
-			t.blocks(load32(t.data, family.root), wide{}, 64, false, func(start wide, leaf uint32) bool {
+			t.leaves(size, func(start wide, leaf uint32) bool {
 				if leaf == openLeaf {
 					return true
 				}
 				if openLeaf != 0 {
-					open.Last = start.minusOne().addr(family.bits)
+					open.Last = start.minusOne().addr(size)
 					alive = yield(open)
 				}
 				openLeaf = leaf
 				if alive && leaf != 0 {
-					open = Range{First: start.addr(family.bits), Place: placeAt(t.data, leaf)}
+					open = Range{First: start.addr(size), Place: placeAt(t.data, leaf)}
 				}
 				return alive
 			})
 			if alive && openLeaf != 0 {
-				open.Last = wide{^uint64(0), ^uint64(0)}.addr(family.bits)
+				open.Last = wide{^uint64(0), ^uint64(0)}.addr(size)
 				alive = yield(open)
 			}
 			if !alive {
@@ -125,6 +121,23 @@ func (t Table) All() iter.Seq[Range] {
 		}
 	}
 }
+
+// leaves visits those of a family in the order of their addresses, until visit
+// answers false.
+func (t Table) leaves(size int, visit func(start wide, leaf uint32) bool) {
+	if size == 128 {
+		t.blocks(load32(t.data, atRoot6), wide{}, 64, false, visit)
+		return
+	}
+	for i := range uint64(1) << directBits {
+		if !t.blocks(t.direct(i), wide{hi: i << (64 - directBits)}, 64-directBits, false, visit) {
+			return
+		}
+	}
+}
+
+// direct is the entry of a block of IPv4.
+func (t Table) direct(i uint64) uint32 { return load32(t.data, directAt+wordSize*i) }
 
 // blocks visits the leaves below an entry in the order of their addresses,
 // until visit answers false. The entry's block begins at base and is 2^top
@@ -191,27 +204,35 @@ func (t Table) check() error {
 		(places-trieAt)%wordSize != 0, (sources-places)%placeSize != 0, (text-sources)%sourceSize != 0:
 		return errors.New("its sections overlap or are cut")
 	}
-	for at := places; at < text; {
-		size := placeSize
-		if at >= sources {
-			size = sourceSize
-		}
-		end := int(d[at]) + int(d[at+1])<<8 + int(d[at+2])
-		if text+end > len(d) || int(d[at+3]) >= len(Clouds) {
-			return errors.New("a name lies outside of its text")
-		}
-		at += size
-	}
 	c := checker{
 		Table:   t,
 		words:   uint64(places-trieAt) / wordSize,
-		places:  uint32((sources - places) / placeSize),
+		places:  map[uint32]bool{0: true},
 		visited: map[uint32]bool{},
 	}
-	for _, root := range []uint64{atRoot4, atRoot6} {
-		if err := c.follow(load32(d, root), 64, false); err != nil {
+	for at := places; at < text; {
+		p := load32(d, uint64(at))
+		start, length := int(p&0xffff), int(p>>lengthAt&0xff)
+		if start > len(d)-text || length > start || p>>cloudAt >= uint32(len(Clouds)) {
+			return errors.New("a name lies outside of its text")
+		}
+		if at < sources {
+			if length == 0 {
+				return errors.New("a place has no name")
+			}
+			c.places[p] = true
+			at += placeSize
+		} else {
+			at += sourceSize
+		}
+	}
+	for i := range uint64(1) << directBits {
+		if err := c.follow(t.direct(i), 64-directBits, false); err != nil {
 			return err
 		}
+	}
+	if err := c.follow(load32(d, atRoot6), 64, false); err != nil {
+		return err
 	}
 	return t.checkShortcuts()
 }
@@ -219,7 +240,7 @@ func (t Table) check() error {
 type checker struct {
 	Table
 	words   uint64
-	places  uint32
+	places  map[uint32]bool
 	visited map[uint32]bool
 }
 
@@ -228,8 +249,8 @@ type checker struct {
 // ends.
 func (c *checker) follow(e uint32, top uint, low bool) error {
 	if e&nodeBit == 0 {
-		if e >= c.places {
-			return fmt.Errorf("an entry names place %d of %d", e, c.places)
+		if !c.places[e] {
+			return fmt.Errorf("an entry names the place %08x, which is not in the list", e)
 		}
 		return nil
 	}
