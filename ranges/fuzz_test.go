@@ -162,22 +162,22 @@ func TestParseRefuses(t *testing.T) {
 		word uint32
 		want string
 	}{
-		"name-before-text":     {places, 0xffff | 5<<lengthAt, "outside of its text"},
-		"name-after-end":       {places, 3 | 5<<lengthAt, "outside of its text"},
-		"unknown-cloud":        {places, 9 | 5<<lengthAt | 3<<cloudAt, "outside of its text"},
-		"date-after-end":       {sources, 3 | 5<<lengthAt, "outside of its text"},
-		"no-name":              {places, 9, "no name"},
-		"place-not-listed":     {slot, 9 | 1<<lengthAt, "not in the list"},
-		"node-after-trie":      {slot, node | offsetMask, "outside of the trie"},
-		"node-twice":           {slot + wordSize, node, "two parents"},
-		"node-too-wide":        {slot, node&^(restMask<<restAt) | (64-17)<<restAt, "more bits than are left"},
-		"node-of-lower-half":   {slot, node | lowBit, "wrong half"},
-		"entry-after-trie":     {cells + 8, 1 << 20, "outside of the trie"},
-		"entry-before-trie":    {cells + 8, ^uint32(1), "outside of the trie"},
-		"shortcut-of-nothing":  {headerSize, 1, "elsewhere than the trie"},
-		"places-in-trie":       {atPlaces, directAt, "sections overlap"},
-		"sources-after-text":   {atSources, load32(table.data, atText) + 12, "sections overlap"},
-		"text-after-end":       {atText, 1 << 30, "sections overlap"},
+		"name-before-text":    {places, 0xffff | 5<<lengthAt, "outside of its text"},
+		"name-after-end":      {places, 3 | 5<<lengthAt, "outside of its text"},
+		"unknown-cloud":       {places, 9 | 5<<lengthAt | 3<<cloudAt, "outside of its text"},
+		"date-after-end":      {sources, 3 | 5<<lengthAt, "outside of its text"},
+		"no-name":             {places, 9, "no name"},
+		"place-not-listed":    {slot, 9 | 1<<lengthAt, "not in the list"},
+		"node-after-trie":     {slot, node | offsetMask, "outside of the trie"},
+		"node-twice":          {slot + wordSize, node, "two parents"},
+		"node-too-wide":       {slot, node&^(restMask<<restAt) | (64-17)<<restAt, "more bits than are left"},
+		"node-of-lower-half":  {slot, node | lowBit, "wrong half"},
+		"entry-after-trie":    {cells + 8, 1 << 20, "outside of the trie"},
+		"entry-before-trie":   {cells + 8, ^uint32(1), "outside of the trie"},
+		"shortcut-of-nothing": {headerSize, 1, "elsewhere than the trie"},
+		"places-in-trie":      {atPlaces, directAt, "sections overlap"},
+		"sources-after-text":  {atSources, load32(table.data, atText) + 12, "sections overlap"},
+		"text-after-end":      {atText, 1 << 30, "sections overlap"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := table.Bytes()
