@@ -16,12 +16,10 @@ package blobs
 
 import (
 	"context"
+	"hash/maphash"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // Answer is what is known of one thing at one origin.
@@ -47,9 +45,6 @@ const (
 	requestBudget = 1500 * time.Millisecond
 	// answerMargin is left of an invocation's time to send the answer.
 	answerMargin = 100 * time.Millisecond
-
-	// remembered bounds the cache, in entries of about 250 bytes.
-	remembered = 32768
 )
 
 // Reading makes an answer of a status code.
@@ -100,21 +95,16 @@ type Options struct {
 // Checker asks origins and remembers.
 type Checker struct {
 	options Options
-	memory  *lru.Cache[key, fact]
+	memory  memory
 	shelf   *shelf // nil where there is no index
 
 	mu      sync.Mutex
-	flights map[key]*flight
+	flights map[question]*flight
 }
 
-type key struct {
+type question struct {
 	origin *Origin
 	path   string
-}
-
-type fact struct {
-	answer Answer
-	until  time.Time
 }
 
 // flight is a check that others wait for.
@@ -138,11 +128,7 @@ func New(o Options) *Checker {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	memory, err := lru.New[key, fact](remembered)
-	if err != nil {
-		panic(err) // the size is a constant above zero
-	}
-	c := &Checker{options: o, memory: memory, flights: map[key]*flight{}}
+	c := &Checker{options: o, memory: memory{began: o.Now()}, flights: map[question]*flight{}}
 	if o.Index.URL != "" {
 		c.shelf = &shelf{options: o.Index, transport: o.Transport, now: o.Now}
 	}
@@ -151,7 +137,7 @@ func New(o Options) *Checker {
 
 // Origin makes an origin of a base URL. The name is for the record.
 func (c *Checker) Origin(name, base string, read Reading) *Origin {
-	return &Origin{checker: c, name: name, base: base, read: read}
+	return &Origin{checker: c, name: name, base: base, read: read, seed: maphash.MakeSeed()}
 }
 
 // Mirror makes an origin of a mirror, of which the index speaks too. What it is
@@ -178,15 +164,14 @@ func (o *Origin) Has(ctx context.Context, limit *Limit, path string) Answer {
 	if o.indexed && c.shelf.has(now, path) && o.trusted(ctx, now, path) {
 		return Present
 	}
-	k := key{o, path}
-	if f, ok := c.memory.Get(k); ok && now.Before(f.until) && o.trusted(ctx, now, path) {
-		return f.answer
+	if a := c.memory.answer(o.key(path), now); a != Unknown && o.trusted(ctx, now, path) {
+		return a
 	}
-	return c.ask(ctx, limit, k)
+	return c.ask(ctx, limit, question{o, path})
 }
 
 // ask makes a check, or waits for the same one that is under way.
-func (c *Checker) ask(ctx context.Context, limit *Limit, k key) Answer {
+func (c *Checker) ask(ctx context.Context, limit *Limit, q question) Answer {
 	c.Refresh() // the request waits now, so there is time
 	now := c.options.Now()
 	if limit.deadline.IsZero() {
@@ -198,17 +183,16 @@ func (c *Checker) ask(ctx context.Context, limit *Limit, k key) Answer {
 	}
 	for {
 		c.mu.Lock()
-		f, found := c.flights[k]
+		f, found := c.flights[q]
 		if !found {
 			f = &flight{done: make(chan struct{})}
-			k.path = strings.Clone(k.path) // it may be part of a whole event
-			c.flights[k] = f
+			c.flights[q] = f
 		}
 		c.mu.Unlock()
 		if !found {
-			f.answer, f.cutOff = c.check(ctx, deadline, k)
+			f.answer, f.cutOff = c.check(ctx, deadline, q)
 			c.mu.Lock()
-			delete(c.flights, k)
+			delete(c.flights, q)
 			c.mu.Unlock()
 			close(f.done)
 			return f.answer
@@ -230,8 +214,8 @@ func (c *Checker) ask(ctx context.Context, limit *Limit, k key) Answer {
 }
 
 // check asks the origin once and records what that says of it.
-func (c *Checker) check(ctx context.Context, deadline time.Time, k key) (a Answer, cutOff bool) {
-	o := k.origin
+func (c *Checker) check(ctx context.Context, deadline time.Time, q question) (a Answer, cutOff bool) {
+	o := q.origin
 	if !o.admit(c.options.Now()) {
 		return Unknown, false
 	}
@@ -247,7 +231,7 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, k key) (a Answe
 		return Unknown, true
 	}
 	bounded, cancel := context.WithDeadline(ctx, deadline)
-	a = o.head(bounded, c.options.Transport, k.path)
+	a = o.head(bounded, c.options.Transport, q.path)
 	expired := bounded.Err() != nil
 	cancel()
 	end := c.options.Now()
@@ -258,7 +242,7 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, k key) (a Answe
 		if a == Absent {
 			until = end.Add(absentFor)
 		}
-		c.memory.Add(k, fact{a, until})
+		c.memory.learn(o.key(q.path), a, until)
 		o.answered(end)
 	case ctx.Err() != nil || hurried && expired:
 		o.abandon()

@@ -3,12 +3,10 @@ package blobs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 )
 
 func TestRemembered(t *testing.T) {
@@ -83,58 +81,62 @@ func TestRememberedApart(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const more = 100
+		const all = facts*sets + 1000
 		n, mirror := stub(Options{HealthInterval: time.Hour})
 		n.set("mirror", status(200))
-		for i := range remembered + more {
+		for i := range all {
 			has(t, mirror, fmt.Sprint(i), Present)
+			pass(time.Millisecond)
 		}
-		n.expect(t, "new", remembered+more)
-		if got := mirror.checker.memory.Len(); got != remembered {
-			t.Errorf("%d entries, want %d", got, remembered)
+		n.expect(t, "new", all)
+		if got := len(mirror.checker.memory.sets); got != sets {
+			t.Errorf("%d sets, want %d", got, sets)
 		}
 		if got := len(mirror.checker.flights); got != 0 {
 			t.Errorf("%d flights left", got)
 		}
-		for i := range more {
-			has(t, mirror, fmt.Sprint(remembered+i), Present)
+		for i := range 100 {
+			has(t, mirror, fmt.Sprint(all-1-i), Present)
 		}
 		n.expect(t, "newest", 0)
-		has(t, mirror, "0", Present)
-		n.expect(t, "oldest", 1)
 	})
 }
 
-// TestMemoryHoldsNoEvent: a path is cut out of an event that would live as
-// long as the entry.
-func TestMemoryHoldsNoEvent(t *testing.T) {
-	event := strings.Repeat("e", 1<<20)
-	inEvent := func(s string) bool {
-		start, p := uintptr(unsafe.Pointer(unsafe.StringData(event))), uintptr(unsafe.Pointer(unsafe.StringData(s)))
-		return start <= p && p < start+uintptr(len(event))
+// TestMemoryForgetsWhatEndsFirst: in a set that is full.
+func TestMemoryForgetsWhatEndsFirst(t *testing.T) {
+	began := time.Unix(1_800_000_000, 0)
+	m := memory{began: began}
+	// The keys fall into one set.
+	for i, minutes := range []time.Duration{5, 3, 4, 6} {
+		m.learn(uint64(i+1)*sets, Present, began.Add(minutes*time.Minute))
 	}
-	if !inEvent(event[10:20]) {
-		t.Fatal("a part of the event is not found in it")
-	}
-	synctest.Test(t, func(t *testing.T) {
-		n, mirror := stub(Options{})
-		c := mirror.checker
-		n.set("mirror", after(time.Millisecond, 200))
-		expect := func(what string) {
-			t.Helper()
-			keys := c.memory.Keys()
-			if len(keys) != 1 || inEvent(keys[0].path) {
-				t.Errorf("%s: an entry holds the event, or there is none: %d", what, len(keys))
-			}
+	m.learn(3*sets, Absent, began.Add(2*time.Minute)) // now it ends first
+	m.learn(9*sets, Absent, began.Add(time.Minute))
+	for key, want := range map[uint64]Answer{1: Present, 2: Present, 3: Unknown, 4: Present, 9: Absent} {
+		if got := m.answer(key*sets, began); got != want {
+			t.Errorf("answer to %d is %v, want %v", key, got, want)
 		}
-		has(t, mirror, event[10:20], Present)
-		expect("a check of its own")
-		pass(10 * time.Second)
-		has(t, mirror, event[10:20], Present)
-		c.memory.Purge() // an entry that is replaced keeps its key
-		pass(time.Second)
-		expect("a check beside an answer")
-	})
+	}
+}
+
+// TestMemoryHoldsMost: of half as many facts as there is room, as they fall.
+func TestMemoryHoldsMost(t *testing.T) {
+	c := New(Options{})
+	o := c.Origin("mirror", "https://mirror/", Mirror)
+	now := time.Now()
+	const n = facts * sets / 2
+	for i := range n {
+		c.memory.learn(o.key(fmt.Sprint(i)), Present, now.Add(time.Minute))
+	}
+	lost := 0
+	for i := range n {
+		if c.memory.answer(o.key(fmt.Sprint(i)), now) != Present {
+			lost++
+		}
+	}
+	if lost > n/20 {
+		t.Errorf("%d of %d facts are lost", lost, n)
+	}
 }
 
 func TestAskedOnce(t *testing.T) {

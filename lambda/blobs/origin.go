@@ -2,6 +2,7 @@ package blobs
 
 import (
 	"context"
+	"hash/maphash"
 	"net"
 	"net/http"
 	"strings"
@@ -32,6 +33,7 @@ type Origin struct {
 	base    string
 	read    Reading
 	indexed bool
+	seed    maphash.Seed
 
 	mu sync.Mutex
 	// answeredAt is when it last said something, failures how often in a row
@@ -101,7 +103,7 @@ func (o *Origin) trusted(ctx context.Context, now time.Time, path string) bool {
 // watch is the check beside an answer from memory.
 func (o *Origin) watch(p *probe, path string) {
 	c := o.checker
-	_, cutOff := c.check(p.invocation, c.options.Now().Add(requestBudget), key{o, path})
+	_, cutOff := c.check(p.invocation, c.options.Now().Add(requestBudget), question{o, path})
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !cutOff && o.probe == p {
