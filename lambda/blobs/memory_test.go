@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 func TestRemembered(t *testing.T) {
@@ -119,12 +120,12 @@ func TestMemoryForgetsWhatEndsFirst(t *testing.T) {
 	}
 }
 
-// TestMemoryHoldsMost: of half as many facts as there is room, as they fall.
+// TestMemoryHoldsMost: of 32,768 facts, in a megabyte.
 func TestMemoryHoldsMost(t *testing.T) {
 	c := New(Options{})
 	o := c.Origin("mirror", "https://mirror/", Mirror)
 	now := time.Now()
-	const n = facts * sets / 2
+	const n = 32768
 	for i := range n {
 		c.memory.learn(o.key(fmt.Sprint(i)), Present, now.Add(time.Minute))
 	}
@@ -136,6 +137,9 @@ func TestMemoryHoldsMost(t *testing.T) {
 	}
 	if lost > n/20 {
 		t.Errorf("%d of %d facts are lost", lost, n)
+	}
+	if size := unsafe.Sizeof(set{}) * sets; size > 1<<20 {
+		t.Errorf("it takes %d bytes, the budget is %d", size, 1<<20)
 	}
 }
 
