@@ -36,10 +36,17 @@ func main() {
 		},
 	})
 	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
+	w := newWork()
+	w.exitOnTerminate(recorder.Close)
+	// The context ends when the answer is sent: loading the index before that
+	// would share the processor with it.
+	sent := func() {
+		w.done()
+		checker.Refresh()
+	}
 	handle := func(ctx context.Context, r *redirect.Request) redirect.Response {
-		// The context ends when the answer is sent: loading the index before that
-		// would share the processor with it.
-		context.AfterFunc(ctx, checker.Refresh)
+		w.begin()
+		context.AfterFunc(ctx, sent)
 		return handler.Handle(ctx, r)
 	}
 	lambda.Start(gateway.New(c.ClientAddressHeader, handle, recorder.Flush))

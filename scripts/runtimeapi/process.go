@@ -72,6 +72,10 @@ func (e *Ended) Error() string {
 // Pid is the process's number.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
+// ExitCode is how the process ended, -1 if a signal ended it. Call it only after
+// Exited.
+func (p *Process) ExitCode() int { return p.cmd.ProcessState.ExitCode() }
+
 // Stop ends the process and waits for it.
 func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)

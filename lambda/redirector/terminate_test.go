@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"archeio/infra/build"
+	"archeio/scripts/runtimeapi"
+	"archeio/scripts/sample"
+)
+
+// TestTerminateInMidRequest: the answer that is under way is sent first, then
+// what was counted is written, and the process ends without an error.
+func TestTerminateInMidRequest(t *testing.T) {
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := sample.Read(filepath.Join(eventsDir, "alb-blob-aws-mirror.json"), eventsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, answer := make(chan bool), make(chan bool)
+	mirror := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- true
+		<-answer
+	}))
+	defer mirror.Close()
+	api, err := runtimeapi.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	var out bytes.Buffer
+	process, err := api.Start(bootstrap, map[string]string{
+		"UPSTREAM_REGISTRY_ENDPOINT": "https://upstream.example",
+		"DEFAULT_AWS_BASE_URL":       mirror.URL,
+		"MIRROR_INDEX_REFRESH":       "none", // the blob is all that is asked for
+	}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer process.Stop()
+	type result struct {
+		payload []byte
+		err     error
+	}
+	answered := make(chan result, 1)
+	go func() {
+		payload, err := api.Invoke(t.Context(), event.Payload)
+		answered <- result{payload, err}
+	}()
+	<-asked
+	if err := syscall.Kill(process.Pid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	// The signal is taken before the mirror answers: a process that it ends does
+	// so within this time, and one that it does not end goes on waiting.
+	select {
+	case <-process.Exited():
+		t.Error("it ended in the midst of an invocation")
+	case <-time.After(100 * time.Millisecond):
+	}
+	answer <- true
+	if r := <-answered; r.err != nil || !strings.Contains(string(r.payload), mirror.URL) {
+		t.Errorf("answer %s, error %v", r.payload, r.err)
+	}
+	<-process.Exited()
+	if code := process.ExitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(out.String(), `"Namespace":"Archeio"`) {
+		t.Errorf("no metrics in %s", &out)
+	}
+}
