@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy"
+	"github.com/aws/aws-sdk-go-v2/service/codedeploy/types"
+	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"archeio/lambda/config"
+	"archeio/lambda/release/check"
+)
+
+const (
+	// answerTime is how long the new version may take to start and to answer.
+	answerTime = 10 * time.Second
+
+	// longestPayload is how much of what a version answers is shown.
+	longestPayload = 300
+)
+
+// call is what CodeDeploy tells a hook.
+// https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
+type call struct {
+	DeploymentID string `json:"DeploymentId"`
+	ExecutionID  string `json:"LifecycleEventHookExecutionId"`
+}
+
+type hook struct {
+	getenv func(string) string
+	log    *slog.Logger
+	lambda *sdk.Client
+	deploy *codedeploy.Client
+}
+
+// handle tries the new version, and tells CodeDeploy how that ended. What could
+// not be tried has failed.
+func (h hook) handle(ctx context.Context, c call) error {
+	if c.DeploymentID == "" || c.ExecutionID == "" {
+		return errors.New("the hook is CodeDeploy's to call: the event names no DeploymentId and LifecycleEventHookExecutionId")
+	}
+	status := types.LifecycleEventStatusSucceeded
+	switch wrong, err := h.try(ctx); {
+	case err != nil:
+		status = types.LifecycleEventStatusFailed
+		h.log.Error("the new version cannot be tried", "deployment", c.DeploymentID, "error", err.Error())
+	case len(wrong) > 0:
+		status = types.LifecycleEventStatusFailed
+		for _, w := range wrong {
+			h.log.Error("the new version is refused", "deployment", c.DeploymentID, "version", h.getenv("RELEASE_VERSION"), "answer", w)
+		}
+	default:
+		h.log.Info("the new version answers as it must", "deployment", c.DeploymentID, "version", h.getenv("RELEASE_VERSION"))
+	}
+	_, err := h.deploy.PutLifecycleEventHookExecutionStatus(ctx, &codedeploy.PutLifecycleEventHookExecutionStatusInput{
+		DeploymentId:                  aws.String(c.DeploymentID),
+		LifecycleEventHookExecutionId: aws.String(c.ExecutionID),
+		Status:                        status,
+	})
+	if err != nil {
+		return fmt.Errorf("telling CodeDeploy that the deployment %q has %s: %w", c.DeploymentID, status, err)
+	}
+	return nil
+}
+
+func (h hook) try(ctx context.Context) ([]string, error) {
+	c, err := config.Load(h.getenv)
+	if err != nil {
+		return nil, err
+	}
+	fronts, err := check.ParseFronts(h.getenv("RELEASE_FRONTS"))
+	if err != nil {
+		return nil, fmt.Errorf("RELEASE_FRONTS: %w", err)
+	}
+	version := h.getenv("RELEASE_VERSION")
+	if version == "" {
+		return nil, errors.New("RELEASE_VERSION: takes the ARN of the new version; it is missing")
+	}
+	return check.Run(ctx, c, fronts, func(ctx context.Context, event []byte) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		out, err := h.lambda.Invoke(ctx, &sdk.InvokeInput{FunctionName: aws.String(version), Payload: event})
+		if err != nil {
+			return nil, err
+		}
+		if out.FunctionError != nil {
+			return nil, fmt.Errorf("it fails: %.*s", longestPayload, out.Payload)
+		}
+		return out.Payload, nil
+	})
+}
