@@ -62,8 +62,9 @@ func Load(data []byte) ([]*Stage, error) {
 	}
 	var out []*Stage
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		r := &reader{stage: name, values: all[name]}
+	names := slices.Sorted(maps.Keys(all))
+	for _, name := range names {
+		r := &reader{stage: name, stages: names, values: all[name]}
 		s := r.read()
 		if r.errs != nil {
 			errs = append(errs, r.errs...)
@@ -77,6 +78,7 @@ func Load(data []byte) ([]*Stage, error) {
 // reader reads the keys of one stage and collects what is wrong.
 type reader struct {
 	stage  string
+	stages []string // all of the file
 	values map[string]json.RawMessage
 	errs   []error
 }
@@ -152,6 +154,7 @@ func (r *reader) read() *Stage {
 	r.watch(s)
 	r.accessLogs(s)
 	r.firewall(s)
+	r.release(s)
 	r.bucketNames(s)
 	if len(r.errs) == 0 {
 		r.environments(s)
@@ -162,7 +165,7 @@ func (r *reader) read() *Stage {
 var keys = []string{
 	"account", "mirrors", "primary", "filling", "retiring", "redirectors", "front", "domain", "hostedZone", "mirrorPrefix", "architecture", "memory",
 	"logRetention", "terminationProtection", "networks", "upstream", "mirrorURLs", "fill", "email", "downloadAlarm", "budget",
-	"accessLogs", "firewall",
+	"accessLogs", "firewall", "release",
 }
 
 func (r *reader) unknown() {
@@ -359,7 +362,11 @@ func (r *reader) environments(s *Stage) {
 			r.errs = append(r.errs, fmt.Errorf("stage %q, function in %s: %s", s.Name, region, inKeys(err.Error())))
 			return
 		}
-		if n := size(c.Env()); n > longestEnvironment {
+		n := size(c.Env())
+		if s.Release != nil {
+			n += releaseEnvironment
+		}
+		if n > longestEnvironment {
 			r.errs = append(r.errs, fmt.Errorf("stage %q: the environment of the function in %s has %d bytes, Lambda takes %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", s.Name, region, n, longestEnvironment))
 			return
 		}

@@ -72,6 +72,8 @@ type Stage struct {
 	AccessLogs bool
 	// Firewall is nil for none.
 	Firewall *Firewall
+	// Release is nil where a new version takes over at once.
+	Release *Release
 
 	upstream  upstream
 	variables map[string]string // of the functions, the same in all regions
