@@ -90,8 +90,8 @@ preflight: stage-named ## tell what stands in the way of a deployment of STAGE
 	@go run ./scripts/preflight -stage $(STAGE) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
-deploy: preflight ## deploy STAGE, after preflight
-	$(CDK) deploy --all -c stage=$(STAGE)
+deploy: preflight ## deploy STAGE, after preflight; RELEASE=none has redirectors changed at once
+	$(CDK) deploy --all -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE))
 destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
 	$(CDK) destroy $(if $(REGION),archeio-$(STAGE)-mirror-$(REGION),--all) -c stage=$(STAGE)
 report: stage-named ## print what STAGE did: ARGS="-last 24h -json"

@@ -55,11 +55,17 @@ var goarch = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
 
 // codeOf builds the functions of a stage.
 func codeOf(ctx context.Context, s *stage.Stage) (code stacks.Code, err error) {
-	code.Redirector, err = build.Function(ctx, "redirector", goarch[s.Architecture])
-	if err != nil || s.Filler == nil {
+	if code.Redirector, err = build.Function(ctx, "redirector", goarch[s.Architecture]); err != nil {
 		return code, err
 	}
-	code.Mirror, err = build.Function(ctx, "mirror", goarch[s.Architecture])
+	if s.Filler != nil {
+		if code.Mirror, err = build.Function(ctx, "mirror", goarch[s.Architecture]); err != nil {
+			return code, err
+		}
+	}
+	if s.Release != nil {
+		code.Release, err = build.Function(ctx, "release", goarch[s.Architecture])
+	}
 	return code, err
 }
 
@@ -87,6 +93,13 @@ func stagesOf(context func(string) any) ([]*stage.Stage, error) {
 	if plain, _ := context("plainAlarms").(string); plain == "true" {
 		for _, s := range all {
 			s.PlainAlarms = true
+		}
+	}
+	if shift, _ := context("release").(string); shift != "" {
+		for _, s := range all {
+			if err := s.Hasten(shift); err != nil {
+				return nil, err
+			}
 		}
 	}
 	wanted, _ := context("stage").(string)

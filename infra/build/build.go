@@ -5,6 +5,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -46,6 +47,15 @@ func Function(ctx context.Context, name, goarch string) (dir string, err error) 
 func Bootstrap(ctx context.Context, name string) (string, error) {
 	dir, err := Function(ctx, name, "")
 	return filepath.Join(dir, "bootstrap"), err
+}
+
+// Hash is the SHA-256, in hexadecimal, of the bootstrap in a folder.
+func Hash(dir string) (string, error) {
+	code, err := os.ReadFile(filepath.Join(dir, "bootstrap"))
+	if err != nil {
+		return "", fmt.Errorf("reading what was built: %w", err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(code)), nil
 }
 
 // Root is the folder of the repository, found upwards from the working one.

@@ -26,6 +26,10 @@ const (
 	// failedChecks is how many checks of a mirror may fail in five minutes. A
 	// process that sees a dead mirror makes five before it leaves it out.
 	failedChecks = 10
+
+	// closeToTimeout is the share of its time that a run of the redirector may
+	// take.
+	closeToTimeout = 0.8
 )
 
 // watcher makes the alarms of a region.
@@ -37,7 +41,7 @@ type watcher struct {
 
 // alarm tells the region's topic when a metric is above a threshold for so many
 // periods, and when it no longer is. Its description says what to do.
-func (w watcher) alarm(id, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) {
+func (w watcher) alarm(id, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) awscloudwatch.CfnAlarm {
 	topic := values(jsii.String(w.stage.AlarmTopicARN(w.region)))
 	p.AlarmDescription = jsii.String("Archeio, stage " + w.stage.Name + ": " + description)
 	p.ComparisonOperator = jsii.String("GreaterThanThreshold")
@@ -45,7 +49,7 @@ func (w watcher) alarm(id, description string, threshold float64, periods int, p
 	p.EvaluationPeriods = jsii.Number(float64(periods))
 	p.TreatMissingData = jsii.String("notBreaching")
 	p.AlarmActions, p.OkActions = topic, topic
-	awscloudwatch.NewCfnAlarm(w.scope, jsii.String(id), &p)
+	return awscloudwatch.NewCfnAlarm(w.scope, jsii.String(id), &p)
 }
 
 // metric is one of AWS's own, or of ours; dimensions are names, each followed by
@@ -90,7 +94,8 @@ func (w watcher) redirector() error {
 		return err
 	}
 	if !w.stage.PlainAlarms {
-		w.unavailable()
+		w.unavailable("MirrorsUnavailable", "mirrors cannot say whether they have a blob, and clients go to the upstream; look which mirror's checks fail",
+			minutes5, 2, fewestBlobs)
 	}
 	mirrors := make([]string, 0, len(c.Mirrors)+1)
 	for _, m := range c.Mirrors {
@@ -113,15 +118,16 @@ func (w watcher) redirector() error {
 }
 
 // unavailable watches the share of the blobs for which clients had to go to the
-// upstream, as a mirror could not say whether it has them.
-func (w watcher) unavailable() {
+// upstream, as a mirror could not say whether it has them: in so many periods,
+// each of so many seconds, and where there are not too few blobs in one.
+func (w watcher) unavailable(id, description string, period float64, periods, fewest int) awscloudwatch.CfnAlarm {
 	requests := func(id, dimension, value string) interface{} {
 		return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 			Id:         jsii.String(id),
 			ReturnData: jsii.Bool(false),
 			MetricStat: &awscloudwatch.CfnAlarm_MetricStatProperty{
 				Stat:   jsii.String("Sum"),
-				Period: jsii.Number(minutes5),
+				Period: jsii.Number(period),
 				Metric: &awscloudwatch.CfnAlarm_MetricProperty{
 					Namespace:  jsii.String(metrics.Namespace),
 					MetricName: jsii.String(metrics.Requests),
@@ -130,14 +136,14 @@ func (w watcher) unavailable() {
 			},
 		}
 	}
-	w.alarm("MirrorsUnavailable", "mirrors cannot say whether they have a blob, and clients go to the upstream; look which mirror's checks fail",
-		unavailableShare, 2, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
+	return w.alarm(id, description,
+		unavailableShare, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
 			requests("unavailable", metrics.Reason, string(route.MirrorUnavailable)),
 			requests("blobs", metrics.Kind, oci.Blob.String()),
 			&awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 				Id:         jsii.String("share"),
 				Label:      jsii.String("blobs from the upstream as a mirror could not say, in percent"),
-				Expression: jsii.String(fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", fewestBlobs)),
+				Expression: jsii.String(fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", fewest)),
 				ReturnData: jsii.Bool(true),
 			},
 		}})

@@ -47,9 +47,5 @@ func allowFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, sta
 func (f filler) may(resources []*string, actions ...string) { f.mayWhere(nil, resources, actions...) }
 
 func (f filler) mayWhere(conditions map[string]interface{}, resources []*string, actions ...string) {
-	f.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:    jsii.Strings(actions...),
-		Resources:  &resources,
-		Conditions: &conditions,
-	}))
+	allow(f.role, conditions, resources, actions...)
 }

@@ -21,8 +21,9 @@ const FunctionID = "Redirector"
 const timeout = 5
 
 // RedirectorFunction makes the function of a region from a folder with its
-// built bootstrap, and answers the alias that everything else calls.
-func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code string) (awslambda.Alias, error) {
+// built bootstrap, and answers the alias that everything else calls. hook is the
+// folder of what tries a new version, where the stage wants that.
+func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code, hook string) (awslambda.Alias, error) {
 	c, err := s.Config(region)
 	if err != nil {
 		return nil, err
@@ -37,14 +38,18 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		timeout:     timeout,
 	})
 	w := watcher{scope, s, region}
-	w.function(FunctionID, function, 3, timeout, 0.8)
+	w.function(FunctionID, function, 3, timeout, closeToTimeout)
 	if err := w.redirector(); err != nil {
 		return nil, err
 	}
-	return awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
-		AliasName: jsii.String("live"),
+	alias := awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
+		AliasName: jsii.String(aliasName),
 		Version:   function.CurrentVersion(),
-	}), nil
+	})
+	if s.Release != nil {
+		gradually(scope, w, function, alias, c.Env(), hook)
+	}
+	return alias, nil
 }
 
 // functionProps are what functions differ in.
@@ -74,10 +79,7 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		Description: jsii.String(p.may),
 	})
-	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions:   jsii.Strings("logs:CreateLogStream", "logs:PutLogEvents"),
-		Resources: &[]*string{logs.LogGroupArn()},
-	}))
+	allow(role, nil, []*string{logs.LogGroupArn()}, "logs:CreateLogStream", "logs:PutLogEvents")
 	architecture := awslambda.Architecture_ARM_64()
 	if s.Architecture == "x86_64" {
 		architecture = awslambda.Architecture_X86_64()
@@ -96,6 +98,15 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 	})
 	fixLogicalID(function, p.id)
 	return function, role
+}
+
+// allow adds to what a role may do.
+func allow(role awsiam.Role, conditions map[string]interface{}, resources []*string, actions ...string) {
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:    jsii.Strings(actions...),
+		Resources:  &resources,
+		Conditions: &conditions,
+	}))
 }
 
 // FunctionURL gives the alias an address that only the account's distributions

@@ -35,6 +35,17 @@ var awsMetrics = map[string][]string{
 	"AWS/Billing EstimatedCharges": {"Currency"},
 }
 
+// versionMetrics are those that Lambda also counts by version, where an alias
+// has been called; it does not throttle by version.
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+var versionMetrics = []string{"Errors", "Duration"}
+
+// ofVersion tells whether a metric is one of a function's version.
+func ofVersion(m map[string]any, dimensions []string) bool {
+	return m["Namespace"] == "AWS/Lambda" && slices.Contains(versionMetrics, fmt.Sprint(m["MetricName"])) &&
+		slices.Equal(dimensions, []string{"ExecutedVersion", "FunctionName", "Resource"})
+}
+
 // ourMetrics are those of package metrics, with every value that the functions
 // give to a dimension; nil where there is none.
 func ourMetrics(mirrors []string) map[string][]string {
@@ -93,7 +104,7 @@ func known(mirrors []string, m map[string]any) string {
 	}
 	slices.Sort(names)
 	if m["Namespace"] != metrics.Namespace {
-		if want, ok := awsMetrics[fmt.Sprintf("%v %v", m["Namespace"], m["MetricName"])]; !ok || !slices.Equal(names, want) {
+		if want, ok := awsMetrics[fmt.Sprintf("%v %v", m["Namespace"], m["MetricName"])]; !ofVersion(m, names) && (!ok || !slices.Equal(names, want)) {
 			return fmt.Sprintf("%v %v by %v is no metric of AWS's that is known here", m["Namespace"], m["MetricName"], names)
 		}
 		return ""
@@ -147,6 +158,9 @@ func TestKnownMetrics(t *testing.T) {
 		{"other-name", of("Archeio", "Pulls"), false},
 		{"dimension-too-many", of("Archeio", "TotalLatency", "Kind", "blob"), false},
 		{"aws", of("AWS/Lambda", "Errors", "FunctionName", "x"), true},
+		{"version", of("AWS/Lambda", "Errors", "FunctionName", "x", "Resource", "x:live", "ExecutedVersion", "7"), true},
+		{"version-throttles", of("AWS/Lambda", "Throttles", "FunctionName", "x", "Resource", "x:live", "ExecutedVersion", "7"), false},
+		{"version-without-alias", of("AWS/Lambda", "Errors", "FunctionName", "x", "ExecutedVersion", "7"), false},
 		{"aws-name", of("AWS/Lambda", "Error", "FunctionName", "x"), false},
 		{"aws-dimension", of("AWS/Lambda", "Errors", "Function", "x"), false},
 	} {
@@ -194,6 +208,9 @@ func TestRedirectorAlarms(t *testing.T) {
 		if !st.stage.PlainAlarms {
 			want = append(want, "MirrorsUnavailable")
 		}
+		if st.stage.Release != nil {
+			want = append(want, newVersionAlarms(st)...)
+		}
 		if st.stage.Filler != nil {
 			want = append(want, "IndexOld")
 		}
@@ -222,16 +239,26 @@ func TestUnavailableShare(t *testing.T) {
 		if st.stage.PlainAlarms {
 			return
 		}
-		props := at(st.resource(t, "MirrorsUnavailable"), "Properties")
-		of := func(id, dimension, value string) string {
-			return `{"Id": "` + id + `", "ReturnData": false, "MetricStat": {"Stat": "Sum", "Period": 300, "Metric": {
-				"Namespace": "Archeio", "MetricName": "Requests", "Dimensions": [{"Name": "` + dimension + `", "Value": "` + value + `"}]}}}`
+		share(t, st, "MirrorsUnavailable", 300, 50)
+		if st.stage.Release != nil {
+			// Before a canary of five minutes is over.
+			share(t, st, "NewVersionUnavailable", 60, 10)
 		}
-		same(t, "metrics", at(props, "Metrics"), `[`+of("unavailable", "Reason", "mirror-unavailable")+`, `+of("blobs", "Kind", "blob")+`,
-			{"Id": "share", "ReturnData": true, "Label": "blobs from the upstream as a mirror could not say, in percent",
-			"Expression": "IF(blobs >= 50, 100 * FILL(unavailable, 0) / blobs, 0)"}]`)
-		same(t, "threshold", at(props, "Threshold"), "5")
 	})
+}
+
+func share(t *testing.T, st *synthStack, id string, period, fewest int) {
+	t.Helper()
+	props := at(st.resource(t, id), "Properties")
+	of := func(id, dimension, value string) string {
+		return fmt.Sprintf(`{"Id": %q, "ReturnData": false, "MetricStat": {"Stat": "Sum", "Period": %d, "Metric": {
+			"Namespace": "Archeio", "MetricName": "Requests", "Dimensions": [{"Name": %q, "Value": %q}]}}}`, id, period, dimension, value)
+	}
+	same(t, id+"'s metrics", at(props, "Metrics"), `[`+of("unavailable", "Reason", "mirror-unavailable")+`, `+of("blobs", "Kind", "blob")+`,
+		{"Id": "share", "ReturnData": true, "Label": "blobs from the upstream as a mirror could not say, in percent",
+		"Expression": "`+fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", fewest)+`"}]`)
+	same(t, id+"'s threshold", at(props, "Threshold"), "5")
+	same(t, id+"'s periods", at(props, "EvaluationPeriods"), "2")
 }
 
 func TestMirrorAlarms(t *testing.T) {

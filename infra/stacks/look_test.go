@@ -62,6 +62,19 @@ func (st *synthStack) resources(kind string) map[string]any {
 	return out
 }
 
+// policiesOf are the policies of a role that are resources of their own.
+func (st *synthStack) policiesOf(role string) []any {
+	var out []any
+	for _, policy := range st.resources("AWS::IAM::Policy") {
+		for _, of := range list(at(policy, "Properties", "Roles")) {
+			if at(of, "Ref") == role {
+				out = append(out, policy)
+			}
+		}
+	}
+	return out
+}
+
 // only answers the one resource of a type.
 func (st *synthStack) only(t *testing.T, kind string) (id string, resource any) {
 	t.Helper()

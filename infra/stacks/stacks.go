@@ -12,6 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"archeio/infra/build"
 	parts "archeio/infra/constructs"
 	"archeio/infra/stage"
 )
@@ -21,8 +22,8 @@ import (
 const edgeRegion = "us-east-1"
 
 // Code has the folders with the built functions. Mirror is of use only for
-// stages that have a Filler.
-type Code struct{ Redirector, Mirror string }
+// stages that have a Filler, Release for those that have one.
+type Code struct{ Redirector, Mirror, Release string }
 
 // Add puts all stacks of a stage into an app, and none of a stage that is too
 // large for a distribution.
@@ -56,11 +57,16 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 		}
 	}
 	var hosts []*string
+	var before awscdk.Stack
 	for _, region := range s.Redirectors {
-		host, err := redirector(app, s, region, code.Redirector)
+		st, host, err := redirector(app, s, region, code)
 		if err != nil {
 			return err
 		}
+		if s.Release != nil && before != nil {
+			st.AddStackDependency(before, jsii.String("a version that one region has refused is for none of the next"))
+		}
+		before = st
 		hosts = append(hosts, host)
 	}
 	if s.HasDistribution() {
@@ -134,13 +140,19 @@ func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code
 	return nil
 }
 
-// redirector answers the host of the function's address, nil if it has none.
-func redirector(app constructs.Construct, s *stage.Stage, region, code string) (*string, error) {
+// redirector answers the stack, and the host of the function's address, nil if
+// it has none.
+func redirector(app constructs.Construct, s *stage.Stage, region string, code Code) (awscdk.Stack, *string, error) {
 	st := stack(app, s, "redirector", region, "redirector")
-	alias, err := parts.RedirectorFunction(st, s, region, code)
+	alias, err := parts.RedirectorFunction(st, s, region, code.Redirector, code.Release)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	hash, err := build.Hash(code.Redirector)
+	if err != nil {
+		return nil, nil, err
+	}
+	output(st, stage.CodeHash, "SHA-256 of the function's bootstrap", jsii.String(hash))
 	if s.HasLoadBalancers() {
 		balancer := parts.LoadBalancer(st, s, region, alias)
 		output(st, "BalancerName", "the load balancer's own name; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
@@ -149,9 +161,9 @@ func redirector(app constructs.Construct, s *stage.Stage, region, code string) (
 		}
 	}
 	if !s.HasDistribution() {
-		return nil, nil
+		return st, nil, nil
 	}
-	return hostOf(parts.FunctionURL(st, s, alias)), nil
+	return st, hostOf(parts.FunctionURL(st, s, alias)), nil
 }
 
 // hostOf takes the host out of https://HOST/.

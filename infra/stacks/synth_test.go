@@ -36,13 +36,15 @@ const more = `{"balanced": {
 	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
 	"architecture": "x86_64",
-	"firewall": {"limit": 5000, "countOnly": false}
+	"firewall": {"limit": 5000, "countOnly": false},
+	"release": {"shift": "AllAtOnce"}
 }, "by-hand": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2"],
 	"redirectors": ["eu-west-1"],
 	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
-	"fill": false
+	"fill": false,
+	"release": {"shift": "Linear10PercentEvery1Minute"}
 }, "moving": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2", "ap-south-1", "me-central-1"],
@@ -134,8 +136,8 @@ func readFile() (*file, error) {
 // folders with something to upload in place of the functions.
 func newApp(f *file, name string) (app awscdk.App, dir string, code Code, err error) {
 	dir = filepath.Join(workDir, name)
-	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror")}
-	for _, folder := range []string{code.Redirector, code.Mirror} {
+	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Release: filepath.Join(workDir, "release")}
+	for _, folder := range []string{code.Redirector, code.Mirror, code.Release} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return nil, "", code, err
 		}

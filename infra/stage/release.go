@@ -64,3 +64,6 @@ func (s *Stage) Hasten(shift string) error {
 // ReleaseName is the name of CodeDeploy's application, and of its deployment
 // group, in each redirector region.
 func (s *Stage) ReleaseName() string { return "archeio-" + s.Name + "-redirector" }
+
+// CodeHash is the output of a redirector's stack that names its code.
+const CodeHash = "CodeHash"

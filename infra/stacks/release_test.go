@@ -1,0 +1,201 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"archeio/infra/build"
+	"archeio/infra/stage"
+)
+
+// newVersionAlarms are the alarms that stop a release, in the order in which
+// CodeDeploy has them.
+func newVersionAlarms(st *synthStack) []string {
+	alarms := []string{"NewVersionErrors", "NewVersionDuration"}
+	if !st.stage.PlainAlarms {
+		alarms = append(alarms, "NewVersionUnavailable")
+	}
+	return alarms
+}
+
+// released runs a test for every redirector whose stage has a release, and
+// checks that of the others nothing is there.
+func released(t *testing.T, test func(*testing.T, *synthStack)) {
+	t.Helper()
+	fronts, found := map[stage.Front]bool{}, map[bool]bool{}
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		found[st.stage.Release != nil] = true
+		if st.stage.Release == nil {
+			st.none(t, "AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup")
+			if _, alias := st.only(t, "AWS::Lambda::Alias"); at(alias, "UpdatePolicy") != nil {
+				t.Error("the alias is moved by somebody else")
+			}
+			return
+		}
+		fronts[st.stage.Front] = true
+		test(t, st)
+	})
+	if len(fronts) != 3 || !found[false] {
+		t.Errorf("tested are the fronts %v, and a stage without a release: %v", fronts, found[false])
+	}
+}
+
+// The alias moves when the hook says so, and back when an alarm rings.
+func TestReleases(t *testing.T) {
+	released(t, func(t *testing.T, st *synthStack) {
+		name := "archeio-" + st.stage.Name + "-redirector"
+		application, props := st.only(t, "AWS::CodeDeploy::Application")
+		same(t, "application", at(props, "Properties", "ApplicationName"), fmt.Sprintf("%q", name))
+		same(t, "platform", at(props, "Properties", "ComputePlatform"), `"Lambda"`)
+		group, resource := st.only(t, "AWS::CodeDeploy::DeploymentGroup")
+		var alarms []string
+		for _, id := range newVersionAlarms(st) {
+			alarms = append(alarms, fmt.Sprintf(`{"Name": {"Ref": %q}}`, id))
+		}
+		role, _ := at(resource, "Properties", "ServiceRoleArn", "Fn::GetAtt", 0).(string)
+		properties, _ := at(resource, "Properties").(map[string]any)
+		got := maps.Clone(properties)
+		delete(got, "Tags")
+		same(t, "group", got, fmt.Sprintf(`{
+			"ApplicationName": {"Ref": %q}, "DeploymentGroupName": %q, "DeploymentConfigName": %q,
+			"ServiceRoleArn": {"Fn::GetAtt": [%q, "Arn"]},
+			"DeploymentStyle": {"DeploymentOption": "WITH_TRAFFIC_CONTROL", "DeploymentType": "BLUE_GREEN"},
+			"AlarmConfiguration": {"Enabled": true, "Alarms": [%s]},
+			"AutoRollbackConfiguration": {"Enabled": true, "Events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"]}
+		}`, application, name, "CodeDeployDefault.Lambda"+st.stage.Release.Shift, role, strings.Join(alarms, ",")))
+		_, alias := st.only(t, "AWS::Lambda::Alias")
+		same(t, "who moves the alias", at(alias, "UpdatePolicy"), fmt.Sprintf(`{"CodeDeployLambdaAliasUpdate": {
+			"ApplicationName": {"Ref": %q}, "DeploymentGroupName": {"Ref": %q}, "BeforeAllowTrafficHook": {"Ref": "ReleaseHook"}}}`, application, group))
+		for _, id := range []string{group, "ReleaseHook"} {
+			if !slices.Contains(texts(at(alias, "DependsOn")), id) {
+				t.Errorf("the alias does not wait for %s", id)
+			}
+		}
+	})
+}
+
+// The alarms are of the version that the template makes, and so of another one
+// with each release.
+func TestNewVersionAlarms(t *testing.T) {
+	released(t, func(t *testing.T, st *synthStack) {
+		version, _ := st.only(t, "AWS::Lambda::Version")
+		for id, want := range map[string]string{
+			"NewVersionErrors":   `"MetricName": "Errors", "Statistic": "Sum", "Threshold": 0`,
+			"NewVersionDuration": `"MetricName": "Duration", "Statistic": "Maximum", "Threshold": 4000`,
+		} {
+			properties, _ := at(st.resource(t, id), "Properties").(map[string]any)
+			got := map[string]any{}
+			for _, key := range []string{"Namespace", "MetricName", "Statistic", "Threshold", "Period", "EvaluationPeriods", "Dimensions"} {
+				got[key] = properties[key]
+			}
+			same(t, id, got, fmt.Sprintf(`{"Namespace": "AWS/Lambda", %s, "Period": 60, "EvaluationPeriods": 1, "Dimensions": [
+				{"Name": "FunctionName", "Value": {"Ref": "Redirector"}},
+				{"Name": "Resource", "Value": {"Fn::Join": ["", [{"Ref": "Redirector"}, ":live"]]}},
+				{"Name": "ExecutedVersion", "Value": {"Fn::GetAtt": [%q, "Version"]}}]}`, want, version))
+		}
+	})
+}
+
+// The hook holds the new version to the configuration that it has itself, and
+// to the fronts that are there.
+func TestReleaseHook(t *testing.T) {
+	dir := synthesized(t).dir
+	released(t, func(t *testing.T, st *synthStack) {
+		hook := st.resource(t, "ReleaseHook")
+		path, _ := at(hook, "Metadata", "aws:asset:path").(string)
+		if code, err := os.ReadFile(filepath.Join(dir, path, "bootstrap")); err != nil || string(code) != "not the function release" {
+			t.Errorf("the hook runs %q, %v", code, err)
+		}
+		same(t, "time-out", at(hook, "Properties", "Timeout"), "120")
+		same(t, "architectures", at(hook, "Properties", "Architectures"), fmt.Sprintf(`[%q]`, st.stage.Architecture))
+		version, _ := st.only(t, "AWS::Lambda::Version")
+		want, _ := at(st.resource(t, "Redirector"), "Properties", "Environment", "Variables").(map[string]any)
+		want = maps.Clone(want)
+		want["RELEASE_VERSION"] = map[string]any{"Ref": version}
+		want["RELEASE_FRONTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[st.stage.Front]
+		same(t, "environment", at(hook, "Properties", "Environment", "Variables"), text(want))
+	})
+}
+
+// Who takes part in a release may do that and nothing else.
+func TestReleaseAccess(t *testing.T) {
+	released(t, func(t *testing.T, st *synthStack) {
+		hook, _ := at(st.resource(t, "ReleaseHook"), "Properties", "Role", "Fn::GetAtt", 0).(string)
+		logs, _ := at(st.resource(t, "ReleaseHook"), "Properties", "LoggingConfig", "LogGroup", "Ref").(string)
+		redirector, _ := at(st.resource(t, "Redirector"), "Properties", "Role", "Fn::GetAtt", 0).(string)
+		if hook == redirector || hook == "" {
+			t.Fatalf("the hook has the role %q", hook)
+		}
+		policies := st.policiesOf(hook)
+		if len(policies) != 1 || at(st.resource(t, hook), "Properties", "Policies") != nil {
+			t.Fatalf("the hook's role has %d policies and %s", len(policies), text(at(st.resource(t, hook), "Properties", "Policies")))
+		}
+		where := st.region + ":" + st.stage.Account
+		same(t, "what the hook may", at(policies[0], "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[
+			{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": [%q, "Arn"]}},
+			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Redirector", "Arn"]}, ":*"]]}},
+			{"Effect": "Allow", "Action": "codedeploy:PutLifecycleEventHookExecutionStatus",
+				"Resource": "arn:aws:codedeploy:%s:deploymentgroup:archeio-%[3]s-redirector/archeio-%[3]s-redirector"}
+		]`, logs, where, st.stage.Name))
+
+		_, group := st.only(t, "AWS::CodeDeploy::DeploymentGroup")
+		deploy, _ := at(group, "Properties", "ServiceRoleArn", "Fn::GetAtt", 0).(string)
+		props := at(st.resource(t, deploy), "Properties")
+		same(t, "who is CodeDeploy", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
+			"Effect": "Allow", "Principal": {"Service": "codedeploy.amazonaws.com"}, "Action": "sts:AssumeRole"}]`)
+		if len(st.policiesOf(deploy)) > 0 || at(props, "ManagedPolicyArns") != nil || len(list(at(props, "Policies"))) != 1 {
+			t.Errorf("CodeDeploy's role has more policies than one: %s", text(props))
+		}
+		same(t, "what CodeDeploy may", at(props, "Policies", 0, "PolicyDocument", "Statement"), fmt.Sprintf(`[
+			{"Effect": "Allow", "Action": ["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"],
+				"Resource": [{"Fn::GetAtt": ["Redirector", "Arn"]}, {"Fn::Join": ["", [{"Fn::GetAtt": ["Redirector", "Arn"]}, ":*"]]}]},
+			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::GetAtt": ["ReleaseHook", "Arn"]}},
+			{"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "arn:aws:cloudwatch:%s:alarm:*"}
+		]`, where))
+	})
+}
+
+// One region after the other, so that what one has refused gets to none of the
+// next.
+func TestRegionsAreReleasedInOrder(t *testing.T) {
+	c := synthesized(t)
+	stacks := map[string]*synthStack{}
+	for _, st := range c.stacks {
+		stacks[st.name] = st
+	}
+	checked := map[bool]int{}
+	for _, s := range c.stages {
+		for i, region := range s.Redirectors {
+			if i == 0 {
+				continue
+			}
+			checked[s.Release != nil]++
+			st, before := stacks[s.Stack("redirector", region)], s.Stack("redirector", s.Redirectors[i-1])
+			if slices.Contains(st.dependencies, before) != (s.Release != nil) {
+				t.Errorf("%s waits for %v; want %s among them: %v", st.name, st.dependencies, before, s.Release != nil)
+			}
+		}
+	}
+	if checked[true] < 6 {
+		t.Errorf("%d regions have one before them, want at least 6", checked[true])
+	}
+}
+
+// What is deployed can be told from the outside.
+func TestCodeHash(t *testing.T) {
+	synthesized(t)
+	want, err := build.Hash(filepath.Join(workDir, "redirector"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		same(t, "code", at(st.template, "Outputs", "CodeHash", "Value"), fmt.Sprintf("%q", want))
+	})
+}
