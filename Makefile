@@ -83,7 +83,7 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 	@rm -rf cdk.out
 	$(CDK) synth --quiet $(if $(STAGE),-c stage=$(STAGE)) $(if $(ARCHITECTURE),-c architecture=$(ARCHITECTURE))
 
-.PHONY: bootstrap preflight diff deploy destroy report
+.PHONY: bootstrap preflight diff deploy adopt destroy report
 bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
 	$(CDK) bootstrap -c stage=$(STAGE)
 preflight: stage-named ## tell what stands in the way of a deployment of STAGE
@@ -92,6 +92,8 @@ diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
 deploy: preflight ## deploy STAGE, after preflight; RELEASE=none has redirectors changed at once
 	$(CDK) deploy --all -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE))
+adopt: stage-named ## take buckets that an earlier deployment of STAGE left back into their stacks: ARGS=-dry-run
+	@go run ./scripts/adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
 destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
 	$(CDK) destroy $(if $(REGION),archeio-$(STAGE)-mirror-$(REGION),--all) -c stage=$(STAGE)
 report: stage-named ## print what STAGE did: ARGS="-last 24h -json"

@@ -17,10 +17,6 @@ import (
 	"archeio/infra/stage"
 )
 
-// edgeRegion is where CloudFront wants its certificates.
-// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
-const edgeRegion = "us-east-1"
-
 // Code has the folders with the built functions. Mirror is of use only for
 // stages that have a Filler, Release for those that have one.
 type Code struct{ Redirector, Mirror, Release string }
@@ -172,7 +168,7 @@ func hostOf(url awslambda.FunctionUrl) *string {
 }
 
 func edge(app constructs.Construct, s *stage.Stage, hosts []*string) error {
-	st := stack(app, s, "edge", edgeRegion, "distribution")
+	st := stack(app, s, "edge", stage.EdgeRegion, "distribution")
 	distribution, err := parts.Distribution(st, s, hosts)
 	if err != nil {
 		return err

@@ -141,3 +141,44 @@ func TestAddRefuses(t *testing.T) {
 		})
 	}
 }
+
+// What looks at a stage in AWS knows all that was made of it, each after what it
+// waits for.
+func TestStacksAreKnown(t *testing.T) {
+	c := synthesized(t)
+	for _, s := range c.stages {
+		var known, made []string
+		for _, st := range s.Stacks() {
+			known = append(known, st.Name+" in "+st.Region)
+		}
+		buckets := map[stage.Retained]bool{}
+		for _, st := range c.stacks {
+			if st.stage != s {
+				continue
+			}
+			made = append(made, st.name+" in "+st.region)
+			for _, bucket := range st.resources("AWS::S3::Bucket") {
+				buckets[stage.Retained{Name: fmt.Sprint(at(bucket, "Properties", "BucketName")), Region: st.region, Stack: st.name}] = true
+			}
+			for _, before := range st.dependencies {
+				at := slices.IndexFunc(s.Stacks(), func(k stage.Stack) bool { return k.Name == before })
+				if here := slices.IndexFunc(s.Stacks(), func(k stage.Stack) bool { return k.Name == st.name }); at > here {
+					t.Errorf("%s comes before %s, which it waits for", st.name, before)
+				}
+			}
+		}
+		slices.Sort(known)
+		slices.Sort(made)
+		if !slices.Equal(known, made) {
+			t.Errorf("stage %s: known are %v, made %v", s.Name, known, made)
+		}
+		for _, b := range s.RetainedBuckets() {
+			if !buckets[b] {
+				t.Errorf("nobody makes %v", b)
+			}
+		}
+		if n := len(s.RetainedBuckets()); n != len(buckets) {
+			t.Errorf("stage %s: %d buckets are known, %d made", s.Name, n, len(buckets))
+		}
+	}
+}

@@ -44,6 +44,50 @@ func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
 
+// EdgeRegion is where CloudFront wants its certificates.
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
+const EdgeRegion = "us-east-1"
+
+// Stack is one of a stage's stacks.
+type Stack struct{ What, Region, Name string }
+
+// Stacks are all of a stage's stacks, in an order in which each comes after
+// those that it needs.
+func (s *Stage) Stacks() []Stack {
+	var all []Stack
+	add := func(what string, regions ...string) {
+		for _, region := range regions {
+			all = append(all, Stack{what, region, s.Stack(what, region)})
+		}
+	}
+	add("watch", s.Regions()...)
+	add("mirror", slices.DeleteFunc(slices.Clone(s.Mirrors), func(region string) bool { return region == s.Primary })...)
+	add("mirror", s.Primary)
+	if s.Filler != nil {
+		add("filler", s.Primary)
+	}
+	add("redirector", s.Redirectors...)
+	if s.HasDistribution() {
+		add("edge", EdgeRegion)
+	}
+	return all
+}
+
+// Retained is a bucket that outlives the stack that made it.
+type Retained struct{ Name, Region, Stack string }
+
+// RetainedBuckets are all of a stage's buckets.
+func (s *Stage) RetainedBuckets() []Retained {
+	var all []Retained
+	for _, region := range s.Mirrors {
+		all = append(all, Retained{s.Bucket(region), region, s.Stack("mirror", region)})
+	}
+	if s.Filler != nil {
+		all = append(all, Retained{s.StateBucket(), s.Primary, s.Stack("filler", s.Primary)})
+	}
+	return all
+}
+
 // bucketURL is where S3 serves a bucket for both IPv4 and IPv6.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/dual-stack-endpoints.html
 func bucketURL(bucket, region string) string {

@@ -1,0 +1,185 @@
+package leftover
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"archeio/infra/stage"
+)
+
+// deletionTime is far above what a stack takes that has nothing in it.
+const deletionTime = 15 * time.Minute
+
+// AWS is an account, asked by AWS's SDK.
+type AWS struct {
+	config  aws.Config
+	account string
+}
+
+// NewAWS asks with the credentials of a configuration, which are those of the
+// account.
+func NewAWS(config aws.Config, account string) *AWS { return &AWS{config, account} }
+
+func (a *AWS) in(region string) aws.Config {
+	c := a.config.Copy()
+	c.Region = region
+	return c
+}
+
+func (a *AWS) stacks(region string) *cloudformation.Client {
+	return cloudformation.NewFromConfig(a.in(region))
+}
+
+func (a *AWS) buckets(region string) *s3.Client {
+	return s3.NewFromConfig(a.in(region), func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+}
+
+// describe answers nil where there is no such stack.
+func (a *AWS) describe(ctx context.Context, region, stack string) (*types.Stack, error) {
+	out, err := a.stacks(region).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(stack)})
+	if missing(err) || err == nil && len(out.Stacks) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &out.Stacks[0], nil
+}
+
+// missing tells of CloudFormation's answer to a question about a stack that is
+// not there.
+func missing(err error) bool {
+	return code(err) == "ValidationError" && strings.Contains(err.Error(), "does not exist")
+}
+
+func code(err error) string {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+// Status is that of Account.
+func (a *AWS) Status(ctx context.Context, region, stack string) (string, error) {
+	st, err := a.describe(ctx, region, stack)
+	if st == nil || st.StackStatus == types.StackStatusDeleteComplete {
+		return "", err
+	}
+	return string(st.StackStatus), nil
+}
+
+// Output is an output of a stack; empty where there is none.
+func (a *AWS) Output(ctx context.Context, region, stack, key string) (string, error) {
+	st, err := a.describe(ctx, region, stack)
+	if st == nil {
+		return "", err
+	}
+	for _, o := range st.Outputs {
+		if aws.ToString(o.OutputKey) == key {
+			return aws.ToString(o.OutputValue), nil
+		}
+	}
+	return "", nil
+}
+
+// Resources are those of Account.
+func (a *AWS) Resources(ctx context.Context, region, stack string) ([]string, error) {
+	var left []string
+	for p := cloudformation.NewListStackResourcesPaginator(a.stacks(region), &cloudformation.ListStackResourcesInput{StackName: aws.String(stack)}); p.HasMorePages(); {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.StackResourceSummaries {
+			gone := r.ResourceStatus == types.ResourceStatusDeleteComplete || r.ResourceStatus == types.ResourceStatusDeleteSkipped || aws.ToString(r.PhysicalResourceId) == ""
+			if kind := aws.ToString(r.ResourceType); !gone && kind != "AWS::S3::Bucket" {
+				left = append(left, kind+" "+aws.ToString(r.PhysicalResourceId))
+			}
+		}
+	}
+	return left, nil
+}
+
+// Owner is that of Account.
+func (a *AWS) Owner(ctx context.Context, region, bucket string) (string, error) {
+	out, err := a.stacks(region).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{PhysicalResourceId: aws.String(bucket)})
+	if missing(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, r := range out.StackResources {
+		kept := r.ResourceStatus != types.ResourceStatusDeleteComplete && r.ResourceStatus != types.ResourceStatusDeleteSkipped
+		if kept && aws.ToString(r.PhysicalResourceId) == bucket && aws.ToString(r.ResourceType) == "AWS::S3::Bucket" {
+			return aws.ToString(r.StackName), nil
+		}
+	}
+	return "", nil
+}
+
+// Bucket is that of Account.
+func (a *AWS) Bucket(ctx context.Context, region, bucket string) (Whose, error) {
+	_, err := a.buckets(region).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket), ExpectedBucketOwner: aws.String(a.account)})
+	var answer *awshttp.ResponseError
+	switch {
+	case err == nil:
+		return Ours, nil
+	case !errors.As(err, &answer):
+		return Nobodys, err
+	case answer.HTTPStatusCode() == http.StatusNotFound:
+		return Nobodys, nil
+	case answer.HTTPStatusCode() == http.StatusForbidden, answer.HTTPStatusCode() == http.StatusMovedPermanently:
+		return Others, nil
+	}
+	return Nobodys, err
+}
+
+// Stage is that of Account.
+func (a *AWS) Stage(ctx context.Context, region, bucket string) (string, error) {
+	out, err := a.buckets(region).GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: aws.String(bucket), ExpectedBucketOwner: aws.String(a.account)})
+	if code(err) == "NoSuchTagSet" {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, tag := range out.TagSet {
+		if aws.ToString(tag.Key) == stage.Tag {
+			return aws.ToString(tag.Value), nil
+		}
+	}
+	return "", nil
+}
+
+// DeleteStack deletes a stack and waits until it is gone.
+func (a *AWS) DeleteStack(ctx context.Context, region, stack string) error {
+	c := a.stacks(region)
+	// The name of a stack that is gone finds nothing, its id still does.
+	st, err := a.describe(ctx, region, stack)
+	if st == nil {
+		return err
+	}
+	if _, err := c.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: st.StackId}); err != nil {
+		return err
+	}
+	return cloudformation.NewStackDeleteCompleteWaiter(c).Wait(ctx, &cloudformation.DescribeStacksInput{StackName: st.StackId}, deletionTime)
+}
+
+// DeletePolicy closes a bucket: CloudFormation makes no policy where there is
+// one.
+func (a *AWS) DeletePolicy(ctx context.Context, region, bucket string) error {
+	_, err := a.buckets(region).DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(bucket), ExpectedBucketOwner: aws.String(a.account)})
+	return err
+}
