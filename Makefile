@@ -87,7 +87,7 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
 	$(CDK) bootstrap -c stage=$(STAGE)
 preflight: stage-named ## tell what stands in the way of a deployment of STAGE
-	@go run ./scripts/preflight -stage $(STAGE) $(ARGS)
+	@go run ./scripts/preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
 deploy: preflight ## deploy STAGE, after preflight; RELEASE=none has redirectors changed at once

@@ -37,7 +37,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 	}
 	name := func(what string) *string { return jsii.String("archeio-" + s.Name + "-" + what) }
 	function := awscloudfront.NewCfnFunction(scope, jsii.String("ViewerRequest"), &awscloudfront.CfnFunctionProps{
-		Name:         name("viewer-request"),
+		Name:         jsii.String(s.ViewerRequest()),
 		AutoPublish:  jsii.Bool(true),
 		FunctionCode: jsii.String(code),
 		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{

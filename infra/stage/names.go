@@ -39,6 +39,9 @@ func (s *Stage) bucket(prefix, region string) string {
 func (s *Stage) FillQueue() string     { return "archeio-" + s.Name + "-fill" }
 func (s *Stage) DeadFillQueue() string { return s.FillQueue() + "-dead" }
 
+// ViewerRequest is the name of the function at the edge.
+func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request" }
+
 // Stack is the name of a stack: what it is for, and where.
 func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region

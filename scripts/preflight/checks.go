@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"archeio/infra/stage"
+	"archeio/scripts/adopt/leftover"
 )
 
 const (
@@ -22,8 +23,6 @@ const (
 
 	// oldestBootstrap is what the CDK's templates ask for.
 	oldestBootstrap = 6
-
-	edgeRegion = "us-east-1"
 )
 
 // state is how a check ended.
@@ -46,31 +45,36 @@ type preflight struct {
 	stage  *stage.Stage
 	cloud  cloud
 	client *http.Client
-	rate   float64
-	image  string
-	rows   []row
+	// servers answers the name servers that the world is sent to for a zone.
+	servers func(ctx context.Context, zone string) ([]string, error)
+	rate    float64
+	image   string
+	rows    []row
 }
 
 func (p *preflight) add(where, what string, s state, format string, args ...any) {
 	p.rows = append(p.rows, row{where, what, s, fmt.Sprintf(format, args...)})
 }
 
-// run stops where nothing else could be found out.
-func (p *preflight) run(ctx context.Context) {
+// run stops where nothing else could be found out, and answers false then.
+func (p *preflight) run(ctx context.Context) bool {
 	p.upstreams(ctx)
 	if !p.account(ctx) {
-		return
+		return false
 	}
 	p.public(ctx)
+	p.organization(ctx)
 	p.zone(ctx)
+	p.edge(ctx)
 	regions := p.stage.Regions()
-	if p.stage.HasDistribution() && !slices.Contains(regions, edgeRegion) {
-		regions = append(regions, edgeRegion)
+	if p.stage.HasDistribution() && !slices.Contains(regions, stage.EdgeRegion) {
+		regions = append(regions, stage.EdgeRegion)
 	}
 	slices.Sort(regions)
 	for _, region := range regions {
 		p.region(ctx, region)
 	}
+	return true
 }
 
 func (p *preflight) account(ctx context.Context) bool {
@@ -95,9 +99,23 @@ func (p *preflight) public(ctx context.Context) {
 	case err != nil:
 		p.unknown("account", what, err)
 	case is:
-		p.add("account", what, blocked, "the account keeps all buckets from being public; switch BlockPublicPolicy and RestrictPublicBuckets off by aws s3control put-public-access-block")
+		p.add("account", what, blocked, "the account keeps all buckets from being public; switch BlockPublicPolicy and RestrictPublicBuckets off by aws s3control put-public-access-block; if AWS refuses that, it is the organization's doing")
 	default:
-		p.add("account", what, fine, "mirrors may be public; whether the organization agrees, the deployment tells")
+		p.add("account", what, fine, "the account lets mirrors be public")
+	}
+}
+
+// organization asks for the policy that overrides the account's own setting. An
+// account may not see it; once it is in force the account's setting shows it.
+func (p *preflight) organization(ctx context.Context) {
+	const what = "organization's access block"
+	switch is, err := p.cloud.organizationBlocks(ctx); {
+	case err != nil:
+		p.add("account", what, unsure, "whether the organization keeps buckets from being public cannot be seen from here: %s; ask those who run it for its S3 policy", oneLine(err))
+	case is:
+		p.add("account", what, blocked, "the organization keeps all buckets from being public; ask those who run it to exempt the account %s from its S3 policy", p.stage.Account)
+	default:
+		p.add("account", what, fine, "no S3 policy of an organization keeps mirrors from being public")
 	}
 }
 
@@ -106,14 +124,87 @@ func (p *preflight) zone(ctx context.Context) {
 	if p.stage.Domain == "" {
 		return
 	}
-	switch name, err := p.cloud.zone(ctx, p.stage.Zone.ID); {
+	z, err := p.cloud.zone(ctx, p.stage.Zone.ID)
+	switch {
 	case err != nil:
 		p.add("account", what, blocked, "%s is not found: %s; the certificate of %s is validated in it", p.stage.Zone.ID, oneLine(err), p.stage.Domain)
-	case strings.TrimSuffix(name, ".") != p.stage.Zone.Name:
-		p.add("account", what, blocked, "%s is the zone %s, the stage says %s; name the right one in hostedZone", p.stage.Zone.ID, name, p.stage.Zone.Name)
-	default:
-		p.add("account", what, fine, "%s is the zone %s", p.stage.Zone.ID, p.stage.Zone.Name)
+		return
+	case strings.TrimSuffix(z.name, ".") != p.stage.Zone.Name:
+		p.add("account", what, blocked, "%s is the zone %s, the stage says %s; name the right one in hostedZone", p.stage.Zone.ID, z.name, p.stage.Zone.Name)
+		return
+	case z.private:
+		p.add("account", what, blocked, "%s is a private zone, in which no certificate can be validated; name the public one in hostedZone", p.stage.Zone.ID)
+		return
 	}
+	p.add("account", what, fine, "%s is the zone %s", p.stage.Zone.ID, p.stage.Zone.Name)
+	p.certificate(ctx, z)
+}
+
+// certificate looks whether the world sees what is written into the zone: a
+// certificate is waited for until it does.
+func (p *preflight) certificate(ctx context.Context, z zone) {
+	const what = "certificate"
+	servers, err := p.servers(ctx, p.stage.Zone.Name)
+	if err != nil {
+		p.add("account", what, unsure, "the name servers of %s are not found from here: %s; unless the world finds those of the zone, the deployment waits for a certificate until it gives up", p.stage.Zone.Name, oneLine(err))
+		return
+	}
+	for _, server := range servers {
+		if slices.ContainsFunc(z.servers, func(ours string) bool { return sameName(ours, server) }) {
+			p.add("account", what, fine, "%s is asked of the zone's own name servers, so that a certificate of %s can be validated", p.stage.Zone.Name, p.stage.Domain)
+			return
+		}
+	}
+	p.add("account", what, blocked, "the world asks %s for %s, the zone is on %s, so no certificate can be validated; set the zone's name servers at the registrar or in the zone above",
+		strings.Join(servers, ", "), p.stage.Zone.Name, strings.Join(z.servers, ", "))
+}
+
+func sameName(a, b string) bool {
+	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
+}
+
+// Quotas of CloudFront by their names in Service Quotas, and how much there is
+// of each unless more was asked for.
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+const (
+	originsQuota, defaultOrigins     = "Origins per distribution", 100
+	functionsQuota, defaultFunctions = "Functions per AWS account", 100
+)
+
+// edge looks at CloudFront's quotas. Of origin groups there are none: the
+// function at the edge makes them for each request.
+func (p *preflight) edge(ctx context.Context) {
+	if !p.stage.HasDistribution() {
+		return
+	}
+	p.quota(ctx, "CloudFront origins", originsQuota, defaultOrigins, len(p.stage.Routed())+len(p.stage.Redirectors))
+	names, err := p.cloud.functions(ctx)
+	if err != nil {
+		p.unknown(stage.EdgeRegion, "CloudFront functions", err)
+		return
+	}
+	need := len(names)
+	if !slices.Contains(names, p.stage.ViewerRequest()) {
+		need++
+	}
+	p.quota(ctx, "CloudFront functions", functionsQuota, defaultFunctions, need)
+}
+
+func (p *preflight) quota(ctx context.Context, what, name string, usual, need int) {
+	have, told, err := p.cloud.quota(ctx, "cloudfront", name)
+	if err != nil {
+		p.unknown(stage.EdgeRegion, what, err)
+		return
+	}
+	whose := "the account has"
+	if !told {
+		have, whose = usual, "Service Quotas does not name it, usual are"
+	}
+	if need > have {
+		p.add(stage.EdgeRegion, what, blocked, "%s %d, and %d are needed; ask for more of %q in Service Quotas", whose, have, need, name)
+		return
+	}
+	p.add(stage.EdgeRegion, what, fine, "%s %d, and %d are needed", whose, have, need)
 }
 
 func (p *preflight) region(ctx context.Context, region string) {
@@ -135,11 +226,32 @@ func (p *preflight) region(ctx context.Context, region string) {
 		p.add(region, "bootstrap", fine, "the CDK's bootstrap stack has version %d", version)
 	}
 	p.concurrency(ctx, region)
-	if slices.Contains(p.stage.Mirrors, region) {
-		p.bucket(ctx, region, p.stage.Bucket(region))
+	p.stacks(ctx, region)
+	for _, b := range p.stage.RetainedBuckets() {
+		if b.Region == region {
+			p.bucket(ctx, b)
+		}
 	}
-	if p.stage.Filler != nil && region == p.stage.Primary {
-		p.bucket(ctx, region, p.stage.StateBucket())
+}
+
+// stacks looks for what an earlier deployment has left undone.
+func (p *preflight) stacks(ctx context.Context, region string) {
+	well := true
+	for _, st := range p.stage.Stacks() {
+		if st.Region != region {
+			continue
+		}
+		switch f, err := leftover.Stack(ctx, p.cloud, p.stage, st); {
+		case err != nil:
+			well = false
+			p.unknown(region, "stack "+st.What, err)
+		case f != nil:
+			well = false
+			p.add(region, "stack "+st.What, blocked, "%s: %s", st.Name, f.Says)
+		}
+	}
+	if well {
+		p.add(region, "stacks", fine, "none is in the way")
 	}
 }
 
@@ -165,44 +277,54 @@ func (p *preflight) concurrency(ctx context.Context, region string) {
 	}
 }
 
-func (p *preflight) bucket(ctx context.Context, region, name string) {
+func (p *preflight) bucket(ctx context.Context, b stage.Retained) {
 	const what = "bucket"
-	switch is, err := p.cloud.bucket(ctx, region, name); {
+	switch whose, f, err := leftover.Bucket(ctx, p.cloud, p.stage, b); {
 	case err != nil:
-		p.unknown(region, what, err)
-	case is == bucketFree:
-		p.add(region, what, fine, "the name %s is free", name)
-	case is == bucketOurs:
-		p.add(region, what, unsure, "%s is there and the account's own: fine if its stack is there too, and else import it before the stack is made anew", name)
+		p.unknown(b.Region, what, err)
+	case f != nil:
+		p.add(b.Region, what, blocked, "%s: %s", b.Name, f.Says)
+	case whose == leftover.Ours:
+		p.add(b.Region, what, fine, "%s is there, in its stack", b.Name)
 	default:
-		p.add(region, what, blocked, "%s belongs to another account or region; take another mirrorPrefix", name)
+		p.add(b.Region, what, fine, "the name %s is free", b.Name)
 	}
 }
 
 // upstreams tries every upstream as a client without a login does.
 func (p *preflight) upstreams(ctx context.Context) {
 	const what = "upstream"
-	seen := map[string]string{}
+	type question struct {
+		url string
+		// all is whether it has every image; one for signatures has none of them.
+		all bool
+	}
+	seen := map[string]question{}
 	for _, region := range p.stage.Redirectors {
 		c, err := p.stage.Config(region)
 		if err != nil {
 			p.unknown(region, what, err)
 			continue
 		}
-		seen[c.Upstream] = c.Upstream + "/v2/"
+		path := "/v2/"
 		if name, tag, ok := strings.Cut(p.image, ":"); ok {
 			if c.Prefix != "" {
 				name = c.Prefix + "/" + name
 			}
-			seen[c.Upstream] += name + "/manifests/" + tag
+			path += name + "/manifests/" + tag
 		}
+		if c.SignatureUpstream != "" {
+			seen[c.SignatureUpstream] = question{c.SignatureUpstream + path, false}
+		}
+		seen[c.Upstream] = question{c.Upstream + path, true}
 	}
 	for _, base := range slices.Sorted(maps.Keys(seen)) {
-		status, err := p.get(ctx, seen[base])
+		q := seen[base]
+		status, err := p.get(ctx, q.url)
 		switch {
 		case err != nil:
 			p.add("upstream", base, blocked, "it does not answer: %s", oneLine(err))
-		case status == http.StatusOK:
+		case status == http.StatusOK, status == http.StatusNotFound && !q.all && p.image != "":
 			p.add("upstream", base, fine, "it answers without a token")
 		case p.image == "":
 			p.add("upstream", base, unsure, "it answers %d to /v2/, which not all registries give to everybody; name an image by -image to know", status)

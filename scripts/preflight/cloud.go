@@ -2,56 +2,74 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"net/http"
+	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/account/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
-)
 
-// The answers to whether a name of a bucket is taken.
-const (
-	bucketFree = iota
-	bucketOurs
-	bucketTaken
+	"archeio/infra/stage"
+	"archeio/scripts/adopt/leftover"
 )
 
 // cloud is what is asked of AWS.
 type cloud interface {
 	account(context.Context) (string, error)
 	publicAccessBlocked(context.Context) (bool, error)
-	zone(ctx context.Context, id string) (name string, err error)
+	organizationBlocks(context.Context) (bool, error)
+	zone(ctx context.Context, id string) (zone, error)
+	// quota answers how much there is of what Service Quotas calls by a name, and
+	// whether it tells.
+	quota(ctx context.Context, service, name string) (n int, told bool, err error)
+	// functions are the names of all functions at the edge.
+	functions(context.Context) ([]string, error)
 	enabled(ctx context.Context, region string) (bool, error)
 	// bootstrapped answers the version of the CDK's bootstrap stack, 0 for none.
 	bootstrapped(ctx context.Context, region string) (int, error)
 	concurrency(ctx context.Context, region string) (int, error)
-	bucket(ctx context.Context, region, name string) (int, error)
+	// Output is an output of a stack; empty where there is none.
+	Output(ctx context.Context, region, stack, key string) (string, error)
+	leftover.Account
+}
+
+// zone is a hosted zone with its name servers.
+type zone struct {
+	name    string
+	private bool
+	servers []string
 }
 
 // sdk asks AWS itself.
 type sdk struct {
-	config aws.Config
-	id     string // of the account
+	*leftover.AWS // when the account is known
+	config        aws.Config
+	id            string // of the account
 }
 
-func newCloud(ctx context.Context) (cloud, error) {
-	c, err := config.LoadDefaultConfig(ctx)
+// newCloud asks with the credentials of a profile; empty is the one that is in
+// use.
+func newCloud(ctx context.Context, profile string) (cloud, error) {
+	c, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
 	if err != nil {
 		return nil, err
 	}
 	// These are global, and signed for this region.
-	c.Region = edgeRegion
+	c.Region = stage.EdgeRegion
 	return &sdk{config: c}, nil
 }
 
@@ -67,6 +85,7 @@ func (s *sdk) account(ctx context.Context) (string, error) {
 		return "", err
 	}
 	s.id = aws.ToString(out.Account)
+	s.AWS = leftover.NewAWS(s.config, s.id)
 	return s.id, nil
 }
 
@@ -82,12 +101,81 @@ func (s *sdk) publicAccessBlocked(ctx context.Context) (bool, error) {
 	return b != nil && (aws.ToBool(b.BlockPublicPolicy) || aws.ToBool(b.RestrictPublicBuckets)), nil
 }
 
-func (s *sdk) zone(ctx context.Context, id string) (string, error) {
+// organizationBlocks reads the policy that is in force for the account.
+// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_s3_syntax.html
+func (s *sdk) organizationBlocks(ctx context.Context) (bool, error) {
+	out, err := organizations.NewFromConfig(s.config).DescribeEffectivePolicy(ctx, &organizations.DescribeEffectivePolicyInput{
+		PolicyType: orgtypes.EffectivePolicyTypeS3Policy,
+	})
+	if c := code(err); c == "AWSOrganizationsNotInUseException" || c == "EffectivePolicyNotFoundException" {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return policyBlocks(aws.ToString(out.EffectivePolicy.PolicyContent))
+}
+
+func policyBlocks(text string) (bool, error) {
+	var policy struct {
+		S3 struct {
+			Block string `json:"public_access_block_configuration"`
+		} `json:"s3_attributes"`
+	}
+	if err := json.Unmarshal([]byte(text), &policy); err != nil {
+		return false, fmt.Errorf("the organization's S3 policy %q is not understood: %w", text, err)
+	}
+	return policy.S3.Block == "all", nil
+}
+
+func (s *sdk) quota(ctx context.Context, service, name string) (int, bool, error) {
+	for p := servicequotas.NewListServiceQuotasPaginator(servicequotas.NewFromConfig(s.config), &servicequotas.ListServiceQuotasInput{ServiceCode: aws.String(service)}); p.HasMorePages(); {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return 0, false, err
+		}
+		for _, q := range page.Quotas {
+			if aws.ToString(q.QuotaName) == name {
+				return int(aws.ToFloat64(q.Value)), true, nil
+			}
+		}
+	}
+	return 0, false, nil
+}
+
+func (s *sdk) functions(ctx context.Context) ([]string, error) {
+	var names []string
+	c := cloudfront.NewFromConfig(s.config)
+	for in := (cloudfront.ListFunctionsInput{}); ; {
+		out, err := c.ListFunctions(ctx, &in)
+		if err != nil || out.FunctionList == nil {
+			return nil, err
+		}
+		for _, f := range out.FunctionList.Items {
+			// Each is there in development and live.
+			if name := aws.ToString(f.Name); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		if in.Marker = out.FunctionList.NextMarker; aws.ToString(in.Marker) == "" {
+			return names, nil
+		}
+	}
+}
+
+func (s *sdk) zone(ctx context.Context, id string) (zone, error) {
 	out, err := route53.NewFromConfig(s.config).GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: aws.String(id)})
 	if err != nil {
-		return "", err
+		return zone{}, err
 	}
-	return aws.ToString(out.HostedZone.Name), nil
+	z := zone{name: aws.ToString(out.HostedZone.Name)}
+	if out.HostedZone.Config != nil {
+		z.private = out.HostedZone.Config.PrivateZone
+	}
+	if out.DelegationSet != nil {
+		z.servers = out.DelegationSet.NameServers
+	}
+	return z, nil
 }
 
 func (s *sdk) enabled(ctx context.Context, region string) (bool, error) {
@@ -119,22 +207,6 @@ func (s *sdk) concurrency(ctx context.Context, region string) (int, error) {
 		return 0, errors.New("no limit of the account is told")
 	}
 	return int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
-}
-
-func (s *sdk) bucket(ctx context.Context, region, name string) (int, error) {
-	_, err := s3.NewFromConfig(s.in(region)).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(name), ExpectedBucketOwner: aws.String(s.id)})
-	var answer *awshttp.ResponseError
-	switch {
-	case err == nil:
-		return bucketOurs, nil
-	case !errors.As(err, &answer):
-		return 0, err
-	case answer.HTTPStatusCode() == http.StatusNotFound:
-		return bucketFree, nil
-	case answer.HTTPStatusCode() == http.StatusForbidden, answer.HTTPStatusCode() == http.StatusMovedPermanently:
-		return bucketTaken, nil
-	}
-	return 0, err
 }
 
 // code is what AWS calls an error.
