@@ -30,7 +30,7 @@ import (
 const bomTool = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
 var (
-	functions = []string{"redirector", "mirror"}
+	functions = []string{"redirector", "mirror", "release"}
 	// architectures, as AWS spells them and as Go does.
 	architectures = []struct{ aws, goarch string }{{"arm64", "arm64"}, {"x86_64", "amd64"}}
 	// made is when everything in a zip was made: the first moment that the
