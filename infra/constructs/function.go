@@ -21,12 +21,13 @@ const FunctionID = "Redirector"
 const timeout = 5
 
 // RedirectorFunction makes the function of a region from a folder with its
-// built bootstrap, and answers the alias that everything else calls. hook is the
-// folder of what tries a new version, where the stage wants that.
-func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code, hook string) (awslambda.Alias, error) {
+// built bootstrap, and answers the alias that everything else calls. Where the
+// stage has a release, it answers the hook that tries a new version too, which is
+// built in the other folder.
+func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code, hookCode string) (alias awslambda.Alias, hook awslambda.Function, err error) {
 	c, err := s.Config(region)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	function, _ := newFunction(scope, s, functionProps{
 		id:          FunctionID,
@@ -40,16 +41,16 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 	w := watcher{scope, s, region}
 	w.function(FunctionID, function, 3, timeout, closeToTimeout)
 	if err := w.redirector(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	alias := awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
+	alias = awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
 		AliasName: jsii.String(aliasName),
 		Version:   function.CurrentVersion(),
 	})
 	if s.Release != nil {
-		gradually(scope, w, function, alias, c.Env(), hook)
+		hook = gradually(scope, w, function, alias, c.Env(), hookCode)
 	}
-	return alias, nil
+	return alias, hook, nil
 }
 
 // functionProps are what functions differ in.

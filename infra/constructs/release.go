@@ -32,14 +32,14 @@ const (
 // gradually has CodeDeploy move the alias to a new version: only if the hook
 // that is built in code finds nothing wrong with it, for a part of the clients
 // first, and back if an alarm rings. The first version of all is not released:
-// there is nothing to go back to.
+// there is nothing to go back to. It answers the hook.
 //
 // It is made of CloudFormation's own resources: the CDK's construct would give
 // CodeDeploy a policy of AWS's that reaches every function, and make a circle of
 // the hook's role and what may be told of it.
 //
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatepolicy.html
-func gradually(scope constructs.Construct, w watcher, function awslambda.Function, alias awslambda.Alias, env map[string]string, code string) {
+func gradually(scope constructs.Construct, w watcher, function awslambda.Function, alias awslambda.Alias, env map[string]string, code string) awslambda.Function {
 	s := w.stage
 	name := jsii.String(s.ReleaseName())
 	alarms := []interface{}{}
@@ -71,6 +71,7 @@ func gradually(scope constructs.Construct, w watcher, function awslambda.Functio
 	// What moves the alias is brought up to date first.
 	moved.AddResourceDependency(group, nil)
 	moved.AddResourceDependency(hook.Node().DefaultChild().(awslambda.CfnFunction), nil)
+	return hook
 }
 
 // newVersion watches the new version alone, and the share of the blobs for which

@@ -119,6 +119,8 @@ func TestReleaseHook(t *testing.T) {
 		want, _ := at(st.resource(t, "Redirector"), "Properties", "Environment", "Variables").(map[string]any)
 		want = maps.Clone(want)
 		want["RELEASE_VERSION"] = map[string]any{"Ref": version}
+		same(t, "what to try", at(st.template, "Outputs", "TryRelease", "Value"), fmt.Sprintf(`{"Fn::Join": ["", [
+			"aws lambda invoke --region %s --function-name ", {"Ref": "ReleaseHook"}, " --cli-binary-format raw-in-base64-out --payload '{\"try\":true}' /dev/stdout"]]}`, st.region))
 		want["RELEASE_FRONTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[st.stage.Front]
 		same(t, "environment", at(hook, "Properties", "Environment", "Variables"), text(want))
 	})

@@ -140,7 +140,7 @@ func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code
 // it has none.
 func redirector(app constructs.Construct, s *stage.Stage, region string, code Code) (awscdk.Stack, *string, error) {
 	st := stack(app, s, "redirector", region, "redirector")
-	alias, err := parts.RedirectorFunction(st, s, region, code.Redirector, code.Release)
+	alias, hook, err := parts.RedirectorFunction(st, s, region, code.Redirector, code.Release)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,6 +149,10 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 		return nil, nil, err
 	}
 	output(st, stage.CodeHash, "SHA-256 of the function's bootstrap", jsii.String(hash))
+	if hook != nil {
+		output(st, "TryRelease", "try the newest version, as a release does before clients get to it", jsii.String(fmt.Sprintf(
+			`aws lambda invoke --region %s --function-name %s --cli-binary-format raw-in-base64-out --payload '{"try":true}' /dev/stdout`, region, *hook.FunctionName())))
+	}
 	if s.HasLoadBalancers() {
 		balancer := parts.LoadBalancer(st, s, region, alias)
 		output(st, "BalancerName", "the load balancer's own name; clients use "+s.BalancerDomain(), balancer.AttrDnsName())

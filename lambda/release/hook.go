@@ -29,6 +29,9 @@ const (
 type call struct {
 	DeploymentID string `json:"DeploymentId"`
 	ExecutionID  string `json:"LifecycleEventHookExecutionId"`
+	// Try is what people say from a shell: the newest version is tried, and
+	// CodeDeploy is told nothing.
+	Try bool `json:"try"`
 }
 
 type hook struct {
@@ -38,11 +41,25 @@ type hook struct {
 	deploy *codedeploy.Client
 }
 
-// handle tries the new version, and tells CodeDeploy how that ended. What could
+// verdict is what people get: nothing is wrong where Wrong is empty.
+type verdict struct {
+	Version string   `json:"version"`
+	Wrong   []string `json:"wrong"`
+}
+
+func (h hook) handle(ctx context.Context, c call) (*verdict, error) {
+	if c.Try {
+		wrong, err := h.try(ctx)
+		return &verdict{h.getenv("RELEASE_VERSION"), append([]string{}, wrong...)}, err
+	}
+	return nil, h.release(ctx, c)
+}
+
+// release tries the new version, and tells CodeDeploy how that ended. What could
 // not be tried has failed.
-func (h hook) handle(ctx context.Context, c call) error {
+func (h hook) release(ctx context.Context, c call) error {
 	if c.DeploymentID == "" || c.ExecutionID == "" {
-		return errors.New("the hook is CodeDeploy's to call: the event names no DeploymentId and LifecycleEventHookExecutionId")
+		return errors.New(`the event names no DeploymentId and LifecycleEventHookExecutionId, as CodeDeploy does; people say {"try": true}`)
 	}
 	status := types.LifecycleEventStatusSucceeded
 	switch wrong, err := h.try(ctx); {

@@ -103,16 +103,20 @@ func TestHook(t *testing.T) {
 		hook       map[string]string // what the hook has otherwise
 		refuse     bool
 		status     string // that CodeDeploy is told, empty for none
-		logs       string
+		logs       string // a part of what it logs and answers
 		fails      string // what the function reports
 	}{
+		{"tried-by-hand", `{"try":true}`, nil, nil, false, "", `{"version":"` + version + `","wrong":[]}`, ""},
+		{"tried-by-hand-foreign-host", `{"try":true}`, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "",
+			`"wrong":["alb, sample manifest, GET /v2/archeio-release/manifests/latest: it leads to \"https://attacker.example`, ""},
+		{"tried-by-hand-no-fronts", `{"try":true}`, nil, map[string]string{"RELEASE_FRONTS": ""}, false, "", "", "RELEASE_FRONTS"},
 		{"well", called, nil, nil, false, "Succeeded", "the new version answers as it must", ""},
 		{"foreign-host", called, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "Failed",
 			`it leads to \"https://attacker.example/v2/example-project/images/archeio-release/manifests/latest\"`, ""},
 		{"no-fronts", called, nil, map[string]string{"RELEASE_FRONTS": ""}, false, "Failed", `RELEASE_FRONTS: front \"\": takes alb or url`, ""},
 		{"no-version", called, nil, map[string]string{"RELEASE_VERSION": ""}, false, "Failed", "RELEASE_VERSION: takes the ARN", ""},
 		{"wrong-configuration", called, nil, map[string]string{"LOG_LEVEL": "loud"}, false, "Failed", "takes debug, info", ""},
-		{"not-codedeploy", `{"hello":"world"}`, nil, nil, false, "", "", "the event names no DeploymentId"},
+		{"not-codedeploy", `{"hello":"world"}`, nil, nil, false, "", "", "the event names no DeploymentId and LifecycleEventHookExecutionId, as CodeDeploy does"},
 		{"codedeploy-refuses", called, nil, nil, true, "", "", `telling CodeDeploy that the deployment \"d-ABCDEF012\" has Succeeded`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +132,8 @@ func TestHook(t *testing.T) {
 			})
 			maps.Copy(hook, tt.hook)
 			var logs strings.Builder
-			_, err := runtimeapi.Once(t.Context(), bootstrap, hook, []byte(tt.event), &logs)
+			answer, err := runtimeapi.Once(t.Context(), bootstrap, hook, []byte(tt.event), &logs)
+			logs.Write(answer)
 			if tt.fails == "" && err != nil || tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)) {
 				t.Errorf("error %v, want %q", err, tt.fails)
 			}
