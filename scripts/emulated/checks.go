@@ -143,8 +143,9 @@ func (d *deployed) who(url string) string {
 		"https://" + domain:                   "distribution",
 		"https://" + d.stage.BalancerDomain(): "load balancer",
 		d.upstream:                            "upstream",
-		d.stage.MirrorURL(regions[0]):         "mirror " + regions[0],
-		d.stage.MirrorURL(regions[1]):         "mirror " + regions[1],
+		d.mirrorURL(regions[0]):               "mirror " + regions[0],
+		d.mirrorURL(regions[1]):               "mirror " + regions[1],
+		d.mirrorURL(newRegion):                "mirror " + newRegion,
 	} {
 		if url == prefix || strings.HasPrefix(url, prefix+"/") {
 			return name
@@ -265,11 +266,11 @@ func (c *checks) releases(ctx context.Context) {
 		return
 	}
 	c.say("deploying again")
-	out, err := c.cdk(ctx, c.settings, "deploy", "--all", "--require-approval", "never")
+	out, err := c.deploy(ctx, c.settings)
 	c.check("a second cdk deploy changes nothing", found(err, strings.Count(out, "(no changes)") == 7, out))
 	c.say("deploying a changed stage")
 	c.settings.infoURL = "https://archeio.example/second"
-	_, err = c.cdk(ctx, c.settings, "deploy", "--all", "--require-approval", "never")
+	_, err = c.deploy(ctx, c.settings)
 	c.check("a changed value of the stage deploys", found(err, true, ""))
 	c.expect(ctx, "the function that serves is the changed one", "https://"+c.distribution+"/", nil, 302, map[string]string{"Location": c.settings.infoURL})
 }
@@ -283,7 +284,7 @@ func (c *checks) destroy(ctx context.Context) {
 	out, err := c.cdk(ctx, c.settings, "destroy", "--all", "--force")
 	c.check("cdk destroy is refused where the stage is protected", found(nil, err != nil && strings.Contains(strings.ToLower(out), "terminationprotection"), out))
 	c.settings.protected = false
-	_, err = c.cdk(ctx, c.settings, "deploy", "--all", "--require-approval", "never")
+	_, err = c.deploy(ctx, c.settings)
 	c.check("the protection can be taken off", found(err, true, ""))
 	_, err = c.cdk(ctx, c.settings, "destroy", "--all", "--force")
 	c.check("cdk destroy works then", found(err, true, ""))

@@ -128,7 +128,7 @@ func (d *deployed) stepAround(ctx context.Context) error {
 	}{
 		{"its CloudFront does not sign requests to a function URL: once it is seen that others are refused, the URL's authorization is set to NONE", d.openFunctionURL},
 		{"its CloudFormation drops a target group's Targets: the alias is registered by elbv2 register-targets", d.registerTarget},
-		{"its CloudFront Functions have no module cloudfront and no origin groups: the import is taken out of the viewer-request function, so that each behaviour's own origin serves", d.removeImport},
+		{"its CloudFront Functions have no module cloudfront and no origin groups: the import was taken out of the viewer-request function as the CDK synthesized it, so that each behaviour's own origin serves", nil},
 		{"its CloudFormation drops replication and lifecycle rules: those of the templates are put by s3api", d.putBucketRules},
 		{"a message that failed would come back after 90 minutes: the queue's visibility time-out is set to a second", d.shortenRetries},
 		{"its IAM knows a permission of its own for SendMessageBatch: the functions' roles get it", d.allowBatches},
@@ -162,44 +162,6 @@ func (d *deployed) registerTarget(ctx context.Context) error {
 	}
 	return d.aws(ctx, regions[0], nil, "elbv2", "register-targets", "--target-group-arn", groups.TargetGroups[0].TargetGroupArn,
 		"--targets", "Id=arn:aws:lambda:"+regions[0]+":"+account+":function:"+d.function+":live")
-}
-
-func (d *deployed) removeImport(ctx context.Context) error {
-	code, err := constructs.ViewerRequest(d.stage)
-	if err != nil {
-		return err
-	}
-	first, rest, _ := strings.Cut(code, "\n")
-	if !strings.HasPrefix(first, "import ") {
-		return fmt.Errorf("taking the import out of the viewer-request function: its first line is %q", first)
-	}
-	file := filepath.Join(d.dir, "viewer-request.js")
-	if err := os.WriteFile(file, []byte(rest), 0o600); err != nil {
-		return err
-	}
-	name := "archeio-" + stageName + "-viewer-request"
-	development, err := d.viewerRequest(ctx, name)
-	if err != nil {
-		return err
-	}
-	if err := d.aws(ctx, regions[0], nil, "cloudfront", "update-function", "--name", name, "--if-match", development.ETag,
-		"--function-config", string(development.FunctionSummary.FunctionConfig), "--function-code", "fileb://"+file); err != nil {
-		return err
-	}
-	if development, err = d.viewerRequest(ctx, name); err != nil {
-		return err
-	}
-	return d.aws(ctx, regions[0], nil, "cloudfront", "publish-function", "--name", name, "--if-match", development.ETag)
-}
-
-type edgeFunction struct {
-	ETag            string
-	FunctionSummary struct{ FunctionConfig json.RawMessage }
-}
-
-func (d *deployed) viewerRequest(ctx context.Context, name string) (f edgeFunction, err error) {
-	err = d.aws(ctx, regions[0], &f, "cloudfront", "describe-function", "--name", name, "--stage", "DEVELOPMENT")
-	return f, err
 }
 
 // bucketTemplate reads a synthesized bucket.
@@ -239,7 +201,7 @@ type bucketProperties struct {
 }
 
 func (d *deployed) putBucketRules(ctx context.Context) error {
-	for _, region := range regions {
+	for _, region := range d.settings.filled() {
 		b, err := d.bucketTemplate(region)
 		if err != nil {
 			return err

@@ -72,6 +72,9 @@ func start(ctx context.Context, python, cdk string, verbose bool) (_ *emulator, 
 		return nil, err
 	}
 	e.closers = append(e.closers, func() { os.RemoveAll(e.dir) })
+	if err := os.WriteFile(e.app(), []byte(synthesize), 0o700); err != nil {
+		return nil, err
+	}
 	base, stop, err := stack.StartRegistry(ctx, e.log, filepath.Join(e.dir, "registry"))
 	if err != nil {
 		return nil, err

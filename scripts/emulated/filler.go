@@ -64,10 +64,33 @@ func (d *deployed) allowBatches(ctx context.Context) error {
 // queue. A poisoned message is in it too.
 func (c *checks) fill(ctx context.Context) error {
 	c.say("the planner looks through the registry, the workers fill the mirrors")
+	if err := c.plan(ctx); err != nil {
+		return err
+	}
 	queue, err := c.queueURL(ctx, c.stage.FillQueue())
 	if err != nil {
 		return err
 	}
+	if err := c.aws(ctx, regions[0], nil, "sqs", "send-message", "--queue-url", queue, "--message-body", poison); err != nil {
+		return err
+	}
+	return c.worked(ctx)
+}
+
+// worked waits until the workers have emptied the queue.
+func (d *deployed) worked(ctx context.Context) error {
+	queue, err := d.queueURL(ctx, d.stage.FillQueue())
+	if err != nil {
+		return err
+	}
+	return wait(ctx, 2*time.Minute, "the workers have emptied the queue", func() (bool, error) {
+		n, err := d.messages(ctx, queue)
+		return n == 0, err
+	})
+}
+
+// plan runs the deployed planner.
+func (c *checks) plan(ctx context.Context) error {
 	planner, err := c.resource(ctx, "filler", constructs.PlannerID)
 	if err != nil {
 		return err
@@ -88,13 +111,7 @@ func (c *checks) fill(ctx context.Context) error {
 	if err := json.Unmarshal(text, &answer); err != nil || !answer.Done || answer.Messages != 1 {
 		return fmt.Errorf("the planner answered %s, want one message for the one repository", text)
 	}
-	if err := c.aws(ctx, regions[0], nil, "sqs", "send-message", "--queue-url", queue, "--message-body", poison); err != nil {
-		return err
-	}
-	return wait(ctx, 2*time.Minute, "the workers have emptied the queue", func() (bool, error) {
-		n, err := c.messages(ctx, queue)
-		return n == 0, err
-	})
+	return nil
 }
 
 // messages is how many are in a queue, those that are worked on too.
@@ -203,7 +220,7 @@ func (d *deployed) mirror(ctx context.Context, into any, args ...string) error {
 		return err
 	}
 	all := []string{args[0], "-json", "-state", "s3://" + d.stage.StateBucket()}
-	for _, region := range regions {
+	for _, region := range d.settings.filled() {
 		all = append(all, "-bucket", bucketName(region)+"@"+region)
 	}
 	if args[0] != "withdraw" && args[0] != "verify" {

@@ -1,8 +1,9 @@
 // Command emulated deploys the system with the real CDK, to an emulator of AWS
 // on this machine, and pulls an image through what was deployed:
 //
-//	make deploy-emulated          deploys, pulls, checks, and tears down
-//	make deploy-emulated KEEP=1   stays up until Ctrl-C, with lines to try
+//	make deploy-emulated                    deploys, pulls, checks, and tears down
+//	make deploy-emulated KEEP=1             stays up until Ctrl-C, with lines to try
+//	make deploy-emulated ARGS=-operations   does to it what its people do
 //
 // The emulator (ministack) executes CloudFormation, runs the function, and
 // serves S3, the function URL, the load balancer and the distribution by their
@@ -28,7 +29,8 @@ Starts an AWS emulator, deploys a stage with two mirror regions, a domain, a
 redirector with a load balancer and a function URL, the functions that fill the
 mirrors, and the edge; runs the planner, pushes one more image, pulls that as
 several clients through both fronts, checks what a deployment has to keep to,
-and tears down.
+and tears down. With -operations, it does instead what people do to a stage that
+is in use.
 
 `
 
@@ -45,13 +47,14 @@ func main() {
 	python := flags.String("python", ".build/python/bin", "`folder` of the Python environment's programs; make builds it")
 	cdk := flags.String("cdk", "npx --yes aws-cdk", "the CDK's `command`; make pins its version")
 	keep := flags.Bool("keep", false, "stay up until Ctrl-C, before the stage is destroyed")
+	operations := flags.Bool("operations", false, "kill deployments and repeat them, have a mirror region come and go while clients pull")
 	verbose := flags.Bool("v", false, "print what the CDK and the emulator write, to standard error")
 	flags.Parse(os.Args[1:])
 	if flags.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "emulated: unexpected argument %q; see -h\n", flags.Arg(0))
 		os.Exit(2)
 	}
-	err := run(ctx, *python, *cdk, *keep, *verbose)
+	err := run(ctx, *python, *cdk, *operations, *keep, *verbose)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "stopped; everything that was started is stopped")
@@ -72,7 +75,7 @@ func progress() func(string, ...any) {
 	}
 }
 
-func run(ctx context.Context, python, cdk string, keep, verbose bool) error {
+func run(ctx context.Context, python, cdk string, operations, keep, verbose bool) error {
 	say := progress()
 	say("starting the emulator and a registry")
 	e, err := start(ctx, python, cdk, verbose)
@@ -80,45 +83,38 @@ func run(ctx context.Context, python, cdk string, keep, verbose bool) error {
 		return err
 	}
 	defer e.stop()
-
-	s := newStage(e)
-	if s.zone, err = e.createZone(ctx); err != nil {
-		return err
-	}
-	if s.network, err = e.createNetwork(ctx); err != nil {
-		return err
-	}
-	say("cdk bootstrap, in %d regions", len(regions))
-	if _, err := e.cdk(ctx, s, "bootstrap", "aws://"+account+"/"+regions[0], "aws://"+account+"/"+regions[1]); err != nil {
-		return err
-	}
-	say("cdk deploy --all")
-	if _, err := e.cdk(ctx, s, "deploy", "--all", "--require-approval", "never"); err != nil {
-		return err
-	}
-	d, err := e.look(ctx, s)
+	c := &checks{say: say}
+	s, err := c.create(ctx, e, operations)
 	if err != nil {
 		return err
 	}
-	c := &checks{deployed: d, say: say}
-	c.expect(ctx, "nobody but CloudFront may call the function's own address", "https://"+d.functionHost+"/v2/", nil, 403, nil)
+	if c.deployed, err = e.look(ctx, s); err != nil {
+		return err
+	}
+	c.expect(ctx, "nobody but CloudFront may call the function's own address", "https://"+c.functionHost+"/v2/", nil, 403, nil)
 	say("steps around what the emulator cannot do")
-	if err := d.stepAround(ctx); err != nil {
+	if err := c.stepAround(ctx); err != nil {
 		return err
 	}
 	if err := c.pulls(ctx); err != nil {
 		return err
 	}
-	c.requests(ctx)
-	c.shell(ctx)
-	c.releases(ctx)
+	if operations {
+		c.operate(ctx)
+	} else {
+		c.requests(ctx)
+		c.shell(ctx)
+		c.releases(ctx)
+	}
 	if keep && ctx.Err() == nil {
 		c.print()
-		d.lines(c.image)
+		c.lines(c.image)
 		<-ctx.Done()
 		return nil
 	}
-	c.destroy(ctx)
+	if !operations {
+		c.destroy(ctx)
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -127,4 +123,34 @@ func run(ctx context.Context, python, cdk string, keep, verbose bool) error {
 		return fmt.Errorf("%d pulls or checks failed; -v shows what the CDK and the emulator write", c.failed)
 	}
 	return nil
+}
+
+// create deploys a stage for the first time. Where that is to be tried, the
+// deployment is killed half-way, and then repeated.
+func (c *checks) create(ctx context.Context, e *emulator, killed bool) (s *emulatedStage, err error) {
+	s = newStage(e)
+	if s.zone, err = e.createZone(ctx); err != nil {
+		return nil, err
+	}
+	if s.network, err = e.createNetwork(ctx); err != nil {
+		return nil, err
+	}
+	c.say("cdk bootstrap, in %d regions", len(regions))
+	if _, err := e.cdk(ctx, s, "bootstrap", "aws://"+account+"/"+regions[0], "aws://"+account+"/"+regions[1]); err != nil {
+		return nil, err
+	}
+	if killed {
+		c.say("a first creation is killed")
+		left, err := e.kill(ctx, s, "filler")
+		if err != nil {
+			return nil, err
+		}
+		c.say("killed; the stacks were: %s", left)
+	}
+	c.say("cdk deploy --all")
+	_, err = e.deploy(ctx, s)
+	if killed {
+		c.check("a first creation that was killed half-way is repeated", found(err, true, ""))
+	}
+	return s, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"archeio/infra/stage"
@@ -25,30 +26,47 @@ const (
 // regions have a mirror each. The first is the primary, and has the redirector.
 var regions = []string{"us-east-1", "eu-central-1"}
 
+// newRegion comes and goes in the operations.
+const newRegion = "eu-west-3"
+
 // emulatedStage is the stage that is deployed, as a stage of cdk.json.
 type emulatedStage struct {
 	*emulator
-	zone      string
-	network   stage.Network
-	infoURL   string
-	protected bool
+	zone    string
+	network stage.Network
+	// mirrors are regions; filling and retiring are those of them that come
+	// and go.
+	mirrors, filling, retiring []string
+	infoURL                    string
+	protected                  bool
 }
 
 func newStage(e *emulator) *emulatedStage {
-	return &emulatedStage{emulator: e, infoURL: "https://archeio.example/first", protected: true}
+	return &emulatedStage{emulator: e, mirrors: regions, infoURL: "https://archeio.example/first", protected: true}
+}
+
+// filled are the mirrors that blobs are written to.
+func (s *emulatedStage) filled() []string {
+	return slices.DeleteFunc(slices.Clone(s.mirrors), func(region string) bool { return slices.Contains(s.retiring, region) })
+}
+
+// mirrorURL is where the emulator serves a mirror. Unlike a bucket's own host,
+// this one is found without a name server.
+func (e *emulator) mirrorURL(region string) string {
+	return "https://localhost:" + e.port + "/" + bucketName(region)
 }
 
 func (s *emulatedStage) json() string {
 	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	urls := map[string]string{}
-	for _, region := range regions {
-		// Unlike the buckets' own hosts, this one is found without a name
-		// server.
-		urls[region] = "https://localhost:" + s.port + "/" + bucketName(region)
+	for _, region := range s.mirrors {
+		urls[region] = s.mirrorURL(region)
 	}
 	text, err := json.Marshal(map[string]any{stageName: map[string]any{
 		"account":               account,
-		"mirrors":               regions,
+		"mirrors":               s.mirrors,
+		"filling":               append([]string{}, s.filling...),
+		"retiring":              append([]string{}, s.retiring...),
 		"redirectors":           regions[:1],
 		"front":                 "both",
 		"domain":                domain,
@@ -78,21 +96,41 @@ func bucketName(region string) string {
 	return "archeio-" + stageName + "-" + account + "-" + region + "-an"
 }
 
-// cdk runs the CDK's command line as a user would, from the repository with
-// its own cdk.json, but for the stage.
+// cdkLine is the CDK's command line as a user would write it, in the repository
+// with its own cdk.json, but for the stage and for what synthesizes it.
+func (e *emulator) cdkLine(s *emulatedStage, args ...string) []string {
+	return append(append(strings.Fields(e.cdkCommand), args...),
+		"-c", "stage="+stageName, "-c", "stages="+s.json(), "-a", e.app(), "-o", filepath.Join(e.dir, "cdk.out"), "--ci", "--no-color")
+}
+
+// synthesize is the app of cdk.json. The emulator's CloudFront Functions have no
+// modules, so the import is taken out of what it has synthesized.
+const synthesize = `#!/bin/sh
+set -e
+go run ./infra
+sed -i 's/"import cf from .cloudfront.;\\n/"/' "$CDK_OUTDIR"/*-edge-*.template.json
+`
+
+func (e *emulator) app() string { return filepath.Join(e.dir, "synthesize") }
+
 func (e *emulator) cdk(ctx context.Context, s *emulatedStage, args ...string) (string, error) {
-	command := strings.Fields(e.cdkCommand)
-	args = append(append(command[1:], args...),
-		"-c", "stage="+stageName, "-c", "stages="+s.json(), "-o", filepath.Join(e.dir, "cdk.out"), "--ci", "--no-color")
-	_, all, err := e.command(ctx, regions[0], command[0], args...)
+	line := e.cdkLine(s, args...)
+	_, all, err := e.command(ctx, regions[0], line[0], line[1:]...)
 	if ctx.Err() != nil {
 		return all, context.Cause(ctx)
 	}
 	if err != nil {
-		return all, fmt.Errorf("cdk %s: %w; the end of what it wrote:\n%s", args[len(command)-1], err, end(all))
+		return all, fmt.Errorf("cdk %s: %w; the end of what it wrote:\n%s", args[0], err, end(all))
 	}
 	return all, nil
 }
+
+// deploy is what make deploy does, but for preflight.
+func (e *emulator) deploy(ctx context.Context, s *emulatedStage) (string, error) {
+	return e.cdk(ctx, s, deployAll...)
+}
+
+var deployAll = []string{"deploy", "--all", "--require-approval", "never"}
 
 // end is the last lines of a text.
 func end(text string) string {
