@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -232,17 +233,11 @@ func (c *checks) requests(ctx context.Context) {
 
 // logged looks for what the redirector writes about its answers.
 func (c *checks) logged(ctx context.Context) string {
-	var function struct {
-		LoggingConfig struct{ LogGroup string }
-	}
-	if err := c.aws(ctx, regions[0], &function, "lambda", "get-function-configuration", "--function-name", c.function); err != nil {
+	group, err := c.logGroup(ctx, c.function)
+	if err != nil {
 		return err.Error()
 	}
-	group := function.LoggingConfig.LogGroup
-	if group == "" {
-		group = "/aws/lambda/" + c.function
-	}
-	err := wait(ctx, time.Minute, "the log group "+group+" has a line with the namespace of the metrics", func() (bool, error) {
+	err = wait(ctx, time.Minute, "the log group "+group+" has a line with the namespace of the metrics", func() (bool, error) {
 		var found struct{ Events []struct{ Message string } }
 		if err := c.aws(ctx, regions[0], &found, "logs", "filter-log-events", "--log-group-name", group); err != nil {
 			return false, err
@@ -258,6 +253,17 @@ func (c *checks) logged(ctx context.Context) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// logGroup is where a function writes to.
+func (d *deployed) logGroup(ctx context.Context, function string) (string, error) {
+	var answer struct {
+		LoggingConfig struct{ LogGroup string }
+	}
+	if err := d.aws(ctx, regions[0], &answer, "lambda", "get-function-configuration", "--function-name", function); err != nil {
+		return "", err
+	}
+	return cmp.Or(answer.LoggingConfig.LogGroup, "/aws/lambda/"+function), nil
 }
 
 // releases deploys again, without and with a change.

@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"archeio/infra/stage"
 )
@@ -26,13 +29,19 @@ func (e *emulator) kill(ctx context.Context, s *emulatedStage, what string) (lef
 	killed := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel = killed
 	out := &until{mark: name + ": creating CloudFormation changeset", then: func() { killed() }}
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(out, e.log), io.MultiWriter(out, e.log)
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case !out.seen:
 		return "", fmt.Errorf("killing a deployment half-way: it ended before, with %v; the end of what it wrote:\n%s", err, end(out.text.String()))
+	}
+	// The next one looks whether this one is still there.
+	if err := wait(ctx, time.Minute, "the killed deployment is gone", func() (bool, error) {
+		return errors.Is(syscall.Kill(-cmd.Process.Pid, 0), syscall.ESRCH), nil
+	}); err != nil {
+		return "", err
 	}
 	all, err := e.stacks(ctx, regions[0])
 	if err != nil {

@@ -101,6 +101,7 @@ func run(ctx context.Context, python, cdk string, operations, keep, verbose bool
 	}
 	if operations {
 		c.operate(ctx)
+		c.measure(ctx)
 	} else {
 		c.requests(ctx)
 		c.shell(ctx)
@@ -141,7 +142,7 @@ func (c *checks) create(ctx context.Context, e *emulator, killed bool) (s *emula
 	}
 	if killed {
 		c.say("a first creation is killed")
-		left, err := e.kill(ctx, s, "filler")
+		left, err := e.kill(ctx, s, "redirector")
 		if err != nil {
 			return nil, err
 		}

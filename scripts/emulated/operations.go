@@ -40,7 +40,10 @@ func (c *checks) operate(ctx context.Context) {
 		}
 	}
 	pulling.stop()
-	c.check(pulling.said(), found(nil, len(pulling.failed) == 0, strings.Join(pulling.failed, "\n")))
+	total, by := pulling.done()
+	c.say("pulls meanwhile: %s", by)
+	c.check(fmt.Sprintf("none of %d pulls meanwhile failed, and none of their %d requests", total, pulling.requests),
+		found(nil, total > 0 && len(pulling.failed) == 0, strings.Join(pulling.failed, "\n")))
 }
 
 // newClient is in the region that comes and goes.

@@ -77,13 +77,13 @@ func (p *pulling) stop() {
 	<-p.ended
 }
 
-func (p *pulling) said() string {
-	total, by := 0, ""
+// done is how many pulls there were, in all and by client.
+func (p *pulling) done() (total int, by string) {
 	for i, n := range p.pulls {
 		total += n
-		by += fmt.Sprintf("; %d by %s", n, p.client[i].name)
+		by += fmt.Sprintf(", %d from %s", n, p.client[i].name)
 	}
-	return fmt.Sprintf("of %d pulls meanwhile, with %d requests, none failed%s", total, p.requests, by)
+	return total, by[2:]
 }
 
 func (p *pulling) fail(format string, args ...any) {
