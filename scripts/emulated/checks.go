@@ -312,11 +312,6 @@ func found(err error, ok bool, out string) string {
 
 // lines are commands to try.
 func (d *deployed) lines(image *pull.Image) {
-	proxy, err := d.serveProxy()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "emulated:", err)
-		return
-	}
 	cert := d.dir + "/certificate.pem"
 	fmt.Printf(`
 Up until Ctrl-C. Every host of AWS is behind the proxy. Try
@@ -327,5 +322,5 @@ Up until Ctrl-C. Every host of AWS is behind the proxy. Try
   crane pull %[3]s/%[4]s:%[5]s hello.tar
   AWS_ENDPOINT_URL=https://localhost:%[8]s AWS_CA_BUNDLE=%[2]s AWS_ACCESS_KEY_ID=%[9]s AWS_SECRET_ACCESS_KEY=%[10]s \
     NO_PROXY=localhost %[11]s/aws --region %[12]s cloudformation list-stacks
-`, proxy, cert, d.distribution, pull.Repository, pull.Tag, image.Blobs[0], d.stage.BalancerDomain(), d.port, accessKey, secretKey, d.python, regions[0])
+`, d.proxy, cert, d.distribution, pull.Repository, pull.Tag, image.Blobs[0], d.stage.BalancerDomain(), d.port, accessKey, secretKey, d.python, regions[0])
 }

@@ -36,6 +36,7 @@ type emulator struct {
 	port     string
 	upstream string // base URL of the registry
 	domains  string // address of what stands for the stage's own names
+	proxy    string // address of one through which others reach the same hosts
 	// certificates are for servers.
 	certificates []tls.Certificate
 	cdkCommand   string
@@ -85,7 +86,7 @@ func start(ctx context.Context, python, cdk string, verbose bool) (_ *emulator, 
 	if err := e.startMinistack(ctx); err != nil {
 		return nil, err
 	}
-	return e, nil
+	return e, e.serveProxy()
 }
 
 func (e *emulator) stop() {
@@ -248,9 +249,13 @@ func (e *emulator) environment(region string) []string {
 // command runs a program in a group of its own, so that Ctrl-C reaches only
 // the one who stops all, and answers what it wrote.
 func (e *emulator) command(ctx context.Context, region, program string, args ...string) (stdout []byte, all string, err error) {
+	return e.commandIn(ctx, e.root, e.environment(region), program, args...)
+}
+
+// commandIn runs it in another folder, or with another environment.
+func (e *emulator) commandIn(ctx context.Context, dir string, env []string, program string, args ...string) (stdout []byte, all string, err error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = e.root
-	cmd.Env = e.environment(region)
+	cmd.Dir, cmd.Env = dir, env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

@@ -102,6 +102,8 @@ func run(ctx context.Context, python, cdk string, operations, keep, verbose bool
 	if operations {
 		c.operate(ctx)
 		c.measure(ctx)
+		c.preflight(ctx)
+		c.runbooks(ctx)
 	} else {
 		c.requests(ctx)
 		c.shell(ctx)

@@ -26,7 +26,7 @@ import (
 type meters struct {
 	*deployed
 	groups []string
-	seen   map[string]bool // events by their id
+	seen   map[string]bool // lines, each with its stream
 }
 
 func (c *checks) newMeters(ctx context.Context) (*meters, error) {
@@ -59,16 +59,18 @@ func (m *meters) read(ctx context.Context) error {
 	})
 	for _, group := range m.groups {
 		var found struct {
-			Events []struct{ EventId, Message string }
+			Events []struct{ LogStreamName, Message string }
 		}
-		if err := m.aws(ctx, regions[0], &found, "logs", "filter-log-events", "--log-group-name", group); err != nil {
+		if err := m.aws(ctx, regions[0], &found, "logs", "filter-log-events", "--log-group-name", group, "--filter-pattern", "CloudWatchMetrics"); err != nil {
 			return err
 		}
 		for _, event := range found.Events {
-			if m.seen[event.EventId] {
+			// The emulator gives events no ids; each document has its time in it.
+			line := event.LogStreamName + " " + event.Message
+			if m.seen[line] {
 				continue
 			}
-			m.seen[event.EventId] = true
+			m.seen[line] = true
 			all, err := embedded([]byte(event.Message))
 			if err != nil {
 				return fmt.Errorf("log group %s: %w", group, err)

@@ -28,10 +28,10 @@ func (e *emulator) dial(ctx context.Context, network, address string) (net.Conn,
 
 // serveProxy lets other programs of this machine reach the same hosts: a proxy
 // on loopback that knows only CONNECT.
-func (e *emulator) serveProxy() (address string, err error) {
+func (e *emulator) serveProxy() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return err
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect {
@@ -58,5 +58,6 @@ func (e *emulator) serveProxy() (address string, err error) {
 	})}
 	go server.Serve(l)
 	e.closers = append(e.closers, func() { server.Close() })
-	return l.Addr().String(), nil
+	e.proxy = l.Addr().String()
+	return nil
 }
