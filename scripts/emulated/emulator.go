@@ -98,9 +98,9 @@ func (e *emulator) stop() {
 
 // certificateNames are the hosts that the emulator answers for.
 func certificateNames() []string {
-	names := []string{"localhost", "*.localhost", "*.cloudfront.net", domain, "*." + domain}
+	names := []string{"localhost", "*.localhost", "*.cloudfront.net", "queue.amazonaws.com", domain, "*." + domain}
 	for _, region := range regions {
-		names = append(names, "*.lambda-url."+region+".on.aws", "*."+region+".elb.amazonaws.com",
+		names = append(names, "*."+region+".amazonaws.com", "*.lambda-url."+region+".on.aws", "*."+region+".elb.amazonaws.com",
 			"*.s3."+region+".amazonaws.com", "*.s3.dualstack."+region+".amazonaws.com")
 	}
 	return names

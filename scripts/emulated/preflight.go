@@ -46,7 +46,6 @@ func (c *checks) preflight(ctx context.Context) {
 	c.refusal(ctx, "nothing is in the way of the stage that stands there", "it answers without a token", nil, image...)
 	newMirror := func(s map[string]any) {
 		s["mirrors"] = append(s["mirrors"].([]any), plainRegion)
-		s["mirrorURLs"] = nil
 	}
 	upstream := func(url string) func(map[string]any) {
 		return func(s map[string]any) { s["upstream"] = map[string]string{"endpoint": url} }

@@ -28,7 +28,7 @@ const (
 )
 
 // alarmName is one in the text, or the beginning of several.
-var alarmName = regexp.MustCompile("`([A-Z][A-Za-z]+)…?`")
+var alarmName = regexp.MustCompile("`([A-Z][a-z][A-Za-z]+)…?`")
 
 // readRunbooks reads the file, and what goes before the commands of each.
 func readRunbooks(path string) (names string, all []runbook, err error) {
@@ -111,7 +111,9 @@ func (c *checks) follow(ctx context.Context, names string, r runbook) error {
 	}
 	// Hosts of S3 and CloudFront are found through the proxy only.
 	_, all, err := c.commandIn(ctx, c.repository(), append(c.environment(regions[0]),
-		"PATH="+c.python+":"+os.Getenv("PATH"), "HTTPS_PROXY=http://"+c.proxy, "NO_PROXY=localhost",
+		"PATH="+c.python+":"+os.Getenv("PATH"), "HTTPS_PROXY=http://"+c.proxy,
+		// What another make has handed on is not for these.
+		"MAKEFLAGS=", "MAKEOVERRIDES=", "ARGS=",
 		"CURL_CA_BUNDLE="+filepath.Join(c.dir, "certificate.pem"), "npm_config_prefer_offline=true",
 		"CDK="+c.cdkCommand+" -a "+c.app()+" -o "+filepath.Join(c.dir, "cdk.runbooks")+" --ci --no-color --yes",
 		"STAGE="+stageName, "REGION="+regions[1], "PRIMARY="+regions[0],
