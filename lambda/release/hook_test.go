@@ -144,6 +144,8 @@ func TestHook(t *testing.T) {
 			if tt.status != "" {
 				want = []string{tt.status}
 			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			for i, text := range a.statuses {
 				var got struct {
 					DeploymentID string `json:"deploymentId"`
