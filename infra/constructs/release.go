@@ -22,8 +22,9 @@ const (
 	// aliasName is what everything but a release calls.
 	aliasName = "live"
 
-	// hookTimeout is in seconds: some fifty requests, one after the other.
-	hookTimeout, hookMemory = 120, 256
+	// hookTimeout is in seconds: some forty requests, one after the other, of
+	// which each may take as long as the redirector may.
+	hookTimeout, hookMemory = 300, 256
 
 	// minute is in seconds.
 	minute = 60

@@ -113,7 +113,7 @@ func TestReleaseHook(t *testing.T) {
 		if code, err := os.ReadFile(filepath.Join(dir, path, "bootstrap")); err != nil || string(code) != "not the function release" {
 			t.Errorf("the hook runs %q, %v", code, err)
 		}
-		same(t, "time-out", at(hook, "Properties", "Timeout"), "120")
+		same(t, "time-out", at(hook, "Properties", "Timeout"), "300")
 		same(t, "architectures", at(hook, "Properties", "Architectures"), fmt.Sprintf(`[%q]`, st.stage.Architecture))
 		version, _ := st.only(t, "AWS::Lambda::Version")
 		want, _ := at(st.resource(t, "Redirector"), "Properties", "Environment", "Variables").(map[string]any)

@@ -20,6 +20,9 @@ const (
 	// answerTime is how long the new version may take to start and to answer.
 	answerTime = 10 * time.Second
 
+	// tellTime is kept for telling CodeDeploy, which else waits for an hour.
+	tellTime = 5 * time.Second
+
 	// longestPayload is how much of what a version answers is shown.
 	longestPayload = 300
 )
@@ -62,7 +65,12 @@ func (h hook) release(ctx context.Context, c call) error {
 		return errors.New(`the event names no DeploymentId and LifecycleEventHookExecutionId, as CodeDeploy does; people say {"try": true}`)
 	}
 	status := types.LifecycleEventStatusSucceeded
-	switch wrong, err := h.try(ctx); {
+	trial, cancel := ctx, func() {}
+	if end, ok := ctx.Deadline(); ok {
+		trial, cancel = context.WithDeadlineCause(ctx, end.Add(-tellTime), errors.New("the hook's time is up"))
+	}
+	defer cancel()
+	switch wrong, err := h.try(trial); {
 	case err != nil:
 		status = types.LifecycleEventStatusFailed
 		h.log.Error("the new version cannot be tried", "deployment", c.DeploymentID, "error", err.Error())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"archeio/infra/build"
 	"archeio/scripts/runtimeapi"
@@ -27,6 +29,7 @@ type account struct {
 	statuses []string // that CodeDeploy was told
 	invoked  map[string]int
 	refuse   bool // CodeDeploy takes no status
+	silent   bool // the version does not answer
 }
 
 func newAccount(t *testing.T, env map[string]string) *account {
@@ -53,6 +56,10 @@ func newAccount(t *testing.T, env map[string]string) *account {
 func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
+		return
+	}
+	if a.silent && strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
+		<-r.Context().Done()
 		return
 	}
 	a.mu.Lock()
@@ -113,6 +120,7 @@ func TestHook(t *testing.T) {
 		{"well", called, nil, nil, false, "Succeeded", "the new version answers as it must", ""},
 		{"foreign-host", called, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "Failed",
 			`it leads to \"https://attacker.example/v2/example-project/images/archeio-release/manifests/latest\"`, ""},
+		{"silent", called, nil, nil, false, "Failed", "alb, sample info and what comes after it: not tried: the hook's time is up", ""},
 		{"no-fronts", called, nil, map[string]string{"RELEASE_FRONTS": ""}, false, "Failed", `RELEASE_FRONTS: front \"\": takes alb or url`, ""},
 		{"no-version", called, nil, map[string]string{"RELEASE_VERSION": ""}, false, "Failed", "RELEASE_VERSION: takes the ARN", ""},
 		{"wrong-configuration", called, nil, map[string]string{"LOG_LEVEL": "loud"}, false, "Failed", "takes debug, info", ""},
@@ -123,7 +131,14 @@ func TestHook(t *testing.T) {
 			env := environment()
 			maps.Copy(env, tt.redirector)
 			a := newAccount(t, env)
-			a.refuse = tt.refuse
+			a.refuse, a.silent = tt.refuse, tt.name == "silent"
+			ctx := t.Context()
+			if a.silent {
+				// A second for the trial.
+				var cancel func()
+				ctx, cancel = context.WithTimeout(ctx, tellTime+time.Second)
+				defer cancel()
+			}
 			hook := environment()
 			maps.Copy(hook, map[string]string{
 				"RELEASE_VERSION": version, "RELEASE_FRONTS": "alb,url",
@@ -132,7 +147,7 @@ func TestHook(t *testing.T) {
 			})
 			maps.Copy(hook, tt.hook)
 			var logs strings.Builder
-			answer, err := runtimeapi.Once(t.Context(), bootstrap, hook, []byte(tt.event), &logs)
+			answer, err := runtimeapi.Once(ctx, bootstrap, hook, []byte(tt.event), &logs)
 			logs.Write(answer)
 			if tt.fails == "" && err != nil || tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)) {
 				t.Errorf("error %v, want %q", err, tt.fails)

@@ -21,8 +21,8 @@ import (
 type Invoke func(ctx context.Context, event []byte) ([]byte, error)
 
 // Run tries the redirector behind each front with all samples. It answers a
-// sentence for each answer that is wrong, and none where all is well. The error
-// is for what could not be tried at all.
+// sentence for each answer that is wrong, and none where all is well. What there
+// is no time for is wrong. The error is for what could not be tried at all.
 func Run(ctx context.Context, c *config.Config, fronts []Front, invoke Invoke) ([]string, error) {
 	if len(fronts) == 0 {
 		return nil, errors.New("there is no front to try")
@@ -30,6 +30,9 @@ func Run(ctx context.Context, c *config.Config, fronts []Front, invoke Invoke) (
 	var wrong []string
 	for _, front := range fronts {
 		for _, s := range samples(c) {
+			if ctx.Err() != nil {
+				return append(wrong, fmt.Sprintf("%s, sample %s and what comes after it: not tried: %v", front, s.name, context.Cause(ctx))), nil
+			}
 			if err := try(ctx, c, front, s, invoke); err != nil {
 				wrong = append(wrong, fmt.Sprintf("%s, sample %s, %s %s: %v", front, s.name, s.method, s.path, err))
 			}

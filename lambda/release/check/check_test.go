@@ -262,6 +262,20 @@ func TestSilentRedirectorIsRefused(t *testing.T) {
 	}
 }
 
+func TestNoTimeIsRefused(t *testing.T) {
+	c := configOf(t, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	n := 0
+	wrong, err := Run(ctx, c, both, func(ctx context.Context, _ []byte) ([]byte, error) {
+		n++
+		cancel(errors.New("time is up"))
+		return nil, ctx.Err()
+	})
+	if err != nil || n != 1 || len(wrong) != 2 || !strings.Contains(wrong[1], "alb, sample info and what comes after it: not tried: time is up") {
+		t.Errorf("%d tried, %v, %q", n, err, wrong)
+	}
+}
+
 func TestParseFronts(t *testing.T) {
 	for text, ok := range map[string]bool{"alb": true, "url": true, "alb,url": true, "": false, "alb,": false, "cloudfront": false} {
 		if _, err := ParseFronts(text); (err == nil) != ok {
