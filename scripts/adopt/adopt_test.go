@@ -39,7 +39,7 @@ func (f *fake) Status(_ context.Context, _, stack string) (string, error) {
 func (f *fake) Resources(_ context.Context, _, stack string) ([]string, error) {
 	return f.resources[stack], nil
 }
-func (f *fake) Owner(_ context.Context, _, bucket string) (string, error) {
+func (f *fake) Owner(_ context.Context, _, _, bucket string) (string, error) {
 	return f.owner[bucket], nil
 }
 func (f *fake) Bucket(_ context.Context, _, bucket string) (leftover.Whose, error) {

@@ -61,8 +61,10 @@ func (f fake) Output(_ context.Context, region, stack, key string) (string, erro
 }
 func (f fake) Status(_ context.Context, _, stack string) (string, error)   { return f.status[stack], nil }
 func (f fake) Resources(context.Context, string, string) ([]string, error) { return nil, nil }
-func (f fake) Owner(_ context.Context, _, bucket string) (string, error)   { return f.owner[bucket], nil }
-func (f fake) Stage(_ context.Context, _, bucket string) (string, error)   { return f.tag[bucket], nil }
+func (f fake) Owner(_ context.Context, _, _, bucket string) (string, error) {
+	return f.owner[bucket], nil
+}
+func (f fake) Stage(_ context.Context, _, bucket string) (string, error) { return f.tag[bucket], nil }
 func (f fake) Bucket(_ context.Context, _, name string) (leftover.Whose, error) {
 	return f.buckets[name], nil
 }

@@ -93,26 +93,58 @@ func (a *AWS) Output(ctx context.Context, region, stack, key string) (string, er
 	return "", nil
 }
 
-// Resources are those of Account.
-func (a *AWS) Resources(ctx context.Context, region, stack string) ([]string, error) {
-	var left []string
+const bucketType = "AWS::S3::Bucket"
+
+// resources are those of a stack that are still there and its own; none where
+// there is no such stack.
+func (a *AWS) resources(ctx context.Context, region, stack string) ([]types.StackResourceSummary, error) {
+	var all []types.StackResourceSummary
 	for p := cloudformation.NewListStackResourcesPaginator(a.stacks(region), &cloudformation.ListStackResourcesInput{StackName: aws.String(stack)}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
+		if missing(err) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page.StackResourceSummaries {
-			gone := r.ResourceStatus == types.ResourceStatusDeleteComplete || r.ResourceStatus == types.ResourceStatusDeleteSkipped || aws.ToString(r.PhysicalResourceId) == ""
-			if kind := aws.ToString(r.ResourceType); !gone && kind != "AWS::S3::Bucket" {
-				left = append(left, kind+" "+aws.ToString(r.PhysicalResourceId))
+			if !gone(r.ResourceStatus) && aws.ToString(r.PhysicalResourceId) != "" {
+				all = append(all, r)
 			}
 		}
 	}
-	return left, nil
+	return all, nil
+}
+
+// gone tells of a resource's status that its stack has deleted it, or let go of
+// it.
+func gone(status types.ResourceStatus) bool {
+	return status == types.ResourceStatusDeleteComplete || status == types.ResourceStatusDeleteSkipped
+}
+
+// Resources are those of Account.
+func (a *AWS) Resources(ctx context.Context, region, stack string) ([]string, error) {
+	all, err := a.resources(ctx, region, stack)
+	var left []string
+	for _, r := range all {
+		if kind := aws.ToString(r.ResourceType); kind != bucketType {
+			left = append(left, kind+" "+aws.ToString(r.PhysicalResourceId))
+		}
+	}
+	return left, err
 }
 
 // Owner is that of Account.
-func (a *AWS) Owner(ctx context.Context, region, bucket string) (string, error) {
+func (a *AWS) Owner(ctx context.Context, region, stack, bucket string) (string, error) {
+	all, err := a.resources(ctx, region, stack)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range all {
+		if aws.ToString(r.ResourceType) == bucketType && aws.ToString(r.PhysicalResourceId) == bucket {
+			return stack, nil
+		}
+	}
 	out, err := a.stacks(region).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{PhysicalResourceId: aws.String(bucket)})
 	if missing(err) {
 		return "", nil
@@ -121,8 +153,7 @@ func (a *AWS) Owner(ctx context.Context, region, bucket string) (string, error) 
 		return "", err
 	}
 	for _, r := range out.StackResources {
-		kept := r.ResourceStatus != types.ResourceStatusDeleteComplete && r.ResourceStatus != types.ResourceStatusDeleteSkipped
-		if kept && aws.ToString(r.PhysicalResourceId) == bucket && aws.ToString(r.ResourceType) == "AWS::S3::Bucket" {
+		if !gone(r.ResourceStatus) && aws.ToString(r.PhysicalResourceId) == bucket && aws.ToString(r.ResourceType) == bucketType {
 			return aws.ToString(r.StackName), nil
 		}
 	}

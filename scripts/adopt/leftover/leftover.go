@@ -19,8 +19,9 @@ type Account interface {
 	// Resources are those of a stack that are still there and are no buckets,
 	// each with its type.
 	Resources(ctx context.Context, region, stack string) ([]string, error)
-	// Owner is the stack that has a bucket, empty for none.
-	Owner(ctx context.Context, region, bucket string) (string, error)
+	// Owner is the stack that has a bucket, empty for none; the one that should
+	// is asked first.
+	Owner(ctx context.Context, region, stack, bucket string) (string, error)
 	// Bucket tells whether a bucket's name is taken, and by whom.
 	Bucket(ctx context.Context, region, bucket string) (Whose, error)
 	// Stage is the stage that a bucket's tag names, empty for none.
@@ -97,7 +98,7 @@ func Bucket(ctx context.Context, a Account, s *stage.Stage, b stage.Retained) (W
 		f.Says = "the bucket belongs to another account or region; take another mirrorPrefix"
 		return whose, f, nil
 	}
-	owner, err := a.Owner(ctx, b.Region, b.Name)
+	owner, err := a.Owner(ctx, b.Region, b.Stack, b.Name)
 	if err != nil {
 		return whose, nil, err
 	}
