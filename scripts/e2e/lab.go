@@ -27,6 +27,7 @@ const (
 type lab struct {
 	near, far, check, upstream *server // the mirrors, the default mirror's bucket
 	front                      *server
+	env                        map[string]string // the function's
 	api                        *runtimeapi.API
 	processes                  []*runtimeapi.Process
 	blobs                      []string // that all mirrors have
@@ -34,7 +35,9 @@ type lab struct {
 	stop                       func()
 }
 
-func (w *world) lab(ctx context.Context, images *images, processes int, env map[string]string) (l *lab, err error) {
+// lab starts one with a front of this shape; env is laid over the function's
+// environment.
+func (w *world) lab(ctx context.Context, images *images, shape string, processes int, env map[string]string) (l *lab, err error) {
 	l = &lab{transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	var servers []*server
 	stop := func() {}
@@ -76,7 +79,8 @@ func (w *world) lab(ctx context.Context, images *images, processes int, env map[
 	if l.upstream, err = before("upstream", w.stack.Upstream); err != nil {
 		return nil, err
 	}
-	all := map[string]string{
+	all := maps.Clone(w.stack.Env)
+	maps.Copy(all, map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": l.upstream.base,
 		"DEFAULT_AWS_BASE_URL":       w.stack.Distribution,
 		"DEFAULT_MIRROR_CHECK_URL":   l.check.base,
@@ -84,8 +88,12 @@ func (w *world) lab(ctx context.Context, images *images, processes int, env map[
 		"MIRROR_HEALTH_INTERVAL":     labInterval.String(),
 		"MIRROR_CHECK_TIMEOUT":       labCheck.String(),
 		"MIRROR_INDEX_REFRESH":       "none",
+	})
+	if shape == distribution { // as deployed: the default mirror is the host that was asked
+		all["DEFAULT_AWS_BASE_URL"] = "/"
 	}
 	maps.Copy(all, env)
+	l.env = all
 	if l.api, l.processes, stop, err = w.ownFunctions(ctx, processes, all); err != nil {
 		return nil, err
 	}
@@ -95,7 +103,7 @@ func (w *world) lab(ctx context.Context, images *images, processes int, env map[
 			address = c.Addr
 		}
 	}
-	if l.front, err = listenAs(loadBalancer, nil, w.front(loadBalancer, l.api.Invoke, address)); err != nil {
+	if l.front, err = listenAs(shape, nil, w.front(shape, l.api.Invoke, address)); err != nil {
 		return nil, err
 	}
 	servers = append(servers, l.front)

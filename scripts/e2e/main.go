@@ -27,7 +27,8 @@ const usage = `Usage: go run ./scripts/e2e [flags]
 
 Starts the whole system on this machine, and before it what writes down every
 request. Real clients pull through it; then the redirect is checked at the level
-of HTTP, and one part after the other is made to fail. All traffic stays on
+of HTTP, one part after the other is made to fail, and many clients ask at once.
+All traffic stays on
 loopback, and everything that was started is stopped.
 
 Clients that are not there are installed: crane, oras and regctl by go install
@@ -42,15 +43,21 @@ type options struct {
 	json    bool
 	verbose bool
 	full    bool
+	load    load
 }
 
 func main() {
 	o := options{}
 	only := flag.String("only", "", "run only what matches this `expression`, as client/front/place/what or part/check")
-	parts := flag.String("parts", "clients,contract,faults", "which `parts` to run")
+	parts := flag.String("parts", "clients,contract,faults,load", "which `parts` to run")
 	flag.BoolVar(&o.json, "json", false, "print one JSON document instead of tables")
 	flag.BoolVar(&o.verbose, "v", false, "show what the servers and the daemons write")
 	flag.BoolVar(&o.full, "full", false, "wait for what takes minutes as well")
+	flag.IntVar(&o.load.requests, "load-requests", 1_000_000, "how `many` requests the part load makes at least")
+	flag.DurationVar(&o.load.least, "load-time", time.Minute, "how `long` it makes them at least")
+	flag.DurationVar(&o.load.most, "load-limit", 9*time.Minute, "how `long` it makes them at most; then it has failed")
+	flag.IntVar(&o.load.clients, "load-clients", 64, "how `many` clients ask side by side")
+	flag.IntVar(&o.load.processes, "load-processes", 4, "how `many` processes of the function answer")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
@@ -61,9 +68,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "e2e: -only takes a regular expression, and there are no arguments; see -h")
 		os.Exit(2)
 	}
+	if o.load.requests < 1 || o.load.clients < 1 || o.load.processes < 1 || o.load.most <= o.load.least {
+		fmt.Fprintln(os.Stderr, "e2e: -load-requests, -load-clients and -load-processes take at least 1, -load-limit more than -load-time; see -h")
+		os.Exit(2)
+	}
 	o.parts = strings.Split(*parts, ",")
 	for _, p := range o.parts {
-		if !slices.Contains([]string{"clients", "contract", "faults"}, p) {
+		if !slices.Contains([]string{"clients", "contract", "faults", "load"}, p) {
 			fmt.Fprintf(os.Stderr, "e2e: -parts: there is no part %q; see -h\n", p)
 			os.Exit(2)
 		}
@@ -85,6 +96,7 @@ type report struct {
 	Versions map[string]string `json:"versions"`
 	Clients  []row             `json:"clients"`
 	Checks   []check           `json:"checks"`
+	Load     *loaded           `json:"load,omitempty"`
 	Seconds  float64           `json:"seconds"`
 }
 
@@ -113,8 +125,16 @@ func run(ctx context.Context, o options) (bad int, err error) {
 			say("trying the redirect's contract")
 			r.Checks = append(r.Checks, w.contract(ctx, o, images)...)
 		case "faults":
-			say("having one part after the other fail (a minute or two)")
+			say("having one part after the other fail (two or three minutes)")
 			r.Checks = append(r.Checks, w.faults(ctx, o, images)...)
+		case "load":
+			if !o.only.MatchString("load/answers") && !o.only.MatchString("load/memory") && !o.only.MatchString("load/concurrent mode") {
+				continue
+			}
+			say(fmt.Sprintf("having %d clients make %d requests (some minutes)", o.load.clients, o.load.requests))
+			var checks []check
+			checks, r.Load, err = w.underLoad(ctx, o, images, say)
+			r.Checks = append(r.Checks, checks...)
 		}
 		if err == nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -226,6 +246,10 @@ func (r report) print(o options) (bad int, err error) {
 		}
 		fmt.Println()
 		table(os.Stdout, colour, checkHead, cells)
+	}
+	if r.Load != nil {
+		fmt.Println()
+		table(os.Stdout, false, memoryHead, r.Load.curves())
 	}
 	fmt.Printf("\n%d passed, %d failed, %d skipped\n", len(r.Clients)+len(r.Checks)-bad-r.skipped(), bad, r.skipped())
 	return bad, nil

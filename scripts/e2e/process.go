@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"archeio/lambda/index"
+	"archeio/scripts/runtimeapi"
+)
+
+// keeper starts the function again when it ends, as the service does.
+type keeper struct {
+	mu      sync.Mutex
+	ended   []error // why, in order
+	current *runtimeapi.Process
+	stopped bool
+}
+
+// mostStarts bounds how often a function that ends again and again is started.
+const mostStarts = 50
+
+// keep looks after a lab's only process until the lab is stopped.
+func (w *world) keep(l *lab) *keeper {
+	k := &keeper{current: l.processes[0]}
+	end := l.stop
+	var looking sync.WaitGroup
+	l.stop = func() {
+		k.mu.Lock()
+		k.stopped = true
+		last := k.current
+		k.mu.Unlock()
+		last.Stop()
+		looking.Wait()
+		end()
+	}
+	looking.Go(func() {
+		for range mostStarts {
+			k.mu.Lock()
+			p := k.current
+			k.mu.Unlock()
+			<-p.Exited()
+			k.mu.Lock()
+			if k.stopped {
+				k.mu.Unlock()
+				return
+			}
+			k.ended = append(k.ended, p.Err())
+			next, err := l.api.Start(w.function, l.env, w.log)
+			if err == nil {
+				k.current = next
+			}
+			k.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+	return k
+}
+
+// ends are why the function ended, so often.
+func (k *keeper) ends() []error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]error{}, k.ended...)
+}
+
+// terminated ends the function while it waits for a mirror. The service sends
+// SIGTERM to one that is idle.
+func (f *atFront) terminated(ctx context.Context) (string, error) {
+	const late = 300 * time.Millisecond
+	l, err := f.lab(ctx, 1, map[string]string{"MIRROR_CHECK_TIMEOUT": "1s"})
+	if err != nil {
+		return "", err
+	}
+	k := f.keep(l)
+	defer func() { l.stop() }()
+	waiting := make(chan struct{}, 64)
+	l.near.fail(func(w http.ResponseWriter, r *http.Request) {
+		waiting <- struct{}{}
+		wait(r.Context(), late)
+		l.near.handler.ServeHTTP(w, r)
+	})
+	under := make(chan sample, 1)
+	go func() { under <- l.get(ctx, l.blobs[0]) }()
+	select {
+	case <-waiting:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if err := syscall.Kill(k.current.Pid(), syscall.SIGTERM); err != nil {
+		return "", err
+	}
+	told := time.Now()
+	next := make(chan sample, 1)
+	go func() { next <- l.get(ctx, l.blobs[1]) }() // waits for whoever takes it
+	first := <-under
+	l.near.fail(nil)
+	second := <-next
+	back := second.at.Add(second.took).Sub(told)
+	after := sum(l.watch(ctx, time.Millisecond, time.Minute, times(50)))
+	ends := k.ends()
+	saw := fmt.Sprintf("the request under way: %s; the next one: %s, %s after the signal; then %d errors in 50; the function ended %d time(s)",
+		fate(first), fate(second), seconds(back), after.bad, len(ends))
+	switch {
+	case first.err != nil || first.reason != "aws-region":
+		return saw, fmt.Errorf("the request under way was not answered: %v", first.err)
+	case second.err != nil || after.bad > 0:
+		return saw, fmt.Errorf("after it: %v, %v", second.err, after.err)
+	case len(ends) != 1:
+		return saw, fmt.Errorf("the function ended %d times, not once", len(ends))
+	}
+	return saw, nil
+}
+
+// fate tells in a word or two what became of a request.
+func fate(s sample) string {
+	if s.err != nil {
+		return "failed, " + s.err.Error()
+	}
+	return fmt.Sprintf("%s in %dms", s.reason, s.took.Milliseconds())
+}
+
+// million is how many blobs the index has where memory is short.
+const million = 1_000_000
+
+// shortMemory gives the function less address space than it needs for the index
+// of a million blobs, so that it cannot load it.
+func (f *atFront) shortMemory(ctx context.Context) (string, error) {
+	prefixes := make([]uint64, million)
+	for i := range prefixes {
+		prefixes[i] = uint64(i+1) * 0x9e3779b97f4a7c15
+	}
+	p, _ := index.Prefix(phantom)
+	prefixes = append(prefixes, p)
+	b, err := index.Make(time.Now(), prefixes)
+	if err != nil {
+		return "", err
+	}
+	data := &atomic.Pointer[[]byte]{}
+	data.Store(&b)
+	dir, err := os.MkdirTemp("", "archeio-memory-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	wrapper := filepath.Join(dir, "bootstrap")
+	limited := *f.world
+	limited.function = wrapper
+	env := map[string]string{"MIRROR_INDEX_REFRESH": "1s", "MIRROR_INDEX_MAX_AGE": "1h", "GOMEMLIMIT": "16MiB"}
+	try := func(kb int) (s summary, ends []error, used bool, err error) {
+		script := fmt.Sprintf("#!/bin/sh\nulimit -v %d && exec '%s'\n", kb, f.function)
+		if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
+			return s, nil, false, err
+		}
+		l, err := limited.lab(ctx, f.images, f.shape, 1, env)
+		if err != nil {
+			return s, nil, false, err
+		}
+		k := limited.keep(l)
+		defer func() { l.stop() }()
+		for _, x := range []*server{l.near, l.far, l.check} {
+			shelve(x, data, &atomic.Pointer[string]{})
+		}
+		s = sum(l.watch(ctx, 20*time.Millisecond, 30*time.Second, func(s []sample) bool { return time.Since(s[0].at) > 4*time.Second }))
+		_, used = l.believed(ctx, 2*time.Second)
+		return s, k.ends(), used, nil
+	}
+	for kb := 1000 << 10; kb <= 1400<<10; kb += 8 << 10 {
+		s, ends, used, err := try(kb)
+		fmt.Fprintln(os.Stderr, "PROBE", kb>>10, "MB", s.good, s.bad, s.err, len(ends), used, err, ends)
+		if used {
+			break
+		}
+	}
+	return "", nil
+}
