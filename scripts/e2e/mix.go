@@ -162,7 +162,7 @@ func (s *shelves) forms() (all []form) {
 			form{method: http.MethodGet, target: blob(list[1]), authorized: true})
 		get(blob(strings.Replace(list[2], ":", "%3A", 1)))
 	}
-	get(blob("sha512:" + strings.Repeat("ab", 64)))
+	get(blob("blake3:" + strings.Repeat("ab", 32)))
 	// 400, 404 and 405.
 	get("/v2/BAD/tags/list", "/v2/load/../x/manifests/v1", manifest+"-x", manifest+"sha256:12", blob("sha256:12"), blob(strings.ToUpper(d)), "/v2/load/image/referrers/v1", "/v2/load/image/tags/list?a=|")
 	get("/v2/_catalog", "/v2/load", "/favicon.ico", "/v1/search", "/v2/load/image/blobs/uploads/1")
