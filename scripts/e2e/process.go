@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,8 +24,12 @@ type keeper struct {
 	stopped bool
 }
 
-// mostStarts bounds how often a function that ends again and again is started.
-const mostStarts = 50
+// A function that ends again and again is started so often at most, and after a
+// pause each time.
+const (
+	mostStarts = 200
+	beforeNext = 50 * time.Millisecond
+)
 
 // keep looks after a lab's only process until the lab is stopped.
 func (w *world) keep(l *lab) *keeper {
@@ -52,6 +57,8 @@ func (w *world) keep(l *lab) *keeper {
 				return
 			}
 			k.ended = append(k.ended, p.Err())
+			l.api.Lose(p.Err())
+			wait(context.Background(), beforeNext)
 			next, err := l.api.Start(w.function, l.env, w.log)
 			if err == nil {
 				k.current = next
@@ -128,19 +135,44 @@ func fate(s sample) string {
 	return fmt.Sprintf("%s in %dms", s.reason, s.took.Milliseconds())
 }
 
-// million is how many blobs the index has where memory is short.
-const million = 1_000_000
+const (
+	// million is how many blobs the index has where memory is short.
+	million = 1_000_000
+	// tight is too little memory to load that index again and again, ample the
+	// smallest that a function can be given.
+	tight, ample = 20 << 20, 128 << 20
+)
 
-// shortMemory gives the function less address space than it needs for the index
-// of a million blobs, so that it cannot load it.
+// memoryGroup makes a control group with a limit of memory, version 1 or 2 of
+// them; limit is the file that holds it. A process in it is killed when it needs more, as the service does.
+func memoryGroup(name string, bytes int) (dir, limit string, err error) {
+	for parent, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		if _, e := os.Stat(filepath.Join(parent, "cgroup.procs")); e != nil {
+			err = e
+			continue
+		}
+		dir = filepath.Join(parent, name)
+		if err = os.Mkdir(dir, 0o700); err != nil {
+			continue
+		}
+		limit = filepath.Join(dir, file)
+		if err = os.WriteFile(limit, []byte(strconv.Itoa(bytes)), 0o600); err == nil {
+			return dir, limit, nil
+		}
+		os.Remove(dir)
+	}
+	return "", "", err
+}
+
+// shortMemory gives the function less memory than it takes with the index of a
+// million blobs, and then as much as it needs.
 func (f *atFront) shortMemory(ctx context.Context) (string, error) {
 	prefixes := make([]uint64, million)
 	for i := range prefixes {
 		prefixes[i] = uint64(i+1) * 0x9e3779b97f4a7c15
 	}
 	p, _ := index.Prefix(phantom)
-	prefixes = append(prefixes, p)
-	b, err := index.Make(time.Now(), prefixes)
+	b, err := index.Make(time.Now(), append(prefixes, p))
 	if err != nil {
 		return "", err
 	}
@@ -151,34 +183,42 @@ func (f *atFront) shortMemory(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
+	group, limit, err := memoryGroup(filepath.Base(dir), tight)
+	if err != nil {
+		return "", fmt.Errorf("%w: no limit of memory can be set: %v", errSkipped, err)
+	}
+	defer os.Remove(group)
 	wrapper := filepath.Join(dir, "bootstrap")
+	script := fmt.Sprintf("#!/bin/sh\necho $$ >'%s/cgroup.procs' && exec '%s'\n", group, f.function)
+	if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
+		return "", err
+	}
 	limited := *f.world
 	limited.function = wrapper
-	env := map[string]string{"MIRROR_INDEX_REFRESH": "1s", "MIRROR_INDEX_MAX_AGE": "1h", "GOMEMLIMIT": "16MiB"}
-	try := func(kb int) (s summary, ends []error, used bool, err error) {
-		script := fmt.Sprintf("#!/bin/sh\nulimit -v %d && exec '%s'\n", kb, f.function)
-		if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
-			return s, nil, false, err
-		}
-		l, err := limited.lab(ctx, f.images, f.shape, 1, env)
-		if err != nil {
-			return s, nil, false, err
-		}
-		k := limited.keep(l)
-		defer func() { l.stop() }()
-		for _, x := range []*server{l.near, l.far, l.check} {
-			shelve(x, data, &atomic.Pointer[string]{})
-		}
-		s = sum(l.watch(ctx, 20*time.Millisecond, 30*time.Second, func(s []sample) bool { return time.Since(s[0].at) > 4*time.Second }))
-		_, used = l.believed(ctx, 2*time.Second)
-		return s, k.ends(), used, nil
+	l, err := limited.lab(ctx, f.images, f.shape, 1, map[string]string{"MIRROR_INDEX_REFRESH": "1s", "MIRROR_INDEX_MAX_AGE": "1h"})
+	if err != nil {
+		return "", err
 	}
-	for kb := 1000 << 10; kb <= 1400<<10; kb += 8 << 10 {
-		s, ends, used, err := try(kb)
-		fmt.Fprintln(os.Stderr, "PROBE", kb>>10, "MB", s.good, s.bad, s.err, len(ends), used, err, ends)
-		if used {
-			break
-		}
+	k := limited.keep(l)
+	defer func() { l.stop() }()
+	for _, x := range []*server{l.near, l.far, l.check} {
+		shelve(x, data, &atomic.Pointer[string]{})
 	}
-	return "", nil
+	s := sum(l.watch(ctx, 20*time.Millisecond, 30*time.Second, func(s []sample) bool { return time.Since(s[0].at) > 4*time.Second }))
+	killed := len(k.ends())
+	saw := fmt.Sprintf("%d MB: killed %d times, %d of %d requests failed, those under way then", tight>>20, killed, s.bad, s.bad+s.good)
+	if killed == 0 || s.bad > killed || s.good == 0 {
+		return saw, fmt.Errorf("each end costs at most one request: %v", s.err)
+	}
+	if err := os.WriteFile(limit, []byte(strconv.Itoa(ample)), 0o600); err != nil {
+		return saw, err
+	}
+	after, used := l.believed(ctx, 10*time.Second)
+	before := len(k.ends())
+	s = sum(l.watch(ctx, 20*time.Millisecond, time.Minute, times(100)))
+	saw += fmt.Sprintf("; %d MB: the index is used after %s, %d errors in 100, killed %d times", ample>>20, seconds(after), s.bad, len(k.ends())-before)
+	if !used || s.bad > 0 || len(k.ends()) > before {
+		return saw, fmt.Errorf("%d failed: %v", s.bad, s.err)
+	}
+	return saw, nil
 }

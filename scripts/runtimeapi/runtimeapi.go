@@ -50,6 +50,7 @@ type invocation struct {
 	id       string
 	payload  []byte
 	deadline time.Time
+	taken    bool // by a process; guarded by API.mu
 	done     chan struct{}
 	answer   []byte
 	err      error
@@ -109,6 +110,21 @@ func (a *API) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
+// Lose ends the invocations that were taken and not answered with an error, as
+// the service does when the process that has them ends. It is for an API with
+// one process: which of several has an invocation is not known.
+func (a *API) Lose(why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, i := range a.running {
+		if i.taken {
+			delete(a.running, id)
+			i.err = why
+			close(i.done)
+		}
+	}
+}
+
 // ServeHTTP is the API itself.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.Path, "/2018-06-01/runtime/")
@@ -152,6 +168,9 @@ func (a *API) serveNext(w http.ResponseWriter, r *http.Request) {
 	a.polledOnce.Do(func() { close(a.polled) })
 	select {
 	case i := <-a.queue:
+		a.mu.Lock()
+		i.taken = true
+		a.mu.Unlock()
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
 		h.Set("Lambda-Runtime-Aws-Request-Id", i.id)

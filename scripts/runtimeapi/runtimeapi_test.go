@@ -3,6 +3,7 @@ package runtimeapi
 import (
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,5 +70,43 @@ func TestProcessThatEndsAtOnce(t *testing.T) {
 	}
 	if _, err := Once(t.Context(), filepath.Join(t.TempDir(), "none"), nil, nil, io.Discard); err == nil {
 		t.Error("a function that is not there was started")
+	}
+}
+
+// What a process has taken is lost with it; what waits is for the next one.
+func TestLose(t *testing.T) {
+	api, err := Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { api.Close() })
+	results := make(chan error, 2)
+	for range cap(results) {
+		go func() {
+			_, err := api.Invoke(t.Context(), []byte("{}"))
+			results <- err
+		}()
+	}
+	take := func() string {
+		resp, err := http.Get("http://" + api.Address() + "/2018-06-01/runtime/invocation/next")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
+	}
+	take()
+	ended := errors.New("it ended")
+	api.Lose(ended)
+	if err := <-results; err != ended {
+		t.Errorf("the one that was taken: %v", err)
+	}
+	resp, err := http.Post("http://"+api.Address()+"/2018-06-01/runtime/invocation/"+take()+"/response", "", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if err := <-results; err != nil {
+		t.Errorf("the one that waited: %v", err)
 	}
 }
