@@ -30,7 +30,7 @@ func raced(ctx context.Context) (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(root, ".build", "e2e", "race", "bootstrap")
-	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-tags", "lambda.norpc", "-o", binary, "./lambda/redirector")
+	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-buildvcs=false", "-tags", "lambda.norpc", "-o", binary, "./lambda/redirector")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the function with the race detector: %w: %s", err, lastLine(string(out)))

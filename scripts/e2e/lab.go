@@ -32,13 +32,15 @@ type lab struct {
 	processes                  []*runtimeapi.Process
 	blobs                      []string // that all mirrors have
 	transport                  *http.Transport
+	// patience is how long its client waits for a blob.
+	patience time.Duration
 	stop                       func()
 }
 
 // lab starts one with a front of this shape; env is laid over the function's
 // environment.
 func (w *world) lab(ctx context.Context, images *images, shape string, processes int, env map[string]string) (l *lab, err error) {
-	l = &lab{transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	l = &lab{transport: &http.Transport{MaxIdleConnsPerHost: 64}, patience: 5 * time.Second}
 	var servers []*server
 	stop := func() {}
 	l.stop = func() {
@@ -154,8 +156,7 @@ func (l *lab) get(ctx context.Context, digest string) (s sample) {
 		s.err = fmt.Errorf("the front answers %s", resp.Status)
 		return s
 	}
-	// A client has more patience; what it would wait for does not come.
-	ctx, cancel = context.WithTimeout(ctx, 500*time.Millisecond)
+	ctx, cancel = context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	if resp, s.err = ask(ctx, to.String()); s.err != nil {
 		return s
