@@ -34,7 +34,7 @@ type lab struct {
 	transport                  *http.Transport
 	// patience is how long its client waits for a blob.
 	patience time.Duration
-	stop                       func()
+	stop     func()
 }
 
 // lab starts one with a front of this shape; env is laid over the function's
