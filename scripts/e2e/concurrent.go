@@ -107,7 +107,19 @@ func (w *world) concurrent(ctx context.Context, images *images) (string, error) 
 	total := int64(0)
 	var saw []string
 	phase := func(name string, mix []asked, o load) error {
-		r := x.run(ctx, o, mix, nil)
+		// A race report ends a process, and then nobody answers.
+		bounded, cancel := context.WithCancel(ctx)
+		defer cancel()
+		for _, p := range x.processes {
+			go func() {
+				select {
+				case <-p.Exited():
+					cancel()
+				case <-bounded.Done():
+				}
+			}()
+		}
+		r := x.run(bounded, o, mix, nil)
 		total += r.Requests
 		saw = append(saw, fmt.Sprintf("%s: %d requests, %d wrong, %d lost", name, r.Requests, r.Wrong, r.Lost))
 		if report := said.report(); report != "" {

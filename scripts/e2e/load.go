@@ -275,8 +275,11 @@ var memoryHead = []string{"PROCESS", "START", "WARM", "1/4", "1/2", "3/4", "END"
 // curves are the rows of the table of the memory.
 func (r *loaded) curves() (rows [][]string) {
 	for i, c := range r.Memory {
-		row := []string{fmt.Sprint(i + 1)}
-		for _, part := range []float64{0, warmUp, 0.25, 0.5, 0.75, 1} {
+		row := []string{fmt.Sprint(i + 1), "-"}
+		if len(c) > 0 {
+			row[1] = fmt.Sprintf("%.1f", mb(c[0])) // before the first request
+		}
+		for _, part := range []float64{warmUp, 0.25, 0.5, 0.75, 1} {
 			row = append(row, fmt.Sprintf("%.1f", mb(c.at(part))))
 		}
 		rows = append(rows, append(row, sparkline(c, 60)))

@@ -20,6 +20,7 @@ import (
 type keeper struct {
 	mu      sync.Mutex
 	ended   []error // why, in order
+	codes   []int   // and with which exit codes
 	current *runtimeapi.Process
 	stopped bool
 }
@@ -56,7 +57,7 @@ func (w *world) keep(l *lab) *keeper {
 				k.mu.Unlock()
 				return
 			}
-			k.ended = append(k.ended, p.Err())
+			k.ended, k.codes = append(k.ended, p.Err()), append(k.codes, p.ExitCode())
 			l.api.Lose(p.Err())
 			wait(context.Background(), beforeNext)
 			next, err := l.api.Start(w.function, l.env, w.log)
@@ -77,6 +78,16 @@ func (k *keeper) ends() []error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return append([]error{}, k.ended...)
+}
+
+// code is the exit code with which the function ended first, -1 for none.
+func (k *keeper) code() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.codes) == 0 {
+		return -1
+	}
+	return k.codes[0]
 }
 
 // terminated ends the function while it waits for a mirror. The service sends
@@ -102,27 +113,30 @@ func (f *atFront) terminated(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
-	if err := syscall.Kill(k.current.Pid(), syscall.SIGTERM); err != nil {
+	if err := syscall.Kill(l.processes[0].Pid(), syscall.SIGTERM); err != nil {
 		return "", err
 	}
 	told := time.Now()
-	next := make(chan sample, 1)
-	go func() { next <- l.get(ctx, l.blobs[1]) }() // waits for whoever takes it
 	first := <-under
 	l.near.fail(nil)
-	second := <-next
+	// The service hands nothing more to a function that it ends; the API here
+	// does not know, so the next request comes when the function has ended.
+	for ctx.Err() == nil && len(k.ends()) == 0 && time.Since(told) < 5*time.Second {
+		wait(ctx, 5*time.Millisecond)
+	}
+	second := l.get(ctx, l.blobs[1])
 	back := second.at.Add(second.took).Sub(told)
 	after := sum(l.watch(ctx, time.Millisecond, time.Minute, times(50)))
-	ends := k.ends()
-	saw := fmt.Sprintf("the request under way: %s; the next one: %s, %s after the signal; then %d errors in 50; the function ended %d time(s)",
-		fate(first), fate(second), seconds(back), after.bad, len(ends))
+	ends, code := k.ends(), k.code()
+	saw := fmt.Sprintf("the request under way: %s; the next one: %s, %s after the signal; then %d errors in 50; exit code %d",
+		fate(first), fate(second), seconds(back), after.bad, code)
 	switch {
 	case first.err != nil || first.reason != "aws-region":
 		return saw, fmt.Errorf("the request under way was not answered: %v", first.err)
 	case second.err != nil || after.bad > 0:
 		return saw, fmt.Errorf("after it: %v, %v", second.err, after.err)
-	case len(ends) != 1:
-		return saw, fmt.Errorf("the function ended %d times, not once", len(ends))
+	case len(ends) != 1 || code != 0:
+		return saw, fmt.Errorf("the function ended %d times, the first time with %d", len(ends), code)
 	}
 	return saw, nil
 }
