@@ -162,7 +162,7 @@ func (f *atFront) wrongClock(ctx context.Context) (string, error) {
 		_, used := l.believed(ctx, 3*refresh)
 		saw += fmt.Sprintf("index %s: used %v, %d errors in 30; ", c.name, used, s.bad)
 		if used != c.used || s.bad > 0 || s.reasons["aws-region"] != 30 {
-			return saw, fmt.Errorf("%d failed (%v), the reasons are %s", s.bad, s.err, amounts(s.reasons))
+			return saw, fmt.Errorf("it is used: %v, it must be: %v; %d failed (%v)", used, c.used, s.bad, s.err)
 		}
 	}
 	return saw + "the function's own clock cannot be moved here", nil
