@@ -225,4 +225,11 @@ func sum(samples []sample) (s summary) {
 	return s
 }
 
+// mostly tells whether the reason was this one for all of n, or for nine of ten
+// and the upstream served the others: a check of the default mirror may take too
+// long on a busy machine.
+func (s summary) mostly(reason string, n int) bool {
+	return s.good == n && s.reasons[reason]+s.reasons["mirror-unavailable"] == n && s.reasons[reason] >= n*9/10
+}
+
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }

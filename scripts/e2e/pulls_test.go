@@ -41,3 +41,24 @@ func TestSum(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestMostly(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		bad     int
+		reasons map[string]int
+		want    bool
+	}{
+		{"all", 0, map[string]int{"a": 20}, true},
+		{"nine-of-ten", 0, map[string]int{"a": 18, "mirror-unavailable": 2}, true},
+		{"fewer", 0, map[string]int{"a": 17, "mirror-unavailable": 3}, false},
+		{"another-reason", 0, map[string]int{"a": 19, "b": 1}, false},
+		{"an-error", 1, map[string]int{"a": 19}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := (summary{good: 20 - tt.bad, bad: tt.bad, reasons: tt.reasons}).mostly("a", 20); got != tt.want {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
