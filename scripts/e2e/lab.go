@@ -227,9 +227,9 @@ func sum(samples []sample) (s summary) {
 
 // mostly tells whether the reason was this one for all of n, or for nine of ten
 // and the upstream served the others: a check of the default mirror may take too
-// long on a busy machine.
+// long on a busy machine. What failed has no reason.
 func (s summary) mostly(reason string, n int) bool {
-	return s.good == n && s.reasons[reason]+s.reasons["mirror-unavailable"] == n && s.reasons[reason] >= n*9/10
+	return s.reasons[reason]+s.reasons["mirror-unavailable"] == n && s.reasons[reason] >= n*9/10
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
