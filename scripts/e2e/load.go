@@ -164,7 +164,7 @@ func (x *loadLab) run(ctx context.Context, o load, mix []asked, progress func(st
 			defer wires[shape].close()
 		}
 		statuses, reasons := map[int]int{}, map[string]int{}
-		own := make([]time.Duration, 0, o.requests/o.clients+1)
+		own := make([]time.Duration, 0, min(o.requests/o.clients+1, 1<<16))
 		for ctx.Err() == nil && (sent.Add(1) <= int64(o.requests) || time.Since(began) < o.least) {
 			a := &mix[random.IntN(len(mix))]
 			start := time.Now()
