@@ -4,7 +4,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"time"
@@ -36,20 +35,10 @@ func main() {
 		},
 	})
 	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
-	w := newWork()
+	// Loading the index before an answer is sent would share the processor with it.
+	w := newWork(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh)
 	w.exitOnTerminate(recorder.Close)
-	// The context ends when the answer is sent: loading the index before that
-	// would share the processor with it.
-	sent := func() {
-		w.done()
-		checker.Refresh()
-	}
-	handle := func(ctx context.Context, r *redirect.Request) redirect.Response {
-		w.begin()
-		context.AfterFunc(ctx, sent)
-		return handler.Handle(ctx, r)
-	}
-	lambda.Start(gateway.New(c.ClientAddressHeader, handle, recorder.Flush))
+	lambda.Start(w)
 }
 
 // watch counts what becomes of the index, and warns once of each trouble until

@@ -1,27 +1,50 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// work knows whether an invocation is under way, for SIGTERM: the process then
-// ends between two of them, so that no client loses its answer. AWS sends it
-// only where an extension is registered, and kills what waits too long; servers
-// that run the function elsewhere, and a person, send it any time.
+// work stands before the handler and knows whether an invocation is under way.
+// At SIGTERM the process ends between two of them, so that no client loses its
+// answer. AWS sends it only where an extension is registered, and kills what
+// waits too long; servers that run the function elsewhere, and people, send it
+// any time.
 type work struct {
+	lambda.Handler
+	// sent is called when an answer is sent.
+	sent    func()
 	running atomic.Int64
 	ending  atomic.Bool
 	idle    chan struct{} // told when ending and nothing runs any more
 }
 
-func newWork() *work { return &work{idle: make(chan struct{}, 1)} }
+func newWork(h lambda.Handler, sent func()) *work {
+	return &work{Handler: h, sent: sent, idle: make(chan struct{}, 1)}
+}
 
-func (w *work) begin() { w.running.Add(1) }
+// Invoke answers an event. In a process that is ending it hands the answer over
+// itself and does not return, as the runtime's loop would then take one more
+// event, which nobody would answer.
+func (w *work) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	w.running.Add(1)
+	answer, err := w.Handler.Invoke(ctx, event)
+	if err == nil && w.ending.Load() && deliver(ctx, answer) == nil {
+		w.done()
+		select {}
+	}
+	context.AfterFunc(ctx, w.done) // it ends when the answer is sent
+	return answer, err
+}
 
-// done tells that an answer is sent.
 func (w *work) done() {
 	if w.running.Add(-1) == 0 && w.ending.Load() {
 		select {
@@ -29,6 +52,22 @@ func (w *work) done() {
 		default:
 		}
 	}
+	w.sent()
+}
+
+// deliver is the call of the Runtime API that ends an invocation.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+func deliver(ctx context.Context, answer []byte) error {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return http.ErrNotSupported
+	}
+	resp, err := http.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/invocation/"+invocation.AwsRequestID+"/response",
+		"application/json", bytes.NewReader(answer))
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // exitOnTerminate waits for SIGTERM, for the end of what is under way, calls

@@ -15,6 +15,8 @@ import (
 	"archeio/scripts/sample"
 )
 
+const ping = `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/","multiValueHeaders":{}}`
+
 // TestTerminateInMidRequest: the answer that is under way is sent first, then
 // what was counted is written, and the process ends without an error.
 func TestTerminateInMidRequest(t *testing.T) {
@@ -57,6 +59,12 @@ func TestTerminateInMidRequest(t *testing.T) {
 		answered <- result{payload, err}
 	}()
 	<-asked
+	// One that waits meanwhile is left to the next process.
+	waited := make(chan result, 1)
+	go func() {
+		payload, err := api.Invoke(t.Context(), []byte(ping))
+		waited <- result{payload, err}
+	}()
 	if err := syscall.Kill(process.Pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -77,5 +85,13 @@ func TestTerminateInMidRequest(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), `"Namespace":"Archeio"`) {
 		t.Errorf("no metrics in %s", &out)
+	}
+	next, err := api.Start(bootstrap, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://upstream.example"}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Stop()
+	if r := <-waited; r.err != nil || !strings.Contains(string(r.payload), `"statusCode":200`) {
+		t.Errorf("answer %s, error %v of the one that waited", r.payload, r.err)
 	}
 }

@@ -166,9 +166,14 @@ func (e *emulator) startMinistack(ctx context.Context) error {
 		return err
 	}
 	// Its ECR takes what begins with /v2/ from every host, the distribution's
-	// too. Nothing here uses it.
-	cmd := exec.Command(filepath.Join(e.python, "python"), "-c",
-		"import ministack.app as app; app._is_ecr_registry_path = lambda path: False; app.main()")
+	// too. Nothing here uses it. And a stack that is to have a bucket that is there
+	// is refused before it is made, although its change set imports the bucket;
+	// without that look ahead, making a bucket that is there still fails.
+	cmd := exec.Command(filepath.Join(e.python, "python"), "-c", `import ministack.app as app
+from ministack.services.cloudformation import provisioners
+app._is_ecr_registry_path = lambda path: False
+provisioners.s3_bucket_name_conflict = lambda name: None
+app.main()`)
 	cmd.Dir = data
 	cmd.Env = append(e.environment(regions[0]),
 		"BIND_HOST=127.0.0.1", "GATEWAY_PORT="+e.port, "AUTH=true",

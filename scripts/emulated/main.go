@@ -117,6 +117,7 @@ func run(ctx context.Context, python, cdk string, operations, keep, verbose bool
 	}
 	if !operations {
 		c.destroy(ctx)
+		c.adopt(ctx)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
