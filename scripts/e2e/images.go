@@ -108,8 +108,6 @@ func (w *world) publish(ctx context.Context) (*images, error) {
 	return out, err
 }
 
-// sign pushes a signature as cosign does, by a tag, and an artifact that refers
-// to the image.
 // sign pushes a signature of single as cosign does, by a tag, and an artifact
 // that refers to it.
 func sign(ctx context.Context, source string, image v1.Descriptor, text string) (*signed, error) {
