@@ -74,12 +74,12 @@ func (f *atFront) lostBehindIndex(ctx context.Context) (string, error) {
 }
 
 // lostBehindCache: the blob is asked for right behind another one of the same
-// mirror, twice, which so gets all the checks of the mirror's life: the first
-// time one begins beside the answer and is cut off with it, the second time it
-// is made. So nothing ends what is remembered but its time.
+// mirror, which is there. The checks of the mirror's life may find the loss, and
+// have each time that this was tried; the time that present is remembered is the
+// bound, not what is seen.
 func (f *atFront) lostBehindCache(ctx context.Context) (string, error) {
 	if !f.full {
-		return "", fmt.Errorf("%w: it takes the 5 minutes that present is remembered; -full", errSkipped)
+		return "", fmt.Errorf("%w: it may take the 5 minutes that present is remembered; -full", errSkipped)
 	}
 	l, err := f.lab(ctx, 1, nil)
 	if err != nil {
