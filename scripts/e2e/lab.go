@@ -48,11 +48,14 @@ func (w *world) lab(ctx context.Context, images *images, shape string, processes
 		for _, s := range servers {
 			s.down()
 		}
-		stop()
+		if stop != nil { // it is nil where no function started
+			stop()
+		}
 	}
+	end := l.stop // an error makes l nil
 	defer func() {
 		if err != nil {
-			l.stop()
+			end()
 		}
 	}()
 	before := func(name, target string) (*server, error) {
@@ -196,6 +199,14 @@ func (l *lab) watch(ctx context.Context, pace, limit time.Duration, enough func(
 			return seen
 		}
 	}
+}
+
+// last is the last of samples; there are none where all of it was ended.
+func last(samples []sample) (s sample) {
+	if len(samples) > 0 {
+		s = samples[len(samples)-1]
+	}
+	return s
 }
 
 // times is an end after n downloads.

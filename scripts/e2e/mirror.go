@@ -141,7 +141,7 @@ func (f *atFront) mirrorFault(ctx context.Context, b broken) (string, error) {
 	if end.bad > 0 || end.reasons["aws-region"] == 0 {
 		return saw, fmt.Errorf("after its end, %d failed (%v), the reasons are %s", end.bad, end.err, amounts(end.reasons))
 	}
-	back := samples[len(samples)-1].at.Sub(began)
+	back := last(samples).at.Sub(began)
 	saw += fmt.Sprintf("; used again after %s", seconds(back))
 	if back > b.back+slack+time.Second {
 		return saw, fmt.Errorf("the mirror was used again only after %s", back)
@@ -248,7 +248,7 @@ func (f *atFront) forbiddenWarm(ctx context.Context) (string, error) {
 	if end.bad > 0 || end.reasons["aws-region"] == 0 {
 		return saw, fmt.Errorf("after its end, %d failed (%v), the reasons are %s", end.bad, end.err, amounts(end.reasons))
 	}
-	back := samples[len(samples)-1].at.Sub(began)
+	back := last(samples).at.Sub(began)
 	saw += fmt.Sprintf("; used again after %s", seconds(back))
 	if back > 2*labInterval+labCheck+slack { // as it is no fault, no breaker opens
 		return saw, fmt.Errorf("the mirror was used again only after %s", back)
