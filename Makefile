@@ -112,7 +112,7 @@ deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1
 	@go run ./scripts/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: e2e
-e2e: ## pull with real clients through the whole system, and have parts of it fail: ARGS=-h
+e2e: ## pull with real clients, have parts fail, ask a million times: ARGS=-h
 	@go build -o .build/e2e/e2e ./scripts/e2e
 	@.build/e2e/e2e $(ARGS)
 
