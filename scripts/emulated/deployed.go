@@ -134,6 +134,7 @@ func (d *deployed) stepAround(ctx context.Context) error {
 		{"its IAM knows a permission of its own for SendMessageBatch: the functions' roles get it", d.allowBatches},
 		{"its CopyObject knows no If-None-Match: that two copies at once leave what is there is not tried here", nil},
 		{"its ECR takes /v2/ from every host: it was turned off when the emulator started", nil},
+		{"it has no CodeDeploy: the stage has no release, and with -operations the release hook is put beside the redirector by lambda create-function, and tells a server of this program how that went", nil},
 		{"it serves no alternate domain names: a proxy on loopback stands for " + domain + " and alb." + domain, nil},
 		{"it has no IPv6 blocks of a VPC: the stage names a network that was made before, so that of our own is not deployed here", nil},
 		{"its port speaks TLS only, its CloudFront caches nothing and makes no CloudFront-Viewer headers: a missing key is a 404: plain HTTP, caching and S3's 403 are not tried here, and the test plays the viewer's address", nil},

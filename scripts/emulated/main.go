@@ -103,6 +103,7 @@ func run(ctx context.Context, python, cdk string, operations, keep, verbose bool
 		c.operate(ctx)
 		c.measure(ctx)
 		c.preflight(ctx)
+		c.hook(ctx)
 		c.runbooks(ctx)
 	} else {
 		c.requests(ctx)
