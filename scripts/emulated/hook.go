@@ -95,6 +95,16 @@ func (c *checks) tryVersions(ctx context.Context) (err error) {
 	c.check("the release hook tells CodeDeploy that this one has Failed", told.after(func() error { return h.call(ctx) }, "Failed"))
 	c.check("clients are still sent where they were", found(c.sentTo(ctx, "mirror "+regions[1], "nearest-region"), true, ""))
 
+	// By its name alone, this is no version.
+	if err := h.point(ctx, strings.TrimSuffix(c.versionARN(""), ":")); err != nil {
+		return err
+	}
+	if wrong, err = h.try(ctx); err != nil {
+		return err
+	}
+	denied := slices.ContainsFunc(wrong, func(w string) bool { return strings.Contains(w, "AccessDenied") })
+	c.check("the release hook may invoke nothing but versions", found(nil, denied, "no AccessDenied, but:\n"+strings.Join(wrong, "\n")))
+
 	if err := c.aws(ctx, regions[0], nil, "lambda", "delete-function", "--function-name", c.function, "--qualifier", bad); err != nil {
 		return err
 	}
@@ -102,7 +112,12 @@ func (c *checks) tryVersions(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c.check("the alias live is where it was", found(nil, now == good, "it was at version "+good+", and is at "+now))
+	latest, err := c.environmentOf(ctx, "$LATEST")
+	if err != nil {
+		return err
+	}
+	c.check("the alias live is where it was, and so is what the next version is made of", found(nil, now == good && maps.Equal(latest, env),
+		fmt.Sprintf("version %s with %v became version %s with %v", good, env, now, latest)))
 	return nil
 }
 
