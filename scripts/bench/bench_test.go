@@ -18,9 +18,12 @@ import (
 const complete = `lookup of an address | bart Table
 lookup of an address | bart Fast
 lookup of an address | binary trie
+lookup of an IPv4 address | bart Table
+lookup of an IPv6 address | bart Table
 lookup, allocations of a thousand | bart Table
 lookup in an index of 10 k blobs | binary search
 lookup in an index of 10 k blobs | Go map
+lookup in an index of 10 k blobs | a load from as many bytes
 blob event, payload to answer | encoding/json, decoding only
 blob event, payload to answer | adapter and net/http handler
 blob event, allocations | encoding/json, decoding only
