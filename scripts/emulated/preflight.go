@@ -61,7 +61,7 @@ func (c *checks) preflight(ctx context.Context) {
 		args       []string
 	}{
 		{"a region that is not bootstrapped", "the region is not prepared for the CDK; run make bootstrap", newMirror, nil},
-		{"a bucket name that somebody else has", taken + " belongs to another account", newMirror, nil},
+		{"a bucket name that somebody else has", taken + ": the bucket belongs to another account", newMirror, nil},
 		{"an upstream that challenges", "it wants a token for " + image[1], upstream(challenge.URL), image},
 		{"an upstream that is down", "it does not answer", upstream(silent.URL), nil},
 		{"an image that the upstream lacks", "it answers 404 for none:v1", func(map[string]any) {}, []string{"-image", "none:v1"}},
