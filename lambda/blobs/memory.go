@@ -11,9 +11,9 @@ import (
 // order that a question would change, so that a question reads one line of the
 // processor's cache, and the garbage collector nothing.
 //
-// Of what was asked it has 64 bits of a hash with a secret of the process. One
-// question in a million million finds another's answer, and a client then what
-// it finds with an outdated one.
+// Of what was asked it has 64 bits of a hash with a secret of the process. Less
+// than one question in a hundred million million finds another's answer, and a
+// client then what it finds with an outdated one.
 type memory struct {
 	began time.Time
 

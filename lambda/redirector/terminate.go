@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/signal"
@@ -33,7 +35,8 @@ func newWork(h lambda.Handler, sent func()) *work {
 
 // Invoke answers an event. In a process that is ending it hands the answer over
 // itself and does not return, as the runtime's loop would then take one more
-// event, which nobody would answer.
+// event, which nobody would answer. What the Runtime API does not accept goes
+// back to that loop.
 func (w *work) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	w.running.Add(1)
 	answer, err := w.Handler.Invoke(ctx, event)
@@ -60,14 +63,19 @@ func (w *work) done() {
 func deliver(ctx context.Context, answer []byte) error {
 	invocation, ok := lambdacontext.FromContext(ctx)
 	if !ok {
-		return http.ErrNotSupported
+		return errors.New("the context is not of an invocation")
 	}
-	resp, err := http.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/invocation/"+invocation.AwsRequestID+"/response",
+	client := http.Client{Transport: &http.Transport{}} // past any proxy of the environment
+	resp, err := client.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/invocation/"+invocation.AwsRequestID+"/response",
 		"application/json", bytes.NewReader(answer))
 	if err != nil {
 		return err
 	}
-	return resp.Body.Close()
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("the Runtime API answers %s", resp.Status)
+	}
+	return nil
 }
 
 // exitOnTerminate waits for SIGTERM, for the end of what is under way, calls

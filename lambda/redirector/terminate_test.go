@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"archeio/infra/build"
 	"archeio/scripts/runtimeapi"
 	"archeio/scripts/sample"
@@ -93,5 +95,38 @@ func TestTerminateInMidRequest(t *testing.T) {
 	defer next.Stop()
 	if r := <-waited; r.err != nil || !strings.Contains(string(r.payload), `"statusCode":200`) {
 		t.Errorf("answer %s, error %v of the one that waited", r.payload, r.err)
+	}
+}
+
+// TestDeliver: what the Runtime API does not accept is not taken for delivered.
+func TestDeliver(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status int
+		ok     bool
+	}{
+		{"accepted", http.StatusAccepted, true},
+		{"too-large", http.StatusRequestEntityTooLarge, false},
+		{"broken", http.StatusInternalServerError, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			asked := ""
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = r.Method + " " + r.URL.Path
+				w.WriteHeader(tt.status)
+			}))
+			defer api.Close()
+			t.Setenv("AWS_LAMBDA_RUNTIME_API", strings.TrimPrefix(api.URL, "http://"))
+			ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "7"})
+			if err := deliver(ctx, []byte("{}")); (err == nil) != tt.ok {
+				t.Errorf("error %v", err)
+			}
+			if want := "POST /2018-06-01/runtime/invocation/7/response"; asked != want {
+				t.Errorf("asked %s, want %s", asked, want)
+			}
+		})
+	}
+	if deliver(t.Context(), nil) == nil {
+		t.Error("delivered without an invocation")
 	}
 }

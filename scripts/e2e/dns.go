@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,12 +20,19 @@ func (f *atFront) noName(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer l.stop()
+	saw, _, err := l.withoutNear(ctx)
+	return saw, err
+}
+
+// withoutNear asks while the nearest mirror cannot be reached: a check may take
+// its time, and the default mirror serves.
+func (l *lab) withoutNear(ctx context.Context) (saw string, slowest time.Duration, err error) {
 	s := sum(l.watch(ctx, time.Millisecond, time.Minute, times(50)))
-	saw := fmt.Sprintf("%d errors, slowest answer %dms, %s", s.bad, s.slowest.Milliseconds(), amounts(s.reasons))
+	saw = fmt.Sprintf("%d errors, slowest answer %dms, %s", s.bad, s.slowest.Milliseconds(), amounts(s.reasons))
 	if !s.mostly("default-mirror", 50) || s.slowest > labCheck+slack {
-		return saw, fmt.Errorf("%d failed: %v", s.bad, s.err)
+		err = fmt.Errorf("%d failed: %v", s.bad, s.err)
 	}
-	return saw, nil
+	return saw, s.slowest, err
 }
 
 // silentResolver is where a resolver listens that never answers: the port of a
@@ -71,13 +79,9 @@ func (f *atFront) hangingName(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer l.stop()
-	s := sum(l.watch(ctx, time.Millisecond, time.Minute, times(50)))
-	saw := fmt.Sprintf("%d errors, slowest answer %dms, %s", s.bad, s.slowest.Milliseconds(), amounts(s.reasons))
-	if !s.mostly("default-mirror", 50) || s.slowest > labCheck+slack {
-		return saw, fmt.Errorf("%d failed: %v", s.bad, s.err)
+	saw, slowest, err := l.withoutNear(ctx)
+	if err == nil && slowest < labCheck*9/10 {
+		err = errors.New("no answer waited for a resolver")
 	}
-	if s.slowest < labCheck*9/10 {
-		return saw, fmt.Errorf("no answer waited for a resolver")
-	}
-	return saw, nil
+	return saw, err
 }

@@ -28,8 +28,7 @@ const usage = `Usage: go run ./scripts/e2e [flags]
 Starts the whole system on this machine, and before it what writes down every
 request. Real clients pull through it; then the redirect is checked at the level
 of HTTP, one part after the other is made to fail, and many clients ask at once.
-All traffic stays on
-loopback, and everything that was started is stopped.
+All traffic stays on loopback, and everything that was started is stopped.
 
 Clients that are not there are installed: crane, oras and regctl by go install
 at pinned versions, the others by apt-get where one is root. One that cannot be
@@ -53,11 +52,11 @@ func main() {
 	flag.BoolVar(&o.json, "json", false, "print one JSON document instead of tables")
 	flag.BoolVar(&o.verbose, "v", false, "show what the servers and the daemons write")
 	flag.BoolVar(&o.full, "full", false, "wait for what takes minutes as well")
-	flag.IntVar(&o.load.requests, "load-requests", 1_000_000, "how `many` requests the part load makes at least")
-	flag.DurationVar(&o.load.least, "load-time", time.Minute, "how `long` it makes them at least")
-	flag.DurationVar(&o.load.most, "load-limit", 9*time.Minute, "how `long` it makes them at most; then it has failed")
-	flag.IntVar(&o.load.clients, "load-clients", 64, "how `many` clients ask side by side")
-	flag.IntVar(&o.load.processes, "load-processes", 4, "how `many` processes of the function answer")
+	flag.IntVar(&o.load.requests, "load-requests", 1_000_000, "how many requests the part load makes at least")
+	flag.DurationVar(&o.load.least, "load-time", time.Minute, "how long it makes them at least")
+	flag.DurationVar(&o.load.most, "load-limit", 9*time.Minute, "how long it makes them at most; then it has failed")
+	flag.IntVar(&o.load.clients, "load-clients", 64, "how many clients ask side by side")
+	flag.IntVar(&o.load.processes, "load-processes", 4, "how many processes of the function answer")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
