@@ -153,7 +153,7 @@ func number(s string) int {
 func FuzzInvoke(f *testing.F) {
 	f.Add([]byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/"}`))
 	f.Add([]byte(`[]`))
-	g := New("", func(_ context.Context, r *redirect.Request) redirect.Response {
+	g := New("", func(_ context.Context, r redirect.Request) redirect.Response {
 		return redirect.Response{Status: 307, Location: "https://example.com/" + r.Path, Reason: r.Query, Body: r.Method}
 	}, nil)
 	f.Fuzz(func(t *testing.T, payload []byte) {

@@ -22,13 +22,13 @@ import (
 // Gateway is a lambda.Handler. It is safe for concurrent use.
 type Gateway struct {
 	decoder Decoder
-	handle  func(context.Context, *redirect.Request) redirect.Response
+	handle  func(context.Context, redirect.Request) redirect.Response
 	after   func()
 }
 
 // New makes a Gateway. clientAddressHeader is the configured one, in lower
 // case. after runs when an answer is made; it may be nil.
-func New(clientAddressHeader string, handle func(context.Context, *redirect.Request) redirect.Response, after func()) *Gateway {
+func New(clientAddressHeader string, handle func(context.Context, redirect.Request) redirect.Response, after func()) *Gateway {
 	if after == nil {
 		after = func() {}
 	}
@@ -42,7 +42,7 @@ func (g *Gateway) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp := g.handle(ctx, &r)
+	resp := g.handle(ctx, r)
 	g.after()
 	return shape.Encode(&resp), nil
 }

@@ -131,7 +131,7 @@ func TestAnswers(t *testing.T) {
 		for _, method := range methods {
 			t.Run(tt.name+"/"+method, func(t *testing.T) {
 				h, _ := newHandler(t, tt.env, says{"default": blobs.Present})
-				got := h.Handle(t.Context(), &Request{Method: method, Path: tt.path, Query: tt.query, Client: client(t, "")})
+				got := h.Handle(t.Context(), Request{Method: method, Path: tt.path, Query: tt.query, Client: client(t, "")})
 				want := tt.want
 				switch {
 				case method == "HEAD":
@@ -152,7 +152,7 @@ func TestAnswers(t *testing.T) {
 func TestMalformedPath(t *testing.T) {
 	h, _ := newHandler(t, nil, nil)
 	for _, path := range []string{"/v2/", "/", blobOf + digest, "/v2/%zz"} {
-		got := h.Handle(t.Context(), &Request{Method: "GET", Path: path, Malformed: true})
+		got := h.Handle(t.Context(), Request{Method: "GET", Path: path, Malformed: true})
 		checkBody(t, got.Body, "NAME_INVALID")
 		got.Body = ""
 		if got != refused(400) {
@@ -166,7 +166,7 @@ func TestQueryBytes(t *testing.T) {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~" + "!$&'()*+,;=" + ":@" + "/?"
 	h, _ := newHandler(t, nil, nil)
 	check := func(query string, valid bool) {
-		got := h.Handle(t.Context(), &Request{Method: "GET", Path: "/v2/pause/tags/list", Query: query})
+		got := h.Handle(t.Context(), Request{Method: "GET", Path: "/v2/pause/tags/list", Query: query})
 		if valid && got.Location != images+"pause/tags/list?"+query || !valid && (got.Status != 400 || got.Location != "") {
 			t.Errorf("query %q: %d %s, want it to be valid: %v", query, got.Status, got.Location, valid)
 		}

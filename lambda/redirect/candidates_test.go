@@ -105,7 +105,7 @@ func TestCandidates(t *testing.T) {
 				location = images + "pause/blobs/"
 			}
 			want := found307(location+reference, "private, no-store", tt.reason)
-			if got := h.Handle(t.Context(), &r); got != want {
+			if got := h.Handle(t.Context(), r); got != want {
 				t.Errorf("answer %+v, want %+v", got, want)
 			}
 			checkAsked(t, s, names(tt.asked))
@@ -135,7 +135,7 @@ func TestWalk(t *testing.T) {
 			for i := range 81 {
 				answers := says{"eu-west-3": all[i%3], "eu-central-1": all[i/3%3], "default": all[i/9%3], "upstream": all[i/27]}
 				h, s := newHandler(t, more, answers)
-				got := h.Handle(t.Context(), &Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
+				got := h.Handle(t.Context(), Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
 				base, unsure := images+"pause/blobs/", false
 				for j, name := range s.asked {
 					if slices.Contains(s.asked[:j], name) {
@@ -180,7 +180,7 @@ func TestLimit(t *testing.T) {
 	h, s := newHandler(t, env{"FAILOVER_BUDGET": "9", "SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"},
 		says{"eu-west-3": unknown, "eu-central-1": absent, "default": absent, "upstream": present})
 	for range 2 {
-		h.Handle(t.Context(), &Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
+		h.Handle(t.Context(), Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
 	}
 	checkAsked(t, s, names("eu-west-3 eu-central-1 default upstream eu-west-3 eu-central-1 default upstream"))
 	for i, limit := range s.limits {

@@ -62,7 +62,7 @@ func TestFailoverBudget(t *testing.T) {
 				got := ""
 				for range step.wants {
 					s.forget()
-					r := h.Handle(t.Context(), &Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
+					r := h.Handle(t.Context(), Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
 					got += letters[r.Reason]
 					if asked := strings.Join(s.asked, " "); (tt.budget == "" || tt.budget == "0") && strings.Contains(asked, "eu-central-1") {
 						t.Errorf("asked %s without a budget", asked)
@@ -111,7 +111,7 @@ func TestFailover(t *testing.T) {
 			if location == "" {
 				location = images + "pause/blobs/"
 			}
-			if got, want := h.Handle(t.Context(), &r), found307(location+digest, "private, no-store", tt.reason); got != want {
+			if got, want := h.Handle(t.Context(), r), found307(location+digest, "private, no-store", tt.reason); got != want {
 				t.Errorf("answer %+v, want %+v", got, want)
 			}
 			checkAsked(t, s, names(tt.asked))
@@ -129,7 +129,7 @@ func TestFailoverTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for range requests {
 		wg.Go(func() {
-			if h.Handle(t.Context(), &Request{Method: "GET", Path: blobOf + digest, Client: from}).Reason == "failover-region" {
+			if h.Handle(t.Context(), Request{Method: "GET", Path: blobOf + digest, Client: from}).Reason == "failover-region" {
 				moved.Add(1)
 			}
 		})

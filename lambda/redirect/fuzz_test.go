@@ -87,7 +87,7 @@ func FuzzLocation(f *testing.F) {
 			Malformed: flags&0xf0 == 0xf0, Authorized: flags&16 != 0, NoDistribution: flags&32 != 0,
 			Positioned: flags&64 != 0, Viewer: regions.Point{Latitude: float64(flags) / 2, Longitude: float64(flags)},
 		}
-		got := handler.Handle(t.Context(), &r)
+		got := handler.Handle(t.Context(), r)
 		if !slices.Contains(route.Reasons[:], route.Reason(got.Reason)) {
 			t.Errorf("reason %q", got.Reason)
 		}

@@ -93,10 +93,10 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 }
 
 // Handle answers one request and records it.
-func (h *Handler) Handle(ctx context.Context, r *Request) Response {
+func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	start := h.now()
 	place, _ := ranges.Lookup(r.Client)
-	path, resp := h.answer(ctx, r, place)
+	path, resp := h.answer(ctx, &r, place)
 	if r.Method == "HEAD" {
 		resp.Body = ""
 	}

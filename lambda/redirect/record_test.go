@@ -66,7 +66,7 @@ func TestDebugLog(t *testing.T) {
 			h, _ := newHandler(t, nil, allPresent)
 			h.log = slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			r := Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place), Country: "FR"}
-			resp := h.Handle(t.Context(), &r)
+			resp := h.Handle(t.Context(), r)
 			text := out.String()
 			if strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
 				t.Fatalf("a decision is not one line: %q", text)
@@ -98,7 +98,7 @@ func TestQuietLog(t *testing.T) {
 		h, _ := newHandler(t, nil, allPresent)
 		h.log = slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: level}))
 		for _, tt := range recordTests {
-			h.Handle(t.Context(), &Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place)})
+			h.Handle(t.Context(), Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place)})
 		}
 		if out.Len() > 0 {
 			t.Errorf("at level %v there is %s", level, &out)
@@ -116,7 +116,7 @@ func TestMetrics(t *testing.T) {
 			// The clock is read when the event comes and when it is answered.
 			h.now = func() time.Time { now = now.Add(3 * time.Millisecond); return now }
 			r := Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place), Country: "FR"}
-			h.Handle(t.Context(), &r)
+			h.Handle(t.Context(), r)
 			recorder.Close()
 
 			got := map[string]any{}

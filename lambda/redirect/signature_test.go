@@ -52,7 +52,7 @@ func TestSignatures(t *testing.T) {
 	for _, tt := range signatureTests {
 		t.Run(tt.name, func(t *testing.T) {
 			h, s := newHandler(t, env{"SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, tt.says)
-			got := h.Handle(t.Context(), &Request{Method: "GET", Path: tt.path, Query: tt.query, Client: client(t, tt.place)})
+			got := h.Handle(t.Context(), Request{Method: "GET", Path: tt.path, Query: tt.query, Client: client(t, tt.place)})
 			if got != tt.want {
 				t.Errorf("answer %+v, want %+v", got, tt.want)
 			}
@@ -71,7 +71,7 @@ func TestNoSignatures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			answers := says{"eu-west-3": absent, "default": absent}
 			h, s := newHandler(t, nil, answers)
-			got := h.Handle(t.Context(), &Request{Method: "GET", Path: tt.path, Query: tt.query, Client: client(t, tt.place)})
+			got := h.Handle(t.Context(), Request{Method: "GET", Path: tt.path, Query: tt.query, Client: client(t, tt.place)})
 			if !strings.HasPrefix(got.Location, images) || got.Reason == "signature" || got.CacheControl == "no-store" {
 				t.Errorf("answer %+v, want one upstream", got)
 			}

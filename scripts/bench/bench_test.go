@@ -32,6 +32,8 @@ start to the first next | empty function
 start to the first answer | empty function
 invocation through the Runtime API, from memory | empty function
 invocation through the Runtime API, from the index | empty function
+invocation through the Runtime API, nothing but as long an answer | empty function
+the work of one, after a pause | empty function
 pull of 4 blobs, cold cache | no existence check
 pull of 4 blobs, warm cache | no existence check
 pull of 4 blobs, with the index | no existence check

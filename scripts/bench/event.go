@@ -74,7 +74,7 @@ func adapted(h *redirect.Handler, after func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := redirect.Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, NoDistribution: true, Authorized: r.Header.Get("Authorization") != ""}
 		q.Client, _ = clientip.Rightmost(r.Header.Get("X-Forwarded-For"))
-		answer := h.Handle(r.Context(), &q)
+		answer := h.Handle(r.Context(), q)
 		after()
 		for _, f := range answer.Fields() {
 			if f.Value != "" {

@@ -81,7 +81,7 @@ func pulls(ctx context.Context, b *bench) error {
 		}
 	}()
 	unasked := func(ctx context.Context) (float64, error) { return p.pull(ctx, floor) }
-	cold, err := b.interleave(ctx, 5, 1, unasked, func(ctx context.Context) (float64, error) {
+	cold, err := b.interleave(ctx, 3, 1, unasked, func(ctx context.Context) (float64, error) {
 		if ours != nil {
 			ours.stop()
 		}
@@ -93,7 +93,7 @@ func pulls(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	warm, err := b.interleave(ctx, 31, 1, unasked,
+	warm, err := b.interleave(ctx, 31, 3, unasked,
 		func(ctx context.Context) (float64, error) { return p.pull(ctx, ours) },
 		func(ctx context.Context) (float64, error) { return p.pull(ctx, indexed) },
 	)

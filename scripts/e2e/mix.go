@@ -191,7 +191,7 @@ func (s *shelves) mix(ctx context.Context, oracles ...*redirect.Handler) (all []
 				for _, o := range oracles {
 					r := redirect.Request{Method: f.method, Query: query, Client: p.addr, Authorized: f.authorized}
 					gateway.DecodePath(&r, []byte(path))
-					x := o.Handle(ctx, &r)
+					x := o.Handle(ctx, r)
 					a.wants = append(a.wants, want{x.Status, x.Location, x.Reason, x.Body})
 				}
 				all = append(all, a)

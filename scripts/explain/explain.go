@@ -66,7 +66,7 @@ func (e *explainer) explain(ctx context.Context, method, ip, target string) *exp
 	r := redirect.Request{Method: method, Query: query}
 	gateway.DecodePath(&r, []byte(raw))
 	r.Client, _ = clientip.Plain(ip)
-	resp := e.handler.Handle(ctx, &r)
+	resp := e.handler.Handle(ctx, r)
 
 	place, _ := ranges.Lookup(r.Client)
 	x := &explanation{
