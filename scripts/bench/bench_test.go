@@ -23,7 +23,7 @@ lookup of an IPv6 address | bart Table
 lookup, allocations of a thousand | bart Table
 lookup in an index of 10 k blobs | binary search
 lookup in an index of 10 k blobs | Go map
-lookup in an index of 10 k blobs | a load from as many bytes
+lookup in an index of 10 k blobs, when others have used the caches | a load from as many bytes
 blob event, payload to answer | encoding/json, decoding only
 blob event, payload to answer | adapter and net/http handler
 blob event, allocations | encoding/json, decoding only

@@ -67,7 +67,7 @@ func warm(ctx context.Context, b *bench) error {
 			return float64(time.Since(began)) / float64(turn), err
 		})
 	}
-	v, err := b.interleave(ctx, 51, 8, sides...)
+	v, err := b.interleave(ctx, 31, 8, sides...)
 	if err != nil {
 		return err
 	}
