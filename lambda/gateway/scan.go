@@ -40,11 +40,8 @@ func (s *scanner) fail(err error) {
 
 // peek answers the first byte of what comes next, 0 at the end.
 func (s *scanner) peek() byte {
-	for s.at < len(s.text) {
-		switch c := s.text[s.at]; c {
-		case ' ', '\t', '\r', '\n':
-			s.at++
-		default:
+	for ; s.at < len(s.text); s.at++ {
+		if c := s.text[s.at]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
 			return c
 		}
 	}
@@ -208,6 +205,10 @@ func (s *scanner) digits() {
 // escapes.
 func (s *scanner) quoted() []byte {
 	begin := s.at
+	if end := begin + 1 + plain(s.text[begin+1:]); end < len(s.text) && s.text[end] == '"' { // nearly all
+		s.at = end + 1
+		return s.text[begin+1 : end]
+	}
 	escaped := s.pass()
 	switch {
 	case s.err != nil:
