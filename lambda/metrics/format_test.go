@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -125,5 +126,45 @@ func compare(t *testing.T, at time.Time, text string, want map[string][]float64)
 	t.Helper()
 	if got := read(t, at, text); !maps.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("metrics %v, want %v", got, want)
+	}
+}
+
+// TestWriteAgainstOracle compares a line with what encoding/json makes of it.
+func TestWriteAgainstOracle(t *testing.T) {
+	for _, tt := range []struct {
+		name, dimension, value string
+		values                 []Measured
+	}{
+		{"counts", "Kind", "blob", []Measured{{"Requests", "Count", 12}, {"Bytes", "Bytes", int64(1) << 60}}},
+		{"several-values", "", "", []Measured{{"Latency", "Milliseconds", []float64{0, 0.25, 1e-9, 1e21}}, {"Age", "Seconds", 3.5}}},
+		{"escapes", "Check", "a\"b\\c\x00\n\u2028é\x7f\xff</x>", []Measured{{"Checks", "Count", 1}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			Write(&out, time.UnixMilli(1_700_000_000_123), tt.dimension, tt.value, tt.values...)
+			definitions, dimensions := []map[string]string{}, []string{}
+			want := map[string]any{}
+			if tt.dimension != "" {
+				dimensions = append(dimensions, tt.dimension)
+				want[tt.dimension] = tt.value
+			}
+			for _, m := range tt.values {
+				definitions = append(definitions, map[string]string{"Name": m.Name, "Unit": m.Unit})
+				want[m.Name] = m.Value
+			}
+			want["_aws"] = map[string]any{"Timestamp": 1_700_000_000_123, "CloudWatchMetrics": []any{
+				map[string]any{"Namespace": Namespace, "Dimensions": []any{dimensions}, "Metrics": definitions},
+			}}
+			text, err := json.Marshal(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var gotValue, wantValue any
+			value(t, out.Bytes(), &gotValue)
+			value(t, text, &wantValue)
+			if !reflect.DeepEqual(gotValue, wantValue) || out.Bytes()[out.Len()-1] != '\n' {
+				t.Errorf("line\n%swant\n%s", &out, text)
+			}
+		})
 	}
 }

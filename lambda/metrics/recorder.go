@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -129,7 +128,7 @@ func (r *Recorder) write(now time.Time) {
 	r.written = now
 	var lines []byte
 	put := func(dimension, value string, values ...Measured) {
-		lines = append(lines, line(now, dimension, value, values)...)
+		lines = appendLine(lines, now, dimension, value, values)
 	}
 	for i, counts := range r.requests {
 		for value, n := range counts {
@@ -171,47 +170,6 @@ func (r *Recorder) write(now time.Time) {
 	}
 	// A line that cannot be written is lost; a request is not.
 	_, _ = r.out.Write(lines)
-}
-
-// Measured is a metric with its unit, as CloudWatch calls it, and its value: a
-// number, or several.
-type Measured struct {
-	Name, Unit string
-	Value      any
-}
-
-// Write writes one line at once, for what happens too rarely to be counted
-// first. An empty dimension is none.
-func Write(w io.Writer, now time.Time, dimension, value string, values ...Measured) {
-	_, _ = w.Write(line(now, dimension, value, values))
-}
-
-func line(now time.Time, dimension, value string, values []Measured) []byte {
-	type definition struct {
-		Name string
-		Unit string
-	}
-	type directive struct {
-		Namespace  string
-		Dimensions [][]string
-		Metrics    []definition
-	}
-	d := directive{Namespace: Namespace, Dimensions: [][]string{{}}}
-	root := map[string]any{}
-	if dimension != "" {
-		d.Dimensions = [][]string{{dimension}}
-		root[dimension] = value
-	}
-	for _, m := range values {
-		d.Metrics = append(d.Metrics, definition{m.Name, m.Unit})
-		root[m.Name] = m.Value
-	}
-	root["_aws"] = map[string]any{"Timestamp": now.UnixMilli(), "CloudWatchMetrics": []directive{d}}
-	text, err := json.Marshal(root)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	return append(text, '\n')
 }
 
 // sample keeps so many values of a run, each with the same chance, that their

@@ -36,9 +36,7 @@ func main() {
 	})
 	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
 	// Loading the index before an answer is sent would share the processor with it.
-	w := newWork(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh)
-	w.exitOnTerminate(recorder.Close)
-	lambda.Start(w)
+	lambda.Start(newWork(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
 }
 
 // watch counts what becomes of the index, and warns once of each trouble until

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -22,15 +23,16 @@ import (
 // any time.
 type work struct {
 	lambda.Handler
-	// sent is called when an answer is sent.
-	sent    func()
-	running atomic.Int64
-	ending  atomic.Bool
-	idle    chan struct{} // told when ending and nothing runs any more
+	// sent is called when an answer is sent, last before the process ends.
+	sent, last func()
+	first      sync.Once
+	running    atomic.Int64
+	ending     atomic.Bool
+	idle       chan struct{} // told when ending and nothing runs any more
 }
 
-func newWork(h lambda.Handler, sent func()) *work {
-	return &work{Handler: h, sent: sent, idle: make(chan struct{}, 1)}
+func newWork(h lambda.Handler, sent, last func()) *work {
+	return &work{Handler: h, sent: sent, last: last, idle: make(chan struct{}, 1)}
 }
 
 // Invoke answers an event. In a process that is ending it hands the answer over
@@ -38,6 +40,7 @@ func newWork(h lambda.Handler, sent func()) *work {
 // event, which nobody would answer. What the Runtime API does not accept goes
 // back to that loop.
 func (w *work) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	w.first.Do(w.exitOnTerminate)
 	w.running.Add(1)
 	answer, err := w.Handler.Invoke(ctx, event)
 	if err == nil && w.ending.Load() && deliver(ctx, answer) == nil {
@@ -78,9 +81,11 @@ func deliver(ctx context.Context, answer []byte) error {
 	return nil
 }
 
-// exitOnTerminate waits for SIGTERM, for the end of what is under way, calls
-// last and ends the process. A second SIGTERM ends it at once.
-func (w *work) exitOnTerminate(last func()) {
+// exitOnTerminate waits for SIGTERM and for the end of what is under way, and ends
+// the process. A second SIGTERM ends it at once, as does one before the first
+// event: there is nothing to lose then, and to listen takes a thread, which costs a
+// twentieth of the start.
+func (w *work) exitOnTerminate() {
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
 	go func() {
@@ -90,7 +95,7 @@ func (w *work) exitOnTerminate(last func()) {
 		for w.running.Load() > 0 {
 			<-w.idle
 		}
-		last()
+		w.last()
 		os.Exit(0)
 	}()
 }

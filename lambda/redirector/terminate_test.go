@@ -98,6 +98,54 @@ func TestTerminateInMidRequest(t *testing.T) {
 	}
 }
 
+// TestTerminateIdle: a process that has answered ends as it wants, one that was
+// never asked as every other.
+func TestTerminateIdle(t *testing.T) {
+	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		asked int
+		code  int
+	}{
+		{"never-asked", 0, -1},
+		{"asked", 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			api, err := runtimeapi.Listen()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer api.Close()
+			var out bytes.Buffer
+			process, err := api.Start(bootstrap, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://upstream.example"}, &out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer process.Stop()
+			<-api.Ready()
+			for range tt.asked {
+				if _, err := api.Invoke(t.Context(), []byte(ping)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := syscall.Kill(process.Pid(), syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			<-process.Exited()
+			if code := process.ExitCode(); code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			// The second request is counted, and written only at the end.
+			if n := strings.Count(out.String(), `"Kind":"ping","Requests":1`); n != tt.asked {
+				t.Errorf("%d requests in the metrics, want %d: %s", n, tt.asked, &out)
+			}
+		})
+	}
+}
+
 // TestDeliver: what the Runtime API does not accept is not taken for delivered.
 func TestDeliver(t *testing.T) {
 	for _, tt := range []struct {
