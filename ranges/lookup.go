@@ -87,11 +87,12 @@ func halves(addr *netip.Addr) (hi, lo uint64) {
 // widthOf is how many bits of the address a node takes.
 func widthOf(e uint32) uint { return uint(64 - e>>restAt&restMask) }
 
-// placeAt answers the place of a leaf that is not 0. Its name is a part of the
-// table's own text, so nothing is allocated.
+// placeAt answers the place of a leaf that is not 0, or of what has its form. Its
+// name is a part of the table's own text, so nothing is allocated; as with word32,
+// Parse has seen that it lies inside.
 func placeAt(t string, leaf uint32) Place {
-	name := t[len(t)-int(leaf&0xffff):]
-	return Place{Cloud: cloudOf[leaf>>cloudAt&cloudMask], Region: name[:leaf>>lengthAt&0xff]}
+	name := unsafe.Add(unsafe.Pointer(unsafe.StringData(t)), len(t)-int(leaf&0xffff))
+	return Place{Cloud: cloudOf[leaf>>cloudAt&cloudMask], Region: unsafe.String((*byte)(name), int(leaf>>lengthAt&0xff))}
 }
 
 // cloudOf has as many elements as a leaf can name, so that no index needs a check.
