@@ -169,12 +169,13 @@ func (x *loadLab) run(ctx context.Context, o load, mix []asked, progress func(st
 			a := &mix[random.IntN(len(mix))]
 			start := time.Now()
 			got, err := wires[a.front].do(a)
-			own = append(own, time.Since(start))
+			took := time.Since(start)
+			own = append(own, took)
 			switch {
 			case err != nil:
-				bad(&lost, fmt.Sprintf("%s: no answer: %v", a.name, err))
+				bad(&lost, fmt.Sprintf("%s: no answer after %s: %v", a.name, seconds(took), err))
 			case !a.right(got):
-				bad(&wrong, fmt.Sprintf("%s: %+v, expected %+v", a.name, got, a.wants))
+				bad(&wrong, fmt.Sprintf("%s, after %s: %+v, expected %+v", a.name, seconds(took), got, a.wants))
 			}
 			statuses[got.status]++
 			reasons[got.reason]++
