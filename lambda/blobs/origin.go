@@ -15,6 +15,9 @@ const (
 	// check decides whether it stays out.
 	breakAfter = 5
 	openFor    = 30 * time.Second
+
+	// retries is how often a check is made anew that another one has spoilt.
+	retries = 3
 )
 
 // accept is what a registry is asked for: without it some answer 404 for a
@@ -148,12 +151,24 @@ func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path str
 	req.Header.Set("Accept", accept)
 	// The transport itself, not a client: a redirect is an answer here.
 	resp, err := transport.RoundTrip(req)
+	for n := 0; n < retries && ctx.Err() == nil && anothersEnd(err); n++ {
+		resp, err = transport.RoundTrip(req)
+	}
 	if err != nil {
 		return Unknown
 	}
 	// Closing cuts off whatever a broken server sends after its headers.
 	_ = resp.Body.Close()
 	return o.read(resp.StatusCode)
+}
+
+// anothersEnd tells that an error is not about this request, whose own time is not
+// over, but about one before it on the same connection. The transport gives a
+// connection back before it hands over an answer without a body; a request that
+// is cut off just then closes what others use by now, and they get its error.
+// https://go.dev/issue/41600 describes it; Go 1.26 still does so.
+func anothersEnd(err error) bool {
+	return err == context.Canceled || err == context.DeadlineExceeded
 }
 
 func newTransport() http.RoundTripper {
