@@ -84,3 +84,23 @@ func TestAnothersEnd(t *testing.T) {
 		n.expect(t, "cut off", 1)
 	})
 }
+
+// spoilt has the end of another request spoil the first.
+type spoilt struct {
+	http.RoundTripper
+	requests int
+}
+
+func (s *spoilt) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.requests++; s.requests == 1 {
+		return nil, context.Canceled
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
+func TestIndexSurvivesAnothersEnd(t *testing.T) {
+	x := newIndexed(t)
+	x.serve(t, 0, digest)
+	x.shelf.transport = &spoilt{RoundTripper: x.shelf.transport}
+	x.load(t, IndexLoaded)
+}

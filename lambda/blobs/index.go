@@ -148,7 +148,7 @@ func (s *shelf) fetch(ctx context.Context) (x *index.Index, etag, outcome string
 	if s.etag != "" {
 		req.Header.Set("If-None-Match", s.etag)
 	}
-	resp, err := s.transport.RoundTrip(req)
+	resp, err := send(s.transport, req)
 	if err != nil {
 		return nil, "", IndexUnreachable, err
 	}

@@ -16,7 +16,7 @@ const (
 	breakAfter = 5
 	openFor    = 30 * time.Second
 
-	// retries is how often a check is made anew that another one has spoilt.
+	// retries is how often a request is made anew that another one has spoilt.
 	retries = 3
 )
 
@@ -150,10 +150,7 @@ func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path str
 	}
 	req.Header.Set("Accept", accept)
 	// The transport itself, not a client: a redirect is an answer here.
-	resp, err := transport.RoundTrip(req)
-	for n := 0; n < retries && ctx.Err() == nil && anothersEnd(err); n++ {
-		resp, err = transport.RoundTrip(req)
-	}
+	resp, err := send(transport, req)
 	if err != nil {
 		return Unknown
 	}
@@ -162,13 +159,17 @@ func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path str
 	return o.read(resp.StatusCode)
 }
 
-// anothersEnd tells that an error is not about this request, whose own time is not
-// over, but about one before it on the same connection. The transport gives a
-// connection back before it hands over an answer without a body; a request that
-// is cut off just then closes what others use by now, and they get its error.
+// send makes a request, and makes it anew when another one has spoilt it: the
+// transport gives a connection back before it hands over an answer without a body,
+// and a request that is cut off just then closes what others use by now. They get
+// its error, though their own time is not over.
 // https://go.dev/issue/41600 describes it; Go 1.26 still does so.
-func anothersEnd(err error) bool {
-	return err == context.Canceled || err == context.DeadlineExceeded
+func send(transport http.RoundTripper, r *http.Request) (*http.Response, error) {
+	resp, err := transport.RoundTrip(r)
+	for n := 0; n < retries && r.Context().Err() == nil && (err == context.Canceled || err == context.DeadlineExceeded); n++ {
+		resp, err = transport.RoundTrip(r)
+	}
+	return resp, err
 }
 
 func newTransport() http.RoundTripper {
