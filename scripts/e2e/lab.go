@@ -40,11 +40,11 @@ type lab struct {
 // lab starts one with a front of this shape; env is laid over the function's
 // environment.
 func (w *world) lab(ctx context.Context, images *images, shape string, processes int, env map[string]string) (l *lab, err error) {
-	l = &lab{transport: &http.Transport{MaxIdleConnsPerHost: 64}, patience: 5 * time.Second}
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	var servers []*server
 	stop := func() {}
-	l.stop = func() {
-		l.transport.CloseIdleConnections()
+	end := func() { // an error makes l nil
+		transport.CloseIdleConnections()
 		for _, s := range servers {
 			s.down()
 		}
@@ -52,7 +52,7 @@ func (w *world) lab(ctx context.Context, images *images, shape string, processes
 			stop()
 		}
 	}
-	end := l.stop // an error makes l nil
+	l = &lab{transport: transport, patience: 5 * time.Second, stop: end}
 	defer func() {
 		if err != nil {
 			end()

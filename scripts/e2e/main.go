@@ -4,7 +4,8 @@
 //	go run ./scripts/e2e
 //	go run ./scripts/e2e -only 'skopeo/.*tags'
 //
-// It installs the clients where it may. The exit code is 1 if anything failed.
+// It installs the clients where it may. The exit code is 1 if anything failed, and
+// 130 after Ctrl-C.
 package main
 
 import (
@@ -80,7 +81,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	bad, err := run(ctx, o)
+	stopped := ctx.Err() != nil
 	stop()
+	if stopped {
+		fmt.Fprintln(os.Stderr, "e2e: stopped")
+		os.Exit(130)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
