@@ -183,7 +183,15 @@ func (p *proxy) to(base string) error {
 	return err
 }
 
-var passOn = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+var passOn = toTheEnd{&http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
+
+// toTheEnd cuts no request off when its client goes: that can close the connection
+// of the next one, which would get 502 (https://go.dev/issue/41600).
+type toTheEnd struct{ *http.Transport }
+
+func (t toTheEnd) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.Transport.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+}
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := p.target.Load()

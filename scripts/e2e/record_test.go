@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestProxySurvivesAnothersEnd: a request that its client cuts off does not spoil
+// another one, which would look like a mirror in trouble.
+func TestProxySurvivesAnothersEnd(t *testing.T) {
+	behind := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer behind.Close()
+	p := &proxy{}
+	if err := p.to(behind.URL); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(p)
+	defer server.Close()
+	head := func(ctx context.Context, transport *http.Transport) (status int) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodHead, server.URL, nil)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			return 0
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			for ctx.Err() == nil {
+				short, cancel := context.WithCancel(ctx)
+				time.AfterFunc(rand.N(400*time.Microsecond), cancel)
+				head(short, transport)
+				cancel()
+			}
+		})
+	}
+	own := &http.Transport{}
+	defer own.CloseIdleConnections()
+	for i := range 5000 {
+		if status := head(t.Context(), own); status != http.StatusOK {
+			t.Errorf("request %d: status %d", i, status)
+			break
+		}
+	}
+	stop()
+	others.Wait()
+}
