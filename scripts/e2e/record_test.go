@@ -50,7 +50,7 @@ func TestProxySurvivesAnothersEnd(t *testing.T) {
 	}
 	own := &http.Transport{}
 	defer own.CloseIdleConnections()
-	for i := range 5000 {
+	for i := range 3000 {
 		if status := head(t.Context(), own); status != http.StatusOK {
 			t.Errorf("request %d: status %d", i, status)
 			break
