@@ -10,7 +10,8 @@ import (
 )
 
 // Measured is a metric with its unit, as CloudWatch calls it, and its value: an
-// int, an int64, a float64 or, for several, a []float64. None may be infinite.
+// int, an int64, a float64 or, for several, a []float64. All must be
+// finite: JSON has no other numbers.
 type Measured struct {
 	Name, Unit string
 	Value      any
@@ -23,8 +24,8 @@ func Write(w io.Writer, now time.Time, dimension, value string, values ...Measur
 }
 
 // appendLine writes a line of the format. All but the strings is written by hand
-// because encoding/json, which looks at each type the first time, took two thirds
-// of all that a process does for its first answer.
+// because encoding/json, which looks at each type the first time, took 165 to 300
+// microseconds of a process's first answer.
 func appendLine(out []byte, now time.Time, dimension, value string, values []Measured) []byte {
 	out = append(out, `{"_aws":{"Timestamp":`...)
 	out = strconv.AppendInt(out, now.UnixMilli(), 10)

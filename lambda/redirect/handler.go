@@ -92,7 +92,8 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 	return h
 }
 
-// Handle answers one request and records it.
+// Handle answers one request and records it. It takes the request by value: what a
+// pointer leads to would be made on the heap by a caller that does not know it.
 func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	start := h.now()
 	place, _ := ranges.Lookup(r.Client)
