@@ -38,12 +38,12 @@ build: ## build the function for this machine, as .build/redirector/bootstrap
 
 .PHONY: run
 run: ## run the whole system here and pull an image through it; ONCE=1 exits then
-	@go build -o .build/local ./scripts/local
+	@go build -o .build/local ./scripts/dev/local
 	@.build/local $(if $(ONCE),-once) $(ARGS)
 
 .PHONY: invoke
 invoke: ## send one event to the built function: EVENT=events/x.json
-	@go build -o .build/invoke ./scripts/invoke
+	@go build -o .build/invoke ./scripts/dev/invoke
 	@.build/invoke "$(EVENT)"
 
 .PHONY: test
@@ -56,18 +56,18 @@ test: ## run all tests
 check: ## format, vet, tidy module files
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	go vet ./...
-	cd scripts/servers && go vet ./...
+	cd scripts/lab/servers && go vet ./...
 	go mod tidy -diff
-	cd scripts/servers && go mod tidy -diff
+	cd scripts/lab/servers && go mod tidy -diff
 
 .PHONY: bench
 bench: ## measure ours beside the others and print one table: ARGS=-h
-	@go build -o .build/bench ./scripts/bench
+	@go build -o .build/bench ./scripts/prove/bench
 	@.build/bench $(ARGS)
 
 .PHONY: benchmarks
 benchmarks: ## run all Go benchmarks, for BENCHTIME each (1s, or 1x)
-	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./ranges ./ranges/regions ./lambda/... ./scripts/explain
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) ./ranges ./ranges/regions ./lambda/... ./scripts/archeio/explain
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target, for FUZZTIME each (1m, or 500x executions)
@@ -87,17 +87,17 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
 	$(CDK) bootstrap -c stage=$(STAGE)
 preflight: stage-named ## tell what stands in the way of a deployment of STAGE
-	@go run ./scripts/preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
+	@go run ./scripts/archeio/preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
 deploy: preflight ## deploy STAGE, after preflight; RELEASE=none has redirectors changed at once
 	$(CDK) deploy --all -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE))
 adopt: stage-named ## take buckets that an earlier deployment of STAGE left back into their stacks: ARGS=-dry-run
-	@go run ./scripts/adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
+	@go run ./scripts/archeio/adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
 destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
 	$(CDK) destroy $(if $(REGION),archeio-$(STAGE)-mirror-$(REGION),--all) -c stage=$(STAGE)
 report: stage-named ## print what STAGE did: ARGS="-last 24h -json"
-	@go run ./scripts/report -stage $(STAGE) $(ARGS)
+	@go run ./scripts/archeio/report -stage $(STAGE) $(ARGS)
 
 .PHONY: stage-named
 stage-named:
@@ -105,25 +105,25 @@ stage-named:
 
 .PHONY: sam
 sam: $(if $(shell command -v $(PYTHON)),python) ## send an event by sam local invoke: EVENT=events/x.json
-	@go run ./scripts/sam -cdk "$(CDK)" $(ARGS) $(if $(EVENT),$(EVENT),"")
+	@go run ./scripts/dev/sam -cdk "$(CDK)" $(ARGS) $(if $(EVENT),$(EVENT),"")
 
 .PHONY: deploy-emulated
 deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1 stays up
-	@go run ./scripts/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
+	@go run ./scripts/prove/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: e2e
 e2e: ## pull with real clients, have parts fail, ask a million times: ARGS=-h
-	@go build -o .build/e2e/e2e ./scripts/e2e
+	@go build -o .build/e2e/e2e ./scripts/prove/e2e
 	@.build/e2e/e2e $(ARGS)
 
 .PHONY: lint
 lint: python synth ## check the templates of all stages with cfn-lint and checkov
-	.build/python/bin/cfn-lint --config-file scripts/cfnlint.yaml cdk.out/*.template.json
-	.build/python/bin/checkov --config-file scripts/checkov.yaml --file cdk.out/*.template.json
+	.build/python/bin/cfn-lint --config-file scripts/lint/cfnlint.yaml cdk.out/*.template.json
+	.build/python/bin/checkov --config-file scripts/lint/checkov.yaml --file cdk.out/*.template.json
 
 .PHONY: release
 release: ## build the zips of both architectures, their bills of materials and SHA256SUMS
-	@go run ./scripts/release $(ARGS)
+	@go run ./scripts/dev/release $(ARGS)
 
 .PHONY: staticcheck
 staticcheck: ## look for mistakes that go vet does not know
@@ -140,7 +140,7 @@ vulnerabilities: ## ask whether known vulnerabilities are reached from here
 .PHONY: python
 python: .build/python/installed ## install the Python programs that lint, sam and deploy-emulated use
 
-.build/python/installed: scripts/requirements.txt
+.build/python/installed: scripts/lint/requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "there is no Python 3 on this machine; install it (on Debian: python3 and python3-venv)" >&2; exit 1; }
 	@echo "installing the programs of $< into .build/python (a minute or two)" >&2
 	@rm -rf .build/python

@@ -17,9 +17,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
-	"archeio/infra/build"
 	"archeio/infra/stacks"
 	"archeio/infra/stage"
+	"archeio/lambda/build"
 )
 
 func main() {

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"archeio/infra/glance"
+	"archeio/infra/dashboard"
 	"archeio/infra/stage"
 	"archeio/lambda/config"
 )
@@ -45,11 +45,11 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 	fixLogicalID(bucket, "Mirror")
 	inNamespace(bucket, region)
 	bucket.Node().DefaultChild().(awss3.CfnBucket).SetMetricsConfigurations([]interface{}{
-		&awss3.CfnBucket_MetricsConfigurationProperty{Id: jsii.String(glance.EntireBucket)},
+		&awss3.CfnBucket_MetricsConfigurationProperty{Id: jsii.String(dashboard.EntireBucket)},
 	})
 	watcher{scope, s, region}.alarm("Downloads", fmt.Sprintf("the mirror sends more than %d GB in an hour; what leaves its region is paid for, so look who pulls, and raise downloadAlarm if that is meant", s.DownloadAlarm),
 		float64(s.DownloadAlarm)*1e9, 1, metric("AWS/S3", "BytesDownloaded", "Sum", hour,
-			jsii.String("BucketName"), jsii.String(s.Bucket(region)), jsii.String("FilterId"), jsii.String(glance.EntireBucket)))
+			jsii.String("BucketName"), jsii.String(s.Bucket(region)), jsii.String("FilterId"), jsii.String(dashboard.EntireBucket)))
 	blobs := jsii.String(*bucket.BucketArn() + "/" + config.BlobPrefix + "*")
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("AnybodyReadsBlobs"),

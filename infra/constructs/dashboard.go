@@ -8,7 +8,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"archeio/infra/glance"
+	"archeio/infra/dashboard"
 	"archeio/infra/stage"
 )
 
@@ -16,7 +16,7 @@ import (
 // one that it is in.
 func Dashboard(scope constructs.Construct, s *stage.Stage) {
 	var widgets []any
-	for i, q := range glance.Questions(s) {
+	for i, q := range dashboard.Questions(s) {
 		widgets = append(widgets, map[string]any{
 			"type": "metric", "x": i % 2 * 12, "y": i / 2 * 7, "width": 12, "height": 7,
 			"properties": map[string]any{
@@ -34,9 +34,9 @@ func Dashboard(scope constructs.Construct, s *stage.Stage) {
 // lines are the metrics of a widget, and the sums of those that are shown as
 // one.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
-func lines(q glance.Question) []any {
+func lines(q dashboard.Question) []any {
 	var out []any
-	add := func(m glance.Metric, options map[string]any) {
+	add := func(m dashboard.Metric, options map[string]any) {
 		line := []any{m.Namespace, m.Name}
 		for _, d := range m.Dimensions {
 			line = append(line, d)
@@ -48,7 +48,7 @@ func lines(q glance.Question) []any {
 		out = append(out, append(line, options))
 	}
 	n := 0
-	sum := func(all []glance.Metric) string {
+	sum := func(all []dashboard.Metric) string {
 		ids := make([]string, len(all))
 		for i, m := range all {
 			n++

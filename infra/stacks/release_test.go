@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/infra/build"
 	"archeio/infra/stage"
+	"archeio/lambda/build"
 )
 
 // newVersionAlarms are the alarms that stop a release, in the order in which

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"archeio/infra/build"
 	parts "archeio/infra/constructs"
 	"archeio/infra/stage"
+	"archeio/lambda/build"
 )
 
 // Code has the folders with the built functions. Mirror is of use only for

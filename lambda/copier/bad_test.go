@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 const ociManifest = "application/vnd.oci.image.manifest.v1+json"
@@ -122,7 +122,7 @@ func TestBadBuckets(t *testing.T) {
 	h := startHub(t)
 	h.push(t, "app:v1", image(t, 10, 1))
 	h.requests()
-	good := s.bucket(t, stack.Regions[0])
+	good := s.bucket(t, system.Regions[0])
 	for _, tt := range []struct {
 		name   string
 		bucket *Bucket
@@ -174,7 +174,7 @@ func TestNotWritable(t *testing.T) {
 					return requests.RoundTrip(r)
 				}))
 			}
-			first, second := s.bucket(t, stack.Regions[0]), s.bucket(t, stack.Regions[1])
+			first, second := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[1])
 			o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{closed(first, tt.first), closed(second, tt.second)}}
 			_, result := makeAndCopy(t.Context(), t, o)
 			if result.Copied != tt.copied || len(result.Errors) != tt.lines {

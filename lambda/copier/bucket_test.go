@@ -16,7 +16,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"archeio/lambda/config"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 func TestParseDigest(t *testing.T) {
@@ -43,7 +43,7 @@ func TestParseDigest(t *testing.T) {
 
 func TestBucket(t *testing.T) {
 	s := start(t)
-	region := stack.Regions[0]
+	region := system.Regions[0]
 	t.Run("stat", func(t *testing.T) { stat(t, s.bucket(t, region)) })
 	t.Run("pages", func(t *testing.T) { bucketPages(t, largeBucket(t, s)) })
 	t.Run("remove", func(t *testing.T) { remove(t, s.bucket(t, region)) })
@@ -139,7 +139,7 @@ const moreThanAPage = 1100
 func largeBucket(t *testing.T, s *servers) *Bucket {
 	t.Helper()
 	if large == nil {
-		b := s.bucket(t, stack.Regions[0])
+		b := s.bucket(t, system.Regions[0])
 		many(t, b, moreThanAPage)
 		large = b
 	}
@@ -231,7 +231,7 @@ func bucketErrors(t *testing.T, b *Bucket) {
 	}{
 		{"missing", NewBucket("nobody-has-it", b.client), "there is no such bucket", true},
 		{"nobody", withLogin(b, aws.AnonymousCredentials{}), "these credentials may not (AccessDenied)", true},
-		{"wrong-secret", withLogin(b, credentials.NewStaticCredentialsProvider(stack.AccessKey, "wrong", "")), "these credentials may not (SignatureDoesNotMatch)", true},
+		{"wrong-secret", withLogin(b, credentials.NewStaticCredentialsProvider(system.AccessKey, "wrong", "")), "these credentials may not (SignatureDoesNotMatch)", true},
 		{"unknown-key", refusing(b, http.StatusForbidden, "InvalidAccessKeyId"), "these credentials may not (InvalidAccessKeyId)", true},
 		{"other-region", refusing(b, http.StatusMovedPermanently, "PermanentRedirect"), "it is not in the region that was named; name its own, as " + b.Name + "@eu-central-1", true},
 		{"region-in-the-signature", refusing(b, http.StatusBadRequest, "AuthorizationHeaderMalformed"), "it is not in the region that was named", true},

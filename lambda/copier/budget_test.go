@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // counted is a bucket whose requests are counted.
@@ -23,7 +23,7 @@ func counted(b *Bucket) (*Bucket, *tally) {
 // has what was remembered.
 func TestBudget(t *testing.T) {
 	s := start(t)
-	second, secondAsked := counted(s.bucket(t, stack.Regions[1]))
+	second, secondAsked := counted(s.bucket(t, system.Regions[1]))
 	first, firstAsked := counted(largeBucket(t, s))
 
 	t.Run("listing-with-digests", func(t *testing.T) {

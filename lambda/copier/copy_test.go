@@ -15,7 +15,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"archeio/lambda/config"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 func TestCopy(t *testing.T) {
@@ -50,7 +50,7 @@ func TestCopy(t *testing.T) {
 
 	// What a bucket lost is copied again, although all manifests are known.
 	lost := config.BlobPrefix + anyOf(s.blobs)
-	if _, err := s.Client(stack.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
+	if _, err := s.Client(system.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
 		t.Fatal(err)
 	}
 	plan, err = Make(t.Context(), o)
@@ -118,7 +118,7 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 // this run has put there, and else from the source.
 func TestCopyFromBucket(t *testing.T) {
 	s := start(t)
-	here, there := stack.Regions[0], stack.Regions[1]
+	here, there := system.Regions[0], system.Regions[1]
 	small, _ := noise(1, 1000)
 	large, _ := noise(2, 12<<20)
 	other, _ := noise(3, 1000)
@@ -200,7 +200,7 @@ func TestReplication(t *testing.T) {
 		{"a-replica-itself", s3types.ReplicationStatusReplica, false, 1, 1, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			primary, replica := s.bucket(t, stack.Regions[0]), s.bucket(t, stack.Regions[0])
+			primary, replica := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[0])
 			for _, b := range []*Bucket{primary, replica} {
 				if b == primary || tt.arrived {
 					if _, err := b.Put(t.Context(), blob, bytes.NewReader(data), ""); err != nil {
@@ -235,7 +235,7 @@ func TestExisted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 3 {
-				b, replica := s.bucket(t, stack.Regions[0]), s.bucket(t, stack.Regions[1])
+				b, replica := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[1])
 				h, o, plan, _ := oneBlob(t, data, b, replica)
 				o.Ask = tt.ask
 				put(t, b, blob.Digest, []byte("first"))
@@ -258,7 +258,7 @@ func TestExisted(t *testing.T) {
 // S3 may hang up on a PUT of what is there before it has read it.
 func TestHungUp(t *testing.T) {
 	data, blob := noise(1, 1000)
-	b := start(t).bucket(t, stack.Regions[0])
+	b := start(t).bucket(t, system.Regions[0])
 	put(t, b, blob.Digest, []byte("first"))
 	requests := newTally(wire(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut {
@@ -302,7 +302,7 @@ func TestTriedAgain(t *testing.T) {
 		}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := s.bucket(t, stack.Regions[0])
+			b := s.bucket(t, system.Regions[0])
 			var did atomic.Bool
 			w := wire(func(r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodPut && did.CompareAndSwap(false, true) {

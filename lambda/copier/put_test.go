@@ -11,7 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 func TestPut(t *testing.T) {
@@ -275,7 +275,7 @@ func resumeEmpty(t *testing.T, b *Bucket) {
 
 // A write that meets another one of the same key asks for one more try.
 func TestConflict(t *testing.T) {
-	b := start(t).bucket(t, stack.Regions[0])
+	b := start(t).bucket(t, system.Regions[0])
 	data, blob := noise(1, 100)
 	_, err := refusing(b, http.StatusConflict, "ConditionalRequestConflict").Put(t.Context(), blob, bytes.NewReader(data), "")
 	if !errors.Is(err, errAgain) || final(err) {

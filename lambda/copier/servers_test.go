@@ -24,14 +24,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"archeio/lambda/config"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // running is what all tests share: starting it takes a second or more.
-var running *stack.Stack
+var running *system.Stack
 
 var startOnce = sync.OnceValue(func() (err error) {
-	running, err = stack.Start(context.Background(), stack.Options{Log: io.Discard})
+	running, err = system.Start(context.Background(), system.Options{Log: io.Discard})
 	return err
 })
 
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 // servers are a part of a registry, with images in it, and two empty buckets:
 // real ones, and a test's own.
 type servers struct {
-	*stack.Stack
+	*system.Stack
 	source  string
 	buckets []*Bucket
 	// blobs are all that the images have.
@@ -62,7 +62,7 @@ func start(t *testing.T) *servers {
 	}
 	out := &servers{Stack: running, blobs: map[string]bool{},
 		source: fmt.Sprintf("%s/test-%d/images", strings.TrimPrefix(running.Upstream, "http://"), fresh.Add(1))}
-	for _, region := range stack.Regions {
+	for _, region := range system.Regions {
 		out.buckets = append(out.buckets, out.bucket(t, region))
 	}
 	return out

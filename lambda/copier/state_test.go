@@ -10,14 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"archeio/lambda/config"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // A bucket keeps the same as a folder does.
 func TestStateBucket(t *testing.T) {
 	ctx := t.Context()
 	servers := start(t)
-	b := servers.bucket(t, stack.Regions[0])
+	b := servers.bucket(t, system.Regions[0])
 	s := StateBucket{b.Name, b.client}
 	if data, err := s.Get(ctx, "x/y"); data != nil || err != nil {
 		t.Errorf("what is not there is %q, %v", data, err)
@@ -54,7 +54,7 @@ func TestStateBucket(t *testing.T) {
 // Its errors are one line that says what it is about.
 func TestStateBucketErrors(t *testing.T) {
 	ctx := t.Context()
-	b := start(t).bucket(t, stack.Regions[0])
+	b := start(t).bucket(t, system.Regions[0])
 	for _, tt := range []struct {
 		name  string
 		state StateBucket

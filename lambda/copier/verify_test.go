@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // damaged are two buckets that have all blobs of some images, of which one is
@@ -143,7 +143,7 @@ func TestVerifySample(t *testing.T) {
 // What cannot be read is an error of its own, and the others are checked.
 func TestVerifyErrors(t *testing.T) {
 	s := start(t)
-	b := s.bucket(t, stack.Regions[0])
+	b := s.bucket(t, system.Regions[0])
 	data, blob := noise(1, 1000)
 	other, otherBlob := noise(2, 1000)
 	put(t, b, blob.Digest, data)

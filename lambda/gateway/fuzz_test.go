@@ -17,7 +17,7 @@ import (
 // FuzzDecode: whatever the bytes, the answer is a request or an *EventError,
 // and where the plain way of reading has an opinion it is the same one.
 func FuzzDecode(f *testing.F) {
-	files, _ := filepath.Glob("../../events/*.json")
+	files, _ := filepath.Glob("../../events/*/*.json")
 	for _, name := range files {
 		if data, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, ".want.json") {
 			f.Add(data, "cloudfront-viewer-address")

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/infra/build"
-	"archeio/scripts/runtimeapi"
-	"archeio/scripts/stack"
+	"archeio/lambda/build"
+	"archeio/scripts/lab/runtimeapi"
+	"archeio/scripts/lab/system"
 )
 
 // runName has the time at which a run began.
@@ -30,7 +30,7 @@ func TestEvents(t *testing.T) {
 	if err != nil || len(files) < 5 {
 		t.Fatalf("%d answers, %v", len(files), err)
 	}
-	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
+	s, err := system.Start(t.Context(), system.Options{Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}

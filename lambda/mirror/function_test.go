@@ -25,7 +25,7 @@ import (
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
 	"archeio/lambda/index"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // lines lets a process write to a buffer that a test reads.
@@ -49,8 +49,8 @@ func (l *lines) String() string {
 // deployment is a registry with images, two buckets, and the functions between
 // them.
 type deployment struct {
-	*stack.Stack
-	*stack.Filler
+	*system.Stack
+	*system.Filler
 	log   *lines
 	blobs map[string]bool
 	// limit is what one invocation gets.
@@ -61,7 +61,7 @@ type deployment struct {
 // registry; nil for none.
 func deploy(t *testing.T, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
 	t.Helper()
-	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
+	s, err := system.Start(t.Context(), system.Options{Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func deploy(t *testing.T, limit time.Duration, front func(upstream http.Handler)
 		proxy.ErrorLog = nil
 		server := httptest.NewServer(front(proxy))
 		t.Cleanup(server.Close)
-		env["FILL_SOURCE"] = strings.TrimPrefix(server.URL, "http://") + "/" + stack.Prefix
+		env["FILL_SOURCE"] = strings.TrimPrefix(server.URL, "http://") + "/" + system.Prefix
 	}
 	if d.Filler, err = s.StartFiller(t.Context(), env, d.log); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func (d *deployment) push(t *testing.T, path string, size, layers int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := name.ParseReference(strings.TrimPrefix(d.Upstream, "http://") + "/" + stack.Prefix + "/" + path)
+	ref, err := name.ParseReference(strings.TrimPrefix(d.Upstream, "http://") + "/" + system.Prefix + "/" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +133,8 @@ func (d *deployment) work(t *testing.T, event string) {
 // whole looks at every object of both buckets.
 func (d *deployment) whole(t *testing.T) {
 	t.Helper()
-	client := d.Client(stack.Regions[0])
-	for _, bucket := range stack.Buckets {
+	client := d.Client(system.Regions[0])
+	for _, bucket := range system.Buckets {
 		held, err := copier.NewBucket(bucket, client).List(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func (d *deployment) remove(t *testing.T, bucket string) {
 	t.Helper()
 	for digest := range d.blobs {
 		key := config.BlobPrefix + digest
-		if _, err := d.Client(stack.Regions[0]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+		if _, err := d.Client(system.Regions[0]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -204,14 +204,14 @@ func TestFunctions(t *testing.T) {
 
 	// What a mirror lost is found by comparing it with what is remembered, and
 	// nobody else is asked.
-	d.remove(t, stack.Buckets[1])
+	d.remove(t, system.Buckets[1])
 	sent := d.Queue.Sent()
 	d.work(t, `{"mirror":"status"}`)
 	d.whole(t)
 	if n := d.Queue.Sent() - sent; n != 1 {
 		t.Errorf("%d messages for one repository that is to be repaired", n)
 	}
-	if !strings.Contains(d.log.String(), `"Lacking":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+stack.Regions[0]+`"`) {
+	if !strings.Contains(d.log.String(), `"Lacking":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+system.Regions[0]+`"`) {
 		t.Error("no metric tells what a mirror lacks")
 	}
 
@@ -227,9 +227,9 @@ func TestFunctions(t *testing.T) {
 // indexed looks at the index of both buckets: it has all blobs.
 func (d *deployment) indexed(t *testing.T) {
 	t.Helper()
-	for _, bucket := range stack.Buckets {
+	for _, bucket := range system.Buckets {
 		key := config.BlobPrefix + index.Name
-		o, err := d.Client(stack.Regions[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		o, err := d.Client(system.Regions[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestBadImageInARepository(t *testing.T) {
 	good := len(d.blobs)
 	d.push(t, "team/app:bad", 1000, 1)
 	d.work(t, `{"mirror":"plan"}`)
-	held, err := copier.NewBucket(stack.Buckets[0], d.Client(stack.Regions[0])).List(t.Context())
+	held, err := copier.NewBucket(system.Buckets[0], d.Client(system.Regions[0])).List(t.Context())
 	if err != nil || len(held) != good {
 		t.Errorf("%d blobs of the %d of good images are there, %v", len(held), good, err)
 	}
@@ -431,8 +431,8 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 	if dead := d.Queue.Dead(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
-	client := d.Client(stack.Regions[0])
-	for _, bucket := range stack.Buckets {
+	client := d.Client(system.Regions[0])
+	for _, bucket := range system.Buckets {
 		uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil || len(uploads.Uploads) != 0 {
 			t.Errorf("%d unfinished uploads stay behind (%v)", len(uploads.Uploads), err)
@@ -450,7 +450,7 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	if dead := d.Queue.Dead(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
-	state := copier.StateBucket{Name: stack.StateBucket, Client: d.Client(stack.Regions[0])}
+	state := copier.StateBucket{Name: system.StateBucket, Client: d.Client(system.Regions[0])}
 	needs, err := copier.Needs(t.Context(), state)
 	if err != nil || len(needs) != 1 || !d.blobs[needs[0]] {
 		t.Fatalf("%q need mirror copy, %v\n%s", needs, err, d.log)

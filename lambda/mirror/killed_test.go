@@ -30,7 +30,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // faulty stands between the program and the registry and does what networks and
@@ -356,7 +356,7 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		}
 	}
 	k.registry = &gate{next: k.faults}
-	k.mirror = &gate{next: passing(t, endpoint(s.Stack, stack.Regions[0]))}
+	k.mirror = &gate{next: passing(t, endpoint(s.Stack, system.Regions[0]))}
 	k.endpoint = serveHTTP(t, k.mirror)
 	source := strings.Replace(k.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(t, k.registry), "http://"), 1)
 	k.args = []string{"copy", "-source", source, "-bucket", k.buckets[0], "-bucket", k.buckets[1], "-json"}

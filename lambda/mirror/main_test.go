@@ -19,13 +19,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"archeio/infra/build"
-	"archeio/scripts/stack"
+	"archeio/lambda/build"
+	"archeio/scripts/lab/system"
 )
 
 // servers are a real registry and a real S3 server with two mirrors' buckets.
 type servers struct {
-	*stack.Stack
+	*system.Stack
 	source string // for -source
 	client *s3.Client
 	// blobs are all that the images have.
@@ -36,22 +36,22 @@ type servers struct {
 // servers.
 func start(t testing.TB) *servers {
 	t.Helper()
-	s, err := stack.Start(t.Context(), stack.Options{Log: io.Discard})
+	s, err := system.Start(t.Context(), system.Options{Log: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint(s, stack.Regions[0]))
-	t.Setenv("AWS_REGION", stack.Regions[0])
-	t.Setenv("AWS_ACCESS_KEY_ID", stack.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", stack.SecretKey)
+	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint(s, system.Regions[0]))
+	t.Setenv("AWS_REGION", system.Regions[0])
+	t.Setenv("AWS_ACCESS_KEY_ID", system.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", system.SecretKey)
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	return &servers{s, strings.TrimPrefix(s.Upstream, "http://") + "/" + stack.Prefix, s.Client(stack.Regions[0]), map[string]bool{}}
+	return &servers{s, strings.TrimPrefix(s.Upstream, "http://") + "/" + system.Prefix, s.Client(system.Regions[0]), map[string]bool{}}
 }
 
-func endpoint(s *stack.Stack, region string) string {
+func endpoint(s *system.Stack, region string) string {
 	return strings.TrimSuffix(s.MirrorURL(region), "/mirror-"+region)
 }
 

@@ -27,7 +27,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
-	"archeio/scripts/stack"
+	"archeio/scripts/lab/system"
 )
 
 // create makes fresh buckets on the same S3 server.
@@ -267,9 +267,9 @@ func TestInterrupted(t *testing.T) {
 	}
 	s.create(t, "interrupted", "interrupted-state")
 	registry := &gate{next: passing(t, s.Upstream)}
-	mirror := &gate{next: passing(t, endpoint(s.Stack, stack.Regions[0]))}
+	mirror := &gate{next: passing(t, endpoint(s.Stack, system.Regions[0]))}
 	t.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(t, mirror))
-	source := strings.TrimPrefix(serveHTTP(t, registry), "http://") + "/" + stack.Prefix
+	source := strings.TrimPrefix(serveHTTP(t, registry), "http://") + "/" + system.Prefix
 	args := []string{"copy", "-source", source, "-bucket", "interrupted", "-state", "s3://interrupted-state", "-parallel", "2", "-json"}
 
 	for _, tt := range []struct {
@@ -331,7 +331,7 @@ func TestInterruptedTwice(t *testing.T) {
 	s := start(t)
 	s.push(t, "one:v1", 1000, 1)
 	s.create(t, "twice")
-	mirror := &gate{next: passing(t, endpoint(s.Stack, stack.Regions[0]))}
+	mirror := &gate{next: passing(t, endpoint(s.Stack, system.Regions[0]))}
 	t.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(t, mirror))
 	cmd, _, stderr := child(t, "plan", "-source", s.source, "-bucket", "twice", "-state", "s3://twice")
 	started, ended := make(chan struct{}), make(chan struct{})
@@ -411,7 +411,7 @@ func TestProgress(t *testing.T) {
 func TestRegions(t *testing.T) {
 	s := start(t)
 	s.push(t, "one:v1", 1000, 1)
-	other := stack.Regions[1]
+	other := system.Regions[1]
 	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint(s.Stack, other))
 	for _, tt := range []struct{ name, bucket, want string }{
 		{"named", "mirror-" + other + "@" + other, ""},

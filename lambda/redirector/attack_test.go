@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// attacks are the sample events events/attack-*.json, each with the reason for
+// attacks are the sample events events/attack/*.json, each with the reason for
 // the answer beside it. TestEvents sends them to the built function.
 var attacks = []struct{ name, why string }{
 	{"alb-redirect-slashes", "a path that begins with two slashes is no host of ours to repeat"},
@@ -95,13 +95,13 @@ var attacks = []struct{ name, why string }{
 // whatever somebody writes into a sample: a Location has a host that
 // env.json names, or none, and no answer has a byte in a header that ends it.
 func TestAttackSamples(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(eventsDir, "attack-*.want.json"))
+	files, err := filepath.Glob(filepath.Join(eventsDir, "attack/*.want.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var inFolder, inTable []string
 	for _, file := range files {
-		inFolder = append(inFolder, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "attack-"), ".want.json"))
+		inFolder = append(inFolder, strings.TrimSuffix(filepath.Base(file), ".want.json"))
 	}
 	for _, a := range attacks {
 		if inTable = append(inTable, a.name); a.why == "" {

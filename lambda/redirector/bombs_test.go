@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"archeio/infra/build"
-	"archeio/scripts/runtimeapi"
-	"archeio/scripts/sample"
+	"archeio/lambda/build"
+	"archeio/scripts/lab/runtimeapi"
+	"archeio/scripts/lab/sample"
 )
 
 const (
@@ -140,7 +140,7 @@ func TestBombs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ping, err := sample.Read(filepath.Join(eventsDir, "cloudfront-ping.json"), eventsDir)
+	ping, err := sample.Read(filepath.Join(eventsDir, "cloudfront/ping.json"), eventsDir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func blobEvents(n int) [][]byte {
 }
 
 // The budget is far above what is needed, so that it is broken only by a
-// change of kind: scripts/bench tells what it is.
+// change of kind: scripts/prove/bench tells what it is.
 func TestEventAllocations(t *testing.T) {
 	const budget = 8
 	g := assembled(t)

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/infra/build"
-	"archeio/scripts/runtimeapi"
-	"archeio/scripts/sample"
+	"archeio/lambda/build"
+	"archeio/scripts/lab/runtimeapi"
+	"archeio/scripts/lab/sample"
 )
 
 const eventsDir = "../../events"
@@ -26,14 +26,15 @@ func TestEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(eventsDir, "*.json"))
+	files, err := filepath.Glob(filepath.Join(eventsDir, "*", "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".json")
-		if name != "env" && !strings.HasSuffix(name, ".want") && !strings.HasSuffix(name, ".env") {
+		dir, base := filepath.Split(strings.TrimSuffix(file, ".json"))
+		name := filepath.Base(dir) + "/" + base
+		if filepath.Base(dir) != "mirror" && !strings.HasSuffix(name, ".want") && !strings.HasSuffix(name, ".env") {
 			names = append(names, name)
 		}
 	}
@@ -118,7 +119,7 @@ func TestMetricsAreWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event, err := sample.Read(filepath.Join(eventsDir, "alb-blob-aws-mirror.json"), eventsDir)
+	event, err := sample.Read(filepath.Join(eventsDir, "alb/blob-aws-mirror.json"), eventsDir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/infra/build"
+	"archeio/lambda/build"
 	"archeio/lambda/config"
 	"archeio/lambda/route"
 )
@@ -49,7 +49,7 @@ func TestReadme(t *testing.T) {
 			t.Errorf("the README names the target %q, which the Makefile lacks", m[1])
 		}
 	}
-	for _, m := range regexp.MustCompile(`events/[a-z0-9.-]+\.(json|txt)`).FindAllString(readme, -1) {
+	for _, m := range regexp.MustCompile(`events/[a-z0-9./-]+\.(json|txt)`).FindAllString(readme, -1) {
 		if _, err := os.Stat(filepath.Join(root, m)); err != nil {
 			t.Errorf("the README names %s, which is not there", m)
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"archeio/infra/build"
+	"archeio/lambda/build"
 )
 
 // What is data is data in the binary: none of our packages makes anything

@@ -12,9 +12,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"archeio/infra/build"
-	"archeio/scripts/runtimeapi"
-	"archeio/scripts/sample"
+	"archeio/lambda/build"
+	"archeio/scripts/lab/runtimeapi"
+	"archeio/scripts/lab/sample"
 )
 
 const ping = `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/","multiValueHeaders":{}}`
@@ -26,7 +26,7 @@ func TestTerminateInMidRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event, err := sample.Read(filepath.Join(eventsDir, "alb-blob-aws-mirror.json"), eventsDir)
+	event, err := sample.Read(filepath.Join(eventsDir, "alb/blob-aws-mirror.json"), eventsDir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,85 @@
+package smoketest
+
+import (
+	"net/http"
+	"strings"
+
+	"archeio/lambda/config"
+	"archeio/lambda/route"
+)
+
+// sample is a request, and what every configuration must answer.
+type sample struct {
+	name, method, path, query string
+	client                    string            // its address
+	headers                   map[string]string // more of them, in lower case
+	status                    int
+	reasons                   []route.Reason // any of them
+}
+
+const (
+	// In the range table these are of AWS in Paris, of Google, and of nobody.
+	clientOfAWS, clientOfGCP, anyClient = "35.180.1.1", "34.1.208.1", "203.0.113.7"
+
+	// No image has it, so that mirrors say no.
+	digest = "sha256:a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"
+	blob   = "/v2/archeio-release/blobs/" + digest
+)
+
+// blobReasons are why a blob is anywhere. Which of them it is depends on what
+// mirrors hold and on whether they are well, which no release changes.
+var blobReasons = []route.Reason{
+	route.AWSRegion, route.NearestRegion, route.MirrorRule, route.Failover, route.ViewerNearest, route.OwnRegion, route.DefaultMirror,
+	route.UpstreamCloud, route.UpstreamDigest, route.NoMirror, route.MirrorAbsent, route.MirrorUnavailable, route.Signature,
+}
+
+// samples are of every kind of request. An address of the configuration's that
+// is not there makes another answer of some.
+func samples(c *config.Config) []sample {
+	get := func(name, path string, status int, reasons ...route.Reason) sample {
+		return sample{name: name, method: http.MethodGet, path: path, client: anyClient, status: status, reasons: reasons}
+	}
+	with := func(s sample, change func(*sample)) sample { change(&s); return s }
+	page := func(name, path, url string, reason route.Reason) sample {
+		if url == "" {
+			return get(name, path, http.StatusNotFound, route.Refused)
+		}
+		return get(name, path, http.StatusFound, reason)
+	}
+	signature := route.Manifest
+	if c.SignatureUpstream != "" {
+		signature = route.Signature
+	}
+	const forged = "attacker.example"
+	manifest := get("manifest", "/v2/archeio-release/manifests/latest", http.StatusTemporaryRedirect, route.Manifest)
+	anyBlob := get("blob", blob, http.StatusTemporaryRedirect, blobReasons...)
+	return []sample{
+		get("ping", "/v2/", http.StatusOK, route.Ping),
+		page("info", "/", c.InfoURL, route.Info),
+		page("privacy", "/privacy", c.PrivacyURL, route.Privacy),
+		manifest,
+		with(manifest, func(s *sample) { s.name, s.method = "manifest-head", http.MethodHead }),
+		with(manifest, func(s *sample) {
+			s.name = "manifest-forged-host"
+			s.headers = map[string]string{"host": forged, "x-forwarded-host": forged, "forwarded": "host=" + forged}
+		}),
+		get("manifest-digest", "/v2/archeio-release/manifests/"+digest, http.StatusTemporaryRedirect, route.Manifest, route.Signature),
+		get("signature", "/v2/archeio-release/manifests/"+strings.Replace(digest, ":", "-", 1)+".sig", http.StatusTemporaryRedirect, signature),
+		with(get("tags", "/v2/archeio-release/tags/list", http.StatusTemporaryRedirect, route.Tags), func(s *sample) { s.query = "n=100" }),
+		get("referrers", "/v2/archeio-release/referrers/"+digest, http.StatusTemporaryRedirect, route.Referrers),
+		anyBlob,
+		with(anyBlob, func(s *sample) { s.name, s.client = "blob-aws", clientOfAWS }),
+		with(anyBlob, func(s *sample) { s.name, s.client = "blob-google", clientOfGCP }),
+		with(anyBlob, func(s *sample) { s.name, s.client = "blob-unknown-client", "" }),
+		with(anyBlob, func(s *sample) { s.name, s.method = "blob-head", http.MethodHead }),
+		with(anyBlob, func(s *sample) {
+			s.name = "blob-forged-host"
+			s.headers = map[string]string{"host": forged, "x-forwarded-host": forged}
+		}),
+		get("catalog", "/v2/_catalog", http.StatusNotFound, route.Refused),
+		get("other-path", "/archeio-release", http.StatusNotFound, route.Refused),
+		get("bad-name", "/v2/ARCHEIO/manifests/latest", http.StatusBadRequest, route.Refused),
+		get("bad-digest", "/v2/archeio-release/blobs/sha256:0", http.StatusBadRequest, route.Refused),
+		with(get("post", "/v2/archeio-release/blobs/uploads/", http.StatusMethodNotAllowed, route.Refused), func(s *sample) { s.method = http.MethodPost }),
+	}
+}

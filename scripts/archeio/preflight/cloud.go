@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/account"
+	"github.com/aws/aws-sdk-go-v2/service/account/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"archeio/infra/leftover"
+	"archeio/infra/stage"
+)
+
+// cloud is what is asked of AWS.
+type cloud interface {
+	account(context.Context) (string, error)
+	publicAccessBlocked(context.Context) (bool, error)
+	organizationBlocks(context.Context) (bool, error)
+	zone(ctx context.Context, id string) (zone, error)
+	// quota answers how much there is of what Service Quotas calls by a name, and
+	// whether it tells.
+	quota(ctx context.Context, service, name string) (n int, told bool, err error)
+	// functions are the names of all functions at the edge.
+	functions(context.Context) ([]string, error)
+	enabled(ctx context.Context, region string) (bool, error)
+	// bootstrapped answers the version of the CDK's bootstrap stack, 0 for none.
+	bootstrapped(ctx context.Context, region string) (int, error)
+	concurrency(ctx context.Context, region string) (int, error)
+	// Output is an output of a stack; empty where there is none.
+	Output(ctx context.Context, region, stack, key string) (string, error)
+	leftover.Account
+}
+
+// zone is a hosted zone with its name servers.
+type zone struct {
+	name    string
+	private bool
+	servers []string
+}
+
+// sdk asks AWS itself.
+type sdk struct {
+	*leftover.AWS // when the account is known
+	config        aws.Config
+	id            string // of the account
+}
+
+// newCloud asks with the credentials of a profile; empty is the one that is in
+// use.
+func newCloud(ctx context.Context, profile string) (cloud, error) {
+	c, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
+	if err != nil {
+		return nil, err
+	}
+	// These are global, and signed for this region.
+	c.Region = stage.EdgeRegion
+	return &sdk{config: c}, nil
+}
+
+func (s *sdk) in(region string) aws.Config {
+	c := s.config.Copy()
+	c.Region = region
+	return c
+}
+
+func (s *sdk) account(ctx context.Context) (string, error) {
+	out, err := sts.NewFromConfig(s.config).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	s.id = aws.ToString(out.Account)
+	s.AWS = leftover.NewAWS(s.config, s.id)
+	return s.id, nil
+}
+
+func (s *sdk) publicAccessBlocked(ctx context.Context) (bool, error) {
+	out, err := s3control.NewFromConfig(s.config).GetPublicAccessBlock(ctx, &s3control.GetPublicAccessBlockInput{AccountId: aws.String(s.id)})
+	if code(err) == "NoSuchPublicAccessBlockConfiguration" {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	b := out.PublicAccessBlockConfiguration
+	return b != nil && (aws.ToBool(b.BlockPublicPolicy) || aws.ToBool(b.RestrictPublicBuckets)), nil
+}
+
+// organizationBlocks reads the policy that is in force for the account.
+// https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_s3_syntax.html
+func (s *sdk) organizationBlocks(ctx context.Context) (bool, error) {
+	out, err := organizations.NewFromConfig(s.config).DescribeEffectivePolicy(ctx, &organizations.DescribeEffectivePolicyInput{
+		PolicyType: orgtypes.EffectivePolicyTypeS3Policy,
+	})
+	if c := code(err); c == "AWSOrganizationsNotInUseException" || c == "EffectivePolicyNotFoundException" {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return policyBlocks(aws.ToString(out.EffectivePolicy.PolicyContent))
+}
+
+func policyBlocks(text string) (bool, error) {
+	var policy struct {
+		S3 struct {
+			Block string `json:"public_access_block_configuration"`
+		} `json:"s3_attributes"`
+	}
+	if err := json.Unmarshal([]byte(text), &policy); err != nil {
+		return false, fmt.Errorf("the organization's S3 policy %q is not understood: %w", text, err)
+	}
+	return policy.S3.Block == "all", nil
+}
+
+func (s *sdk) quota(ctx context.Context, service, name string) (int, bool, error) {
+	for p := servicequotas.NewListServiceQuotasPaginator(servicequotas.NewFromConfig(s.config), &servicequotas.ListServiceQuotasInput{ServiceCode: aws.String(service)}); p.HasMorePages(); {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return 0, false, err
+		}
+		for _, q := range page.Quotas {
+			if aws.ToString(q.QuotaName) == name {
+				return int(aws.ToFloat64(q.Value)), true, nil
+			}
+		}
+	}
+	return 0, false, nil
+}
+
+func (s *sdk) functions(ctx context.Context) ([]string, error) {
+	var names []string
+	c := cloudfront.NewFromConfig(s.config)
+	for in := (cloudfront.ListFunctionsInput{}); ; {
+		out, err := c.ListFunctions(ctx, &in)
+		if err != nil || out.FunctionList == nil {
+			return nil, err
+		}
+		for _, f := range out.FunctionList.Items {
+			// Each is there in development and live.
+			if name := aws.ToString(f.Name); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		if in.Marker = out.FunctionList.NextMarker; aws.ToString(in.Marker) == "" {
+			return names, nil
+		}
+	}
+}
+
+func (s *sdk) zone(ctx context.Context, id string) (zone, error) {
+	out, err := route53.NewFromConfig(s.config).GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: aws.String(id)})
+	if err != nil {
+		return zone{}, err
+	}
+	z := zone{name: aws.ToString(out.HostedZone.Name)}
+	if out.HostedZone.Config != nil {
+		z.private = out.HostedZone.Config.PrivateZone
+	}
+	if out.DelegationSet != nil {
+		z.servers = out.DelegationSet.NameServers
+	}
+	return z, nil
+}
+
+func (s *sdk) enabled(ctx context.Context, region string) (bool, error) {
+	out, err := account.NewFromConfig(s.config).GetRegionOptStatus(ctx, &account.GetRegionOptStatusInput{RegionName: aws.String(region)})
+	if err != nil {
+		return false, err
+	}
+	return out.RegionOptStatus == types.RegionOptStatusEnabled || out.RegionOptStatus == types.RegionOptStatusEnabledByDefault, nil
+}
+
+func (s *sdk) bootstrapped(ctx context.Context, region string) (int, error) {
+	// Of the bootstrap stack that the CDK makes unless it is told otherwise.
+	out, err := ssm.NewFromConfig(s.in(region)).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/cdk-bootstrap/hnb659fds/version")})
+	if code(err) == "ParameterNotFound" {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(aws.ToString(out.Parameter.Value))
+}
+
+func (s *sdk) concurrency(ctx context.Context, region string) (int, error) {
+	out, err := lambda.NewFromConfig(s.in(region)).GetAccountSettings(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	if out.AccountLimit == nil {
+		return 0, errors.New("no limit of the account is told")
+	}
+	return int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
+}
+
+// code is what AWS calls an error.
+func code(err error) string {
+	var e smithy.APIError
+	if errors.As(err, &e) {
+		return e.ErrorCode()
+	}
+	return ""
+}

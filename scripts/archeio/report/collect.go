@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"archeio/infra/dashboard"
+)
+
+// api is what is asked of CloudWatch.
+type api interface {
+	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
+}
+
+// answer is what a question got. A value is nil where CloudWatch has none.
+type answer struct {
+	Question string  `json:"question"`
+	Unit     string  `json:"unit,omitempty"`
+	Values   []value `json:"values"`
+}
+
+type value struct {
+	Label string   `json:"label"`
+	Value *float64 `json:"value"`
+}
+
+// mostQueries is how many metrics CloudWatch takes in a request.
+const mostQueries = 500
+
+// collect asks each region for its metrics, and adds them up.
+func collect(ctx context.Context, ask func(string) (api, error), questions []dashboard.Question, from, to time.Time) ([]answer, error) {
+	byRegion := map[string]map[string]dashboard.Metric{}
+	for _, q := range questions {
+		for _, s := range q.Series {
+			for _, m := range slices.Concat(s.Of, s.Over) {
+				if byRegion[m.Region] == nil {
+					byRegion[m.Region] = map[string]dashboard.Metric{}
+				}
+				byRegion[m.Region][key(m)] = m
+			}
+		}
+	}
+	found := map[string]float64{}
+	for _, region := range slices.Sorted(maps.Keys(byRegion)) {
+		client, err := ask(region)
+		if err != nil {
+			return nil, err
+		}
+		for _, daily := range []bool{false, true} {
+			var metrics []dashboard.Metric
+			for _, k := range slices.Sorted(maps.Keys(byRegion[region])) {
+				if m := byRegion[region][k]; m.Daily() == daily {
+					metrics = append(metrics, m)
+				}
+			}
+			for part := range slices.Chunk(metrics, mostQueries) {
+				if err := fetch(ctx, client, part, daily, from, to, found); err != nil {
+					return nil, fmt.Errorf("CloudWatch in %s: %w", region, err)
+				}
+			}
+		}
+	}
+	var out []answer
+	for _, q := range questions {
+		a := answer{Question: q.Title, Unit: q.Unit, Values: []value{}}
+		for _, s := range q.Series {
+			a.Values = append(a.Values, value{s.Label, valueOf(s, found)})
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func key(m dashboard.Metric) string {
+	return strings.Join(append([]string{m.Region, m.Namespace, m.Name, m.Stat}, m.Dimensions...), "|")
+}
+
+// valueOf is the sum of the metrics of a series that have a value, in percent
+// where it is a share.
+func valueOf(s dashboard.Series, found map[string]float64) *float64 {
+	sum := func(all []dashboard.Metric) (total float64, any bool) {
+		for _, m := range all {
+			v, ok := found[key(m)]
+			total, any = total+v, any || ok
+		}
+		return total, any
+	}
+	v, ok := sum(s.Of)
+	if s.Over != nil {
+		whole, any := sum(s.Over)
+		if !any || whole == 0 {
+			return nil
+		}
+		v, ok = 100*v/whole, true
+	}
+	if !ok {
+		return nil
+	}
+	return &v
+}
+
+// fetch asks for the periods of metrics and makes one value of each.
+func fetch(ctx context.Context, client api, metrics []dashboard.Metric, daily bool, from, to time.Time, found map[string]float64) error {
+	period := 5 * time.Minute
+	switch {
+	case daily:
+		// What comes once a day may come late.
+		period, from = 24*time.Hour, to.Add(-3*24*time.Hour)
+	case to.Sub(from) > 6*time.Hour:
+		period = time.Hour
+	}
+	in := &cloudwatch.GetMetricDataInput{
+		StartTime: aws.Time(from.Truncate(period)), EndTime: aws.Time(to), ScanBy: types.ScanByTimestampAscending,
+	}
+	byID := map[string]dashboard.Metric{}
+	for i, m := range metrics {
+		id := fmt.Sprintf("m%d", i)
+		byID[id] = m
+		var dimensions []types.Dimension
+		for i := 0; i < len(m.Dimensions); i += 2 {
+			dimensions = append(dimensions, types.Dimension{Name: aws.String(m.Dimensions[i]), Value: aws.String(m.Dimensions[i+1])})
+		}
+		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{Id: aws.String(id), MetricStat: &types.MetricStat{
+			Metric: &types.Metric{Namespace: aws.String(m.Namespace), MetricName: aws.String(m.Name), Dimensions: dimensions},
+			Period: aws.Int32(int32(period.Seconds())), Stat: aws.String(m.Stat),
+		}})
+	}
+	for {
+		page, err := client.GetMetricData(ctx, in)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.MetricDataResults {
+			m := byID[aws.ToString(r.Id)]
+			for _, v := range r.Values {
+				before, seen := found[key(m)]
+				switch {
+				case m.Stat == "Sum":
+					v += before
+				case !daily && seen: // of percentiles too, the worst
+					v = max(v, before)
+				}
+				found[key(m)] = v
+			}
+		}
+		if aws.ToString(page.NextToken) == "" {
+			return nil
+		}
+		in.NextToken = page.NextToken
+	}
+}

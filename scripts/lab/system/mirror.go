@@ -1,0 +1,65 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Client is an S3 client that may do everything in a region.
+func (s *Stack) Client(region string) *s3.Client {
+	return s3.New(s3.Options{
+		Region:       region,
+		BaseEndpoint: aws.String(s.mirrors[region]),
+		UsePathStyle: true,
+		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
+	})
+}
+
+// buckets lists every bucket with its region.
+func buckets() map[string]string {
+	all := map[string]string{defaultBucket: Regions[0]}
+	for _, region := range Regions {
+		all["mirror-"+region] = region
+	}
+	return all
+}
+
+// createBuckets makes the buckets, of which anybody may read the blobs and
+// nothing else.
+func (s *Stack) createBuckets(ctx context.Context) error {
+	for bucket, region := range buckets() {
+		c := s.Client(region)
+		if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			return fmt.Errorf("creating bucket %q: %w", bucket, err)
+		}
+		policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/containers/images/*"}]}`, bucket)
+		if _, err := c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
+			return fmt.Errorf("opening bucket %q for readers: %w", bucket, err)
+		}
+	}
+	return nil
+}
+
+// Put stores a blob in every mirror. S3 checks it against its digest.
+func (s *Stack) Put(ctx context.Context, blob []byte) error {
+	sum := sha256.Sum256(blob)
+	key := fmt.Sprintf("containers/images/sha256:%x", sum)
+	for bucket, region := range buckets() {
+		if _, err := s.Client(region).PutObject(ctx, &s3.PutObjectInput{
+			Bucket:         &bucket,
+			Key:            &key,
+			Body:           bytes.NewReader(blob),
+			ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
+		}); err != nil {
+			return fmt.Errorf("putting %q into bucket %q: %w", key, bucket, err)
+		}
+	}
+	return nil
+}
