@@ -1,4 +1,4 @@
-package main
+package explain
 
 import (
 	"context"
@@ -78,13 +78,13 @@ func (e *explainer) explain(ctx context.Context, method, ip, target string) *exp
 	}
 	path, err := oci.Parse(r.Path)
 	x.Kind, x.Name, x.Reference = path.Kind.String(), path.Name, path.Reference
-	if err != nil || resp.Reason == string(route.Refused) {
+	if err != nil || resp.Reason == route.Refused.String() {
 		return x
 	}
 	d := e.plan.Decide(&route.Request{Path: path, Place: place})
 	for _, c := range d.Candidates() {
 		name := e.name(c)
-		if c.Target == route.SignatureSource {
+		if c.Target == route.SignatureUpstream {
 			x.places = append(x.places, "signature upstream")
 		} else {
 			x.places = append(x.places, name)

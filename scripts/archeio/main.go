@@ -1,0 +1,36 @@
+// Command archeio is the operator's program: it explains where a client is sent,
+// fills and checks the mirrors, and looks at a deployment before and after it is
+// made.
+//
+//	go run ./scripts/archeio
+//	go run ./scripts/archeio explain -stage sandbox -ip 35.180.1.1 pause:3.9
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"archeio/scripts/archeio/cli"
+	"archeio/scripts/archeio/explain"
+	"archeio/scripts/archeio/version"
+)
+
+func main() { os.Exit(cli.Main(root())) }
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "archeio",
+		Short: "operate a container registry redirector on AWS",
+		Long: "archeio explains where a registry client is sent, fills the mirrors, and checks\n" +
+			"a deployment before and after it is made.",
+		Example: cli.Example(
+			"archeio explain -stage sandbox -ip 35.180.1.1 pause:3.9",
+			"archeio preflight -stage sandbox"),
+	}
+	c.AddCommand(
+		explain.Command(),
+		version.Command(),
+	)
+	return c
+}
