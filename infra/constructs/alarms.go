@@ -138,7 +138,7 @@ func (w watcher) unavailable(id, description string, period float64, periods, fe
 	}
 	return w.alarm(id, description,
 		unavailableShare, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
-			requests("unavailable", metrics.Reason, string(route.MirrorUnavailable)),
+			requests("unavailable", metrics.Reason, route.MirrorUnavailable.String()),
 			requests("blobs", metrics.Kind, oci.Blob.String()),
 			&awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 				Id:         jsii.String("share"),

@@ -37,10 +37,20 @@ type Question struct {
 // EntireBucket is the filter of a bucket's request metrics, which is none.
 const EntireBucket = "EntireBucket"
 
-// toMirrors are the reasons of an answer that leads to a mirror.
-var toMirrors = []route.Reason{
-	route.AWSRegion, route.NearestRegion, route.MirrorRule, route.Failover, route.ViewerNearest, route.OwnRegion, route.DefaultMirror, route.Authorization,
+// reasons returns the tokens of the reasons that match.
+func reasons(match func(route.Reason) bool) []string {
+	var out []string
+	for _, r := range route.Reasons() {
+		if match(r) {
+			out = append(out, r.String())
+		}
+	}
+	return out
 }
+
+func toMirror(r route.Reason) bool { return r.Leads().Mirror() }
+
+func toUpstreamByOutage(r route.Reason) bool { return r.Leads() == route.Upstream && r.Outage() }
 
 // Questions are those of a stage, in the order in which they are asked.
 func Questions(s *stage.Stage) []Question {
@@ -53,9 +63,9 @@ func Questions(s *stage.Stage) []Question {
 		{"From where", "requests", a.clouds()},
 		{"Sent where, and why", "requests", a.reasons()},
 		{"How much stays in the mirrors", "percent of blobs", []Series{{
-			Label: "redirected to a mirror", Of: requests(a, metrics.Reason, toMirrors...), Over: requests(a, metrics.Kind, oci.Blob.String()),
+			Label: "redirected to a mirror", Of: requests(a, metrics.Reason, reasons(toMirror)...), Over: requests(a, metrics.Kind, oci.Blob.String()),
 		}, {
-			Label: "to the upstream, as a mirror could not say", Of: requests(a, metrics.Reason, route.MirrorUnavailable), Over: requests(a, metrics.Kind, oci.Blob.String()),
+			Label: "to the upstream, as a mirror could not say", Of: requests(a, metrics.Reason, reasons(toUpstreamByOutage)...), Over: requests(a, metrics.Kind, oci.Blob.String()),
 		}}},
 		{"How fast", "milliseconds", a.latencies()},
 		{"The index", "", a.index()},
@@ -99,8 +109,8 @@ func (a asker) clouds() []Series {
 
 func (a asker) reasons() []Series {
 	var out []Series
-	for _, reason := range route.Reasons {
-		out = append(out, Series{Label: string(reason), Of: requests(a, metrics.Reason, reason)})
+	for _, reason := range route.Reasons() {
+		out = append(out, Series{Label: reason.String(), Of: requests(a, metrics.Reason, reason.String())})
 	}
 	return out
 }

@@ -56,8 +56,8 @@ func ourMetrics(mirrors []string) map[string][]string {
 	for _, c := range append(ranges.Clouds[:], "unknown") {
 		clouds = append(clouds, metrics.Cloud+"="+string(c))
 	}
-	for _, r := range route.Reasons {
-		reasons = append(reasons, metrics.Reason+"="+string(r))
+	for _, r := range route.Reasons() {
+		reasons = append(reasons, metrics.Reason+"="+r.String())
 	}
 	for _, m := range append(slices.Clone(mirrors), "default", "upstream") {
 		for _, a := range []blobs.Answer{blobs.Unknown, blobs.Present, blobs.Absent} {

@@ -80,8 +80,8 @@ func TestDashboard(t *testing.T) {
 		if all > 2500 {
 			t.Errorf("the dashboard has %d metrics, CloudWatch takes 2500", all)
 		}
-		for _, reason := range route.Reasons {
-			if !strings.Contains(lines, fmt.Sprintf("%q", reason)) {
+		for _, reason := range route.Reasons() {
+			if !strings.Contains(lines, fmt.Sprintf("%q", reason.String())) {
 				t.Errorf("the dashboard does not show %s", reason)
 			}
 		}

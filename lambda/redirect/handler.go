@@ -139,7 +139,7 @@ func (h *Handler) answer(ctx context.Context, r *Request, place ranges.Place) (o
 			ContentType:  "application/json",
 			APIVersion:   "registry/2.0",
 			CacheControl: cacheHour,
-			Reason:       string(route.Ping),
+			Reason:       route.Ping.String(),
 			Body:         "{}",
 		}
 	case oci.Info:
@@ -162,7 +162,7 @@ func (h *Handler) page(url string, reason route.Reason, path string) Response {
 	if url == "" {
 		return Refuse(oci.NotFound(path))
 	}
-	return Response{Status: 302, Location: url, CacheControl: cacheHour, Reason: string(reason)}
+	return Response{Status: 302, Location: url, CacheControl: cacheHour, Reason: reason.String()}
 }
 
 // Refuse is the answer to a request that gets none.
@@ -171,7 +171,7 @@ func Refuse(err *oci.Error) Response {
 		Status:       err.Status,
 		ContentType:  "application/json",
 		CacheControl: cacheRefusal,
-		Reason:       string(route.Refused),
+		Reason:       route.Refused.String(),
 		Body:         err.Body(),
 	}
 }

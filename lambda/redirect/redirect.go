@@ -62,7 +62,7 @@ func (h *Handler) redirect(ctx context.Context, q *route.Request, query string) 
 				}
 			}
 			return found(h.registry(h.upstream, q.Path, query), cache, reason)
-		case route.SignatureSource:
+		case route.SignatureUpstream:
 			cache := cacheMinutes
 			switch q.Path.Kind {
 			case oci.Blob:
@@ -74,7 +74,7 @@ func (h *Handler) redirect(ctx context.Context, q *route.Request, query string) 
 			return found(h.registry(h.signatures, q.Path, query), cache, reason)
 		}
 	}
-	panic("redirect: a decision without an end: " + string(d.Reason))
+	panic("redirect: a decision without an end: " + d.Reason.String())
 }
 
 // overflow is the way out when the first mirror is in trouble: the next one,
@@ -92,7 +92,7 @@ func (h *Handler) overflow(ctx context.Context, limit *blobs.Limit, q *route.Req
 }
 
 func found(location, cache string, reason route.Reason) Response {
-	return Response{Status: 307, Location: location, CacheControl: cache, Reason: string(reason)}
+	return Response{Status: 307, Location: location, CacheControl: cache, Reason: reason.String()}
 }
 
 // registry is the URL at a registry, with the query where that kind of request

@@ -39,8 +39,8 @@ func TestReadme(t *testing.T) {
 			t.Errorf("the README lacks the row\n%s", row)
 		}
 	}
-	for _, reason := range route.Reasons {
-		if !strings.Contains(readme, "`"+string(reason)+"`") {
+	for _, reason := range route.Reasons() {
+		if !strings.Contains(readme, "`"+reason.String()+"`") {
 			t.Errorf("the README does not explain the reason %q", reason)
 		}
 	}

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"slices"
 	"testing"
 
 	"archeio/lambda/oci"
@@ -61,27 +60,6 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestReasons holds the tokens: dashboards and scripts of operators know them.
-func TestReasons(t *testing.T) {
-	want := map[Reason]string{
-		AWSRegion: "aws-region", NearestRegion: "nearest-region", MirrorRule: "mirror-rule",
-		Failover: "failover-region", ViewerNearest: "viewer-position", OwnRegion: "function-region",
-		DefaultMirror: "default-mirror", Authorization: "authorization",
-		UpstreamCloud: "upstream-cloud", UpstreamDigest: "upstream-digest", NoMirror: "no-mirror",
-		MirrorAbsent: "mirror-absent", MirrorUnavailable: "mirror-unavailable",
-		Manifest: "manifest", Tags: "tags", Referrers: "referrers", Signature: "signature",
-		Ping: "ping", Info: "info", Privacy: "privacy", Refused: "refused",
-	}
-	if len(Reasons) != len(want) {
-		t.Errorf("%d reasons, want %d", len(Reasons), len(want))
-	}
-	for reason, token := range want {
-		if string(reason) != token || !slices.Contains(Reasons[:], reason) {
-			t.Errorf("%q is listed: %t; want %q", reason, slices.Contains(Reasons[:], reason), token)
-		}
-	}
-}
-
 // TestTotal puts every question that can be put, also such that no parser and
 // no front would make, and looks at what holds for all answers.
 func TestTotal(t *testing.T) {
@@ -122,8 +100,8 @@ func TestTotal(t *testing.T) {
 func wrong(p *Planner, r *Request) string {
 	d := p.Decide(r)
 	list := d.Candidates()
-	if !slices.Contains(Reasons[:], d.Reason) {
-		return "no such reason: " + string(d.Reason)
+	if d.Reason.String() == "" {
+		return "no reason"
 	}
 	registry := r.Path.Kind >= oci.Blob && r.Path.Kind <= oci.Referrers
 	if !registry {
@@ -134,6 +112,16 @@ func wrong(p *Planner, r *Request) string {
 	}
 	if len(list) == 0 {
 		return "leads nowhere"
+	}
+	leads := d.Reason.Leads()
+	if d.Reason == Referrers && p.config.SignatureUpstream != "" {
+		leads = SignatureUpstream
+	}
+	if list[0].Target != leads {
+		return d.Reason.String() + " leads to " + leads.String() + ", not to " + spell(p, &d)
+	}
+	if r.Path.Kind == oci.Blob && !d.Reason.ForBlob() {
+		return "a blob with the reason " + d.Reason.String()
 	}
 	for i, c := range list {
 		switch {
@@ -149,11 +137,11 @@ func wrong(p *Planner, r *Request) string {
 			return "no such default mirror"
 		case c.Target == Default && p.config.DefaultMirror == "/" && r.NoDistribution:
 			return "a load balancer has no default mirror"
-		case c.Target == SignatureSource && p.config.SignatureUpstream == "":
+		case c.Target == SignatureUpstream && p.config.SignatureUpstream == "":
 			return "no such signature upstream"
 		}
 	}
-	if last := list[len(list)-1].Target; last != Upstream && last != SignatureSource {
+	if last := list[len(list)-1].Target; last != Upstream && last != SignatureUpstream {
 		return "ends at a mirror: " + spell(p, &d)
 	}
 	if list[0].Target == Regional {

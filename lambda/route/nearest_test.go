@@ -109,12 +109,12 @@ func TestNext(t *testing.T) {
 		// From the client in Sydney it would be Tokyo.
 		{"rule", four + distribution + " MIRROR_FOR=ap-southeast-2:eu-west-1", aws("ap-southeast-2"), "eu-west-1", MirrorRule, "us-east-1"},
 		{"rule-other-partition", four + distribution + " MIRROR_FOR=cn-north-1:us-west-2", aws("cn-north-1"), "us-west-2", MirrorRule, "us-east-1"},
-		{"viewer", four + " AWS_REGION=eu-west-1", from("", "", at(regions.Point{Latitude: 20, Longitude: 75})), "ap-northeast-1", ViewerNearest, "eu-west-1"},
-		{"function-own", four + " AWS_REGION=us-west-2", from("", ""), "us-west-2", OwnRegion, "us-east-1"},
-		{"function-nearest", four + " AWS_REGION=ap-south-1", from("", ""), "ap-northeast-1", OwnRegion, "eu-west-1"},
-		{"function-nearest-china", four + " AWS_REGION=ap-south-1", aws("cn-north-1"), "ap-northeast-1", OwnRegion, "eu-west-1"},
+		{"viewer", four + " AWS_REGION=eu-west-1", from("", "", at(regions.Point{Latitude: 20, Longitude: 75})), "ap-northeast-1", ViewerPosition, "eu-west-1"},
+		{"function-own", four + " AWS_REGION=us-west-2", from("", ""), "us-west-2", FunctionRegion, "us-east-1"},
+		{"function-nearest", four + " AWS_REGION=ap-south-1", from("", ""), "ap-northeast-1", FunctionRegion, "eu-west-1"},
+		{"function-nearest-china", four + " AWS_REGION=ap-south-1", aws("cn-north-1"), "ap-northeast-1", FunctionRegion, "eu-west-1"},
 		{"only-one", " MIRROR_REGIONS=eu-west-1 MIRROR_URL_TEMPLATE=https://{region}.example", aws("us-west-2"), "eu-west-1", NearestRegion, ""},
-		{"only-one-viewer", " MIRROR_REGIONS=eu-west-1 MIRROR_URL_TEMPLATE=https://{region}.example", from("", "", at(tokyo)), "eu-west-1", ViewerNearest, ""},
+		{"only-one-viewer", " MIRROR_REGIONS=eu-west-1 MIRROR_URL_TEMPLATE=https://{region}.example", from("", "", at(tokyo)), "eu-west-1", ViewerPosition, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := plan(t, tt.env)

@@ -24,12 +24,24 @@ type Target uint8
 
 // The targets.
 const (
-	Nowhere         Target = iota // the zero value
-	Regional                      // a mirror of config.Config.Mirrors
-	Default                       // the default mirror
-	Upstream                      // the registry
-	SignatureSource               // the signature upstream
+	Nowhere           Target = iota // no redirect; the zero value
+	Regional                        // a mirror of config.Config.Mirrors
+	Default                         // the default mirror
+	Upstream                        // the upstream registry
+	SignatureUpstream               // the registry of signatures and referrers
+	InfoPage                        // config.Config.InfoURL; never a candidate
+	PrivacyPage                     // config.Config.PrivacyURL; never a candidate
+
+	endOfTargets
 )
+
+var targetNames = [endOfTargets]string{"nowhere", "regional mirror", "default mirror", "upstream", "signature upstream", "`INFO_URL`", "`PRIVACY_URL`"}
+
+// String returns the target's name in the reference page, in Markdown.
+func (t Target) String() string { return targetNames[t] }
+
+// Mirror reports whether the target is a mirror, regional or default.
+func (t Target) Mirror() bool { return t == Regional || t == Default }
 
 // Candidate is one place that may have what is asked for.
 type Candidate struct {
@@ -125,14 +137,14 @@ func (p *Planner) Decide(r *Request) Decision {
 		return Decision{Reason: Ping}
 	case oci.Manifest:
 		if p.config.SignatureUpstream != "" && !r.Path.Digest && oci.SignatureTag(r.Path.Reference) {
-			return decision(Signature, Candidate{Target: SignatureSource})
+			return decision(Signature, Candidate{Target: SignatureUpstream})
 		}
 		return p.upstream(Manifest, r.Path.Digest)
 	case oci.Tags:
 		return p.upstream(Tags, false)
 	case oci.Referrers:
 		if p.config.SignatureUpstream != "" {
-			return decision(Referrers, Candidate{Target: SignatureSource})
+			return decision(Referrers, Candidate{Target: SignatureUpstream})
 		}
 		return p.upstream(Referrers, false)
 	case oci.Blob:
@@ -152,7 +164,7 @@ func decision(reason Reason, first Candidate) Decision {
 func (p *Planner) upstream(reason Reason, byDigest bool) Decision {
 	d := decision(reason, Candidate{Target: Upstream})
 	if byDigest && p.config.SignatureUpstream != "" {
-		d.add(Candidate{Target: SignatureSource})
+		d.add(Candidate{Target: SignatureUpstream})
 	}
 	return d
 }
@@ -186,7 +198,7 @@ func (p *Planner) blob(r *Request) Decision {
 	}
 	d.add(Candidate{Target: Upstream})
 	if p.config.SignatureUpstream != "" {
-		d.add(Candidate{Target: SignatureSource})
+		d.add(Candidate{Target: SignatureUpstream})
 	}
 	return d
 }
@@ -202,20 +214,20 @@ func (p *Planner) regional(r *Request, fallback bool) (int, Reason) {
 		}
 	}
 	if fallback {
-		return -1, ""
+		return -1, 0
 	}
 	if r.Positioned {
 		if i := p.nearest.Nearest(r.Viewer, -1); i >= 0 {
-			return i, ViewerNearest
+			return i, ViewerPosition
 		}
 	}
 	if i, ok := p.byRegion[p.config.Region]; ok {
-		return i, OwnRegion
+		return i, FunctionRegion
 	}
 	if at, ok := regions.Find(string(ranges.AWS), p.config.Region); ok && at.Located {
-		return p.nearest.Nearest(at.Point, -1), OwnRegion
+		return p.nearest.Nearest(at.Point, -1), FunctionRegion
 	}
-	return -1, ""
+	return -1, 0
 }
 
 // Next is the mirror to fail over to when the first candidate, a regional one,
@@ -228,9 +240,9 @@ func (p *Planner) Next(r *Request, d *Decision) int {
 	switch d.Reason {
 	case NearestRegion:
 		from = r.Place.Region
-	case OwnRegion:
+	case FunctionRegion:
 		from = p.config.Region
-	case ViewerNearest:
+	case ViewerPosition:
 		return p.nearest.Nearest(r.Viewer, failed)
 	}
 	at, ok := regions.Find(string(ranges.AWS), from)

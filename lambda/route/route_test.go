@@ -57,7 +57,7 @@ func spell(p *Planner, d *Decision) string {
 			words = append(words, "default")
 		case Upstream:
 			words = append(words, "upstream")
-		case SignatureSource:
+		case SignatureUpstream:
 			words = append(words, "signatures")
 		default:
 			words = append(words, "nowhere")
@@ -143,21 +143,21 @@ var blobTests = []struct {
 	{"unknown-signatures", both + signatures, from("", ""), "default upstream signatures", DefaultMirror},
 	{"unknown-positioned", both + " AWS_REGION=eu-west-1", from("", "", at(tokyo)), "default upstream", DefaultMirror},
 
-	{"viewer", mirrors, from("", "", at(tokyo)), "ap-east-1 upstream", ViewerNearest},
-	{"viewer-global", mirrors, aws("GLOBAL", at(tokyo)), "ap-east-1 upstream", ViewerNearest},
-	{"viewer-china", mirrors, aws("cn-north-1", at(tokyo)), "ap-east-1 upstream", ViewerNearest},
-	{"viewer-azure", mirrors, from(ranges.Azure, "westeurope", at(tokyo)), "ap-east-1 upstream", ViewerNearest},
-	{"viewer-before-function", mirrors + " AWS_REGION=eu-west-1", from("", "", at(tokyo)), "ap-east-1 upstream", ViewerNearest},
-	{"viewer-at-zero", mirrors + " AWS_REGION=us-east-1", from("", "", at(regions.Point{})), "eu-west-1 upstream", ViewerNearest},
-	{"viewer-not-positioned", mirrors + " AWS_REGION=us-east-1", from("", "", func(r *Request) { r.Viewer = tokyo }), "us-east-1 upstream", OwnRegion},
-	{"viewer-off-the-earth", mirrors + " AWS_REGION=us-east-1", from("", "", at(nowhere)), "us-east-1 upstream", OwnRegion},
+	{"viewer", mirrors, from("", "", at(tokyo)), "ap-east-1 upstream", ViewerPosition},
+	{"viewer-global", mirrors, aws("GLOBAL", at(tokyo)), "ap-east-1 upstream", ViewerPosition},
+	{"viewer-china", mirrors, aws("cn-north-1", at(tokyo)), "ap-east-1 upstream", ViewerPosition},
+	{"viewer-azure", mirrors, from(ranges.Azure, "westeurope", at(tokyo)), "ap-east-1 upstream", ViewerPosition},
+	{"viewer-before-function", mirrors + " AWS_REGION=eu-west-1", from("", "", at(tokyo)), "ap-east-1 upstream", ViewerPosition},
+	{"viewer-at-zero", mirrors + " AWS_REGION=us-east-1", from("", "", at(regions.Point{})), "eu-west-1 upstream", ViewerPosition},
+	{"viewer-not-positioned", mirrors + " AWS_REGION=us-east-1", from("", "", func(r *Request) { r.Viewer = tokyo }), "us-east-1 upstream", FunctionRegion},
+	{"viewer-off-the-earth", mirrors + " AWS_REGION=us-east-1", from("", "", at(nowhere)), "us-east-1 upstream", FunctionRegion},
 	{"viewer-no-mirror", "", from("", "", at(tokyo)), "upstream", NoMirror},
-	{"function", mirrors + " AWS_REGION=eu-west-1", from("", ""), "eu-west-1 upstream", OwnRegion},
+	{"function", mirrors + " AWS_REGION=eu-west-1", from("", ""), "eu-west-1 upstream", FunctionRegion},
 	// Both are at the same point; the other one is named first.
-	{"function-own-at-one-point", " AWS_REGION=us-east-2 MIRROR_REGIONS=us-gov-east-1,us-east-2 MIRROR_URL_TEMPLATE=https://{region}.example", from("", ""), "us-east-2 upstream", OwnRegion},
-	{"function-nearest", mirrors + " AWS_REGION=eu-west-3", from("", ""), "eu-west-1 upstream", OwnRegion},
-	{"function-no-coordinates-client", mirrors + " AWS_REGION=ap-east-1", aws("me-west-1"), "ap-east-1 upstream", OwnRegion},
-	{"function-signatures", mirrors + signatures + " AWS_REGION=eu-west-3", from("", ""), "eu-west-1 upstream signatures", OwnRegion},
+	{"function-own-at-one-point", " AWS_REGION=us-east-2 MIRROR_REGIONS=us-gov-east-1,us-east-2 MIRROR_URL_TEMPLATE=https://{region}.example", from("", ""), "us-east-2 upstream", FunctionRegion},
+	{"function-nearest", mirrors + " AWS_REGION=eu-west-3", from("", ""), "eu-west-1 upstream", FunctionRegion},
+	{"function-no-coordinates-client", mirrors + " AWS_REGION=ap-east-1", aws("me-west-1"), "ap-east-1 upstream", FunctionRegion},
+	{"function-signatures", mirrors + signatures + " AWS_REGION=eu-west-3", from("", ""), "eu-west-1 upstream signatures", FunctionRegion},
 	{"function-unknown", mirrors + " AWS_REGION=me-west-1", from("", ""), "upstream", NoMirror},
 	{"function-not-told", mirrors, from("", ""), "upstream", NoMirror},
 	{"function-no-mirror", " AWS_REGION=eu-west-1", from("", ""), "upstream", NoMirror},
@@ -165,8 +165,8 @@ var blobTests = []struct {
 	{"host-distribution", mirrors + sameHost, from("", ""), "default upstream", DefaultMirror},
 	{"host-distribution-own", mirrors + sameHost, aws("eu-west-1"), "eu-west-1 default upstream", AWSRegion},
 	{"host-balancer-own", mirrors + sameHost, aws("eu-west-1", loadBalancer), "eu-west-1 upstream", AWSRegion},
-	{"host-balancer-function", mirrors + sameHost + " AWS_REGION=eu-west-3", from("", "", loadBalancer), "eu-west-1 upstream", OwnRegion},
-	{"host-balancer-viewer", mirrors + sameHost, from("", "", loadBalancer, at(tokyo)), "ap-east-1 upstream", ViewerNearest},
+	{"host-balancer-function", mirrors + sameHost + " AWS_REGION=eu-west-3", from("", "", loadBalancer), "eu-west-1 upstream", FunctionRegion},
+	{"host-balancer-viewer", mirrors + sameHost, from("", "", loadBalancer, at(tokyo)), "ap-east-1 upstream", ViewerPosition},
 	{"host-balancer-no-mirror", sameHost, from("", "", loadBalancer), "upstream", NoMirror},
 	{"absolute-balancer", both, from("", "", loadBalancer), "default upstream", DefaultMirror},
 	{"absolute-balancer-own", both, aws("eu-west-1", loadBalancer), "eu-west-1 default upstream", AWSRegion},

@@ -2,6 +2,7 @@ package smoketest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"archeio/lambda/config"
@@ -26,11 +27,11 @@ const (
 	blob   = "/v2/archeio-release/blobs/" + digest
 )
 
-// blobReasons are why a blob is anywhere. Which of them it is depends on what
-// mirrors hold and on whether they are well, which no release changes.
-var blobReasons = []route.Reason{
-	route.AWSRegion, route.NearestRegion, route.MirrorRule, route.Failover, route.ViewerNearest, route.OwnRegion, route.DefaultMirror,
-	route.UpstreamCloud, route.UpstreamDigest, route.NoMirror, route.MirrorAbsent, route.MirrorUnavailable, route.Signature,
+// blobReasons returns the reasons that a blob may have. Which one it gets
+// depends on what the mirrors hold and on their health, not on the release. No
+// sample sends Authorization.
+func blobReasons() []route.Reason {
+	return slices.DeleteFunc(route.Reasons(), func(r route.Reason) bool { return !r.ForBlob() || r == route.Authorization })
 }
 
 // samples are of every kind of request. An address of the configuration's that
@@ -52,7 +53,7 @@ func samples(c *config.Config) []sample {
 	}
 	const forged = "attacker.example"
 	manifest := get("manifest", "/v2/archeio-release/manifests/latest", http.StatusTemporaryRedirect, route.Manifest)
-	anyBlob := get("blob", blob, http.StatusTemporaryRedirect, blobReasons...)
+	anyBlob := get("blob", blob, http.StatusTemporaryRedirect, blobReasons()...)
 	return []sample{
 		get("ping", "/v2/", http.StatusOK, route.Ping),
 		page("info", "/", c.InfoURL, route.Info),

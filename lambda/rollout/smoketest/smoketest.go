@@ -54,12 +54,13 @@ func try(ctx context.Context, c *config.Config, front Front, s sample, invoke In
 	if err != nil {
 		return err
 	}
-	reason := route.Reason(a.headers["x-redirect-reason"])
+	token := a.headers["x-redirect-reason"]
+	reason, _ := route.ParseReason(token)
 	switch {
 	case a.status != s.status:
 		return fmt.Errorf("status %d, want %d", a.status, s.status)
 	case !slices.Contains(s.reasons, reason):
-		return fmt.Errorf("reason %q, want one of %q", reason, s.reasons)
+		return fmt.Errorf("reason %q, want one of %v", token, s.reasons)
 	}
 	return leads(c, reason, a.headers["location"])
 }
@@ -94,25 +95,23 @@ func leads(c *config.Config, reason route.Reason, location string) error {
 // basesOf are the base URLs that an answer may lead to for a reason.
 func basesOf(c *config.Config, reason route.Reason) []string {
 	var bases []string
-	switch reason {
-	case route.AWSRegion, route.NearestRegion, route.MirrorRule, route.Failover, route.ViewerNearest, route.OwnRegion:
+	switch reason.Leads() {
+	case route.Regional:
 		for _, m := range c.Mirrors {
 			bases = append(bases, m.URL+"/"+config.BlobPrefix)
 		}
-	case route.DefaultMirror, route.Authorization:
+	case route.Default:
 		bases = []string{strings.TrimSuffix(c.DefaultMirror, "/") + "/" + config.BlobPrefix}
-	case route.UpstreamCloud, route.UpstreamDigest, route.NoMirror, route.MirrorAbsent, route.MirrorUnavailable, route.Manifest, route.Tags:
+	case route.Upstream:
 		bases = []string{registry(c, c.Upstream)}
-	case route.Referrers:
-		bases = []string{registry(c, c.Upstream)}
-		if c.SignatureUpstream != "" {
+		if reason == route.Referrers && c.SignatureUpstream != "" {
 			bases = []string{registry(c, c.SignatureUpstream)}
 		}
-	case route.Signature:
+	case route.SignatureUpstream:
 		bases = []string{registry(c, c.SignatureUpstream)}
-	case route.Info:
+	case route.InfoPage:
 		bases = []string{c.InfoURL}
-	case route.Privacy:
+	case route.PrivacyPage:
 		bases = []string{c.PrivacyURL}
 	}
 	return bases

@@ -162,7 +162,7 @@ func TestMutantsAreRefused(t *testing.T) {
 		{"host-believed", "lambda/redirect/redirect.go", `return found(h.mirrors[c.Mirror]+q.Path.Reference, cacheNothing, reason)`,
 			`return found("https://attacker.example/containers/images/"+q.Path.Reference, cacheNothing, reason)`, `sample blob-aws, GET ` + blob + `: it leads to "https://attacker.example/`},
 		{"status", "lambda/redirect/redirect.go", "Response{Status: 307,", "Response{Status: 302,", "status 302, want 307"},
-		{"reason", "lambda/redirect/redirect.go", "Reason: string(reason)}", `Reason: "manifest"}`, `sample tags, GET /v2/archeio-release/tags/list: reason "manifest", want one of ["tags"]`},
+		{"reason", "lambda/redirect/redirect.go", "Reason: reason.String()}", `Reason: "manifest"}`, `sample tags, GET /v2/archeio-release/tags/list: reason "manifest", want one of [tags]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join(root, tt.file))
