@@ -152,6 +152,10 @@ python: .build/python/installed ## install the Python programs that lint, sam an
 ranges: ## compile the IP ranges anew and show what changes: AWS= GCP= AZURE= name files
 	go run ./ranges/compile $(if $(AWS),-aws $(AWS)) $(if $(GCP),-gcp $(GCP)) $(if $(AZURE),-azure $(AZURE)) $(ARGS)
 
+.PHONY: coastline
+coastline: ## generate the coastlines of the world map again, from the npm package world-atlas
+	go run ./scripts/dev/coastline
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf .build cdk.out

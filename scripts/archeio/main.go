@@ -14,6 +14,7 @@ import (
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/archeio/explain"
 	"archeio/scripts/archeio/version"
+	"archeio/scripts/archeio/worldmap"
 )
 
 func main() { os.Exit(cli.Main(root())) }
@@ -30,6 +31,7 @@ func root() *cobra.Command {
 	}
 	c.AddCommand(
 		explain.Command(),
+		worldmap.Command(),
 		version.Command(),
 	)
 	return c
