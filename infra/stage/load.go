@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"archeio/lambda/config"
 	"archeio/ranges/regions"
 )
 
@@ -401,7 +402,7 @@ func inKeys(text string) string {
 		"MIRROR_REGIONS", "mirrors",
 		"MIRROR_URL_OVERRIDES", "mirrorURLs",
 		"FILL_SOURCE", "upstream.endpoint",
-		"configuration: ", "",
+		config.ErrorPrefix, "",
 	}
 	for key, name := range settings {
 		pairs = append(pairs, name, key)

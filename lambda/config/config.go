@@ -1,91 +1,83 @@
-// Package config is the redirector's configuration: environment variables,
-// read and checked once and then never looked at again. The program that
-// deploys the redirector writes its environment through this package too, so
-// the two cannot drift apart.
+// Package config is the configuration of the functions: environment variables,
+// read and validated once. The CDK app writes the functions' environment through
+// this package too, so the two cannot drift apart.
 //
-// A Config is not changed after Load; it is safe for concurrent use.
+// A configuration is not changed after it is loaded and is safe for concurrent
+// use.
 package config
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
 
-	"archeio/lambda/index"
 	"archeio/ranges"
-	"archeio/ranges/regions"
 )
 
-// Config is the whole configuration. URLs have no slash at their end.
+// Config is the configuration of the redirector. URLs have no trailing slash.
 type Config struct {
-	// Upstream is the scheme and host of the registry that is the source of
-	// truth; Prefix comes before every repository name there, empty for none.
+	// Upstream is the scheme and host of the upstream registry. Prefix is
+	// prepended to every repository name there; it may be empty.
 	Upstream string
 	Prefix   string
-	// SignatureUpstream is where signatures and referrers are; empty for none.
+	// SignatureUpstream is the scheme and host of the registry that serves
+	// signatures and referrers, empty if there is none.
 	SignatureUpstream string
-	// DefaultMirror is the base URL of the default mirror, "/" for the host
-	// that was asked, empty for none. DefaultMirrorCheck is the base URL where
-	// its blobs are looked for.
+	// DefaultMirror is the base URL of the default mirror, DistributionHost for
+	// the host that the client asked, empty if there is none.
+	// DefaultMirrorCheck is the base URL for its existence checks.
 	DefaultMirror      string
 	DefaultMirrorCheck string
-	// Mirrors are the regional ones, in the order in which they were named.
+	// Mirrors are the regional mirrors in the order of MIRROR_REGIONS.
 	Mirrors []Mirror
-	// MirrorFor maps a client's region to an index in Mirrors.
+	// MirrorFor maps a client's AWS region to a position in Mirrors.
 	MirrorFor map[string]int
 	// UpstreamClouds are the clouds whose clients always go upstream.
 	UpstreamClouds []ranges.Cloud
-	// ClientAddressHeader is in lower case; empty for none.
+	// ClientAddressHeader is in lower case, empty if there is none.
 	ClientAddressHeader string
-	CheckTimeout        time.Duration
-	HealthInterval      time.Duration
-	// IndexRefresh is how often the index of what all mirrors hold is asked
-	// for, 0 for never; IndexMaxAge is how old it may be.
+	// CheckTimeout is the deadline of one existence check, at most
+	// MaxCheckTimeout. HealthInterval is how long a mirror is assumed healthy
+	// after its last response.
+	CheckTimeout, HealthInterval time.Duration
+	// IndexRefresh is how often the blob index is refreshed, 0 if it is not
+	// used. IndexMaxAge is its maximum age.
 	IndexRefresh, IndexMaxAge time.Duration
-	// FailoverBudget is in requests per second and process.
+	// FailoverBudget is in requests per second and process; 0 disables failover.
 	FailoverBudget float64
-	// InfoURL and PrivacyURL are empty where there is no such page.
+	// InfoURL and PrivacyURL are the redirect targets of / and /privacy, empty
+	// if there is no such page.
 	InfoURL, PrivacyURL string
 	LogLevel            slog.Level
-	// Region is the function's own, as Lambda tells it; empty outside of it.
+	// Region is the function's own AWS region, as Lambda sets it; empty outside
+	// of Lambda.
 	Region string
 
-	// As they were written, for Env.
+	// template and overrides are as configured, for Env.
 	template  string
 	overrides map[string]string
 }
 
-// Mirror is a regional mirror.
-type Mirror struct {
-	// Region is an AWS region.
-	Region string
-	// URL is the base URL: its blobs are at URL/BlobPrefix<digest>.
-	URL string
-}
+// MaxCheckTimeout is the longest deadline of one existence check: the time that
+// all checks of one request share.
+const MaxCheckTimeout = 1500 * time.Millisecond
 
-// BlobPrefix is where a mirror keeps its blobs: the digest follows. It is the
-// layout of the bucket behind a Google container registry.
-const BlobPrefix = "containers/images/"
+// ErrorPrefix begins the error of Load and LoadFill. What follows is
+// NAME="value": what is wrong: what is wanted
+// for each wrong variable, separated by semicolons.
+const ErrorPrefix = "reading configuration: "
 
-// DistributionHost is the DefaultMirror that stands for the host that the
-// client asked.
-const DistributionHost = "/"
-
-// Load reads the configuration through getenv, which answers the empty string
-// for what is not set, as os.Getenv does. Its error names each wrong variable
-// with its value and what it takes, in one line.
+// Load reads the configuration through getenv, which returns the empty string
+// for a variable that is not set, as os.Getenv does. Its error is one line that
+// names each wrong variable with its value, what is wrong and what is wanted.
 func Load(getenv func(string) string) (*Config, error) {
 	l := loader{getenv: getenv}
 	c := &Config{
-		Upstream:            l.endpoint("UPSTREAM_REGISTRY_ENDPOINT"),
+		Upstream:            l.upstream("UPSTREAM_REGISTRY_ENDPOINT"),
 		Prefix:              l.repository("UPSTREAM_REGISTRY_PATH"),
 		SignatureUpstream:   l.endpoint("SIGNATURE_UPSTREAM_ENDPOINT"),
 		UpstreamClouds:      l.clouds("UPSTREAM_CLOUDS"),
 		ClientAddressHeader: l.header("CLIENT_ADDRESS_HEADER"),
-		CheckTimeout:        l.duration("MIRROR_CHECK_TIMEOUT"),
+		CheckTimeout:        l.timeout("MIRROR_CHECK_TIMEOUT", MaxCheckTimeout),
 		HealthInterval:      l.duration("MIRROR_HEALTH_INTERVAL"),
 		IndexRefresh:        l.interval("MIRROR_INDEX_REFRESH"),
 		IndexMaxAge:         l.duration("MIRROR_INDEX_MAX_AGE"),
@@ -95,108 +87,11 @@ func Load(getenv func(string) string) (*Config, error) {
 		LogLevel:            l.level("LOG_LEVEL"),
 		Region:              getenv("AWS_REGION"),
 	}
-	if getenv("UPSTREAM_REGISTRY_ENDPOINT") == "" {
-		l.refuse("UPSTREAM_REGISTRY_ENDPOINT", "is required: scheme and host of the registry that is the source of truth")
-	}
+	l.prefix(c)
 	l.defaultMirror(c)
 	l.mirrors(c)
-	if len(l.errs) > 0 {
-		return nil, fmt.Errorf("configuration: %w", oneLine(l.errs))
+	if err := l.err(); err != nil {
+		return nil, err
 	}
 	return c, nil
-}
-
-// Env writes the configuration as the environment that Load reads it from.
-// Every variable is there; what is not set is empty. Region is left out: it is
-// Lambda's to set.
-func (c *Config) Env() map[string]string {
-	var regions, rules []string
-	for _, m := range c.Mirrors {
-		regions = append(regions, m.Region)
-	}
-	for client, i := range c.MirrorFor {
-		rules = append(rules, client+":"+c.Mirrors[i].Region)
-	}
-	var overrides []string
-	for region, url := range c.overrides {
-		overrides = append(overrides, region+"="+url)
-	}
-	clouds := []string{"none"}
-	if len(c.UpstreamClouds) > 0 {
-		clouds = nil
-		for _, cloud := range c.UpstreamClouds {
-			clouds = append(clouds, string(cloud))
-		}
-	}
-	check := c.DefaultMirrorCheck
-	if check == c.DefaultMirror {
-		check = ""
-	}
-	refresh := none
-	if c.IndexRefresh > 0 {
-		refresh = c.IndexRefresh.String()
-	}
-	page := func(url string) string {
-		if url == "" {
-			return none
-		}
-		return url
-	}
-	return map[string]string{
-		"UPSTREAM_REGISTRY_ENDPOINT":  c.Upstream,
-		"UPSTREAM_REGISTRY_PATH":      c.Prefix,
-		"SIGNATURE_UPSTREAM_ENDPOINT": c.SignatureUpstream,
-		"DEFAULT_AWS_BASE_URL":        c.DefaultMirror,
-		"DEFAULT_MIRROR_CHECK_URL":    check,
-		"MIRROR_REGIONS":              strings.Join(regions, ","),
-		"MIRROR_URL_TEMPLATE":         c.template,
-		"MIRROR_URL_OVERRIDES":        sorted(overrides),
-		"MIRROR_FOR":                  sorted(rules),
-		"UPSTREAM_CLOUDS":             strings.Join(clouds, ","),
-		"CLIENT_ADDRESS_HEADER":       c.ClientAddressHeader,
-		"MIRROR_CHECK_TIMEOUT":        c.CheckTimeout.String(),
-		"MIRROR_HEALTH_INTERVAL":      c.HealthInterval.String(),
-		"MIRROR_INDEX_REFRESH":        refresh,
-		"MIRROR_INDEX_MAX_AGE":        c.IndexMaxAge.String(),
-		"FAILOVER_BUDGET":             strconv.FormatFloat(c.FailoverBudget, 'f', -1, 64),
-		"INFO_URL":                    page(c.InfoURL),
-		"PRIVACY_URL":                 page(c.PrivacyURL),
-		"LOG_LEVEL":                   strings.ToLower(c.LogLevel.String()),
-	}
-}
-
-// IndexURL is where the index of what all mirrors hold is read: where the
-// default mirror's blobs are looked for, else from the mirror nearest to the
-// function; empty where there is none, or none is wanted.
-func (c *Config) IndexURL() string {
-	base := c.DefaultMirrorCheck
-	if base == "" && len(c.Mirrors) > 0 {
-		base = c.Mirrors[c.nearest()].URL
-	}
-	if base == "" || c.IndexRefresh == 0 {
-		return ""
-	}
-	return base + "/" + BlobPrefix + index.Name
-}
-
-// nearest is the mirror nearest to the function.
-func (c *Config) nearest() int {
-	places := make([]regions.Region, len(c.Mirrors))
-	for i, m := range c.Mirrors {
-		places[i], _ = regions.Find(string(ranges.AWS), m.Region)
-	}
-	here, known := regions.Find(string(ranges.AWS), c.Region)
-	if !known {
-		return 0
-	}
-	return max(0, regions.NewIndex(places).Nearest(here.Point, -1))
-}
-
-// oneLine joins errors so that a log has them together.
-func oneLine(errs []error) error {
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
-	}
-	return errors.New(strings.Join(texts, "; "))
 }

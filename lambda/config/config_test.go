@@ -12,8 +12,8 @@ import (
 	"archeio/ranges"
 )
 
-// environment is the smallest one that loads, with pairs of name and value
-// on top.
+// environment returns the smallest valid environment with pairs of name and value
+// added.
 func environment(pairs ...string) map[string]string {
 	env := map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"}
 	for i := 0; i < len(pairs); i += 2 {
@@ -22,7 +22,7 @@ func environment(pairs ...string) map[string]string {
 	return env
 }
 
-// with reads a map as os.Getenv reads the environment.
+// with returns a function that reads a map as os.Getenv reads the environment.
 func with(env map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
@@ -36,7 +36,7 @@ func load(t *testing.T, env map[string]string) *Config {
 	return c
 }
 
-// full sets every variable to something else than its default.
+// full sets every variable to a value other than its default.
 var full = environment(
 	"UPSTREAM_REGISTRY_PATH", "project/images",
 	"SIGNATURE_UPSTREAM_ENDPOINT", "https://signatures.example/",
@@ -54,12 +54,13 @@ var full = environment(
 	"MIRROR_INDEX_MAX_AGE", "12h",
 	"FAILOVER_BUDGET", "2.50",
 	"INFO_URL", "https://info.example/?q=1#top",
-	"PRIVACY_URL", "none",
+	"PRIVACY_URL", "https://privacy.example/",
 	"LOG_LEVEL", "debug",
 	"AWS_REGION", "eu-central-1",
 )
 
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		env  map[string]string
@@ -73,8 +74,6 @@ func TestLoad(t *testing.T) {
 			HealthInterval: 10 * time.Second,
 			IndexRefresh:   5 * time.Minute,
 			IndexMaxAge:    24 * time.Hour,
-			InfoURL:        documentation,
-			PrivacyURL:     documentation,
 			LogLevel:       slog.LevelInfo,
 			overrides:      map[string]string{},
 		}},
@@ -98,6 +97,7 @@ func TestLoad(t *testing.T) {
 			IndexMaxAge:         12 * time.Hour,
 			FailoverBudget:      2.5,
 			InfoURL:             "https://info.example/?q=1#top",
+			PrivacyURL:          "https://privacy.example/",
 			LogLevel:            slog.LevelDebug,
 			Region:              "eu-central-1",
 
@@ -106,6 +106,7 @@ func TestLoad(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			if got := load(t, tt.env); !reflect.DeepEqual(*got, tt.want) {
 				t.Errorf("got  %+v\nwant %+v", *got, tt.want)
 			}
@@ -113,9 +114,10 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestEmptyCountsAsNotSet: what deploys the function cannot always leave a
-// variable out.
+// Empty variables count as not set: the environment of a deployed function has
+// all of them.
 func TestEmptyCountsAsNotSet(t *testing.T) {
+	t.Parallel()
 	env := environment()
 	for _, v := range Variables {
 		if _, ok := env[v.Name]; !ok {
@@ -127,24 +129,25 @@ func TestEmptyCountsAsNotSet(t *testing.T) {
 	}
 }
 
-// TestVariables: the list is what Load reads and what Env writes, and the
-// defaults in it are those of the specification.
+// TestVariables compares the table with what Load reads and Env returns, and its
+// defaults with the specification.
 func TestVariables(t *testing.T) {
+	t.Parallel()
 	defaults := map[string]string{
 		"UPSTREAM_CLOUDS": "GCP", "MIRROR_CHECK_TIMEOUT": "1s", "MIRROR_HEALTH_INTERVAL": "10s",
 		"MIRROR_INDEX_REFRESH": "5m", "MIRROR_INDEX_MAX_AGE": "24h",
-		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info", "INFO_URL": documentation, "PRIVACY_URL": documentation,
+		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info",
 	}
 	var listed []string
 	for _, v := range Variables {
 		listed = append(listed, v.Name)
 		if v.Default != defaults[v.Name] {
-			t.Errorf("%s is %q by default, want %q", v.Name, v.Default, defaults[v.Name])
+			t.Errorf("%s: default %q, want %q", v.Name, v.Default, defaults[v.Name])
 		}
 	}
 	slices.Sort(listed)
 	if want := slices.Sorted(maps.Keys(full)); !slices.Equal(slices.Sorted(slices.Values(append(listed, "AWS_REGION"))), want) {
-		t.Errorf("listed are %q, want %q", listed, want)
+		t.Errorf("Variables has %q, want %q", listed, want)
 	}
 
 	read := map[string]bool{}
@@ -152,71 +155,77 @@ func TestVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Lambda sets that one, so nobody is told about it.
+	// Lambda sets it, so it is not documented.
 	delete(read, "AWS_REGION")
 	if got := slices.Sorted(maps.Keys(read)); !slices.Equal(got, listed) {
-		t.Errorf("Load reads %q, listed are %q", got, listed)
+		t.Errorf("Load reads %q, Variables has %q", got, listed)
 	}
 	if got := slices.Sorted(maps.Keys(c.Env())); !slices.Equal(got, listed) {
-		t.Errorf("Env writes %q, listed are %q", got, listed)
+		t.Errorf("Env returns %q, Variables has %q", got, listed)
 	}
 }
 
-// roundTrips are environments that must load to the same from what Env makes
-// of them, beside all that TestValues accepts.
+// roundTrips are environments that must survive Env, in addition to the valid ones
+// of valueTests.
 var roundTrips = map[string]map[string]string{
 	"defaults":        environment(),
 	"full":            full,
 	"no-clouds":       environment("UPSTREAM_CLOUDS", "none"),
 	"no-index":        environment("MIRROR_INDEX_REFRESH", "none"),
-	"no-pages":        environment("INFO_URL", "none", "PRIVACY_URL", "none"),
 	"same-host":       environment("DEFAULT_AWS_BASE_URL", "/", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example/"),
 	"check-elsewhere": environment("DEFAULT_AWS_BASE_URL", "https://d.example", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example"),
 	"check-the-same":  environment("DEFAULT_AWS_BASE_URL", "https://d.example", "DEFAULT_MIRROR_CHECK_URL", "https://d.example/"),
 }
 
 func TestEnv(t *testing.T) {
+	t.Parallel()
 	for name, env := range roundTrips {
-		t.Run(name, func(t *testing.T) { roundTrip(t, env) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			roundTrip(t, env)
+		})
 	}
 }
 
-// roundTrip loads what Env writes; the configuration must be the same, and
-// so must be what it is written as again.
+// roundTrip loads what Env returns: the configuration must be the same, and so
+// must its own Env.
 func roundTrip(t *testing.T, env map[string]string) *Config {
 	t.Helper()
 	c := load(t, env)
 	written := c.Env()
 	if _, ok := written["AWS_REGION"]; ok {
-		t.Error("Env sets AWS_REGION, which is Lambda's")
+		t.Error("Env sets AWS_REGION, want it left to Lambda")
 	}
 	again := maps.Clone(written)
 	again["AWS_REGION"] = env["AWS_REGION"]
 	back := load(t, again)
 	if !reflect.DeepEqual(c, back) {
-		t.Errorf("of %v\ncame %+v\nthen %+v", env, c, back)
+		t.Errorf("environment %v\nloads as %+v\nthen    %+v", env, c, back)
 	}
 	if rewritten := back.Env(); !maps.Equal(written, rewritten) {
-		t.Errorf("first %v\nthen  %v", written, rewritten)
+		t.Errorf("Env returns %v\nthen        %v", written, rewritten)
 	}
 	return c
 }
 
-// TestEnvIsDeterministic: what is deployed must not change by itself.
+// The environment must be deterministic, so that a deployment without changes
+// changes nothing.
 func TestEnvIsDeterministic(t *testing.T) {
+	t.Parallel()
 	c := load(t, full)
 	want := c.Env()
 	for range 50 {
 		if got := c.Env(); !maps.Equal(got, want) {
-			t.Fatalf("%v, then %v", want, got)
+			t.Fatalf("Env returns %v, then %v", want, got)
 		}
 	}
 	if got := want["MIRROR_FOR"]; got != "cn-north-1:ap-east-1,eu-west-1:us-east-1,us-south-1:us-east-1" {
-		t.Errorf("MIRROR_FOR is written as %q", got)
+		t.Errorf("MIRROR_FOR is %q, want it sorted", got)
 	}
 }
 
-func TestMistakesAreReportedTogether(t *testing.T) {
+func TestAllProblemsAreReported(t *testing.T) {
+	t.Parallel()
 	_, err := Load(with(map[string]string{
 		"UPSTREAM_REGISTRY_PATH":   "/images",
 		"DEFAULT_AWS_BASE_URL":     "d.example",
@@ -227,7 +236,7 @@ func TestMistakesAreReportedTogether(t *testing.T) {
 		"LOG_LEVEL":                "loud",
 	}))
 	if err == nil {
-		t.Fatal("no error")
+		t.Fatal("no error, want one")
 	}
 	text := err.Error()
 	var named []string
@@ -238,13 +247,12 @@ func TestMistakesAreReportedTogether(t *testing.T) {
 	}
 	want := []string{"UPSTREAM_REGISTRY_ENDPOINT", "UPSTREAM_REGISTRY_PATH", "DEFAULT_AWS_BASE_URL", "MIRROR_URL_TEMPLATE", "MIRROR_FOR", "MIRROR_CHECK_TIMEOUT", "LOG_LEVEL"}
 	if strings.Contains(text, "\n") || !slices.Equal(named, want) {
-		t.Errorf("named are %q, want %q: %v", named, want, err)
+		t.Errorf("error names %q, want %q in one line: %v", named, want, err)
 	}
 }
 
-// The index is read where the default mirror's blobs are looked for, else from
-// the mirror nearest to the function.
 func TestIndexURL(t *testing.T) {
+	t.Parallel()
 	const index = "/containers/images/index.v1"
 	mirrors := []string{"MIRROR_REGIONS", "us-east-1,eu-west-1", "MIRROR_URL_TEMPLATE", "https://{region}.example"}
 	for _, tt := range []struct {
@@ -258,11 +266,12 @@ func TestIndexURL(t *testing.T) {
 		{"nearest", append([]string{"AWS_REGION", "eu-central-1"}, mirrors...), "https://eu-west-1.example" + index},
 		{"own", append([]string{"AWS_REGION", "us-east-1"}, mirrors...), "https://us-east-1.example" + index},
 		{"no-region", mirrors, "https://us-east-1.example" + index},
-		{"not-wanted", append([]string{"MIRROR_INDEX_REFRESH", "none"}, mirrors...), ""},
+		{"not-used", append([]string{"MIRROR_INDEX_REFRESH", "none"}, mirrors...), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			if got := load(t, environment(tt.pairs...)).IndexURL(); got != tt.want {
-				t.Errorf("%q, want %q", got, tt.want)
+				t.Errorf("IndexURL() = %q, want %q", got, tt.want)
 			}
 		})
 	}

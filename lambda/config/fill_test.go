@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// fillEnvironment is the smallest one that loads, with pairs of name and value
-// on top.
+// fillEnvironment returns the smallest valid environment with pairs of name and
+// value added.
 func fillEnvironment(pairs ...string) map[string]string {
 	env := map[string]string{
 		"FILL_SOURCE":  "registry.example",
@@ -24,7 +24,7 @@ func fillEnvironment(pairs ...string) map[string]string {
 	return env
 }
 
-// fullFill sets every variable to something else than its default.
+// fullFill sets every variable to a value other than its default.
 var fullFill = fillEnvironment(
 	"FILL_SOURCE", "us-docker.pkg.dev/project/images",
 	"FILL_BUCKETS", "mirror-b@us-east-1, mirror-a@eu-central-1",
@@ -45,6 +45,7 @@ func loadFill(t *testing.T, env map[string]string) *Fill {
 }
 
 func TestLoadFill(t *testing.T) {
+	t.Parallel()
 	const queue = "https://sqs.us-east-1.amazonaws.com/123456789012/fill"
 	for _, tt := range []struct {
 		name string
@@ -61,6 +62,7 @@ func TestLoadFill(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			if got := loadFill(t, tt.env); !reflect.DeepEqual(*got, tt.want) {
 				t.Errorf("got  %+v\nwant %+v", *got, tt.want)
 			}
@@ -69,37 +71,38 @@ func TestLoadFill(t *testing.T) {
 	}
 }
 
-// fillRoundTrip loads what Env writes, as roundTrip does.
+// fillRoundTrip loads what Env returns, as roundTrip does.
 func fillRoundTrip(t *testing.T, env map[string]string) {
 	t.Helper()
 	f := loadFill(t, env)
 	written := f.Env()
 	back := loadFill(t, written)
 	if !reflect.DeepEqual(f, back) {
-		t.Errorf("of %v\ncame %+v\nthen %+v", env, f, back)
+		t.Errorf("environment %v\nloads as %+v\nthen    %+v", env, f, back)
 	}
 	if rewritten := back.Env(); !maps.Equal(written, rewritten) {
-		t.Errorf("first %v\nthen  %v", written, rewritten)
+		t.Errorf("Env returns %v\nthen        %v", written, rewritten)
 	}
 }
 
-// TestFillVariables: the list is what LoadFill reads and what Env writes, and
-// no name means something to the redirector too.
+// TestFillVariables compares the table with what LoadFill reads and Env returns.
+// No name may be one of the redirector's.
 func TestFillVariables(t *testing.T) {
+	t.Parallel()
 	defaults := map[string]string{"FILL_RATE": "0", "FILL_REFERRERS": "true"}
 	var listed []string
 	for _, v := range FillVariables {
 		listed = append(listed, v.Name)
 		if v.Default != defaults[v.Name] {
-			t.Errorf("%s is %q by default, want %q", v.Name, v.Default, defaults[v.Name])
+			t.Errorf("%s: default %q, want %q", v.Name, v.Default, defaults[v.Name])
 		}
 		if slices.ContainsFunc(Variables[:], func(other Variable) bool { return other.Name == v.Name }) {
-			t.Errorf("%s is the redirector's", v.Name)
+			t.Errorf("%s is in Variables too", v.Name)
 		}
 	}
 	slices.Sort(listed)
 	if want := slices.Sorted(maps.Keys(fullFill)); !slices.Equal(listed, want) {
-		t.Errorf("listed are %q, want %q", listed, want)
+		t.Errorf("FillVariables has %q, want %q", listed, want)
 	}
 	read := map[string]bool{}
 	f, err := LoadFill(func(name string) string { read[name] = true; return fullFill[name] })
@@ -107,120 +110,126 @@ func TestFillVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := slices.Sorted(maps.Keys(read)); !slices.Equal(got, listed) {
-		t.Errorf("LoadFill reads %q, listed are %q", got, listed)
+		t.Errorf("LoadFill reads %q, FillVariables has %q", got, listed)
 	}
 	if got := slices.Sorted(maps.Keys(f.Env())); !slices.Equal(got, listed) {
-		t.Errorf("Env writes %q, listed are %q", got, listed)
+		t.Errorf("Env returns %q, FillVariables has %q", got, listed)
 	}
 }
 
-// What variables take, as their errors say it.
+// What is wrong with values, as the errors say it.
 const (
-	takesSource = "takes REGISTRY or REGISTRY/PREFIX without a scheme, as us-docker.pkg.dev/project/images"
-	takesBucket = "takes the name of a bucket"
-	takesSecret = "takes the name or the ARN of a secret"
-	takesBool   = "takes true or false"
-	takesList   = "takes name@region, comma-separated, each name once and the primary first"
+	badSource    = "invalid source: want REGISTRY or REGISTRY/PREFIX without a scheme, for example us-docker.pkg.dev/project/images"
+	badBucket    = "invalid bucket name: want the name of the state bucket"
+	badSecret    = "invalid secret ID: want the name or ARN of a secret"
+	notBoolean   = "not a boolean: want true or false"
+	wantsBuckets = ": want name@region, comma-separated, the primary first"
+	wantsFilling = ": want regions of FILL_BUCKETS other than the primary's, comma-separated"
 )
 
-func takesItem(item string) string { return fmt.Sprintf("%s; %q is not", takesList, item) }
+func badName(name string) string { return fmt.Sprintf("invalid bucket name %q", name) + wantsBuckets }
 
-// fillTests set one variable; takes is what the error says, empty where the
-// value is taken.
-var fillTests = []struct{ name, variable, value, takes string }{
+// fillTests set one variable; problem is what the error says, empty if the value
+// is valid.
+var fillTests = []struct{ name, variable, value, problem string }{
 	{"filling-none", "FILL_FILLING", "", ""},
-	{"filling-primary", "FILL_FILLING", "us-east-1", `takes regions of FILL_BUCKETS, comma-separated, and not the first; "us-east-1" is not`},
-	{"filling-elsewhere", "FILL_FILLING", "eu-west-1", `takes regions of FILL_BUCKETS, comma-separated, and not the first; "eu-west-1" is not`},
+	{"filling-primary", "FILL_FILLING", "us-east-1", `"us-east-1" is the primary's region` + wantsFilling},
+	{"filling-elsewhere", "FILL_FILLING", "eu-west-1", `"eu-west-1" is not in FILL_BUCKETS` + wantsFilling},
+	{"filling-misspelled", "FILL_FILLING", "us-esat-1", `"us-esat-1" is not in FILL_BUCKETS (did you mean "us-east-1"?)` + wantsFilling},
 	{"source-port", "FILL_SOURCE", "registry.example:8443", ""},
 	{"source-loopback", "FILL_SOURCE", "127.0.0.1:5000/images", ""},
-	{"source-missing", "FILL_SOURCE", "", takesSource},
-	{"source-scheme", "FILL_SOURCE", "https://registry.example", takesSource},
-	{"source-no-host", "FILL_SOURCE", "/images", takesSource},
-	{"source-slash-last", "FILL_SOURCE", "registry.example/", takesSource},
-	{"source-two-slashes", "FILL_SOURCE", "registry.example//images", takesSource},
-	{"source-upper-case", "FILL_SOURCE", "registry.example/Images", takesSource},
-	{"source-dots", "FILL_SOURCE", "registry.example/a/../b", takesSource},
-	{"source-user", "FILL_SOURCE", "user@registry.example", takesSource},
-	{"source-ipv6", "FILL_SOURCE", "[::1]:5000", takesSource},
-	{"source-line", "FILL_SOURCE", "registry.example\nx", takesSource},
-	{"source-not-ascii", "FILL_SOURCE", "exämple.example", takesSource},
+	{"source-missing", "FILL_SOURCE", "", badSource},
+	{"source-scheme", "FILL_SOURCE", "https://registry.example", badSource},
+	{"source-no-host", "FILL_SOURCE", "/images", badSource},
+	{"source-slash-last", "FILL_SOURCE", "registry.example/", badSource},
+	{"source-two-slashes", "FILL_SOURCE", "registry.example//images", badSource},
+	{"source-upper-case", "FILL_SOURCE", "registry.example/Images", badSource},
+	{"source-dots", "FILL_SOURCE", "registry.example/a/../b", badSource},
+	{"source-user", "FILL_SOURCE", "user@registry.example", badSource},
+	{"source-ipv6", "FILL_SOURCE", "[::1]:5000", badSource},
+	{"source-line", "FILL_SOURCE", "registry.example\nx", badSource},
+	{"source-not-ascii", "FILL_SOURCE", "exämple.example", badSource},
 
-	{"buckets-short", "FILL_BUCKETS", "mirror@us-east-1,mi@us-east-1", takesItem("mi@us-east-1")},
+	{"buckets-short", "FILL_BUCKETS", "mirror@us-east-1,mi@us-east-1", badName("mi")},
 	{"buckets-one-region", "FILL_BUCKETS", "mirror-a@us-east-1,mirror-b@us-east-1", ""},
 	{"buckets-dots", "FILL_BUCKETS", "mirror.example@ap-east-1", ""},
 	{"buckets-longest", "FILL_BUCKETS", strings.Repeat("b", 63) + "@us-east-1", ""},
-	{"buckets-too-long", "FILL_BUCKETS", strings.Repeat("b", 64) + "@us-east-1", takesItem(strings.Repeat("b", 64) + "@us-east-1")},
-	{"buckets-missing", "FILL_BUCKETS", "", takesList},
-	{"buckets-no-region", "FILL_BUCKETS", "mirror", takesItem("mirror")},
-	{"buckets-empty-region", "FILL_BUCKETS", "mirror@", takesItem("mirror@")},
-	{"buckets-unknown-region", "FILL_BUCKETS", "mirror@mars-north-1", takesItem("mirror@mars-north-1")},
-	{"buckets-other-cloud", "FILL_BUCKETS", "mirror@westeurope", takesItem("mirror@westeurope")},
-	{"buckets-upper-case", "FILL_BUCKETS", "Mirror@us-east-1", takesItem("Mirror@us-east-1")},
-	{"buckets-slash", "FILL_BUCKETS", "mirror/a@us-east-1", takesItem("mirror/a@us-east-1")},
-	{"buckets-twice", "FILL_BUCKETS", "mirror@us-east-1,mirror@eu-west-1", takesItem("mirror@eu-west-1")},
-	{"buckets-empty-item", "FILL_BUCKETS", "mirror@us-east-1,", takesItem("")},
+	{"buckets-too-long", "FILL_BUCKETS", strings.Repeat("b", 64) + "@us-east-1", badName(strings.Repeat("b", 64))},
+	{"buckets-missing", "FILL_BUCKETS", "", "required" + wantsBuckets},
+	{"buckets-no-region", "FILL_BUCKETS", "mirror", `unknown region ""` + wantsBuckets},
+	{"buckets-empty-region", "FILL_BUCKETS", "mirror@", `unknown region ""` + wantsBuckets},
+	{"buckets-unknown-region", "FILL_BUCKETS", "mirror@mars-north-1", `unknown region "mars-north-1"` + wantsBuckets},
+	{"buckets-misspelled-region", "FILL_BUCKETS", "mirror@us-esat-1", `unknown region "us-esat-1" (did you mean "us-east-1"?)` + wantsBuckets},
+	{"buckets-other-cloud", "FILL_BUCKETS", "mirror@westeurope", `unknown region "westeurope"` + wantsBuckets},
+	{"buckets-upper-case", "FILL_BUCKETS", "Mirror@us-east-1", badName("Mirror")},
+	{"buckets-slash", "FILL_BUCKETS", "mirror/a@us-east-1", badName("mirror/a")},
+	{"buckets-twice", "FILL_BUCKETS", "mirror@us-east-1,mirror@eu-west-1", `duplicate bucket "mirror": want each bucket once`},
+	{"buckets-empty-item", "FILL_BUCKETS", "mirror@us-east-1,", badName("")},
 
 	{"state", "FILL_STATE", "mirror-state-123456789012-us-east-1-an", ""},
-	{"state-missing", "FILL_STATE", "", takesBucket},
-	{"state-short", "FILL_STATE", "st", takesBucket},
-	{"state-region", "FILL_STATE", "state@us-east-1", takesBucket},
-	{"state-upper-case", "FILL_STATE", "State", takesBucket},
+	{"state-missing", "FILL_STATE", "", badBucket},
+	{"state-short", "FILL_STATE", "st", badBucket},
+	{"state-region", "FILL_STATE", "state@us-east-1", badBucket},
+	{"state-upper-case", "FILL_STATE", "State", badBucket},
 
 	{"queue-slash", "FILL_QUEUE", "https://sqs.us-east-1.amazonaws.com/123456789012/fill/", ""},
 	{"queue-loopback", "FILL_QUEUE", "http://localhost:4566/000000000000/fill", ""},
-	{"queue-missing", "FILL_QUEUE", "", takesURL},
-	{"queue-name", "FILL_QUEUE", "fill", takesURL},
-	{"queue-arn", "FILL_QUEUE", "arn:aws:sqs:us-east-1:123456789012:fill", takesURL},
-	{"queue-http", "FILL_QUEUE", "http://sqs.us-east-1.amazonaws.com/123456789012/fill", takesHTTPS},
-	{"queue-query", "FILL_QUEUE", "https://sqs.us-east-1.amazonaws.com/?Action=SendMessage", takesBare},
+	{"queue-missing", "FILL_QUEUE", "", notURL},
+	{"queue-name", "FILL_QUEUE", "fill", notURL},
+	{"queue-arn", "FILL_QUEUE", "arn:aws:sqs:us-east-1:123456789012:fill", notURL},
+	{"queue-http", "FILL_QUEUE", "http://sqs.us-east-1.amazonaws.com/123456789012/fill", notHTTPS},
+	{"queue-query", "FILL_QUEUE", "https://sqs.us-east-1.amazonaws.com/?Action=SendMessage", notBare},
 
 	{"rate-part", "FILL_RATE", "0.1", ""},
 	{"rate-third", "FILL_RATE", "3.3333333333333335", ""},
 	{"rate-largest", "FILL_RATE", "1000000", ""},
-	{"rate-too-large", "FILL_RATE", "1000001", takesRate},
-	{"rate-negative", "FILL_RATE", "-1", takesRate},
-	{"rate-nan", "FILL_RATE", "NaN", takesRate},
-	{"rate-word", "FILL_RATE", "fast", takesRate},
+	{"rate-too-large", "FILL_RATE", "1000001", badRate},
+	{"rate-negative", "FILL_RATE", "-1", badRate},
+	{"rate-nan", "FILL_RATE", "NaN", badRate},
+	{"rate-word", "FILL_RATE", "fast", badRate},
 
 	{"referrers-true", "FILL_REFERRERS", "true", ""},
-	{"referrers-upper-case", "FILL_REFERRERS", "True", takesBool},
-	{"referrers-number", "FILL_REFERRERS", "1", takesBool},
-	{"referrers-word", "FILL_REFERRERS", "yes", takesBool},
+	{"referrers-upper-case", "FILL_REFERRERS", "True", notBoolean},
+	{"referrers-number", "FILL_REFERRERS", "1", notBoolean},
+	{"referrers-word", "FILL_REFERRERS", "yes", notBoolean},
 
 	{"secret-name", "FILL_SECRET", "registry/upstream_1+=.@-", ""},
 	{"secret-longest", "FILL_SECRET", strings.Repeat("s", 2048), ""},
-	{"secret-too-long", "FILL_SECRET", strings.Repeat("s", 2049), takesSecret},
-	{"secret-space", "FILL_SECRET", "my secret", takesSecret},
-	{"secret-itself", "FILL_SECRET", `{"auths":{}}`, takesSecret},
+	{"secret-too-long", "FILL_SECRET", strings.Repeat("s", 2049), badSecret},
+	{"secret-space", "FILL_SECRET", "my secret", badSecret},
+	{"secret-itself", "FILL_SECRET", `{"auths":{}}`, badSecret},
 }
 
 func TestFillValues(t *testing.T) {
+	t.Parallel()
 	tried := map[string]bool{}
 	for _, tt := range fillTests {
-		tried[tt.variable] = tried[tt.variable] || tt.takes != ""
+		tried[tt.variable] = tried[tt.variable] || tt.problem != ""
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			env := fillEnvironment(tt.variable, tt.value)
-			if tt.takes == "" {
+			if tt.problem == "" {
 				fillRoundTrip(t, env)
 				return
 			}
 			f, err := LoadFill(with(env))
 			if f != nil || err == nil {
-				t.Fatalf("%s=%q is taken", tt.variable, tt.value)
+				t.Fatalf("LoadFill accepts %s=%q, want an error", tt.variable, tt.value)
 			}
-			if want := fmt.Sprintf("configuration: %s=%q: %s", tt.variable, tt.value, tt.takes); err.Error() != want {
+			if want := fmt.Sprintf("%s%s=%q: %s", ErrorPrefix, tt.variable, tt.value, tt.problem); err.Error() != want {
 				t.Errorf("error %s\nwant  %s", err, want)
 			}
 		})
 	}
 	for _, v := range FillVariables {
 		if !tried[v.Name] {
-			t.Errorf("no bad value of %s is tested", v.Name)
+			t.Errorf("no invalid value of %s is tested", v.Name)
 		}
 	}
 }
 
-func TestFillMistakesAreReportedTogether(t *testing.T) {
+func TestFillReportsAllProblems(t *testing.T) {
+	t.Parallel()
 	_, err := LoadFill(with(map[string]string{"FILL_RATE": "fast", "FILL_REFERRERS": "yes"}))
 	if err == nil {
 		t.Fatal("no error")
@@ -230,11 +239,11 @@ func TestFillMistakesAreReportedTogether(t *testing.T) {
 	for _, name := range []string{"FILL_SOURCE", "FILL_BUCKETS", "FILL_STATE", "FILL_QUEUE", "FILL_RATE", "FILL_REFERRERS"} {
 		i := strings.Index(text, name+`="`)
 		if i < at {
-			t.Errorf("%s is not named, or not in its place: %s", name, text)
+			t.Errorf("%s is missing or out of order in %q", name, text)
 		}
 		at = max(at, i)
 	}
 	if strings.Contains(text, "\n") || strings.Contains(text, "FILL_SECRET") {
-		t.Errorf("error %q", text)
+		t.Errorf("error %q, want one line without FILL_SECRET", text)
 	}
 }

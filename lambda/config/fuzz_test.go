@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// FuzzLoad puts environments of NAME=value before Load: it refuses them in one
-// line, or makes a configuration that survives being written, in which every
-// URL is https or leads to this machine.
+// FuzzLoad loads environments: Load returns an error of one line, or a
+// configuration that survives Env and in which every URL is https or of a loopback
+// address.
 func FuzzLoad(f *testing.F) {
 	for _, env := range roundTrips {
 		f.Add(joined(env))
@@ -30,13 +30,13 @@ func FuzzLoad(f *testing.F) {
 		c, err := Load(with(env))
 		if err != nil {
 			if c != nil || strings.ContainsAny(err.Error(), "\r\n") {
-				t.Fatalf("%v beside the error %q", c, err)
+				t.Fatalf("Load returns %v and the error %q, want nil and one line", c, err)
 			}
 			return
 		}
 		roundTrip(t, env)
 		if c.Upstream == "" {
-			t.Fatal("no upstream")
+			t.Fatal("Upstream is empty")
 		}
 		urls := []string{c.Upstream, c.SignatureUpstream, c.DefaultMirror, c.DefaultMirrorCheck}
 		for _, m := range c.Mirrors {
@@ -44,24 +44,24 @@ func FuzzLoad(f *testing.F) {
 		}
 		for _, v := range urls {
 			if strings.HasSuffix(v, "/") && v != DistributionHost || strings.ContainsAny(v, "?#%") {
-				t.Errorf("no path can be joined to %q", v)
+				t.Errorf("base URL %q: a path cannot be appended", v)
 			}
 		}
 		for _, v := range append(urls, c.InfoURL, c.PrivacyURL) {
 			if v != "" && v != DistributionHost && !safe(v) {
-				t.Errorf("%q is neither https nor on this machine", v)
+				t.Errorf("%q is neither https nor of a loopback address", v)
 			}
 		}
 		for client, i := range c.MirrorFor {
 			if i < 0 || i >= len(c.Mirrors) {
-				t.Errorf("%s is sent to mirror %d of %d", client, i, len(c.Mirrors))
+				t.Errorf("MirrorFor[%q] is %d of %d mirrors", client, i, len(c.Mirrors))
 			}
 		}
 	})
 }
 
-// joined writes an environment as FuzzLoad reads it: NUL is what no variable
-// can hold.
+// joined returns an environment as FuzzLoad reads it, NAME=value separated by NUL,
+// which a variable cannot contain.
 func joined(env map[string]string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -70,7 +70,8 @@ func joined(env map[string]string) string {
 	return b.String()
 }
 
-// safe is the rule in other words.
+// safe reports whether a URL is https or of a loopback address, implemented
+// independently of trustedScheme.
 func safe(v string) bool {
 	u, err := url.Parse(v)
 	if err != nil || u.User != nil || u.Hostname() == "" || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -1,44 +1,54 @@
 package config
 
-// Variable is one environment variable, for documentation and for the
-// programs that write or pass on an environment.
+// Variable is an environment variable, for documentation and for programs that
+// write or pass on an environment.
 type Variable struct {
-	Name    string
+	Name string
+	// Meaning is a line of Markdown. It ends with "; required" if the variable
+	// always is.
 	Meaning string
-	// Default is what holds where the variable is not set or empty; empty for
-	// none.
+	// Default applies if the variable is empty or not set; empty for none.
 	Default string
 }
 
-// none switches off what has a default.
+// none disables what has a default.
 const none = "none"
-
-// documentation is where the two pages for people lead unless the operator
-// says otherwise. The name is reserved (RFC 2606), so nobody can take it.
-const documentation = "https://archeio.example/"
 
 // Variables lists every variable that Load reads, in the order in which they
 // are documented.
 var Variables = [...]Variable{
 	{"UPSTREAM_REGISTRY_ENDPOINT", "scheme and host of the upstream registry; required", ""},
-	{"UPSTREAM_REGISTRY_PATH", "repository prefix there, as `project/images`", ""},
-	{"SIGNATURE_UPSTREAM_ENDPOINT", "scheme and host of the registry that has signatures and referrers", ""},
+	{"UPSTREAM_REGISTRY_PATH", "repository prefix there, for example `project/images`; required for `*.pkg.dev` endpoints", ""},
+	{"SIGNATURE_UPSTREAM_ENDPOINT", "scheme and host of the registry that serves signatures and referrers", ""},
 	{"DEFAULT_AWS_BASE_URL", "base URL of the default mirror; `/` is the distribution that the client came through", ""},
-	{"DEFAULT_MIRROR_CHECK_URL", "base URL where the default mirror's blobs are looked for; required with `/`, else the base URL itself", ""},
+	{"DEFAULT_MIRROR_CHECK_URL", "base URL for existence checks of the default mirror; required with `/`, else the base URL itself", ""},
 	{"MIRROR_REGIONS", "AWS regions that have a mirror bucket, comma-separated", ""},
 	{"MIRROR_URL_TEMPLATE", "base URL of a mirror with `{region}` in it; required with `MIRROR_REGIONS`", ""},
-	{"MIRROR_URL_OVERRIDES", "`region=URL`, comma-separated, where the template does not hold", ""},
+	{"MIRROR_URL_OVERRIDES", "`region=URL`, comma-separated, for mirrors that do not follow the template", ""},
 	{"MIRROR_FOR", "`client-region:mirror-region`, comma-separated, where the nearest mirror is not the best", ""},
 	{"UPSTREAM_CLOUDS", "clouds whose clients always go upstream: `AWS`, `GCP`, `Azure`, comma-separated; or `none`", "GCP"},
-	{"CLIENT_ADDRESS_HEADER", "header with the client's address in function URL and API events, as `CloudFront-Viewer-Address`", ""},
-	{"MIRROR_CHECK_TIMEOUT", "deadline of one existence check", "1s"},
-	{"MIRROR_HEALTH_INTERVAL", "how long a mirror's life is taken for granted", "10s"},
-	{"MIRROR_INDEX_REFRESH", "how often the index of what all mirrors hold is asked for; `none` uses no index", "5m"},
-	{"MIRROR_INDEX_MAX_AGE", "how old that index may be", "24h"},
-	{"FAILOVER_BUDGET", "requests per second and process that may go to the next mirror by distance; 0 is off", "0"},
-	{"INFO_URL", "where `/` leads; `none` answers 404", documentation},
-	{"PRIVACY_URL", "where `/privacy` leads; `none` answers 404", documentation},
+	{"CLIENT_ADDRESS_HEADER", "header that holds the client address in function URL and API events, for example `CloudFront-Viewer-Address`", ""},
+	{"MIRROR_CHECK_TIMEOUT", "deadline of one existence check, at most `1.5s`", "1s"},
+	{"MIRROR_HEALTH_INTERVAL", "how long a mirror is assumed healthy after its last response", "10s"},
+	{"MIRROR_INDEX_REFRESH", "how often the blob index is refreshed; `none` disables the index", "5m"},
+	{"MIRROR_INDEX_MAX_AGE", "maximum age of the blob index", "24h"},
+	{"FAILOVER_BUDGET", "requests per second and process that may go to the next mirror by distance; 0 disables failover", "0"},
+	{"INFO_URL", "where `/` redirects to; 404 if not set", ""},
+	{"PRIVACY_URL", "where `/privacy` redirects to; 404 if not set", ""},
 	{"LOG_LEVEL", "`debug`, `info`, `warn` or `error`", "info"},
+}
+
+// FillVariables lists every variable that LoadFill reads, in the order in which
+// they are documented.
+var FillVariables = [...]Variable{
+	{"FILL_SOURCE", "registry and prefix that blobs are copied from, for example `us-docker.pkg.dev/project/images`; required", ""},
+	{"FILL_BUCKETS", "buckets of the mirrors, `name@region`, comma-separated, the primary first; required", ""},
+	{"FILL_FILLING", "regions of buckets that are filled but not yet redirected to, comma-separated; not the primary's", ""},
+	{"FILL_STATE", "private bucket for the state that outlives an invocation; required", ""},
+	{"FILL_QUEUE", "URL of the work queue; required", ""},
+	{"FILL_RATE", "maximum requests per second from one worker to the source; 0 is no limit", "0"},
+	{"FILL_REFERRERS", "whether the source is asked for the referrers of each manifest that its listing does not show: `true` or `false`", "true"},
+	{"FILL_SECRET", "name or ARN of a secret that holds credentials as a Docker configuration file does", ""},
 }
 
 func defaultOf(name string) string {

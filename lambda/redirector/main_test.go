@@ -45,7 +45,7 @@ func TestEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, err := first.Serve(t.Context(), first.MirrorAddress())
+	stop, err := first.ServeMirrors(t.Context(), first.MirrorAddress())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := runtimeapi.Once(t.Context(), bootstrap, event.Env, event.Payload, io.Discard)
+			got, err := runtimeapi.InvokeOnce(t.Context(), bootstrap, event.Env, event.Payload, io.Discard)
 			var reported *runtimeapi.FunctionError
 			if errors.As(err, &reported) {
 				got = reported.Payload
@@ -99,12 +99,12 @@ func TestWrongConfiguration(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		{"required", nil, `UPSTREAM_REGISTRY_ENDPOINT="": is required`},
-		{"not-https", map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "http://registry.example"}, `UPSTREAM_REGISTRY_ENDPOINT="http://registry.example": takes an https URL`},
-		{"duration", map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example", "MIRROR_CHECK_TIMEOUT": "fast"}, `MIRROR_CHECK_TIMEOUT="fast": takes a duration`},
+		{"required", nil, `UPSTREAM_REGISTRY_ENDPOINT="": required`},
+		{"not-https", map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "http://registry.example"}, `UPSTREAM_REGISTRY_ENDPOINT="http://registry.example": not https: want an https URL`},
+		{"duration", map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example", "MIRROR_CHECK_TIMEOUT": "fast"}, `MIRROR_CHECK_TIMEOUT="fast": not a duration`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := runtimeapi.Once(context.Background(), bootstrap, tt.env, []byte("{}"), io.Discard)
+			_, err := runtimeapi.InvokeOnce(context.Background(), bootstrap, tt.env, []byte("{}"), io.Discard)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
@@ -123,13 +123,13 @@ func TestMetricsAreWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, err := event.Serve(t.Context(), event.MirrorAddress())
+	stop, err := event.ServeMirrors(t.Context(), event.MirrorAddress())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
 	var out bytes.Buffer
-	if _, err := runtimeapi.Once(t.Context(), bootstrap, event.Env, event.Payload, &out); err != nil {
+	if _, err := runtimeapi.InvokeOnce(t.Context(), bootstrap, event.Env, event.Payload, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"Namespace":"Archeio"`, `"Kind":"blob"`, `"Cloud":"AWS"`, `"Reason":"aws-region"`, ` present"`, `"ColdStarts":1`, `"TotalLatency"`, `"CheckLatency"`} {

@@ -123,7 +123,7 @@ func TestHook(t *testing.T) {
 		{"silent", called, nil, nil, false, "Failed", "alb, sample info and what comes after it: not tried: the hook's time is up", ""},
 		{"no-fronts", called, nil, map[string]string{"RELEASE_FRONTS": ""}, false, "Failed", `RELEASE_FRONTS: front \"\": takes alb or url`, ""},
 		{"no-version", called, nil, map[string]string{"RELEASE_VERSION": ""}, false, "Failed", "RELEASE_VERSION: takes the ARN", ""},
-		{"wrong-configuration", called, nil, map[string]string{"LOG_LEVEL": "loud"}, false, "Failed", "takes debug, info", ""},
+		{"wrong-configuration", called, nil, map[string]string{"LOG_LEVEL": "loud"}, false, "Failed", "want debug, info", ""},
 		{"not-codedeploy", `{"hello":"world"}`, nil, nil, false, "", "", "the event names no DeploymentId and LifecycleEventHookExecutionId, as CodeDeploy does"},
 		{"codedeploy-refuses", called, nil, nil, true, "", "", `telling CodeDeploy that the deployment \"d-ABCDEF012\" has Succeeded`},
 	} {
@@ -147,7 +147,7 @@ func TestHook(t *testing.T) {
 			})
 			maps.Copy(hook, tt.hook)
 			var logs strings.Builder
-			answer, err := runtimeapi.Once(ctx, bootstrap, hook, []byte(tt.event), &logs)
+			answer, err := runtimeapi.InvokeOnce(ctx, bootstrap, hook, []byte(tt.event), &logs)
 			logs.Write(answer)
 			if tt.fails == "" && err != nil || tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)) {
 				t.Errorf("error %v, want %q", err, tt.fails)

@@ -63,6 +63,7 @@ func environments(t *testing.T) map[string]map[string]string {
 			"UPSTREAM_REGISTRY_ENDPOINT": upstream, "UPSTREAM_REGISTRY_PATH": "example-project/images", "AWS_REGION": "eu-central-1",
 			"MIRROR_REGIONS": "us-east-1,eu-central-1", "MIRROR_URL_TEMPLATE": base + "/{region}",
 			"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": base + "/default", "CLIENT_ADDRESS_HEADER": header,
+			"INFO_URL": "https://info.example/", "PRIVACY_URL": "https://privacy.example/",
 		}
 	}
 	and := func(env map[string]string, more ...string) map[string]string {
@@ -82,7 +83,7 @@ func environments(t *testing.T) map[string]map[string]string {
 		// The upstream is asked whether it has what may be a signature; it is
 		// silent here.
 		"signatures": and(mirrors(empty), "SIGNATURE_UPSTREAM_ENDPOINT", "https://signatures.example", "UPSTREAM_REGISTRY_ENDPOINT", "http://127.0.0.1:1"),
-		"alone":      {"UPSTREAM_REGISTRY_ENDPOINT": upstream, "INFO_URL": "none", "PRIVACY_URL": "none"},
+		"alone":      {"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"},
 	}
 }
 
@@ -135,7 +136,7 @@ func TestOtherConfigurationsAreRefused(t *testing.T) {
 		{"default-mirror", env, "DEFAULT_AWS_BASE_URL", "https://attacker.example", `it leads to "https://attacker.example/containers/images/` + digest + `"; for the reason "default-mirror"`},
 		{"signatures", empty, "SIGNATURE_UPSTREAM_ENDPOINT", "https://attacker.example", `sample referrers`},
 		{"info", env, "INFO_URL", "https://attacker.example/", `sample info, GET /: it leads to "https://attacker.example/"`},
-		{"no-info", env, "INFO_URL", "none", "sample info, GET /: status 404, want 302"},
+		{"no-info", env, "INFO_URL", "", "sample info, GET /: status 404, want 302"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := maps.Clone(tt.env)

@@ -17,7 +17,7 @@ import (
 
 const cdkJSON = `{"context": {"stages": {"test": {
 	"account": "123456789012", "mirrors": ["eu-central-1", "us-west-2"], "redirectors": ["eu-central-1", "us-west-2"],
-	"upstream": {"endpoint": "https://us-docker.pkg.dev"}
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "project/images"}
 }}}}`
 
 // fake is CloudWatch in a region: values by what is asked for, a page each.

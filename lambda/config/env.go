@@ -1,0 +1,88 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Env returns the environment from which Load reads the same configuration. It
+// has every variable; those that are not set are empty. Region is left out,
+// because Lambda sets it.
+func (c *Config) Env() map[string]string {
+	var regions, rules, overrides []string
+	for _, m := range c.Mirrors {
+		regions = append(regions, m.Region)
+	}
+	for client, i := range c.MirrorFor {
+		rules = append(rules, client+":"+c.Mirrors[i].Region)
+	}
+	for region, url := range c.overrides {
+		overrides = append(overrides, region+"="+url)
+	}
+	clouds := []string{none}
+	if len(c.UpstreamClouds) > 0 {
+		clouds = nil
+		for _, cloud := range c.UpstreamClouds {
+			clouds = append(clouds, string(cloud))
+		}
+	}
+	check := c.DefaultMirrorCheck
+	if check == c.DefaultMirror {
+		check = ""
+	}
+	refresh := none
+	if c.IndexRefresh > 0 {
+		refresh = c.IndexRefresh.String()
+	}
+	return map[string]string{
+		"UPSTREAM_REGISTRY_ENDPOINT":  c.Upstream,
+		"UPSTREAM_REGISTRY_PATH":      c.Prefix,
+		"SIGNATURE_UPSTREAM_ENDPOINT": c.SignatureUpstream,
+		"DEFAULT_AWS_BASE_URL":        c.DefaultMirror,
+		"DEFAULT_MIRROR_CHECK_URL":    check,
+		"MIRROR_REGIONS":              strings.Join(regions, ","),
+		"MIRROR_URL_TEMPLATE":         c.template,
+		"MIRROR_URL_OVERRIDES":        sorted(overrides),
+		"MIRROR_FOR":                  sorted(rules),
+		"UPSTREAM_CLOUDS":             strings.Join(clouds, ","),
+		"CLIENT_ADDRESS_HEADER":       c.ClientAddressHeader,
+		"MIRROR_CHECK_TIMEOUT":        c.CheckTimeout.String(),
+		"MIRROR_HEALTH_INTERVAL":      c.HealthInterval.String(),
+		"MIRROR_INDEX_REFRESH":        refresh,
+		"MIRROR_INDEX_MAX_AGE":        c.IndexMaxAge.String(),
+		"FAILOVER_BUDGET":             formatRate(c.FailoverBudget),
+		"INFO_URL":                    c.InfoURL,
+		"PRIVACY_URL":                 c.PrivacyURL,
+		"LOG_LEVEL":                   levelName(c.LogLevel),
+	}
+}
+
+// Env returns the environment from which LoadFill reads the same configuration.
+// It has every variable; those that are not set are empty.
+func (f *Fill) Env() map[string]string {
+	var buckets, filling []string
+	for _, b := range f.Buckets {
+		buckets = append(buckets, b.Name+"@"+b.Region)
+		if b.Filling {
+			filling = append(filling, b.Region)
+		}
+	}
+	return map[string]string{
+		"FILL_SOURCE":    f.Source,
+		"FILL_BUCKETS":   strings.Join(buckets, ","),
+		"FILL_FILLING":   strings.Join(filling, ","),
+		"FILL_STATE":     f.State,
+		"FILL_QUEUE":     f.Queue,
+		"FILL_RATE":      formatRate(f.Rate),
+		"FILL_REFERRERS": strconv.FormatBool(f.Referrers),
+		"FILL_SECRET":    f.Secret,
+	}
+}
+
+func formatRate(r float64) string { return strconv.FormatFloat(r, 'f', -1, 64) }
+
+func sorted(items []string) string {
+	slices.Sort(items)
+	return strings.Join(items, ",")
+}

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"archeio/lambda/index"
+	"archeio/ranges"
+	"archeio/ranges/regions"
+)
+
+// The layout of the buckets.
+const (
+	// BlobPrefix is the key prefix of the blobs in a mirror; the digest follows.
+	// It is the layout of the bucket behind a Google container registry.
+	BlobPrefix = "containers/images/"
+	// RunPrefix is the key prefix in the state bucket of what only one run of
+	// the mirror functions needs. It may be expired.
+	RunPrefix = "run/"
+)
+
+// IndexURL returns the URL of the blob index: where the default mirror is
+// checked, else in the mirror nearest to the function. It is empty if there is
+// no mirror or the index is not used.
+func (c *Config) IndexURL() string {
+	base := c.DefaultMirrorCheck
+	if base == "" && len(c.Mirrors) > 0 {
+		base = c.Mirrors[c.nearest()].URL
+	}
+	if base == "" || c.IndexRefresh == 0 {
+		return ""
+	}
+	return base + "/" + BlobPrefix + index.Name
+}
+
+// nearest returns the position of the mirror nearest to the function, 0 if that
+// is not known.
+func (c *Config) nearest() int {
+	places := make([]regions.Region, len(c.Mirrors))
+	for i, m := range c.Mirrors {
+		places[i], _ = regions.Find(string(ranges.AWS), m.Region)
+	}
+	here, known := regions.Find(string(ranges.AWS), c.Region)
+	if !known {
+		return 0
+	}
+	return max(0, regions.NewIndex(places).Nearest(here.Point, -1))
+}
