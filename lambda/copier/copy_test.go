@@ -50,7 +50,7 @@ func TestCopy(t *testing.T) {
 
 	// What a bucket lost is copied again, although all manifests are known.
 	lost := config.BlobPrefix + anyOf(s.blobs)
-	if _, err := s.Client(system.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
+	if _, err := s.S3(system.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
 		t.Fatal(err)
 	}
 	plan, err = Make(t.Context(), o)

@@ -28,7 +28,7 @@ import (
 )
 
 // running is what all tests share: starting it takes a second or more.
-var running *system.Stack
+var running *system.System
 
 var startOnce = sync.OnceValue(func() (err error) {
 	running, err = system.Start(context.Background(), system.Options{Log: io.Discard})
@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 // servers are a part of a registry, with images in it, and two empty buckets:
 // real ones, and a test's own.
 type servers struct {
-	*system.Stack
+	*system.System
 	source  string
 	buckets []*Bucket
 	// blobs are all that the images have.
@@ -60,7 +60,7 @@ func start(t *testing.T) *servers {
 	if err := startOnce(); err != nil {
 		t.Fatal(err)
 	}
-	out := &servers{Stack: running, blobs: map[string]bool{},
+	out := &servers{System: running, blobs: map[string]bool{},
 		source: fmt.Sprintf("%s/test-%d/images", strings.TrimPrefix(running.Upstream, "http://"), fresh.Add(1))}
 	for _, region := range system.Regions {
 		out.buckets = append(out.buckets, out.bucket(t, region))
@@ -198,7 +198,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *servers) bucket(t *testing.T, region string) *Bucket {
 	t.Helper()
 	name := fmt.Sprintf("fresh-%d", fresh.Add(1))
-	client := s.Client(region)
+	client := s.S3(region)
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatal(err)
 	}

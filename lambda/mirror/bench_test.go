@@ -99,7 +99,7 @@ func BenchmarkFill(b *testing.B) {
 	s := start(b)
 	s.pushMany(b)
 	source := &counted{next: passing(b, s.Upstream), kind: sourceKind, requests: map[string]int{}}
-	mirrors := &counted{next: passing(b, endpoint(s.Stack, system.Regions[0])), kind: bucketKind, requests: map[string]int{}}
+	mirrors := &counted{next: passing(b, endpoint(s.System, system.Regions[0])), kind: bucketKind, requests: map[string]int{}}
 	b.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(b, mirrors))
 	from := strings.Replace(s.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(b, source), "http://"), 1)
 	n := 0

@@ -49,7 +49,7 @@ func (l *lines) String() string {
 // deployment is a registry with images, two buckets, and the functions between
 // them.
 type deployment struct {
-	*system.Stack
+	*system.System
 	*system.Filler
 	log   *lines
 	blobs map[string]bool
@@ -66,7 +66,7 @@ func deploy(t *testing.T, limit time.Duration, front func(upstream http.Handler)
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	d := &deployment{Stack: s, log: &lines{}, blobs: map[string]bool{}, limit: limit}
+	d := &deployment{System: s, log: &lines{}, blobs: map[string]bool{}, limit: limit}
 	env := map[string]string{}
 	if front != nil {
 		u, err := url.Parse(s.Upstream)
@@ -133,7 +133,7 @@ func (d *deployment) work(t *testing.T, event string) {
 // whole looks at every object of both buckets.
 func (d *deployment) whole(t *testing.T) {
 	t.Helper()
-	client := d.Client(system.Regions[0])
+	client := d.S3(system.Regions[0])
 	for _, bucket := range system.Buckets {
 		held, err := copier.NewBucket(bucket, client).List(t.Context())
 		if err != nil {
@@ -162,7 +162,7 @@ func (d *deployment) remove(t *testing.T, bucket string) {
 	t.Helper()
 	for digest := range d.blobs {
 		key := config.BlobPrefix + digest
-		if _, err := d.Client(system.Regions[0]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+		if _, err := d.S3(system.Regions[0]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -211,7 +211,7 @@ func TestFunctions(t *testing.T) {
 	if n := d.Queue.Sent() - sent; n != 1 {
 		t.Errorf("%d messages for one repository that is to be repaired", n)
 	}
-	if !strings.Contains(d.log.String(), `"Lacking":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+system.Regions[0]+`"`) {
+	if !strings.Contains(d.log.String(), `"MissingBlobs":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+system.Regions[0]+`"`) {
 		t.Error("no metric tells what a mirror lacks")
 	}
 
@@ -219,7 +219,7 @@ func TestFunctions(t *testing.T) {
 	d.push(t, "team-1/app:v3", 1000, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	d.whole(t)
-	if dead := d.Queue.Dead(); len(dead) != 0 {
+	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
 }
@@ -229,7 +229,7 @@ func (d *deployment) indexed(t *testing.T) {
 	t.Helper()
 	for _, bucket := range system.Buckets {
 		key := config.BlobPrefix + index.Name
-		o, err := d.Client(system.Regions[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		o, err := d.S3(system.Regions[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +287,7 @@ func TestPoisonedMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.whole(t)
-	dead := d.Queue.Dead()
+	dead := d.Queue.DeadLetters()
 	if len(dead) != len(poisoned) {
 		t.Errorf("dead letters %q, want %q", dead, poisoned)
 	}
@@ -314,11 +314,11 @@ func TestBadImageInARepository(t *testing.T) {
 	good := len(d.blobs)
 	d.push(t, "team/app:bad", 1000, 1)
 	d.work(t, `{"mirror":"plan"}`)
-	held, err := copier.NewBucket(system.Buckets[0], d.Client(system.Regions[0])).List(t.Context())
+	held, err := copier.NewBucket(system.Buckets[0], d.S3(system.Regions[0])).List(t.Context())
 	if err != nil || len(held) != good {
 		t.Errorf("%d blobs of the %d of good images are there, %v", len(held), good, err)
 	}
-	if dead := d.Queue.Dead(); len(dead) != 1 || !strings.Contains(dead[0], "team/app") {
+	if dead := d.Queue.DeadLetters(); len(dead) != 1 || !strings.Contains(dead[0], "team/app") {
 		t.Errorf("dead letters %q, want the repository's", dead)
 	}
 	if !strings.Contains(d.log.String(), "team/app:bad") {
@@ -376,7 +376,7 @@ func TestPlannerFinishes(t *testing.T) {
 	if n := pages.get(); n > repositories+2+more {
 		t.Errorf("%d pages of the catalog were asked for, of %d repositories", n, repositories)
 	}
-	if dead := d.Queue.Dead(); len(dead) != 0 {
+	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
 }
@@ -428,10 +428,10 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 	if !strings.Contains(d.log.String(), "a blob goes on as a message") {
 		t.Errorf("it took one run only, which shows nothing\n%s", d.log)
 	}
-	if dead := d.Queue.Dead(); len(dead) != 0 {
+	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
-	client := d.Client(system.Regions[0])
+	client := d.S3(system.Regions[0])
 	for _, bucket := range system.Buckets {
 		uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil || len(uploads.Uploads) != 0 {
@@ -447,10 +447,10 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	d := deploy(t, 1500*time.Millisecond, slow(1<<20))
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
-	if dead := d.Queue.Dead(); len(dead) != 0 {
+	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
-	state := copier.StateBucket{Name: system.StateBucket, Client: d.Client(system.Regions[0])}
+	state := copier.StateBucket{Name: system.StateBucket, Client: d.S3(system.Regions[0])}
 	needs, err := copier.Needs(t.Context(), state)
 	if err != nil || len(needs) != 1 || !d.blobs[needs[0]] {
 		t.Fatalf("%q need mirror copy, %v\n%s", needs, err, d.log)

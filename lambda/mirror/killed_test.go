@@ -348,7 +348,7 @@ type killer struct {
 func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 	k := &killer{random: rand.New(rand.NewPCG(seed, 0)), faults: newFaulty(s.Upstream, seed), hashed: map[string]bool{}}
 	// A part of the registry of its own.
-	k.servers = &servers{s.Stack, s.source + "/" + name, s.client, map[string]bool{}}
+	k.servers = &servers{s.System, s.source + "/" + name, s.client, map[string]bool{}}
 	k.buckets = []string{name + "-primary", name + "-replica"}
 	for _, bucket := range append(k.buckets, name) {
 		if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
@@ -356,7 +356,7 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		}
 	}
 	k.registry = &gate{next: k.faults}
-	k.mirror = &gate{next: passing(t, endpoint(s.Stack, system.Regions[0]))}
+	k.mirror = &gate{next: passing(t, endpoint(s.System, system.Regions[0]))}
 	k.endpoint = serveHTTP(t, k.mirror)
 	source := strings.Replace(k.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(t, k.registry), "http://"), 1)
 	k.args = []string{"copy", "-source", source, "-bucket", k.buckets[0], "-bucket", k.buckets[1], "-json"}

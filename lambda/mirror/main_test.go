@@ -25,7 +25,7 @@ import (
 
 // servers are a real registry and a real S3 server with two mirrors' buckets.
 type servers struct {
-	*system.Stack
+	*system.System
 	source string // for -source
 	client *s3.Client
 	// blobs are all that the images have.
@@ -48,10 +48,10 @@ func start(t testing.TB) *servers {
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	return &servers{s, strings.TrimPrefix(s.Upstream, "http://") + "/" + system.Prefix, s.Client(system.Regions[0]), map[string]bool{}}
+	return &servers{s, strings.TrimPrefix(s.Upstream, "http://") + "/" + system.Prefix, s.S3(system.Regions[0]), map[string]bool{}}
 }
 
-func endpoint(s *system.Stack, region string) string {
+func endpoint(s *system.System, region string) string {
 	return strings.TrimSuffix(s.MirrorURL(region), "/mirror-"+region)
 }
 

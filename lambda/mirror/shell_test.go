@@ -267,7 +267,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	s.create(t, "interrupted", "interrupted-state")
 	registry := &gate{next: passing(t, s.Upstream)}
-	mirror := &gate{next: passing(t, endpoint(s.Stack, system.Regions[0]))}
+	mirror := &gate{next: passing(t, endpoint(s.System, system.Regions[0]))}
 	t.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(t, mirror))
 	source := strings.TrimPrefix(serveHTTP(t, registry), "http://") + "/" + system.Prefix
 	args := []string{"copy", "-source", source, "-bucket", "interrupted", "-state", "s3://interrupted-state", "-parallel", "2", "-json"}
@@ -331,7 +331,7 @@ func TestInterruptedTwice(t *testing.T) {
 	s := start(t)
 	s.push(t, "one:v1", 1000, 1)
 	s.create(t, "twice")
-	mirror := &gate{next: passing(t, endpoint(s.Stack, system.Regions[0]))}
+	mirror := &gate{next: passing(t, endpoint(s.System, system.Regions[0]))}
 	t.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(t, mirror))
 	cmd, _, stderr := child(t, "plan", "-source", s.source, "-bucket", "twice", "-state", "s3://twice")
 	started, ended := make(chan struct{}), make(chan struct{})
@@ -412,7 +412,7 @@ func TestRegions(t *testing.T) {
 	s := start(t)
 	s.push(t, "one:v1", 1000, 1)
 	other := system.Regions[1]
-	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint(s.Stack, other))
+	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint(s.System, other))
 	for _, tt := range []struct{ name, bucket, want string }{
 		{"named", "mirror-" + other + "@" + other, ""},
 		{"not-named", "mirror-" + other, `bucket "mirror-eu-central-1": listing: it is not in the region that was named; name its own, as mirror-eu-central-1@`},

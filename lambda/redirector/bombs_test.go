@@ -144,7 +144,7 @@ func TestBombs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, err := ping.Serve(t.Context(), ping.MirrorAddress())
+	stop, err := ping.ServeMirrors(t.Context(), ping.MirrorAddress())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,12 +54,12 @@ func main() {
 	}
 	answer, err := run(ctx, flags.Arg(0), *bootstrap)
 	var reported *runtimeapi.FunctionError
-	var ended *runtimeapi.Ended
+	var ended *runtimeapi.ExitError
 	switch {
 	case errors.As(err, &reported):
 		fmt.Printf("%s\n", reported.Payload)
 		os.Exit(1)
-	case errors.As(err, &ended) && ended.Line != "":
+	case errors.As(err, &ended) && ended.LastLine != "":
 		os.Exit(2) // it has said why itself
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "invoke:", err)
@@ -87,11 +87,11 @@ func run(ctx context.Context, file, bootstrap string) ([]byte, error) {
 	}
 	event.Override(os.LookupEnv)
 	if address := event.MirrorAddress(); address != "" {
-		stop, err := event.Serve(ctx, address)
+		stop, err := event.ServeMirrors(ctx, address)
 		if err != nil {
 			return nil, err
 		}
 		defer stop()
 	}
-	return runtimeapi.Once(ctx, bootstrap, event.Env, event.Payload, os.Stderr)
+	return runtimeapi.InvokeOnce(ctx, bootstrap, event.Env, event.Payload, os.Stderr)
 }

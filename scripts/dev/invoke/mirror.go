@@ -40,5 +40,5 @@ func mirror(ctx context.Context, file, bootstrap string) ([]byte, error) {
 			f.Env[v.Name] = value
 		}
 	}
-	return runtimeapi.Once(ctx, bootstrap, f.Env, payload, os.Stderr)
+	return runtimeapi.InvokeOnce(ctx, bootstrap, f.Env, payload, os.Stderr)
 }

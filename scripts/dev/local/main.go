@@ -117,13 +117,13 @@ func run(ctx context.Context, o system.Options, once bool) error {
 }
 
 // writeEnv writes a file for shells with what mirror needs to reach the system.
-func writeEnv(s *system.Stack, image *pull.Image) (file string, err error) {
+func writeEnv(s *system.System, image *pull.Image) (file string, err error) {
 	root, err := build.Root()
 	if err != nil {
 		return "", err
 	}
 	var text strings.Builder
-	env := s.SDK(system.Regions[0])
+	env := s.SDKEnv(system.Regions[0])
 	env["SOURCE"], env["DIGEST"] = s.Source(), image.Missing.String()
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(&text, "export %s='%s'\n", name, env[name])
@@ -137,13 +137,13 @@ func writeEnv(s *system.Stack, image *pull.Image) (file string, err error) {
 }
 
 // lines are commands to try.
-func lines(s *system.Stack, image *pull.Image) {
+func lines(s *system.System, image *pull.Image) {
 	distribution, alb := strings.TrimPrefix(s.Distribution, "http://"), strings.TrimPrefix(s.ALB, "http://")
 	eu := system.Clients()[0].Addr
 	fmt.Printf(`
 Up until Ctrl-C. The load balancer is at %[1]s, the distribution at %[2]s. Try
 
-  curl -i -H 'X-Play-Address: %[3]s' http://%[2]s/v2/%[4]s/blobs/%[6]s
+  curl -i -H 'X-Simulated-Client-Address: %[3]s' http://%[2]s/v2/%[4]s/blobs/%[6]s
   curl -sL http://%[1]s/v2/%[4]s/tags/list
   crane manifest %[2]s/%[4]s:%[5]s
   docker run --rm %[2]s/%[4]s:%[5]s
@@ -155,8 +155,8 @@ In another shell, what fills the mirrors can be tried on one of the S3 servers:
 `, alb, distribution, eu, pull.Repository, pull.Tag, image.Blobs[0])
 }
 
-func pulls(ctx context.Context, s *system.Stack, image *pull.Image) (bad int, err error) {
-	report := pull.Report{Out: os.Stdout, Who: s.Who}
+func pulls(ctx context.Context, s *system.System, image *pull.Image) (bad int, err error) {
+	report := pull.Report{Out: os.Stdout, ServerName: s.ServerName}
 	for _, f := range []struct{ name, base string }{{"distribution", s.Distribution}, {"load balancer", s.ALB}} {
 		for _, c := range system.Clients() {
 			p, err := s.Pull(ctx, f.base, c.Addr, image)
@@ -164,14 +164,14 @@ func pulls(ctx context.Context, s *system.Stack, image *pull.Image) (bad int, er
 				return 0, context.Cause(ctx)
 			}
 			report.Rows = append(report.Rows, pull.Row{
-				Front: f.name, Client: fmt.Sprintf("%s (%s)", c.Name, c.Addr), Pull: p,
-				Verdict: pull.Verdict(p, err, c.Want, image, s.Who),
+				EntryPoint: f.name, Client: fmt.Sprintf("%s (%s)", c.Name, c.Addr), Pull: p,
+				Verdict: pull.Verdict(p, err, c.Want, image, s.ServerName),
 			})
 		}
 	}
 	fmt.Println("Hosts")
 	for _, host := range s.Hosts() {
-		fmt.Printf("  %-20s  %s\n", s.Who(host), strings.TrimPrefix(host, "http://"))
+		fmt.Printf("  %-20s  %s\n", s.ServerName(host), strings.TrimPrefix(host, "http://"))
 	}
 	report.Hops("distribution", "load balancer")
 	report.Blobs(image)

@@ -30,7 +30,7 @@ func CloudFront(invoke Invoke, mirror *url.URL) http.Handler {
 		// Origin access control puts its own signature here; a bucket that
 		// is read anonymously wants none.
 		r.Out.Header.Del("Authorization")
-		r.Out.Header.Del(PlayAddress)
+		r.Out.Header.Del(ClientAddressHeader)
 	}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/containers/images/") {

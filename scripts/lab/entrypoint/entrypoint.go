@@ -3,7 +3,7 @@
 // handler that makes of a request the event that the real one would, hands it
 // to the function, and makes an HTTP response of the answer.
 //
-// A request header lets a client play another one: X-Play-Address is the
+// A request header lets a client play another one: X-Simulated-Client-Address is the
 // address that the front then takes for its peer's.
 package entrypoint
 
@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// PlayAddress is the request header with the address to play.
-const PlayAddress = "X-Play-Address"
+// ClientAddressHeader is the request header with the address to play.
+const ClientAddressHeader = "X-Simulated-Client-Address"
 
 // Invoke hands an event to a function.
 type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
@@ -75,7 +75,7 @@ func peer(r *http.Request) netip.AddrPort {
 	if err != nil {
 		p = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	if played, err := netip.ParseAddr(r.Header.Get(PlayAddress)); err == nil {
+	if played, err := netip.ParseAddr(r.Header.Get(ClientAddressHeader)); err == nil {
 		return netip.AddrPortFrom(played, p.Port())
 	}
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
@@ -92,7 +92,7 @@ func lowered(r *http.Request) map[string][]string {
 	out := map[string][]string{"host": {r.Host}}
 	for name, values := range r.Header {
 		switch name {
-		case PlayAddress, "Connection":
+		case ClientAddressHeader, "Connection":
 		default:
 			out[strings.ToLower(name)] = values
 		}

@@ -36,7 +36,7 @@ func TestALBEvent(t *testing.T) {
 		var payload []byte
 		w := httptest.NewRecorder()
 		ALB(captured(&payload, albAnswer), multi).ServeHTTP(w, request("/v2/x/blobs/sha256%3Aab?last=a%2Fb&n=1&n=2", map[string]string{
-			"X-Forwarded-For": "203.0.113.1", "X-Play-Address": "35.180.1.1", "Accept": "*/*",
+			"X-Forwarded-For": "203.0.113.1", "X-Simulated-Client-Address": "35.180.1.1", "Accept": "*/*",
 		}))
 		if w.Code != 307 || w.Header().Get("Location") != "https://a.example/" {
 			t.Errorf("multi %v: the client got %d, %v", multi, w.Code, w.Header())
@@ -94,10 +94,10 @@ func TestCloudFrontEvent(t *testing.T) {
 	front := CloudFront(captured(&payload, `{"statusCode":200,"headers":{"X-Redirect-Reason":"ping"},"body":"{}"}`), nil)
 	w := httptest.NewRecorder()
 	front.ServeHTTP(w, request("/v2/x/blobs/sha256%3Aab?n=1", map[string]string{
-		"Authorization":             "Bearer a",
-		"X-Forwarded-For":           "203.0.113.1",
-		"CloudFront-Viewer-Address": "203.0.113.1:1",
-		"X-Play-Address":            "2001:db8::1",
+		"Authorization":              "Bearer a",
+		"X-Forwarded-For":            "203.0.113.1",
+		"CloudFront-Viewer-Address":  "203.0.113.1:1",
+		"X-Simulated-Client-Address": "2001:db8::1",
 	}))
 	if w.Code != 200 || w.Body.String() != "{}" || w.Header().Get("X-Redirect-Reason") != "ping" {
 		t.Errorf("the client got %d %q, %v", w.Code, w.Body, w.Header())
@@ -114,7 +114,7 @@ func TestCloudFrontEvent(t *testing.T) {
 		"x-forwarded-for":            "2001:db8::1",
 		"x-viewer-authorized":        "1",
 		"cloudfront-viewer-latitude": "48.85660",
-		"x-play-address":             "",
+		"x-simulated-client-address": "",
 	} {
 		if e.Headers[name] != want {
 			t.Errorf("%s is %q, want %q", name, e.Headers[name], want)
@@ -124,7 +124,7 @@ func TestCloudFrontEvent(t *testing.T) {
 		t.Errorf("authorization is %q, it must be the distribution's own", got)
 	}
 
-	front.ServeHTTP(httptest.NewRecorder(), request("/v2/", map[string]string{"X-Play-Address": "35.180.1.1", "X-Viewer-Authorized": "1"}))
+	front.ServeHTTP(httptest.NewRecorder(), request("/v2/", map[string]string{"X-Simulated-Client-Address": "35.180.1.1", "X-Viewer-Authorized": "1"}))
 	var plain events.LambdaFunctionURLRequest
 	if err := json.Unmarshal(payload, &plain); err != nil {
 		t.Fatal(err)

@@ -38,9 +38,9 @@ type Hop struct {
 type Pull struct {
 	Hops []Hop
 	// From maps a blob to the URL that it came from, Why to the reason.
-	From, Why map[string]string
-	// Ran is what the pulled image printed; empty where it cannot run here.
-	Ran string
+	Sources, Reasons map[string]string
+	// Output is what the pulled image printed; empty where it cannot run here.
+	Output string
 }
 
 // Client is somebody who pulls.
@@ -51,15 +51,15 @@ type Client struct {
 	Secure bool
 	// Transport sends every request, those that redirects lead to as well.
 	Transport http.RoundTripper
-	// Play changes a request to Registry so that the front takes it for one of
+	// SetAddress changes a request to Registry so that the front takes it for one of
 	// the client's; it may be nil.
-	Play func(*http.Request)
+	SetAddress func(*http.Request)
 }
 
 // Pull pulls a published image. The error is the first thing that went wrong;
 // the Pull holds the hops until then.
 func (c Client) Pull(ctx context.Context, image *Image) (*Pull, error) {
-	p := &Pull{From: map[string]string{}, Why: map[string]string{}}
+	p := &Pull{Sources: map[string]string{}, Reasons: map[string]string{}}
 	recorder := &recorder{pull: p, client: c}
 	var options []name.Option
 	if !c.Secure {
@@ -85,7 +85,7 @@ func (c Client) Pull(ctx context.Context, image *Image) (*Pull, error) {
 		return p, err
 	}
 	for _, blob := range image.Blobs {
-		if p.From[blob.String()] == "" {
+		if p.Sources[blob.String()] == "" {
 			return p, fmt.Errorf("blob %s was not pulled", blob)
 		}
 	}
@@ -122,7 +122,7 @@ func download(ctx context.Context, p *Pull, image v1.Image) error {
 			binary = file
 		}
 	}
-	p.Ran, err = run(ctx, binary)
+	p.Output, err = run(ctx, binary)
 	return err
 }
 
@@ -180,9 +180,9 @@ type recorder struct {
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req
-	if req.URL.Host == r.client.Registry && r.client.Play != nil {
+	if req.URL.Host == r.client.Registry && r.client.SetAddress != nil {
 		out = req.Clone(req.Context())
-		r.client.Play(out)
+		r.client.SetAddress(out)
 	}
 	resp, err := r.client.Transport.RoundTrip(out)
 	if err != nil {
@@ -199,12 +199,12 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, digest, isBlob := strings.Cut(req.URL.Path, "/blobs/")
 	switch {
 	case isBlob && req.URL.Host == r.client.Registry:
-		r.pull.Why[digest] = hop.Reason
+		r.pull.Reasons[digest] = hop.Reason
 	case strings.Contains(req.URL.Path, "/containers/images/"):
 		digest, isBlob = filepath.Base(req.URL.Path), true
 	}
 	if isBlob && resp.StatusCode == http.StatusOK {
-		r.pull.From[digest] = req.URL.String()
+		r.pull.Sources[digest] = req.URL.String()
 	}
 	r.pull.Hops = append(r.pull.Hops, hop)
 	return resp, nil
@@ -213,21 +213,21 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 // Want is the way that a pull must take: who serves the blobs that the mirrors
 // hold and why, and the same for the one that they lack.
 type Want struct {
-	Present, PresentWhy string
-	Missing, MissingWhy string
+	Present, PresentReason string
+	Missing, MissingReason string
 }
 
-// Wrong says what is wrong with the way that a pull took; empty if nothing is.
+// Mismatch says what is wrong with the way that a pull took; empty if nothing is.
 // who names the server of a URL.
-func (p *Pull) Wrong(want Want, image *Image, who func(url string) string) string {
+func (p *Pull) Mismatch(want Want, image *Image, who func(url string) string) string {
 	for _, blob := range image.Blobs {
 		digest := blob.String()
-		from, why := want.Present, want.PresentWhy
+		from, why := want.Present, want.PresentReason
 		if blob == image.Missing {
-			from, why = want.Missing, want.MissingWhy
+			from, why = want.Missing, want.MissingReason
 		}
-		if got := who(p.From[digest]); got != from || p.Why[digest] != why {
-			return "blob " + blob.Hex[:12] + " came from " + got + " (" + p.Why[digest] + "), it must come from " + from + " (" + why + ")"
+		if got := who(p.Sources[digest]); got != from || p.Reasons[digest] != why {
+			return "blob " + blob.Hex[:12] + " came from " + got + " (" + p.Reasons[digest] + "), it must come from " + from + " (" + why + ")"
 		}
 	}
 	return ""

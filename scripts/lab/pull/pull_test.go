@@ -12,15 +12,15 @@ var (
 	held    = v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}
 	missing = v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("b", 64)}
 	image   = &Image{Blobs: []v1.Hash{held, missing}, Missing: missing}
-	want    = Want{Present: "mirror", PresentWhy: "aws-region", Missing: "upstream", MissingWhy: "mirror-absent"}
+	want    = Want{Present: "mirror", PresentReason: "aws-region", Missing: "upstream", MissingReason: "mirror-absent"}
 )
 
 func who(url string) string { host, _, _ := strings.Cut(url, "/"); return host }
 
 func taken(from, why, missingFrom, missingWhy string) *Pull {
 	return &Pull{
-		From: map[string]string{held.String(): from, missing.String(): missingFrom},
-		Why:  map[string]string{held.String(): why, missing.String(): missingWhy},
+		Sources: map[string]string{held.String(): from, missing.String(): missingFrom},
+		Reasons: map[string]string{held.String(): why, missing.String(): missingWhy},
 	}
 }
 
@@ -56,9 +56,9 @@ func TestVerdict(t *testing.T) {
 func TestReport(t *testing.T) {
 	var out strings.Builder
 	p := taken("mirror/x", "aws-region", "upstream/x", "mirror-absent")
-	p.Ran = Hello
+	p.Output = Hello
 	p.Hops = []Hop{{URL: "https://front/v2/hello/blobs/" + held.String(), To: "mirror/x", Status: 307, Reason: "aws-region"}}
-	r := Report{Out: &out, Who: who, Rows: []Row{{Front: "alb", Client: "somebody", Pull: p, Verdict: "ok"}}}
+	r := Report{Out: &out, ServerName: who, Rows: []Row{{EntryPoint: "alb", Client: "somebody", Pull: p, Verdict: "ok"}}}
 	r.Hops("alb")
 	r.Blobs(image)
 	for _, want := range []string{"somebody through the alb", "/v2/hello/blobs/sha256:aaaaaaaaaaaa ", "307", "aws-region", "bbbbbbbbbbbb (in no mirror)", "1 pulls; the pulled image ran 1 times"} {

@@ -11,17 +11,17 @@ import (
 
 // Row is one pull of one client through one front.
 type Row struct {
-	Front, Client string
-	Pull          *Pull
+	EntryPoint, Client string
+	Pull               *Pull
 	// Verdict is "ok", or what is wrong.
 	Verdict string
 }
 
 // Report prints the pulls. Who names the server of a URL.
 type Report struct {
-	Out  io.Writer
-	Who  func(url string) string
-	Rows []Row
+	Out        io.Writer
+	ServerName func(url string) string
+	Rows       []Row
 }
 
 // Hops prints every request of the pulls through the fronts that are named,
@@ -29,13 +29,13 @@ type Report struct {
 func (r *Report) Hops(fronts ...string) {
 	t := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', 0)
 	for _, row := range r.Rows {
-		if !slices.Contains(fronts, row.Front) && row.Verdict == "ok" {
+		if !slices.Contains(fronts, row.EntryPoint) && row.Verdict == "ok" {
 			continue
 		}
-		fmt.Fprintf(t, "\n%s through the %s\n", row.Client, row.Front)
+		fmt.Fprintf(t, "\n%s through the %s\n", row.Client, row.EntryPoint)
 		fmt.Fprintln(t, "  HOST ASKED\tPATH\tSTATUS\tREDIRECTED TO\tREASON")
 		for _, h := range row.Pull.Hops {
-			fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%s\n", r.Who(h.URL), short(pathOf(h.URL)), h.Status, or(r.Who(h.To), "-"), or(h.Reason, "-"))
+			fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%s\n", r.ServerName(h.URL), short(pathOf(h.URL)), h.Status, or(r.ServerName(h.To), "-"), or(h.Reason, "-"))
 		}
 	}
 	t.Flush()
@@ -49,7 +49,7 @@ func (r *Report) Blobs(image *Image) {
 	ran := 0
 	for _, row := range r.Rows {
 		for i, blob := range image.Blobs {
-			front, client, verdict := row.Front, row.Client, row.Verdict
+			front, client, verdict := row.EntryPoint, row.Client, row.Verdict
 			if i > 0 {
 				front, client, verdict = "", "", ""
 			}
@@ -57,10 +57,10 @@ func (r *Report) Blobs(image *Image) {
 			if blob == image.Missing {
 				note = " (in no mirror)"
 			}
-			from := r.Who(row.Pull.From[blob.String()])
-			fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%s\t%s\n", front, client, blob.Hex[:12], note, or(from, "-"), or(row.Pull.Why[blob.String()], "-"), verdict)
+			from := r.ServerName(row.Pull.Sources[blob.String()])
+			fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%s\t%s\n", front, client, blob.Hex[:12], note, or(from, "-"), or(row.Pull.Reasons[blob.String()], "-"), verdict)
 		}
-		if row.Pull.Ran != "" {
+		if row.Pull.Output != "" {
 			ran++
 		}
 	}
@@ -85,7 +85,7 @@ func Verdict(p *Pull, err error, want Want, image *Image, who func(string) strin
 		line, _, _ := strings.Cut(err.Error(), "\n")
 		return "FAILED: " + line
 	}
-	if wrong := p.Wrong(want, image, who); wrong != "" {
+	if wrong := p.Mismatch(want, image, who); wrong != "" {
 		return "WRONG: " + wrong
 	}
 	return "ok"

@@ -22,9 +22,9 @@ import (
 // Queue is a queue on a port of the loopback interface. All methods are safe
 // for concurrent use.
 type Queue struct {
-	// MostReceives is how often a message is received before it is a dead
+	// MaxReceiveCount is how often a message is received before it is a dead
 	// letter. Set it before the first one.
-	MostReceives int
+	MaxReceiveCount int
 
 	listener net.Listener
 	server   *http.Server
@@ -48,7 +48,7 @@ func Listen() (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a queue: %w", err)
 	}
-	q := &Queue{MostReceives: 5, listener: l}
+	q := &Queue{MaxReceiveCount: 5, listener: l}
 	q.changed = sync.NewCond(&q.mu)
 	q.server = &http.Server{Handler: q}
 	go q.server.Serve(l)
@@ -71,8 +71,8 @@ func (q *Queue) Sent() int {
 	return q.sent
 }
 
-// Dead are the bodies of the dead letters.
-func (q *Queue) Dead() []string {
+// DeadLetters are the bodies of the dead letters.
+func (q *Queue) DeadLetters() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return append([]string(nil), q.dead...)
@@ -172,7 +172,7 @@ func (q *Queue) done(m *message, handled bool) {
 	q.working--
 	switch {
 	case handled:
-	case m.received >= q.MostReceives:
+	case m.received >= q.MaxReceiveCount:
 		q.dead = append(q.dead, m.body)
 	default:
 		q.waiting = append(q.waiting, m)

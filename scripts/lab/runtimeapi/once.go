@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Once runs a function for one event.
-func Once(ctx context.Context, bootstrap string, env map[string]string, payload []byte, output io.Writer) ([]byte, error) {
+// InvokeOnce runs a function for one event.
+func InvokeOnce(ctx context.Context, bootstrap string, env map[string]string, payload []byte, output io.Writer) ([]byte, error) {
 	api, err := Listen()
 	if err != nil {
 		return nil, err

@@ -52,19 +52,19 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 // Err tells why the process ended, with the last line that it wrote. Call it
 // only after Exited.
 func (p *Process) Err() error {
-	return &Ended{Line: p.stderr.last(), err: p.err}
+	return &ExitError{LastLine: p.stderr.last(), err: p.err}
 }
 
-// Ended is the error for a process that ended by itself.
-type Ended struct {
+// ExitError is the error for a process that ended by itself.
+type ExitError struct {
 	// Line is the last that it wrote; empty for none.
-	Line string
-	err  error
+	LastLine string
+	err      error
 }
 
-func (e *Ended) Error() string {
-	if e.Line != "" {
-		return "the function ended: " + e.Line
+func (e *ExitError) Error() string {
+	if e.LastLine != "" {
+		return "the function ended: " + e.LastLine
 	}
 	return fmt.Sprintf("the function ended: %v", e.err)
 }

@@ -110,10 +110,10 @@ func (a *API) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
-// Lose ends the invocations that were taken and not answered with an error, as
+// FailInFlight ends the invocations that were taken and not answered with an error, as
 // the service does when the process that has them ends. It is for an API with
 // one process: which of several has an invocation is not known.
-func (a *API) Lose(why error) {
+func (a *API) FailInFlight(why error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, i := range a.running {

@@ -53,7 +53,7 @@ func TestFunctionError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Once(t.Context(), bootstrap, environment, []byte(`{"hello":"world"}`), io.Discard)
+	_, err = InvokeOnce(t.Context(), bootstrap, environment, []byte(`{"hello":"world"}`), io.Discard)
 	var reported *FunctionError
 	if !errors.As(err, &reported) || !strings.Contains(string(reported.Payload), `"errorType":"EventError"`) {
 		t.Errorf("error %v, want the function's own EventError", err)
@@ -65,10 +65,10 @@ func TestProcessThatEndsAtOnce(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho first >&2\necho 'the last line' >&2\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Once(t.Context(), script, nil, []byte("{}"), io.Discard); err == nil || err.Error() != "the function ended: the last line" {
+	if _, err := InvokeOnce(t.Context(), script, nil, []byte("{}"), io.Discard); err == nil || err.Error() != "the function ended: the last line" {
 		t.Errorf("error %v", err)
 	}
-	if _, err := Once(t.Context(), filepath.Join(t.TempDir(), "none"), nil, nil, io.Discard); err == nil {
+	if _, err := InvokeOnce(t.Context(), filepath.Join(t.TempDir(), "none"), nil, nil, io.Discard); err == nil {
 		t.Error("a function that is not there was started")
 	}
 }
@@ -97,7 +97,7 @@ func TestLose(t *testing.T) {
 	}
 	take()
 	ended := errors.New("it ended")
-	api.Lose(ended)
+	api.FailInFlight(ended)
 	if err := <-results; err != ended {
 		t.Errorf("the one that was taken: %v", err)
 	}

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Serve plays the mirrors until stop is called: 200 for what mirrors.txt in
+// ServeMirrors plays the mirrors until stop is called: 200 for what mirrors.txt in
 // the event's folder lists, 503 for what has "/down/" in it, and 404 for
 // everything else. Where another process plays them on the same address it
 // waits for a few seconds until that one is done.
-func (e *Event) Serve(ctx context.Context, address string) (stop func(), err error) {
+func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), err error) {
 	list, err := os.ReadFile(filepath.Join(e.dir, "mirrors.txt"))
 	if err != nil {
 		return nil, fmt.Errorf("reading what the sample mirrors hold: %w", err)

@@ -96,7 +96,7 @@ func TestMirrors(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	stop, err := e.Serve(t.Context(), address)
+	stop, err := e.ServeMirrors(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}

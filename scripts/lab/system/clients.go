@@ -32,29 +32,29 @@ func Address(cloud ranges.Cloud, region string) netip.Addr {
 // Clients are one in each kind of place.
 func Clients() []Client {
 	return []Client{
-		{"AWS eu-west-3", Address(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentWhy: "nearest-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
-		{"AWS us-east-1", Address(ranges.AWS, "us-east-1"), pull.Want{Present: "mirror us-east-1", PresentWhy: "aws-region", Missing: "upstream", MissingWhy: "mirror-absent"}},
-		{"Google europe-west9", Address(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentWhy: "upstream-cloud", Missing: "upstream", MissingWhy: "upstream-cloud"}},
-		{"Azure westeurope", Address(ranges.Azure, "westeurope"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
-		{"home", netip.MustParseAddr("203.0.113.7"), pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}},
+		{"AWS eu-west-3", Address(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentReason: "nearest-region", Missing: "upstream", MissingReason: "mirror-absent"}},
+		{"AWS us-east-1", Address(ranges.AWS, "us-east-1"), pull.Want{Present: "mirror us-east-1", PresentReason: "aws-region", Missing: "upstream", MissingReason: "mirror-absent"}},
+		{"Google europe-west9", Address(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentReason: "upstream-cloud", Missing: "upstream", MissingReason: "upstream-cloud"}},
+		{"Azure westeurope", Address(ranges.Azure, "westeurope"), pull.Want{Present: "distribution", PresentReason: "default-mirror", Missing: "upstream", MissingReason: "mirror-absent"}},
+		{"home", netip.MustParseAddr("203.0.113.7"), pull.Want{Present: "distribution", PresentReason: "default-mirror", Missing: "upstream", MissingReason: "mirror-absent"}},
 	}
 }
 
 // Publish pushes an image to the upstream, fills the mirrors from there, and
 // pushes the image that is pulled, which has one blob more. What the filling
 // reports goes to out.
-func (s *Stack) Publish(ctx context.Context, out io.Writer) (*pull.Image, error) {
+func (s *System) Publish(ctx context.Context, out io.Writer) (*pull.Image, error) {
 	return pull.Publish(ctx, s.Source()+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
 }
 
 // Pull pulls the published image through a front, as a client at an address
 // that the front is told to take for the client's.
-func (s *Stack) Pull(ctx context.Context, base string, client netip.Addr, image *pull.Image) (*pull.Pull, error) {
+func (s *System) Pull(ctx context.Context, base string, client netip.Addr, image *pull.Image) (*pull.Pull, error) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	return pull.Client{
-		Registry:  hostOf(base),
-		Transport: transport,
-		Play:      func(r *http.Request) { r.Header.Set(entrypoint.PlayAddress, client.String()) },
+		Registry:   hostOf(base),
+		Transport:  transport,
+		SetAddress: func(r *http.Request) { r.Header.Set(entrypoint.ClientAddressHeader, client.String()) },
 	}.Pull(ctx, image)
 }

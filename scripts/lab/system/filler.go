@@ -36,7 +36,7 @@ type Filler struct {
 
 // StartFiller builds and starts them. env is laid over their environment. It is
 // stopped with the stack.
-func (s *Stack) StartFiller(ctx context.Context, env map[string]string, log io.Writer) (*Filler, error) {
+func (s *System) StartFiller(ctx context.Context, env map[string]string, log io.Writer) (*Filler, error) {
 	bootstrap, err := build.Bootstrap(ctx, "mirror")
 	if err != nil {
 		return nil, err
@@ -61,14 +61,14 @@ func (s *Stack) StartFiller(ctx context.Context, env map[string]string, log io.W
 
 // PrepareFiller makes the queue and the state bucket of a Filler, without its
 // process.
-func (s *Stack) PrepareFiller(ctx context.Context) (f *Filler, err error) {
+func (s *System) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 	f = &Filler{}
 	if f.Queue, err = queue.Listen(); err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() { f.Queue.Close() })
 	state := StateBucket
-	if _, err := s.Client(Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &state}); err != nil {
+	if _, err := s.S3(Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &state}); err != nil {
 		return nil, fmt.Errorf("creating bucket %q: %w", state, err)
 	}
 	c := config.Fill{Source: s.Source(), State: state, Queue: f.Queue.URL(), Referrers: true}
@@ -76,7 +76,7 @@ func (s *Stack) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 		c.Buckets = append(c.Buckets, config.Bucket{Name: bucket, Region: Regions[0]})
 	}
 	f.Env = c.Env()
-	for name, value := range s.SDK(Regions[0]) {
+	for name, value := range s.SDKEnv(Regions[0]) {
 		f.Env[name] = value
 	}
 	f.Env["AWS_ENDPOINT_URL_SQS"] = f.Queue.Endpoint()
@@ -84,10 +84,10 @@ func (s *Stack) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 }
 
 // Source is the upstream with its prefix, as what fills mirrors names it.
-func (s *Stack) Source() string { return hostOf(s.Upstream) + "/" + Prefix }
+func (s *System) Source() string { return hostOf(s.Upstream) + "/" + Prefix }
 
-// SDK is the environment in which the AWS SDK finds the S3 server of a region.
-func (s *Stack) SDK(region string) map[string]string {
+// SDKEnv is the environment in which the AWS SDK finds the S3 server of a region.
+func (s *System) SDKEnv(region string) map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL_S3": s.mirrors[region], "AWS_REGION": region,
 		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey,
@@ -98,7 +98,7 @@ func (s *Stack) SDK(region string) map[string]string {
 // Fill fills all mirrors from the upstream by mirror copy, as a person does from
 // a shell. Each region has an S3 server of its own here, so it takes one run
 // each.
-func (s *Stack) Fill(ctx context.Context, out, log io.Writer) error {
+func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
 	mirror, err := build.Bootstrap(ctx, "mirror")
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (s *Stack) Fill(ctx context.Context, out, log io.Writer) error {
 				cmd.Env = append(cmd.Env, v)
 			}
 		}
-		for name, value := range s.SDK(region) {
+		for name, value := range s.SDKEnv(region) {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 		cmd.Stdout, cmd.Stderr = out, log

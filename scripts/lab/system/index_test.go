@@ -51,7 +51,7 @@ func TestIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set(entrypoint.PlayAddress, "203.0.113.7")
+		r.Header.Set(entrypoint.ClientAddressHeader, "203.0.113.7")
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)

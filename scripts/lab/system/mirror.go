@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Client is an S3 client that may do everything in a region.
-func (s *Stack) Client(region string) *s3.Client {
+// S3 is an S3 client that may do everything in a region.
+func (s *System) S3(region string) *s3.Client {
 	return s3.New(s3.Options{
 		Region:       region,
 		BaseEndpoint: aws.String(s.mirrors[region]),
@@ -33,9 +33,9 @@ func buckets() map[string]string {
 
 // createBuckets makes the buckets, of which anybody may read the blobs and
 // nothing else.
-func (s *Stack) createBuckets(ctx context.Context) error {
+func (s *System) createBuckets(ctx context.Context) error {
 	for bucket, region := range buckets() {
-		c := s.Client(region)
+		c := s.S3(region)
 		if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			return fmt.Errorf("creating bucket %q: %w", bucket, err)
 		}
@@ -47,12 +47,12 @@ func (s *Stack) createBuckets(ctx context.Context) error {
 	return nil
 }
 
-// Put stores a blob in every mirror. S3 checks it against its digest.
-func (s *Stack) Put(ctx context.Context, blob []byte) error {
+// PutBlob stores a blob in every mirror. S3 checks it against its digest.
+func (s *System) PutBlob(ctx context.Context, blob []byte) error {
 	sum := sha256.Sum256(blob)
 	key := fmt.Sprintf("containers/images/sha256:%x", sum)
 	for bucket, region := range buckets() {
-		if _, err := s.Client(region).PutObject(ctx, &s3.PutObjectInput{
+		if _, err := s.S3(region).PutObject(ctx, &s3.PutObjectInput{
 			Bucket:         &bucket,
 			Key:            &key,
 			Body:           bytes.NewReader(blob),

@@ -14,13 +14,13 @@ const sampleRun = "sample"
 
 // PrepareSample pushes an image to the upstream and makes the state that the
 // sample messages of events/mirror speak of: a run that found empty mirrors.
-func (s *Stack) PrepareSample(ctx context.Context) error {
+func (s *System) PrepareSample(ctx context.Context) error {
 	nothing := func(context.Context) error { return nil }
 	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, nothing); err != nil {
 		return err
 	}
 	bucket, key := StateBucket, "run/"+sampleRun+"/held"
-	if _, err := s.Client(Regions[0]).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+	if _, err := s.S3(Regions[0]).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key}); err != nil {
 		return fmt.Errorf("putting %q into bucket %q: %w", key, bucket, err)
 	}
 	return nil

@@ -55,7 +55,7 @@ func compileServer(ctx context.Context, name string) (string, error) {
 // server starts one of the servers on a free port and waits until it answers.
 // The port is free when it is chosen; where another process takes it first,
 // another one is tried.
-func (s *Stack) server(ctx context.Context, log io.Writer, binary string, args ...string) (base string, err error) {
+func (s *System) server(ctx context.Context, log io.Writer, binary string, args ...string) (base string, err error) {
 	for range 3 {
 		var stop func()
 		if base, stop, err = startServer(ctx, log, binary, args...); err == nil {

@@ -49,8 +49,8 @@ type Options struct {
 	Progress func(string)
 }
 
-// Stack is a running system.
-type Stack struct {
+// System is a running system.
+type System struct {
 	// Upstream, ALB and Distribution are base URLs.
 	Upstream, ALB, Distribution string
 	// Env is the function's environment.
@@ -67,12 +67,12 @@ type Stack struct {
 
 // Start builds what is to be built and starts everything. Stop must be called
 // if there is no error.
-func Start(ctx context.Context, o Options) (_ *Stack, err error) {
+func Start(ctx context.Context, o Options) (_ *System, err error) {
 	say := o.Progress
 	if say == nil {
 		say = func(string) {}
 	}
-	s := &Stack{mirrors: map[string]string{}, log: o.Log}
+	s := &System{mirrors: map[string]string{}, log: o.Log}
 	defer func() {
 		if err != nil {
 			s.Stop()
@@ -126,7 +126,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	return s, nil
 }
 
-func (s *Stack) startFunction(ctx context.Context, bootstrap string, o Options) (err error) {
+func (s *System) startFunction(ctx context.Context, bootstrap string, o Options) (err error) {
 	s.Env = map[string]string{
 		"AWS_REGION":                 Regions[0],
 		"UPSTREAM_REGISTRY_ENDPOINT": s.Upstream,
@@ -169,7 +169,7 @@ func (s *Stack) startFunction(ctx context.Context, bootstrap string, o Options) 
 }
 
 // Stop ends everything that was started and removes its files.
-func (s *Stack) Stop() {
+func (s *System) Stop() {
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		s.closers[i]()
 	}
@@ -177,12 +177,12 @@ func (s *Stack) Stop() {
 }
 
 // MirrorURL is the base URL of a region's mirror.
-func (s *Stack) MirrorURL(region string) string { return s.bucketURL(region, "mirror-"+region) }
+func (s *System) MirrorURL(region string) string { return s.bucketURL(region, "mirror-"+region) }
 
-func (s *Stack) bucketURL(region, bucket string) string { return s.mirrors[region] + "/" + bucket }
+func (s *System) bucketURL(region, bucket string) string { return s.mirrors[region] + "/" + bucket }
 
 // Hosts lists the base URLs of the system's servers.
-func (s *Stack) Hosts() []string {
+func (s *System) Hosts() []string {
 	hosts := []string{s.Distribution, s.ALB, s.Upstream}
 	for _, region := range Regions {
 		hosts = append(hosts, s.mirrors[region])
@@ -190,8 +190,8 @@ func (s *Stack) Hosts() []string {
 	return hosts
 }
 
-// Who tells in a few words what the server of a URL is.
-func (s *Stack) Who(address string) string {
+// ServerName tells in a few words what the server of a URL is.
+func (s *System) ServerName(address string) string {
 	host := hostOf(address)
 	switch "http://" + host {
 	case s.ALB:
@@ -209,7 +209,7 @@ func (s *Stack) Who(address string) string {
 	return host
 }
 
-func (s *Stack) serve(l net.Listener, h http.Handler) {
+func (s *System) serve(l net.Listener, h http.Handler) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	go server.Serve(l)
 	s.closers = append(s.closers, func() { server.Close() })

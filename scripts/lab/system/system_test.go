@@ -44,12 +44,12 @@ func TestPulls(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if wrong := p.Wrong(c.Want, image, s.Who); wrong != "" {
+						if wrong := p.Mismatch(c.Want, image, s.ServerName); wrong != "" {
 							t.Error(wrong)
 						}
 						for _, h := range p.Hops {
 							if h.Status == http.StatusUnauthorized {
-								t.Errorf("%s asked for a token", s.Who(h.URL))
+								t.Errorf("%s asked for a token", s.ServerName(h.URL))
 							}
 						}
 					})
@@ -62,7 +62,7 @@ func TestPulls(t *testing.T) {
 }
 
 // forgedHeaders: what a client says about itself changes nothing.
-func forgedHeaders(t *testing.T, s *Stack, image *pull.Image) {
+func forgedHeaders(t *testing.T, s *System, image *pull.Image) {
 	home, aws := Clients()[4].Addr.String(), Clients()[1].Addr.String()
 	for _, base := range []string{s.ALB, s.Distribution} {
 		answer := func(forged bool) string {
@@ -70,7 +70,7 @@ func forgedHeaders(t *testing.T, s *Stack, image *pull.Image) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.Header.Set(entrypoint.PlayAddress, home)
+			req.Header.Set(entrypoint.ClientAddressHeader, home)
 			if forged {
 				req.Header.Set("X-Forwarded-For", aws)
 				req.Header.Set("CloudFront-Viewer-Address", aws+":80")
@@ -83,13 +83,13 @@ func forgedHeaders(t *testing.T, s *Stack, image *pull.Image) {
 			return resp.Status + " " + resp.Header.Get("X-Redirect-Reason") + " " + resp.Header.Get("Location")
 		}
 		if plain, forged := answer(false), answer(true); forged != plain || !strings.HasPrefix(plain, "307") {
-			t.Errorf("through the %s the forged address counts: %q, without it %q", s.Who(base), forged, plain)
+			t.Errorf("through the %s the forged address counts: %q, without it %q", s.ServerName(base), forged, plain)
 		}
 	}
 }
 
 // tags: the query reaches the registry, and what it answers is what was asked.
-func tags(t *testing.T, s *Stack) {
+func tags(t *testing.T, s *System) {
 	for _, base := range []string{s.ALB, s.Distribution} {
 		resp, err := http.Get(base + "/v2/" + pull.Repository + "/tags/list?n=1&last=v1%2Fb")
 		if err != nil {

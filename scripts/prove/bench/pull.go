@@ -117,7 +117,7 @@ type puller struct {
 	ways []*distance
 }
 
-func (p *puller) publish(ctx context.Context, s *system.Stack) (err error) {
+func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 	// The configuration is a blob as well.
 	if p.image, err = random.Image(blobSize, int64(p.blobs-1)); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (p *puller) publish(ctx context.Context, s *system.Stack) (err error) {
 	if err := p.each(p.image, func(blob []byte) error {
 		entry, _ := index.Prefix(fmt.Sprintf("sha256:%x", sha256.Sum256(blob)))
 		entries = append(entries, entry)
-		return s.Put(ctx, blob)
+		return s.PutBlob(ctx, blob)
 	}); err != nil {
 		return err
 	}
@@ -145,13 +145,13 @@ func (p *puller) publish(ctx context.Context, s *system.Stack) (err error) {
 }
 
 // putIndex puts an index where the function of the stack reads it.
-func (p *puller) putIndex(ctx context.Context, s *system.Stack, entries []uint64) error {
+func (p *puller) putIndex(ctx context.Context, s *system.System, entries []uint64) error {
 	data, err := index.Make(time.Now(), entries)
 	if err != nil {
 		return err
 	}
 	for _, bucket := range system.Buckets {
-		if _, err := s.Client(system.Regions[0]).PutObject(ctx, &s3.PutObjectInput{
+		if _, err := s.S3(system.Regions[0]).PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &bucket, Key: aws.String(config.BlobPrefix + index.Name), Body: bytes.NewReader(data),
 		}); err != nil {
 			return fmt.Errorf("putting the index into bucket %q: %w", bucket, err)
@@ -193,7 +193,7 @@ func (p *puller) each(image v1.Image, use func([]byte) error) error {
 
 // move puts the mirrors far away from the function, and answers its
 // environment.
-func (p *puller) move(s *system.Stack) (map[string]string, error) {
+func (p *puller) move(s *system.System) (map[string]string, error) {
 	env, overrides := maps.Clone(s.Env), ""
 	for _, region := range system.Regions {
 		mirror, err := url.Parse(s.MirrorURL(region))
@@ -269,7 +269,7 @@ type client struct {
 func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host == c.registry {
 		r = r.Clone(r.Context())
-		r.Header.Set(entrypoint.PlayAddress, c.address)
+		r.Header.Set(entrypoint.ClientAddressHeader, c.address)
 	}
 	resp, err := c.transport.RoundTrip(r)
 	if err == nil && resp.Header.Get("X-Redirect-Reason") == "nearest-region" {

@@ -96,11 +96,11 @@ func (c *checks) pulls(ctx context.Context) (err error) {
 	}
 	c.filled(ctx)
 	c.say("pulling")
-	c.report = pull.Report{Out: os.Stdout, Who: c.who}
+	c.report = pull.Report{Out: os.Stdout, ServerName: c.who}
 	mirror := func(region string) pull.Want {
-		return pull.Want{Present: "mirror " + region, PresentWhy: "aws-region", Missing: "upstream", MissingWhy: "mirror-absent"}
+		return pull.Want{Present: "mirror " + region, PresentReason: "aws-region", Missing: "upstream", MissingReason: "mirror-absent"}
 	}
-	anybody := pull.Want{Present: "distribution", PresentWhy: "default-mirror", Missing: "upstream", MissingWhy: "mirror-absent"}
+	anybody := pull.Want{Present: "distribution", PresentReason: "default-mirror", Missing: "upstream", MissingReason: "mirror-absent"}
 	for _, client := range []struct {
 		name string
 		addr netip.Addr
@@ -108,7 +108,7 @@ func (c *checks) pulls(ctx context.Context) (err error) {
 	}{
 		{"AWS " + regions[0], system.Address(ranges.AWS, regions[0]), mirror(regions[0])},
 		{"AWS " + regions[1], system.Address(ranges.AWS, regions[1]), mirror(regions[1])},
-		{"Google europe-west9", system.Address(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentWhy: "upstream-cloud", Missing: "upstream", MissingWhy: "upstream-cloud"}},
+		{"Google europe-west9", system.Address(ranges.GCP, "europe-west9"), pull.Want{Present: "upstream", PresentReason: "upstream-cloud", Missing: "upstream", MissingReason: "upstream-cloud"}},
 		{"home", netip.MustParseAddr("203.0.113.7"), anybody},
 	} {
 		c.pull(ctx, "distribution", fmt.Sprintf("%s (%s)", client.name, client.addr), c.distribution, client.want, as(client.addr))
@@ -127,8 +127,8 @@ func (c *checks) pulls(ctx context.Context) (err error) {
 }
 
 func (c *checks) pull(ctx context.Context, front, name, registry string, want pull.Want, play func(*http.Request)) {
-	p, err := pull.Client{Registry: registry, Secure: true, Transport: c.network, Play: play}.Pull(ctx, c.image)
-	c.report.Rows = append(c.report.Rows, pull.Row{Front: front, Client: name, Pull: p, Verdict: pull.Verdict(p, err, want, c.image, c.who)})
+	p, err := pull.Client{Registry: registry, Secure: true, Transport: c.network, SetAddress: play}.Pull(ctx, c.image)
+	c.report.Rows = append(c.report.Rows, pull.Row{EntryPoint: front, Client: name, Pull: p, Verdict: pull.Verdict(p, err, want, c.image, c.who)})
 }
 
 // as plays a viewer: the emulator passes on what the real CloudFront would

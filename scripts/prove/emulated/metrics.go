@@ -266,9 +266,9 @@ func (c *checks) measured(ctx context.Context) error {
 	}
 	kinds, reasons := map[string]int{}, map[string]int{}
 	for i := range countedPulls {
-		client := pull.Client{Registry: c.distribution, Secure: true, Transport: c.network, Play: as(newClient())}
+		client := pull.Client{Registry: c.distribution, Secure: true, Transport: c.network, SetAddress: as(newClient())}
 		if i%2 == 1 {
-			client.Registry, client.Play = c.stage.BalancerDomain(), nil
+			client.Registry, client.SetAddress = c.stage.BalancerDomain(), nil
 		}
 		p, err := client.Pull(ctx, c.image)
 		if err != nil {

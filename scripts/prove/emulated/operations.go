@@ -52,13 +52,13 @@ func newClient() netip.Addr { return system.Address(ranges.AWS, newRegion) }
 // sentTo is an error unless a client of the new region gets the image's first
 // blob from a server, for a reason.
 func (c *checks) sentTo(ctx context.Context, server, reason string) error {
-	p, err := pull.Client{Registry: c.distribution, Secure: true, Transport: c.network, Play: as(newClient())}.Pull(ctx, c.image)
+	p, err := pull.Client{Registry: c.distribution, Secure: true, Transport: c.network, SetAddress: as(newClient())}.Pull(ctx, c.image)
 	if err != nil {
 		return err
 	}
 	blob := c.image.Blobs[0].String()
-	if from := c.who(p.From[blob]); from != server || p.Why[blob] != reason {
-		return fmt.Errorf("a client of %s got blob %s from %s (%s), it must get it from %s (%s)", newRegion, blob[:19], from, p.Why[blob], server, reason)
+	if from := c.who(p.Sources[blob]); from != server || p.Reasons[blob] != reason {
+		return fmt.Errorf("a client of %s got blob %s from %s (%s), it must get it from %s (%s)", newRegion, blob[:19], from, p.Reasons[blob], server, reason)
 	}
 	return nil
 }

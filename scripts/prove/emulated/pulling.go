@@ -40,7 +40,7 @@ type puller struct {
 func (c *checks) startPulling(ctx context.Context) *pulling {
 	p := &pulling{stopped: make(chan struct{}), ended: make(chan struct{})}
 	add := func(name, registry string, play func(*http.Request)) {
-		p.client = append(p.client, puller{name, pull.Client{Registry: registry, Secure: true, Transport: p.watch(c.network), Play: play}})
+		p.client = append(p.client, puller{name, pull.Client{Registry: registry, Secure: true, Transport: p.watch(c.network), SetAddress: play}})
 	}
 	add(newRegion+" through the distribution", c.distribution, as(newClient()))
 	add(regions[0]+" through the distribution", c.distribution, as(system.Address(ranges.AWS, regions[0])))
