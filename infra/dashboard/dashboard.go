@@ -163,7 +163,7 @@ func (a asker) filler() []Series {
 		one("work that failed", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "QueueName", a.DeadFillQueue()),
 	}
 	for _, mirror := range a.Filled() {
-		out = append(out, one("lacking in "+mirror, metrics.Namespace, metrics.Lacking, "Maximum", metrics.Mirror, mirror))
+		out = append(out, one("lacking in "+mirror, metrics.Namespace, metrics.MissingBlobs, "Maximum", metrics.Mirror, mirror))
 	}
 	return out
 }

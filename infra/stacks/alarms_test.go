@@ -69,7 +69,7 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.Checks:   checks,
 		metrics.IndexLoads: prefixed(metrics.Index+"=", blobs.IndexLoaded, blobs.IndexUnchanged, blobs.IndexMissing,
 			blobs.IndexDamaged, blobs.IndexStale, blobs.IndexUnreachable),
-		metrics.Lacking:      prefixed(metrics.Mirror+"=", mirrors...),
+		metrics.MissingBlobs: prefixed(metrics.Mirror+"=", mirrors...),
 		metrics.CheckLatency: nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.UnknownClients: nil,
 		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
 	}
@@ -290,7 +290,7 @@ func TestMirrorAlarms(t *testing.T) {
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 func TestCustomMetricsAreFew(t *testing.T) {
 	const most, requestMetrics, replicationMetrics = 230, 16, 4
-	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.Lacking}
+	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.MissingBlobs}
 	for _, s := range synthesized(t).stages {
 		for _, region := range s.Regions() {
 			n := 0

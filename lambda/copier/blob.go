@@ -191,5 +191,5 @@ func (f *Functions) giveUp(ctx context.Context, m Message) error {
 }
 
 func (f *Functions) needsCopy(n int) {
-	f.count("", "", metrics.Measured{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
+	f.count("", "", metrics.Datum{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
 }

@@ -140,7 +140,7 @@ func (f *Functions) write(ctx context.Context, name string, v any) error {
 	return f.State.Put(ctx, name, data)
 }
 
-func (f *Functions) count(dimension, value string, counts ...metrics.Measured) {
+func (f *Functions) count(dimension, value string, counts ...metrics.Datum) {
 	metrics.Write(f.Metrics, time.Now(), dimension, value, counts...)
 }
 

@@ -373,7 +373,7 @@ func (p *planning) lacks(ctx context.Context, name string, held snapshot, withdr
 // report says how full the mirrors are, and what only mirror copy can copy.
 func (p *planning) report(ctx context.Context, held snapshot) error {
 	for i, region := range p.Regions {
-		p.count(metrics.Mirror, region, metrics.Measured{Name: metrics.Lacking, Unit: "Count", Value: p.Lacking[i]})
+		p.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.Lacking[i]})
 		p.Log.Info("lacking", "mirror", region, "blobs", p.Lacking[i])
 	}
 	needs, err := Needs(ctx, p.State)

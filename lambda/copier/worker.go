@@ -63,7 +63,7 @@ func (f *Functions) repository(ctx context.Context, m Message) error {
 
 func (f *Functions) copied(blobs int, bytes int64) {
 	if blobs > 0 {
-		f.count("", "", metrics.Measured{Name: metrics.Copied, Unit: "Count", Value: blobs}, metrics.Measured{Name: metrics.CopiedBytes, Unit: "Bytes", Value: bytes})
+		f.count("", "", metrics.Datum{Name: metrics.Copied, Unit: "Count", Value: blobs}, metrics.Datum{Name: metrics.CopiedBytes, Unit: "Bytes", Value: bytes})
 	}
 }
 

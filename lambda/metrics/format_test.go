@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// members reads an object that has these members and no others. Their names
-// are case-sensitive in the format, and not so in a struct of Go.
+// members reads an object with exactly these members. Their names are
+// case-sensitive in the format, but not in encoding/json with a struct.
 func members(t *testing.T, text []byte, names ...string) map[string]json.RawMessage {
 	t.Helper()
 	var object map[string]json.RawMessage
@@ -32,18 +32,18 @@ func value(t *testing.T, text []byte, v any) {
 	}
 }
 
-// read checks every line against the specification of the format and answers
-// the values of each metric, which is called "Name" or "Name Dimension=value".
-// It refuses a metric that is there twice: counts are to be aggregated.
+// read validates every line against the specification of the format and returns
+// the values of each metric by "Name" or "Name Dimension=value". A metric must not
+// be there twice, because counts are aggregated.
 func read(t *testing.T, at time.Time, text string) map[string][]float64 {
 	t.Helper()
 	all := map[string][]float64{}
 	if text != "" && !strings.HasSuffix(text, "\n") {
-		t.Fatalf("no end of line: %q", text)
+		t.Fatalf("text %q, want a newline at its end", text)
 	}
 	for line := range strings.Lines(text) {
 		if len(line) > 256<<10 {
-			t.Errorf("a line of %d bytes", len(line))
+			t.Errorf("line of %d bytes, want at most 256 KiB", len(line))
 		}
 		var root map[string]json.RawMessage
 		value(t, []byte(line), &root)
@@ -58,28 +58,28 @@ func read(t *testing.T, at time.Time, text string) map[string][]float64 {
 		var directives, definitions []json.RawMessage
 		value(t, aws["CloudWatchMetrics"], &directives)
 		if len(directives) != 1 {
-			t.Fatalf("%d directives in %s", len(directives), line)
+			t.Fatalf("%d directives, want 1, in %s", len(directives), line)
 		}
 		directive := members(t, directives[0], "Namespace", "Dimensions", "Metrics")
 		var namespace string
 		value(t, directive["Namespace"], &namespace)
 		if namespace != "Archeio" {
-			t.Errorf("namespace %q", namespace)
+			t.Errorf("namespace %q, want Archeio", namespace)
 		}
 
-		// The format takes more; more than one is what this project does not
-		// want to pay for.
+		// The format allows more than one dimension, but each combination is
+		// billed as a metric.
 		var sets [][]string
 		value(t, directive["Dimensions"], &sets)
 		if len(sets) != 1 || sets[0] == nil || len(sets[0]) > 1 {
-			t.Fatalf("dimensions %q, want one set of at most one", sets)
+			t.Fatalf("dimensions %q, want one set of at most one dimension", sets)
 		}
 		suffix := ""
 		for _, dimension := range sets[0] {
 			var v string
 			value(t, root[dimension], &v)
 			if v == "" || len(v) > 1024 {
-				t.Errorf("dimension %s=%q", dimension, v)
+				t.Errorf("dimension %s=%q, want 1 to 1024 bytes", dimension, v)
 			}
 			known = append(known, dimension)
 			suffix = " " + dimension + "=" + v
@@ -87,7 +87,7 @@ func read(t *testing.T, at time.Time, text string) map[string][]float64 {
 
 		value(t, directive["Metrics"], &definitions)
 		if len(definitions) == 0 || len(definitions) > 100 {
-			t.Errorf("%d metrics in %s", len(definitions), line)
+			t.Errorf("%d metrics, want 1 to 100, in %s", len(definitions), line)
 		}
 		for _, d := range definitions {
 			definition := members(t, d, "Name", "Unit")
@@ -99,7 +99,7 @@ func read(t *testing.T, at time.Time, text string) map[string][]float64 {
 				want = "Milliseconds"
 			}
 			if unit != want {
-				t.Errorf("%s is in %q, want %q", name, unit, want)
+				t.Errorf("%s has unit %q, want %q", name, unit, want)
 			}
 			known = append(known, name)
 			var values []float64
@@ -110,14 +110,14 @@ func read(t *testing.T, at time.Time, text string) map[string][]float64 {
 				value(t, target, &values[0])
 			}
 			if len(values) == 0 || len(values) > 100 {
-				t.Errorf("%s has %d values", name, len(values))
+				t.Errorf("%s has %d values, want 1 to 100", name, len(values))
 			}
 			if _, twice := all[name+suffix]; twice {
-				t.Errorf("%s is there twice", name+suffix)
+				t.Errorf("duplicate metric %s", name+suffix)
 			}
 			all[name+suffix] = values
 		}
-		// Whatever else stood there would be of a client.
+		// Any other member could identify a client.
 		members(t, []byte(line), known...)
 	}
 	return all
@@ -130,20 +130,22 @@ func compare(t *testing.T, at time.Time, text string, want map[string][]float64)
 	}
 }
 
-// TestWriteAgainstOracle compares a line with what encoding/json makes of it.
+// TestWriteAgainstOracle compares lines with those of encoding/json.
 func TestWriteAgainstOracle(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, dimension, value string
-		values                 []Measured
+		values                 []Datum
 	}{
-		{"counts", "Kind", "blob", []Measured{{"Requests", "Count", 12}, {"Bytes", "Bytes", int64(1) << 60}}},
-		{"several-values", "", "", []Measured{{"Latency", "Milliseconds", []float64{0, 0.25, 1e-9, 1e21}}, {"Age", "Seconds", 3.5}}},
-		{"quote", "Check", `a"b`, []Measured{{"Checks", "Count", 1}}},
-		{"backslash", "Check", `a\b`, []Measured{{"Checks", "Count", 1}}},
-		{"control", "Check", "a\nb", []Measured{{"Checks", "Count", 1}}},
-		{"not-ascii", "Check", "\u2028é\x7f\xff</x>", []Measured{{"Checks", "Count", 1}}},
+		{"counts", "Kind", "blob", []Datum{{"Requests", "Count", 12}, {"Bytes", "Bytes", int64(1) << 60}}},
+		{"several-values", "", "", []Datum{{"Latency", "Milliseconds", []float64{0, 0.25, 1e-9, 1e21}}, {"Age", "Seconds", 3.5}}},
+		{"quote", "Check", `a"b`, []Datum{{"Checks", "Count", 1}}},
+		{"backslash", "Check", `a\b`, []Datum{{"Checks", "Count", 1}}},
+		{"control", "Check", "a\nb", []Datum{{"Checks", "Count", 1}}},
+		{"not-ascii", "Check", "\u2028é\x7f\xff</x>", []Datum{{"Checks", "Count", 1}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			var out bytes.Buffer
 			Write(&out, time.UnixMilli(1_700_000_000_123), tt.dimension, tt.value, tt.values...)
 			definitions, dimensions := []map[string]string{}, []string{}

@@ -9,24 +9,25 @@ import (
 	"time"
 )
 
-// Measured is a metric with its unit, as CloudWatch calls it, and its value: an
-// int, an int64, a float64 or, for several, a []float64. All must be
-// finite: JSON has no other numbers.
-type Measured struct {
+// Datum is the value of a metric: an int, an int64, a float64 or, for several
+// values, a []float64. Floats must be finite, because JSON has no other numbers.
+// Unit is one of CloudWatch's.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+type Datum struct {
 	Name, Unit string
 	Value      any
 }
 
-// Write writes one line at once, for what happens too rarely to be counted
-// first. An empty dimension is none.
-func Write(w io.Writer, now time.Time, dimension, value string, values ...Measured) {
+// Write writes one line immediately, for metrics that are too rare to aggregate.
+// With an empty dimension they have none.
+func Write(w io.Writer, now time.Time, dimension, value string, values ...Datum) {
 	_, _ = w.Write(appendLine(nil, now, dimension, value, values))
 }
 
-// appendLine writes a line of the format. All but the strings is written by hand
-// because encoding/json, which looks at each type the first time, took 165 to 300
-// microseconds of a process's first answer.
-func appendLine(out []byte, now time.Time, dimension, value string, values []Measured) []byte {
+// appendLine appends a line of the format. It does not use encoding/json, except
+// for unusual strings: the first use of that inspects each type, which took 165 to
+// 300 microseconds of a process's first response.
+func appendLine(out []byte, now time.Time, dimension, value string, values []Datum) []byte {
 	out = append(out, `{"_aws":{"Timestamp":`...)
 	out = strconv.AppendInt(out, now.UnixMilli(), 10)
 	out = append(out, `,"CloudWatchMetrics":[{"Namespace":"`+Namespace+`","Dimensions":[[`...)
@@ -76,11 +77,11 @@ func appendValue(out []byte, value any) []byte {
 		}
 		return append(out, ']')
 	}
-	panic(fmt.Sprintf("metrics: a value of type %T", value))
+	panic(fmt.Sprintf("metrics: value of type %T", value))
 }
 
 func quote(out []byte, s string) []byte {
-	if strings.IndexFunc(s, special) < 0 { // all that this program counts
+	if strings.IndexFunc(s, special) < 0 { // all strings of this program
 		return append(append(append(out, '"'), s...), '"')
 	}
 	text, err := json.Marshal(s)
@@ -90,5 +91,5 @@ func quote(out []byte, s string) []byte {
 	return append(out, text...)
 }
 
-// special tells what may not stand for itself in a JSON string.
+// special reports whether a rune must be escaped in a JSON string.
 func special(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }

@@ -1,47 +1,46 @@
-// Package metrics counts what the redirector does and writes it in
-// CloudWatch's embedded metric format: a line of JSON on standard output, from
-// which CloudWatch makes metrics without an API call.
+// Package metrics writes metrics in CloudWatch's embedded metric format.
 //
-// It counts in memory and writes an aggregate now and then, at the end of an
-// invocation, because a function is frozen between invocations. Each metric
-// has one dimension; every combination of dimensions would be a metric that is
-// paid for. No address and no other trait of a client gets in here.
+// A Recorder counts in memory and writes an aggregate at the end of an
+// invocation, at most every Interval, because a function is frozen between
+// invocations. Each metric has one dimension: every combination of dimensions
+// would be a metric of its own, and is billed. Nothing about a client but its
+// cloud is recorded, in particular no address.
 //
-// The format is
+// The format is specified at
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 package metrics
 
 // Namespace is the CloudWatch namespace of all metrics.
 const Namespace = "Archeio"
 
-// The metrics. Those with a dimension are counted by each of its values.
+// The metrics of the redirector.
 const (
 	Requests       = "Requests"       // count, by Kind, by Cloud and by Reason
-	Checks         = "Checks"         // existence checks, count, by Mirror and answer: see CheckDimension
+	Checks         = "Checks"         // existence checks, count, by Check
 	CheckLatency   = "CheckLatency"   // milliseconds of one existence check
-	TotalLatency   = "TotalLatency"   // milliseconds from event to answer
-	ColdStarts     = "ColdStarts"     // count of processes that answered a first event
-	IndexLoads     = "IndexLoads"     // attempts to load the index, count, by Index
-	IndexAge       = "IndexAge"       // seconds since the mirrors of the index in use were listed
-	UnknownClients = "UnknownClients" // count of events whose client address was missing or not usable
+	TotalLatency   = "TotalLatency"   // milliseconds from event to response
+	ColdStarts     = "ColdStarts"     // count of processes that handled a first event
+	IndexLoads     = "IndexLoads"     // attempts to load the blob index, count, by Index
+	IndexAge       = "IndexAge"       // seconds since the listing behind the loaded index
+	UnknownClients = "UnknownClients" // count of events with a missing or invalid client address
 )
 
-// The metrics of what fills the mirrors.
+// The metrics of the functions that fill the mirrors.
 const (
-	Copied          = "Copied"          // count of blobs that were written
-	CopiedBytes     = "CopiedBytes"     // bytes of them
-	Lacking         = "Lacking"         // count of blobs that a mirror lacks, by Mirror
-	NeedsMirrorCopy = "NeedsMirrorCopy" // count of blobs that only mirror copy can copy
+	Copied          = "Copied"          // count of blobs written
+	CopiedBytes     = "CopiedBytes"     // bytes written
+	MissingBlobs    = "MissingBlobs"    // count of blobs that a mirror does not have, by Mirror
+	NeedsMirrorCopy = "NeedsMirrorCopy" // count of blobs that only "mirror copy" can copy
 )
 
 // The dimensions.
 const (
-	Kind   = "Kind"   // of the request, oci.Kind
-	Cloud  = "Cloud"  // of the client, "unknown" where it is in none
-	Index  = "Index"  // how an attempt to load the index ended, blobs.IndexEvent
-	Reason = "Reason" // of the decision, route.Reason
-	Mirror = "Mirror" // the region of a mirror
-	// Check is "<mirror> <answer>", as "eu-west-3 absent": one dimension, so
-	// that a mirror costs as many metrics as it gives different answers.
+	Kind   = "Kind"   // of the request, an oci.Kind
+	Cloud  = "Cloud"  // of the client, "unknown" outside of the known clouds
+	Index  = "Index"  // outcome of an attempt to load the blob index, a blobs.IndexEvent's
+	Reason = "Reason" // of the decision, a route.Reason
+	Mirror = "Mirror" // the AWS region of a mirror
+	// Check is "<mirror> <result>", for example "eu-west-3 absent": one
+	// dimension, so that a mirror has only as many metrics as results.
 	Check = "Check"
 )

@@ -8,37 +8,37 @@ import (
 )
 
 const (
-	// Interval is how long a process counts before it writes.
+	// Interval is the minimum time between two writes of a process.
 	Interval = 10 * time.Second
 
-	// maxValues is how many values CloudWatch takes of one metric in a line.
+	// maxValues is CloudWatch's limit of values per metric and line.
 	maxValues = 100
 )
 
-// Recorder counts. The zero value is not usable; a nil Recorder counts
-// nothing. It is safe for concurrent use.
+// Recorder aggregates the metrics of a process. Use NewRecorder; a nil Recorder
+// records nothing. It is safe for concurrent use.
 type Recorder struct {
 	out io.Writer
 	now func() time.Time
 
 	mu       sync.Mutex
 	written  time.Time
-	latest   time.Time // when the last request was answered
+	latest   time.Time // end of the last request
 	started  bool
 	requests [3]map[string]int // by Kind, Cloud, Reason
 	checks   map[check]int
 	unknown  int
 	indexes  map[string]int
-	indexAge float64 // seconds, of the last attempt; 0 where there is none
-	check    sample
-	total    sample
+	indexAge float64 // seconds, after the last attempt; 0 if no index is loaded
+	check    reservoir
+	total    reservoir
 }
 
-type check struct{ mirror, answer string }
+type check struct{ mirror, result string }
 
 var requestDimensions = [3]string{Kind, Cloud, Reason}
 
-// NewRecorder makes a Recorder that writes lines to out.
+// NewRecorder returns a Recorder that writes lines to out. now is the clock.
 func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
 	r := &Recorder{out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}}
 	for i := range r.requests {
@@ -47,7 +47,8 @@ func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
 	return r
 }
 
-// Request counts one event that came at start and was answered at end.
+// Request counts one event, received at start and answered at end. An empty kind
+// or cloud counts as "unknown".
 func (r *Recorder) Request(kind, cloud, reason string, start, end time.Time) {
 	if r == nil {
 		return
@@ -67,7 +68,7 @@ func (r *Recorder) Request(kind, cloud, reason string, start, end time.Time) {
 	r.latest = end
 }
 
-// UnknownClient counts an event whose client address was not usable.
+// UnknownClient counts an event with a missing or invalid client address.
 func (r *Recorder) UnknownClient() {
 	if r == nil {
 		return
@@ -77,19 +78,19 @@ func (r *Recorder) UnknownClient() {
 	r.unknown++
 }
 
-// Check counts one existence check that was made.
-func (r *Recorder) Check(mirror, answer string, took time.Duration) {
+// Check counts one existence check.
+func (r *Recorder) Check(mirror, result string, took time.Duration) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.checks[check{mirror, answer}]++
+	r.checks[check{mirror, result}]++
 	r.check.add(took)
 }
 
-// Index counts an attempt to load the index, and keeps the age of the one that is
-// used then.
+// Index counts an attempt to load the blob index and records the age of the index
+// that is loaded after it, 0 for none.
 func (r *Recorder) Index(outcome string, age time.Duration) {
 	if r == nil {
 		return
@@ -100,8 +101,8 @@ func (r *Recorder) Index(outcome string, age time.Duration) {
 	r.indexAge = age.Seconds()
 }
 
-// Flush writes what was counted if the last time is an Interval before the last
-// request was answered, the first time at once. Call it at the end of an
+// Flush writes the metrics if the last write is at least an Interval before the
+// end of the last request; the first call always writes. Call it at the end of an
 // invocation.
 func (r *Recorder) Flush() {
 	if r == nil {
@@ -114,7 +115,7 @@ func (r *Recorder) Flush() {
 	}
 }
 
-// Close writes what is left.
+// Close writes the remaining metrics.
 func (r *Recorder) Close() {
 	if r == nil {
 		return
@@ -127,59 +128,60 @@ func (r *Recorder) Close() {
 func (r *Recorder) write(now time.Time) {
 	r.written = now
 	var lines []byte
-	put := func(dimension, value string, values ...Measured) {
+	put := func(dimension, value string, values ...Datum) {
 		lines = appendLine(lines, now, dimension, value, values)
 	}
 	for i, counts := range r.requests {
 		for value, n := range counts {
-			put(requestDimensions[i], value, Measured{Requests, "Count", n})
+			put(requestDimensions[i], value, Datum{Requests, "Count", n})
 		}
 		clear(counts)
 	}
 	for c, n := range r.checks {
-		put(Check, c.mirror+" "+c.answer, Measured{Checks, "Count", n})
+		put(Check, c.mirror+" "+c.result, Datum{Checks, "Count", n})
 	}
 	clear(r.checks)
 	for outcome, n := range r.indexes {
-		put(Index, outcome, Measured{IndexLoads, "Count", n})
+		put(Index, outcome, Datum{IndexLoads, "Count", n})
 	}
-	var whole []Measured
+	var whole []Datum
 	if !r.started {
 		r.started = true
-		whole = append(whole, Measured{ColdStarts, "Count", 1})
+		whole = append(whole, Datum{ColdStarts, "Count", 1})
 	}
 	if len(r.indexes) > 0 && r.indexAge > 0 {
-		whole = append(whole, Measured{IndexAge, "Seconds", r.indexAge})
+		whole = append(whole, Datum{IndexAge, "Seconds", r.indexAge})
 	}
 	clear(r.indexes)
 	if r.unknown > 0 {
-		whole = append(whole, Measured{UnknownClients, "Count", r.unknown})
+		whole = append(whole, Datum{UnknownClients, "Count", r.unknown})
 		r.unknown = 0
 	}
 	for _, s := range []struct {
 		name string
-		*sample
+		*reservoir
 	}{{CheckLatency, &r.check}, {TotalLatency, &r.total}} {
 		if len(s.values) > 0 {
-			whole = append(whole, Measured{s.name, "Milliseconds", append([]float64(nil), s.values...)})
+			whole = append(whole, Datum{s.name, "Milliseconds", append([]float64(nil), s.values...)})
 			s.reset()
 		}
 	}
 	if len(whole) > 0 {
 		put("", "", whole...)
 	}
-	// A line that cannot be written is lost; a request is not.
+	// A failed write loses metrics; it must not fail a request.
 	_, _ = r.out.Write(lines)
 }
 
-// sample keeps so many values of a run, each with the same chance, that their
-// percentiles are those of the run; their number is not. In milliseconds.
-type sample struct {
+// reservoir is a uniform random sample of at most maxValues durations, in
+// milliseconds: it has the percentiles of all, but not their number.
+// https://en.wikipedia.org/wiki/Reservoir_sampling
+type reservoir struct {
 	values []float64
 	seen   int
 }
 
-func (s *sample) add(d time.Duration) {
+func (s *reservoir) add(d time.Duration) {
 	ms := float64(d) / float64(time.Millisecond)
 	s.seen++
 	if len(s.values) < maxValues {
@@ -189,4 +191,4 @@ func (s *sample) add(d time.Duration) {
 	}
 }
 
-func (s *sample) reset() { s.values, s.seen = s.values[:0], 0 }
+func (s *reservoir) reset() { s.values, s.seen = s.values[:0], 0 }

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// clock is a time that a test sets.
+// clock is a clock that a test sets.
 type clock struct{ time.Time }
 
 func (c *clock) now() time.Time { return c.Time }
 
-func (c *clock) pass(d time.Duration) { c.Time = c.Add(d) }
+func (c *clock) advance(d time.Duration) { c.Time = c.Add(d) }
 
-// writes keeps each write apart.
+// writes records each write separately.
 type writes struct{ texts []string }
 
 func (w *writes) Write(p []byte) (int, error) {
@@ -26,7 +26,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take answers what was written since the last time.
+// take returns what was written since the last call.
 func (w *writes) take() string {
 	text := strings.Join(w.texts, "")
 	w.texts = nil
@@ -38,13 +38,14 @@ func newRecorder() (*Recorder, *writes, *clock) {
 	return NewRecorder(out, c.now), out, c
 }
 
-// request counts an event that was answered just now.
+// request records an event that ends now.
 func request(r *Recorder, kind, cloud, reason string, took time.Duration) {
 	now := r.now()
 	r.Request(kind, cloud, reason, now.Add(-took), now)
 }
 
 func TestRecorder(t *testing.T) {
+	t.Parallel()
 	const ms = time.Millisecond
 	for _, tt := range []struct {
 		name  string
@@ -55,7 +56,7 @@ func TestRecorder(t *testing.T) {
 		{"request", func(r *Recorder) { request(r, "blob", "AWS", "aws-region", 1500*time.Microsecond) }, map[string][]float64{
 			"Requests Kind=blob": {1}, "Requests Cloud=AWS": {1}, "Requests Reason=aws-region": {1}, "TotalLatency": {1.5},
 		}},
-		{"request-of-nothing", func(r *Recorder) { request(r, "", "", "refused", 0) }, map[string][]float64{
+		{"request-unknown", func(r *Recorder) { request(r, "", "", "refused", 0) }, map[string][]float64{
 			"Requests Kind=unknown": {1}, "Requests Cloud=unknown": {1}, "Requests Reason=refused": {1}, "TotalLatency": {0},
 		}},
 		{"several", func(r *Recorder) {
@@ -80,16 +81,16 @@ func TestRecorder(t *testing.T) {
 		{"unknown-clients", func(r *Recorder) { r.UnknownClient(); r.UnknownClient() }, map[string][]float64{"UnknownClients": {2}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			r, out, c := newRecorder()
 			tt.count(r)
 			r.Close()
 			tt.want["ColdStarts"] = []float64{1}
 			compare(t, c.Time, out.take(), tt.want)
 
-			// What was written is counted from nothing again; that a process
-			// starts it does but once.
+			// Counts start from 0 after a write. A cold start is counted once.
 			tt.count(r)
-			c.pass(time.Hour)
+			c.advance(time.Hour)
 			r.Close()
 			delete(tt.want, "ColdStarts")
 			compare(t, c.Time, out.take(), tt.want)
@@ -100,8 +101,9 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// Lambda makes a log event of what is written; a line in two halves is none.
-func TestLinesAreWrittenAtOnce(t *testing.T) {
+// Lambda makes a log event of each write, so a line must not be split.
+func TestLinesAreInOneWrite(t *testing.T) {
+	t.Parallel()
 	r, out, _ := newRecorder()
 	request(r, "blob", "AWS", "aws-region", time.Millisecond)
 	r.Check("default", "present", time.Millisecond)
@@ -112,20 +114,21 @@ func TestLinesAreWrittenAtOnce(t *testing.T) {
 }
 
 func TestInterval(t *testing.T) {
+	t.Parallel()
 	r, out, c := newRecorder()
 	for _, step := range []struct {
 		name string
-		pass time.Duration
-		want float64 // requests written, 0 for no line
+		wait time.Duration
+		want float64 // requests written, 0 for no output
 	}{
 		{"first", 0, 1},
-		{"at-once", 0, 0},
+		{"immediately", 0, 0},
 		{"just-before", Interval - 1, 0},
 		{"interval", 1, 3},
 		{"since-the-last-write", Interval - 1, 0},
 		{"long-after", time.Hour, 2},
 	} {
-		c.pass(step.pass)
+		c.advance(step.wait)
 		request(r, "blob", "AWS", "aws-region", time.Millisecond)
 		r.Flush()
 		text := out.take()
@@ -134,22 +137,23 @@ func TestInterval(t *testing.T) {
 			got = v[0]
 		}
 		if got != step.want || (text == "") != (step.want == 0) {
-			t.Errorf("%s: %v requests written, want %v; text %q", step.name, got, step.want, text)
+			t.Errorf("%s: %v requests written, want %v; output %q", step.name, got, step.want, text)
 		}
 	}
-	// Close does not wait.
+	// Close writes at any time.
 	request(r, "blob", "AWS", "aws-region", time.Millisecond)
 	r.Close()
 	if got := read(t, c.Time, out.take())["Requests Kind=blob"]; !slices.Equal(got, []float64{1}) {
-		t.Errorf("closing wrote %v requests, want 1", got)
+		t.Errorf("Close wrote %v requests, want 1", got)
 	}
 }
 
 func TestManyRequestsAreFewLines(t *testing.T) {
+	t.Parallel()
 	r, out, c := newRecorder()
 	for _, run := range []string{"first", "second"} {
 		t.Run(run, func(t *testing.T) {
-			c.pass(Interval)
+			c.advance(Interval)
 			for i := range 10_000 {
 				request(r, "blob", "AWS", "aws-region", time.Duration(i)*time.Millisecond)
 				r.Check("default", "present", time.Duration(i)*time.Millisecond)
@@ -157,35 +161,36 @@ func TestManyRequestsAreFewLines(t *testing.T) {
 			r.Flush()
 			text := out.take()
 			if n := strings.Count(text, "\n"); n != 5 {
-				t.Errorf("%d lines, want 3 of requests, 1 of checks and 1 of the rest", n)
+				t.Errorf("%d lines, want 3 for requests, 1 for checks and 1 for the rest", n)
 			}
 			all := read(t, c.Time, text)
 			if n := all["Requests Kind=blob"]; !slices.Equal(n, []float64{10_000}) {
-				t.Errorf("%v requests", n)
+				t.Errorf("%v requests, want 10000", n)
 			}
 			for _, name := range []string{"CheckLatency", "TotalLatency"} {
 				values := slices.Sorted(slices.Values(all[name]))
 				if len(values) != 100 || len(slices.Compact(slices.Clone(values))) != 100 {
-					t.Fatalf("%d values of %s, want 100 different ones", len(values), name)
+					t.Fatalf("%d values of %s, want 100 distinct ones", len(values), name)
 				}
-				// Five standard deviations of the median of a fair sample; the
-				// first hundred, or the last, are far outside.
+				// Within five standard deviations for a uniform sample; the first
+				// or last hundred values are far outside.
 				if median := values[50]; median < 2_500 || median > 7_500 {
-					t.Errorf("the median of %s is %v, of 0 to 10000", name, median)
+					t.Errorf("median of %s is %v, want 2500 to 7500", name, median)
 				}
 			}
 		})
 	}
-	// A short run has all of its values, also after a long one.
-	c.pass(Interval)
+	// Few values are all kept, also after many.
+	c.advance(Interval)
 	request(r, "blob", "AWS", "aws-region", time.Second)
 	r.Flush()
 	if got := read(t, c.Time, out.take())["TotalLatency"]; !slices.Equal(got, []float64{1000}) {
-		t.Errorf("latency %v after the write, want 1000", got)
+		t.Errorf("TotalLatency %v, want 1000", got)
 	}
 }
 
 func TestNilRecorder(t *testing.T) {
+	t.Parallel()
 	var r *Recorder
 	r.Request("blob", "AWS", "aws-region", time.Time{}, time.Time{})
 	r.UnknownClient()
@@ -194,9 +199,10 @@ func TestNilRecorder(t *testing.T) {
 	r.Close()
 }
 
-func TestTogether(t *testing.T) {
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
 	const workers, each = 8, 500
-	out := &writes{} // the recorder's lock is its only one
+	out := &writes{} // protected by the recorder's lock only
 	var seconds atomic.Int64
 	r := NewRecorder(out, func() time.Time { return time.Unix(seconds.Add(1), 0) })
 	var wg sync.WaitGroup
@@ -230,13 +236,14 @@ func TestTogether(t *testing.T) {
 		"Checks Check=default present": workers * each, "UnknownClients": workers * each, "ColdStarts": 1,
 	} {
 		if sums[name] != want {
-			t.Errorf("%s: %v in all, want %v", name, sums[name], want)
+			t.Errorf("%s: %v in total, want %v", name, sums[name], want)
 		}
 	}
 }
 
-// A line that cannot be written is lost, and nothing else is.
-func TestClosedWriter(t *testing.T) {
+// A failed write loses only what it would have written.
+func TestFailedWrite(t *testing.T) {
+	t.Parallel()
 	file, err := os.Create(t.TempDir() + "/closed")
 	if err != nil {
 		t.Fatal(err)
@@ -246,6 +253,7 @@ func TestClosedWriter(t *testing.T) {
 	reader.Close()
 	for name, out := range map[string]io.Writer{"file": file, "pipe": pipe} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			good, c := &writes{}, &clock{time.UnixMilli(1)}
 			r := NewRecorder(out, c.now)
 			request(r, "blob", "AWS", "aws-region", time.Millisecond)

@@ -78,7 +78,7 @@ var regions = map[string]fake{
 	"eu-central-1": {values: map[string][]float64{
 		"Requests Sum manifest": {1, 2}, "Requests Sum blob": {30, 10}, "Requests Sum AWS": {7},
 		"Requests Sum aws-region": {20}, "Requests Sum default-mirror": {10}, "Requests Sum mirror-unavailable": {2},
-		"TotalLatency p99": {8, 3}, "IndexAge Maximum": {300, 600}, "Lacking Maximum us-west-2": {4},
+		"TotalLatency p99": {8, 3}, "IndexAge Maximum": {300, 600}, "MissingBlobs Maximum us-west-2": {4},
 		"BucketSizeBytes Average archeio-test-123456789012-eu-central-1-an StandardStorage": {1e9, 2e9},
 	}},
 	"us-west-2": {values: map[string][]float64{"Requests Sum blob": {10}, "Requests Sum aws-region": {5}}},
