@@ -1,10 +1,9 @@
-// Package clientip reads the address of a client out of what a trusted front
-// says of it. What a client says about itself is never read here: which header
-// may be believed is decided where the event is read.
+// Package clientip parses client addresses from headers that a trusted entry
+// point sets. Which header is trusted is decided by the caller.
 //
-// All functions are pure, and answer false for anything that is not one
-// address: with a zone, with leading zeros, empty. An IPv4 address mapped into
-// IPv6 is answered as IPv4.
+// All functions are pure. They report false for anything but a single address
+// without a zone and without leading zeros. An IPv4-mapped IPv6 address is
+// returned as IPv4.
 package clientip
 
 import (
@@ -12,10 +11,10 @@ import (
 	"strings"
 )
 
-// Rightmost reads an X-Forwarded-For header to which the front has appended
-// its peer, as an Application Load Balancer does. Only the last entry counts:
-// everything before it is what the client sent. The entry may carry a port, as
-// "192.0.2.1:4711" or "[2001:db8::1]:4711".
+// Rightmost returns the last address of an X-Forwarded-For header, the one that an
+// Application Load Balancer appends. Everything before it comes from the client
+// and is ignored. The entry may have a port, as in "192.0.2.1:4711" or
+// "[2001:db8::1]:4711".
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
 func Rightmost(header string) (netip.Addr, bool) {
 	entry := strings.Trim(header[strings.LastIndexByte(header, ',')+1:], " \t")
@@ -35,8 +34,9 @@ func Rightmost(header string) (netip.Addr, bool) {
 	return Plain(entry)
 }
 
-// ViewerAddress reads CloudFront-Viewer-Address: the address, a colon, the
-// port. IPv6 stands there without brackets, so the last colon is the one.
+// ViewerAddress returns the address of a CloudFront-Viewer-Address header, which
+// is the address, a colon and the port. IPv6 addresses have no brackets there, so
+// the last colon separates the port.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html
 func ViewerAddress(header string) (netip.Addr, bool) {
 	i := strings.LastIndexByte(header, ':')
@@ -46,7 +46,7 @@ func ViewerAddress(header string) (netip.Addr, bool) {
 	return Plain(header[:i])
 }
 
-// Plain reads an address without a port.
+// Plain returns an address that has no port.
 func Plain(s string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil || addr.Zone() != "" {

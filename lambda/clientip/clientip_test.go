@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Each test tells what a reader makes of a text; "" is no address.
+// tests have the address that each function must return; "" is none.
 var tests = []struct {
 	name, text               string
 	rightmost, viewer, plain string
@@ -47,9 +47,10 @@ var tests = []struct {
 	{"several-ports", "203.0.113.1:1, [2001:db8::1]:2", "2001:db8::1", "", ""},
 }
 
-func TestReaders(t *testing.T) {
+func TestAddresses(t *testing.T) {
+	t.Parallel()
 	for _, tt := range tests {
-		for _, reader := range []struct {
+		for _, f := range []struct {
 			name string
 			read func(string) (netip.Addr, bool)
 			want string
@@ -58,22 +59,22 @@ func TestReaders(t *testing.T) {
 			{"viewer", ViewerAddress, tt.viewer},
 			{"plain", Plain, tt.plain},
 		} {
-			t.Run(tt.name+"/"+reader.name, func(t *testing.T) {
+			t.Run(tt.name+"/"+f.name, func(t *testing.T) {
 				var want netip.Addr
-				if reader.want != "" {
-					want = netip.MustParseAddr(reader.want)
+				if f.want != "" {
+					want = netip.MustParseAddr(f.want)
 				}
-				if got, ok := reader.read(tt.text); got != want || ok != want.IsValid() {
-					t.Errorf("%q is %v, %v; want %v", tt.text, got, ok, want)
+				if got, ok := f.read(tt.text); got != want || ok != want.IsValid() {
+					t.Errorf("%q: got %v, %v; want %v", tt.text, got, ok, want)
 				}
 			})
 		}
 	}
 }
 
-// FuzzAddress: whatever is read is one address, without a zone and not mapped;
-// it is what the text says; and what a client puts before a comma never
-// changes what comes behind it.
+// FuzzAddress checks that a parsed address has no zone, is not IPv4-mapped and
+// parses again to itself, and that entries before a comma, which a client can
+// forge, never change the result.
 func FuzzAddress(f *testing.F) {
 	for _, tt := range tests {
 		f.Add(tt.text, tt.text)
@@ -82,23 +83,23 @@ func FuzzAddress(f *testing.F) {
 		for name, read := range map[string]func(string) (netip.Addr, bool){"rightmost": Rightmost, "viewer": ViewerAddress, "plain": Plain} {
 			got, ok := read(text)
 			if ok != got.IsValid() || got.Zone() != "" || got.Is4In6() {
-				t.Fatalf("%s of %q is %v, %v", name, text, got, ok)
+				t.Fatalf("%s(%q) = %v, %v", name, text, got, ok)
 			}
 			if !ok {
 				continue
 			}
-			if again, ok := read(spelled[name](got)); !ok || again != got {
-				t.Errorf("%s of %q is %v, which is read as %v", name, text, got, again)
+			if again, ok := read(formatted[name](got)); !ok || again != got {
+				t.Errorf("%s(%q) = %v, which parses again as %v", name, text, got, again)
 			}
 		}
 		alone, _ := Rightmost(text)
 		if after, _ := Rightmost(before + "," + text); after != alone {
-			t.Errorf("%q before %q makes %v of %v", before, text, after, alone)
+			t.Errorf("Rightmost(%q) = %v, and %v with %q before it", text, alone, after, before)
 		}
 	})
 }
 
-var spelled = map[string]func(netip.Addr) string{
+var formatted = map[string]func(netip.Addr) string{
 	"rightmost": func(a netip.Addr) string { return netip.AddrPortFrom(a, 80).String() },
 	"viewer":    func(a netip.Addr) string { return a.String() + ":80" },
 	"plain":     netip.Addr.String,

@@ -12,40 +12,45 @@ import (
 	"archeio/ranges/regions"
 )
 
-// Shape is how an event wants its answer.
+// Shape is the format of the response to an event.
 type Shape uint8
 
 // The shapes.
 const (
-	ALB         Shape = iota // with statusDescription and headers
-	ALBMulti                 // with statusDescription and multiValueHeaders
+	ALB         Shape = iota // statusDescription and headers
+	ALBMulti                 // statusDescription and multiValueHeaders
 	Proxy                    // function URL, HTTP API, REST API: headers
 	ProxyMulti               // REST API: multiValueHeaders
 	EdgeRequest              // Lambda@Edge: a generated response
 )
 
-// EventError says that an event is none that a front sends. Its text names
-// the shapes that are, and tells what was seen without repeating it.
-type EventError struct{ Saw string }
+// EventError is the error for a payload that is not an event of a known entry
+// point. Lambda reports the name of the type to the caller.
+type EventError struct {
+	// Got describes the payload, without a part of it.
+	Got string
+}
 
+// Error returns what the payload is and which events are known.
 func (e *EventError) Error() string {
-	return "not an event of a front: saw " + e.Saw + "; takes events of an ALB target group (requestContext.elb), " +
-		"of a function URL or HTTP API with payload 2.0 (requestContext.http), of a REST API with payload 1.0 " +
+	return "decoding the event: got " + e.Got + ": want an event of an ALB target group (requestContext.elb), " +
+		"of a function URL or HTTP API with payload format 2.0 (requestContext.http), of a REST API with payload format 1.0 " +
 		"(requestContext, httpMethod and path), or of Lambda@Edge (Records[0].cf, viewer-request or origin-request)"
 }
 
-// Decoder reads events.
+// Decoder decodes events. It is safe for concurrent use.
 type Decoder struct {
-	// ClientAddressHeader carries the client's address in function URL and
-	// API events; in lower case, empty for none.
+	// ClientAddressHeader is the header, in lower case, that has the client
+	// address in function URL and API events. If it is empty, the source address
+	// of the event is the client address.
 	ClientAddressHeader string
 }
 
-// Decode reads an event of any front. Its error is an *EventError.
+// Decode decodes an event of any entry point. The error is an *EventError.
 func (d *Decoder) Decode(payload []byte) (redirect.Request, Shape, error) {
 	r := reader{scanner: scanner{text: payload}, wanted: d.ClientAddressHeader}
 	if err := r.read(); err != nil {
-		return redirect.Request{}, 0, &EventError{seen(payload, err)}
+		return redirect.Request{}, 0, &EventError{describe(payload, err)}
 	}
 	e := &r.event
 	switch {
@@ -58,34 +63,35 @@ func (d *Decoder) Decode(payload []byte) (redirect.Request, Shape, error) {
 	case e.context && e.httpMethod != nil && e.path != nil:
 		return d.rest(e)
 	case e.records:
-		return redirect.Request{}, 0, &EventError{"Records of another service"}
+		return redirect.Request{}, 0, &EventError{"Records of another service than CloudFront"}
 	}
-	return redirect.Request{}, 0, &EventError{"a JSON object without these members"}
+	return redirect.Request{}, 0, &EventError{"a JSON object of another kind"}
 }
 
-func seen(payload []byte, err error) string {
+// describe returns what a payload is that could not be read.
+func describe(payload []byte, err error) string {
 	trimmed := bytes.TrimLeft(payload, " \t\r\n")
 	switch {
 	case len(trimmed) == 0:
-		return "nothing"
+		return "an empty payload"
 	case err == errTrailing:
 		return "more than one JSON value"
 	case trimmed[0] == '{' && err == errType:
-		return "a JSON object with a member of another type"
+		return "a JSON object with a member of the wrong type"
 	case trimmed[0] == '{':
-		return "broken JSON"
+		return "invalid JSON"
 	case trimmed[0] == '[' && err == errType:
 		return "a JSON array"
 	case err == errType && trimmed[0] == 'n':
 		return "null"
 	case err == errType:
-		return "a JSON value that is no object"
+		return "a JSON value that is not an object"
 	}
-	return "no JSON"
+	return "data that is not JSON"
 }
 
-// alb: the load balancer is open to the world, so nothing in an event of it is
-// believed but the address that it has appended itself.
+// alb decodes an event of a load balancer. Every client can reach one, so only the
+// address that it appends to X-Forwarded-For is trusted.
 func (d *Decoder) alb(e *event) (redirect.Request, Shape, error) {
 	h, shape := &e.single, ALB
 	var err error
@@ -97,9 +103,10 @@ func (d *Decoder) alb(e *event) (redirect.Request, Shape, error) {
 		r.Query, err = joinQuery(e.singleQuery, false, verbatim)
 	}
 	if err != nil {
-		return r, 0, &EventError{"query parameters that are no strings"}
+		return r, 0, &EventError{"query parameters that are not strings"}
 	}
-	// Several values of the field are one list, of which the last one counts.
+	// Several values of the header are one list; the last value has the last
+	// address.
 	if f := h.forwardedFor; f.set && !f.twice {
 		r.Client, _ = clientip.Rightmost(string(f.value))
 	}
@@ -108,7 +115,8 @@ func (d *Decoder) alb(e *event) (redirect.Request, Shape, error) {
 	return r, shape, nil
 }
 
-// payload2: the function URL leaves the path encoded, an HTTP API decodes it.
+// payload2 decodes an event with payload format 2.0. Its path is still encoded if
+// it comes from a function URL, and decoded if it comes from an HTTP API.
 func (d *Decoder) payload2(e *event) (redirect.Request, Shape, error) {
 	r := redirect.Request{Method: method(e.method2), Query: string(e.rawQuery)}
 	if len(e.domainName) == 0 || bytes.Contains(e.domainName, []byte(".lambda-url.")) {
@@ -120,6 +128,7 @@ func (d *Decoder) payload2(e *event) (redirect.Request, Shape, error) {
 	return r, Proxy, nil
 }
 
+// rest decodes an event with payload format 1.0.
 func (d *Decoder) rest(e *event) (redirect.Request, Shape, error) {
 	h, shape := &e.single, Proxy
 	if e.hasMulti {
@@ -133,16 +142,17 @@ func (d *Decoder) rest(e *event) (redirect.Request, Shape, error) {
 		r.Query, err = joinQuery(e.singleQuery, false, escape)
 	}
 	if err != nil {
-		return r, 0, &EventError{"query parameters that are no strings"}
+		return r, 0, &EventError{"query parameters that are not strings"}
 	}
 	DecodePath(&r, e.path)
 	d.viewer(&r, e, h)
 	return r, shape, nil
 }
 
+// edge decodes an event of Lambda@Edge, which has the address of the peer.
 func (d *Decoder) edge(e *event) (redirect.Request, Shape, error) {
 	if t := string(e.cfType); t != "viewer-request" && t != "origin-request" {
-		return redirect.Request{}, 0, &EventError{"a Lambda@Edge event of another type"}
+		return redirect.Request{}, 0, &EventError{"a Lambda@Edge event of an unsupported type"}
 	}
 	r := redirect.Request{Method: method(e.httpMethod), Query: string(e.rawQuery), Authorized: e.single.authorization.set}
 	r.Client, _ = clientip.Plain(string(e.sourceIP))
@@ -150,12 +160,13 @@ func (d *Decoder) edge(e *event) (redirect.Request, Shape, error) {
 	return r, EdgeRequest, nil
 }
 
-// viewer reads what CloudFront or an API says of the client. Its headers are
-// believed where the operator has named the one with the address: only then
-// is the function closed to everybody but its front.
+// viewer sets what CloudFront or an API reports about the client. The headers are
+// trusted only if the operator has configured the client address header, which
+// requires that nothing but CloudFront or the API can invoke the function.
 func (d *Decoder) viewer(r *redirect.Request, e *event, h *headers) {
-	// CloudFront's origin access control puts its own signature in the place
-	// of the client's Authorization; the edge function tells of that one.
+	// CloudFront's origin access control replaces the client's Authorization
+	// with its own signature. The CloudFront Function sets X-Viewer-Authorized
+	// if there was one.
 	f := h.authorization
 	r.Authorized = f.set && (f.differing || !bytes.HasPrefix(f.value, []byte("AWS4-HMAC-SHA256 "))) || h.viewerAuthorized.set && string(h.viewerAuthorized.value) == "1"
 
@@ -168,11 +179,11 @@ func (d *Decoder) viewer(r *redirect.Request, e *event, h *headers) {
 		address = h.forwardedFor
 	}
 	if address.set && !address.differing {
-		read := clientip.Plain
+		parse := clientip.Plain
 		if d.ClientAddressHeader == "cloudfront-viewer-address" {
-			read = clientip.ViewerAddress
+			parse = clientip.ViewerAddress
 		}
-		r.Client = onlyAddress(string(address.value), read)
+		r.Client = onlyAddress(string(address.value), parse)
 	}
 	r.Country = string(h.country.value)
 	if !h.latitude.set || !h.longitude.set || h.latitude.differing || h.longitude.differing {
@@ -185,9 +196,9 @@ func (d *Decoder) viewer(r *redirect.Request, e *event, h *headers) {
 	}
 }
 
-// onlyAddress reads a header that may have been given twice and joined: the
-// same value again is the same address, another one is none.
-func onlyAddress(value string, read func(string) (netip.Addr, bool)) netip.Addr {
+// onlyAddress returns the address in a header value, which is a comma-separated
+// list if the header was sent several times. Different values are no address.
+func onlyAddress(value string, parse func(string) (netip.Addr, bool)) netip.Addr {
 	first, rest, _ := strings.Cut(value, ",")
 	for rest != "" {
 		var next string
@@ -196,11 +207,11 @@ func onlyAddress(value string, read func(string) (netip.Addr, bool)) netip.Addr 
 			return netip.Addr{}
 		}
 	}
-	addr, _ := read(strings.Trim(first, " \t"))
+	addr, _ := parse(strings.Trim(first, " \t"))
 	return addr
 }
 
-// method avoids an allocation for the two that count.
+// method returns the method as a string, without an allocation for GET and HEAD.
 func method(b []byte) string {
 	switch string(b) {
 	case "GET":

@@ -23,6 +23,7 @@ func decode(t *testing.T, addressHeader, payload string) (redirect.Request, Shap
 }
 
 func TestShapes(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, payload string
 		want          Shape
@@ -46,41 +47,42 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-func TestNoEvent(t *testing.T) {
-	for _, tt := range []struct{ name, payload, saw string }{
-		{"empty", "", "nothing"},
-		{"spaces", " \n", "nothing"},
-		{"null", "null", "saw null;"},
-		{"null-and-more", "nullx", "saw n"},
+func TestEventErrors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, payload, got string }{
+		{"empty", "", "an empty payload"},
+		{"spaces", " \n", "an empty payload"},
+		{"null", "null", "got null:"},
+		{"null-and-more", "nullx", "got null:"},
 		{"array", "[]", "a JSON array"},
-		{"number", "5", "no object"},
-		{"text", "hello", "no JSON"},
-		{"truncated", `{"a":`, "broken JSON"},
+		{"number", "5", "not an object"},
+		{"text", "hello", "data that is not JSON"},
+		{"truncated", `{"a":`, "invalid JSON"},
 		{"two-values", `{}{}`, "more than one"},
-		{"other-object", `{"hello":"world"}`, "a JSON object without"},
+		{"other-object", `{"hello":"world"}`, "a JSON object of another kind"},
 		{"sqs", `{"Records":[{"eventSource":"aws:sqs","body":"secret"}]}`, "Records of another service"},
-		{"edge-response", `{"Records":[{"cf":{"config":{"eventType":"viewer-response"},"request":{}}}]}`, "another type"},
-		{"no-request-context", `{"httpMethod":"GET","path":"/v2/"}`, "a JSON object without"},
-		{"path-is-a-number", `{"requestContext":{"elb":{}},"path":5}`, "another type"},
-		{"query-is-a-number", `{"requestContext":{"elb":{}},"path":"/","queryStringParameters":{"n":5}}`, "no strings"},
-		{"headers-is-a-list", `{"requestContext":{"elb":{}},"headers":[]}`, "another type"},
-		{"deep", strings.Repeat(`{"a":`, 20000), "broken JSON"},
+		{"edge-response", `{"Records":[{"cf":{"config":{"eventType":"viewer-response"},"request":{}}}]}`, "an unsupported type"},
+		{"no-request-context", `{"httpMethod":"GET","path":"/v2/"}`, "a JSON object of another kind"},
+		{"path-is-a-number", `{"requestContext":{"elb":{}},"path":5}`, "the wrong type"},
+		{"query-is-a-number", `{"requestContext":{"elb":{}},"path":"/","queryStringParameters":{"n":5}}`, "not strings"},
+		{"headers-is-a-list", `{"requestContext":{"elb":{}},"headers":[]}`, "the wrong type"},
+		{"deep", strings.Repeat(`{"a":`, 20000), "invalid JSON"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := Decoder{}
 			_, _, err := d.Decode([]byte(tt.payload))
-			var refused *EventError
-			if !errors.As(err, &refused) {
+			var eventErr *EventError
+			if !errors.As(err, &eventErr) {
 				t.Fatalf("error %v, want an *EventError", err)
 			}
-			for _, want := range []string{"saw ", tt.saw, "requestContext.elb", "requestContext.http", "REST API", "Records[0].cf"} {
+			for _, want := range []string{"got ", tt.got, "requestContext.elb", "requestContext.http", "REST API", "Records[0].cf"} {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q lacks %q", err, want)
+					t.Errorf("error %q, want %q in it", err, want)
 				}
 			}
-			for _, echoed := range []string{"secret", "hello"} {
-				if strings.Contains(err.Error(), echoed) {
-					t.Errorf("error %q repeats the payload", err)
+			for _, input := range []string{"secret", "hello"} {
+				if strings.Contains(err.Error(), input) {
+					t.Errorf("error %q contains input of the payload", err)
 				}
 			}
 		})
@@ -88,6 +90,7 @@ func TestNoEvent(t *testing.T) {
 }
 
 func TestPathIsDecodedOnce(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, payload, path string
 		malformed           bool
@@ -98,10 +101,10 @@ func TestPathIsDecodedOnce(t *testing.T) {
 		{"http-api", `{"requestContext":{"http":{},"domainName":"x.execute-api.us-east-1.amazonaws.com"},"rawPath":"/a%3Ab"}`, "/a%3Ab", false},
 		{"rest", `{"requestContext":{},"httpMethod":"GET","path":"/a%3Ab"}`, "/a:b", false},
 		{"edge", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"uri":"/a%3Ab"}}}]}`, "/a:b", false},
-		{"plus-stays", `{"requestContext":{"elb":{}},"path":"/a+b"}`, "/a+b", false},
-		{"cut-escape", `{"requestContext":{"elb":{}},"path":"/a%3"}`, "", true},
+		{"plus-unchanged", `{"requestContext":{"elb":{}},"path":"/a+b"}`, "/a+b", false},
+		{"truncated-escape", `{"requestContext":{"elb":{}},"path":"/a%3"}`, "", true},
 		{"bare-percent", `{"requestContext":{"elb":{}},"path":"/a%"}`, "", true},
-		{"no-hex", `{"requestContext":{"elb":{}},"path":"/a%zz"}`, "", true},
+		{"not-hexadecimal", `{"requestContext":{"elb":{}},"path":"/a%zz"}`, "", true},
 		{"nul", `{"requestContext":{"elb":{}},"path":"/a%00"}`, "/a\x00", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,8 +117,9 @@ func TestPathIsDecodedOnce(t *testing.T) {
 }
 
 func TestQuery(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, payload, want string }{
-		{"alb-stays-encoded", `{"requestContext":{"elb":{}},"queryStringParameters":{"n":"2","last":"a%2Fb+c"}}`, "last=a%2Fb+c&n=2"},
+		{"alb-still-encoded", `{"requestContext":{"elb":{}},"queryStringParameters":{"n":"2","last":"a%2Fb+c"}}`, "last=a%2Fb+c&n=2"},
 		{"alb-multi-value", `{"requestContext":{"elb":{}},"multiValueHeaders":{},"multiValueQueryStringParameters":{"n":["2"],"a":["y","x"]},"queryStringParameters":{"z":"1"}}`, "a=y&a=x&n=2"},
 		{"alb-none", `{"requestContext":{"elb":{}},"queryStringParameters":{}}`, ""},
 		{"alb-null", `{"requestContext":{"elb":{}},"queryStringParameters":null}`, ""},
@@ -133,22 +137,23 @@ func TestQuery(t *testing.T) {
 }
 
 func TestClientAddress(t *testing.T) {
+	t.Parallel()
 	const url = `{"requestContext":{"http":{"method":"GET","sourceIp":"9.9.9.9"}},"headers":`
 	for _, tt := range []struct{ name, header, payload, want string }{
 		{"alb-rightmost", "", `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"1.1.1.1, 2.2.2.2"}}`, "2.2.2.2"},
-		{"alb-multi-value-last-one", "", `{"requestContext":{"elb":{}},"multiValueHeaders":{"x-forwarded-for":["1.1.1.1","3.3.3.3, 2.2.2.2"]}}`, "2.2.2.2"},
+		{"alb-multi-value-rightmost", "", `{"requestContext":{"elb":{}},"multiValueHeaders":{"x-forwarded-for":["1.1.1.1","3.3.3.3, 2.2.2.2"]}}`, "2.2.2.2"},
 		{"alb-ignores-the-configured-header", viewerHeader, `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"2.2.2.2","cloudfront-viewer-address":"1.1.1.1:80"}}`, "2.2.2.2"},
-		{"alb-missing-has-no-fallback", viewerHeader, `{"requestContext":{"elb":{}},"headers":{"cloudfront-viewer-address":"1.1.1.1:80"}}`, ""},
+		{"alb-no-fallback-if-missing", viewerHeader, `{"requestContext":{"elb":{}},"headers":{"cloudfront-viewer-address":"1.1.1.1:80"}}`, ""},
 		{"alb-two-spellings", "", `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"1.1.1.1","X-Forwarded-For":"2.2.2.2"}}`, ""},
 		{"alb-two-spellings-same", "", `{"requestContext":{"elb":{}},"headers":{"x-forwarded-for":"1.1.1.1","X-Forwarded-For":"1.1.1.1"}}`, "1.1.1.1"},
 		{"url-source", "", url + `{"x-forwarded-for":"1.1.1.1","cloudfront-viewer-address":"1.1.1.1:80"}}`, "9.9.9.9"},
 		{"url-header", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1:80"}}`, "1.1.1.1"},
 		{"url-header-ipv6", viewerHeader, url + `{"CloudFront-Viewer-Address":"2001:db8::8a2e:370:7334:46532"}}`, "2001:db8::8a2e:370:7334"},
-		{"url-header-missing-has-no-fallback", viewerHeader, url + `{}}`, ""},
-		{"url-header-broken-has-no-fallback", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1"}}`, ""},
+		{"url-no-fallback-if-header-missing", viewerHeader, url + `{}}`, ""},
+		{"url-no-fallback-if-header-invalid", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1"}}`, ""},
 		{"url-header-joined-different", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1:80,2.2.2.2:80"}}`, ""},
 		{"url-header-joined-same", viewerHeader, url + `{"cloudfront-viewer-address":"1.1.1.1:80,1.1.1.1:80"}}`, "1.1.1.1"},
-		{"url-other-header-has-no-port", "x-real-ip", url + `{"x-real-ip":"1.1.1.1:80"}}`, ""},
+		{"url-other-header-with-port", "x-real-ip", url + `{"x-real-ip":"1.1.1.1:80"}}`, ""},
 		{"url-other-header", "x-real-ip", url + `{"x-real-ip":"::ffff:1.1.1.1"}}`, "1.1.1.1"},
 		{"url-forwarded-for-as-the-header", "x-forwarded-for", url + `{"x-forwarded-for":"1.1.1.1"}}`, "1.1.1.1"},
 		{"url-forwarded-for-with-two", "x-forwarded-for", url + `{"x-forwarded-for":"1.1.1.1, 2.2.2.2"}}`, ""},
@@ -171,50 +176,52 @@ func TestClientAddress(t *testing.T) {
 }
 
 func TestPosition(t *testing.T) {
+	t.Parallel()
 	const headers = `{"cloudfront-viewer-latitude":"48.85","cloudfront-viewer-longitude":"2.35","cloudfront-viewer-country":"FR"}`
 	for _, tt := range []struct {
 		name, header, payload string
 		positioned            bool
 	}{
 		{"with-address-header", viewerHeader, `{"requestContext":{"http":{}},"headers":` + headers + `}`, true},
-		{"without-it", "", `{"requestContext":{"http":{}},"headers":` + headers + `}`, false},
+		{"without-address-header", "", `{"requestContext":{"http":{}},"headers":` + headers + `}`, false},
 		{"alb", viewerHeader, `{"requestContext":{"elb":{}},"headers":` + headers + `}`, false},
 		{"half", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"48.85","cloudfront-viewer-country":"FR"}}`, false},
-		{"no-number", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"NaN","cloudfront-viewer-longitude":"2"}}`, false},
+		{"not-a-number", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"NaN","cloudfront-viewer-longitude":"2"}}`, false},
 		{"two-latitudes", viewerHeader, `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"cloudfront-viewer-latitude":["48.85","1"],"cloudfront-viewer-longitude":["2.35"]}}`, false},
 		{"two-longitudes", viewerHeader, `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"cloudfront-viewer-latitude":["48.85"],"cloudfront-viewer-longitude":["2.35","1"]}}`, false},
-		{"off-the-earth", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"91","cloudfront-viewer-longitude":"2"}}`, false},
+		{"out-of-range", viewerHeader, `{"requestContext":{"http":{}},"headers":{"cloudfront-viewer-latitude":"91","cloudfront-viewer-longitude":"2"}}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, _ := decode(t, tt.header, tt.payload)
 			if r.Positioned != tt.positioned || tt.positioned && (r.Viewer != regions.Point{Latitude: 48.85, Longitude: 2.35} || r.Country != "FR") {
 				t.Errorf("request %+v, want a position: %v", r, tt.positioned)
 			}
-			// The country is believed where the address is.
-			if believed := tt.header != "" && !strings.Contains(tt.payload, "elb"); r.Country != "" && !believed {
-				t.Errorf("country %q is believed", r.Country)
+			// The country is trusted if the address header is.
+			if trusted := tt.header != "" && !strings.Contains(tt.payload, "elb"); r.Country != "" && !trusted {
+				t.Errorf("country %q is trusted", r.Country)
 			}
 		})
 	}
 }
 
 func TestAuthorization(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, payload string
 		want          bool
 	}{
 		{"alb", `{"requestContext":{"elb":{}},"headers":{"authorization":"Bearer x"}}`, true},
-		{"alb-signature-counts", `{"requestContext":{"elb":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, true},
-		{"alb-viewer-header-does-not", `{"requestContext":{"elb":{}},"headers":{"x-viewer-authorized":"1"}}`, false},
+		{"alb-signature", `{"requestContext":{"elb":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, true},
+		{"alb-viewer-header-ignored", `{"requestContext":{"elb":{}},"headers":{"x-viewer-authorized":"1"}}`, false},
 		{"url", `{"requestContext":{"http":{}},"headers":{"Authorization":"Basic x"}}`, true},
-		{"url-signature-does-not", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, false},
+		{"url-signature-of-cloudfront", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x"}}`, false},
 		{"url-viewer-header", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256 x","x-viewer-authorized":"1"}}`, true},
 		{"url-viewer-header-zero", `{"requestContext":{"http":{}},"headers":{"x-viewer-authorized":"0"}}`, false},
 		{"url-longer-scheme", `{"requestContext":{"http":{}},"headers":{"authorization":"AWS4-HMAC-SHA256x y"}}`, true},
 		{"rest", `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"Authorization":["Bearer x"]}}`, true},
 		{"rest-signature-last", `{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"Authorization":["Bearer x","AWS4-HMAC-SHA256 y"]}}`, true},
 		{"edge", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"authorization":[{"key":"Authorization","value":"Bearer x"}]}}}}]}`, true},
-		{"edge-viewer-header-does-not", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"x-viewer-authorized":[{"value":"1"}]}}}}]}`, false},
+		{"edge-viewer-header-ignored", `{"Records":[{"cf":{"config":{"eventType":"origin-request"},"request":{"headers":{"x-viewer-authorized":[{"value":"1"}]}}}}]}`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if r, _ := decode(t, "", tt.payload); r.Authorized != tt.want {
@@ -224,9 +231,9 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// The runtime takes its buffer back when an answer is sent; a request must not
-// lie in it.
-func TestRequestKeepsNoPartOfThePayload(t *testing.T) {
+// The runtime reuses its buffer, so a request must not refer to the payload.
+func TestRequestCopiesPayload(t *testing.T) {
+	t.Parallel()
 	payload := []byte(`{"requestContext":{"http":{"method":"PATCH"}},"rawPath":"/v2/pause/tags/list","rawQueryString":"n=2","headers":{"cloudfront-viewer-country":"FR"}}`)
 	d := Decoder{ClientAddressHeader: viewerHeader}
 	r, _, err := d.Decode(payload)

@@ -9,10 +9,10 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// Encode writes an answer. There is never a null in it: a load balancer makes
-// a 502 of one.
+// Encode returns the response as JSON. No member is null: a load balancer would
+// respond with 502.
 func (s Shape) Encode(r *redirect.Response) []byte {
-	out := make([]byte, 0, 256+len(r.Location)+len(r.Body)) // a redirect fits
+	out := make([]byte, 0, 256+len(r.Location)+len(r.Body)) // enough for a redirect
 	if s == EdgeRequest {
 		return edgeResponse(out, r)
 	}
@@ -37,7 +37,7 @@ func (s Shape) Encode(r *redirect.Response) []byte {
 		}
 		out = append(out, end...)
 		out = append(out, '"')
-		out = append(out, f.Name...) // ours, with nothing to escape
+		out = append(out, f.Name...) // needs no escaping
 		out = append(out, before...)
 		out = quote(out, f.Value)
 		out = append(out, after...)
@@ -48,7 +48,7 @@ func (s Shape) Encode(r *redirect.Response) []byte {
 	return append(out, `,"isBase64Encoded":false}`...)
 }
 
-// edgeResponse is a generated response of Lambda@Edge,
+// edgeResponse appends a generated response of Lambda@Edge.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-generating-http-responses-in-requests.html
 func edgeResponse(out []byte, r *redirect.Response) []byte {
 	out = append(out, `{"status":"`...)
@@ -82,11 +82,11 @@ func edgeResponse(out []byte, r *redirect.Response) []byte {
 	return append(out, `,"bodyEncoding":"text"}`...)
 }
 
-// quote writes a JSON string. Bytes that are not UTF-8 are replaced; they get
-// here only in the excerpt of an error, if at all.
+// quote appends a JSON string. Bytes that are not UTF-8 are replaced; only the
+// detail of an error can have them.
 func quote(out []byte, s string) []byte {
 	begin := len(out)
-	// Nearly all stand for themselves.
+	// Most strings need no escaping.
 	out = append(append(out, '"'), s...)
 	if plain(out[begin+1:]) == len(s) {
 		return append(out, '"')

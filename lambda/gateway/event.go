@@ -2,9 +2,9 @@ package gateway
 
 import "bytes"
 
-// event is what is read of an event, of whatever front: only what is needed.
-// Fields of type []byte are JSON strings without their quotes, as they stand
-// in the payload; the queries are whole values.
+// event has the members that are needed of the events of all entry points. Fields
+// of type []byte are JSON strings without the quotes; they may be parts of the
+// payload. The queries are whole JSON values.
 type event struct {
 	httpMethod []byte
 	path       []byte
@@ -27,7 +27,7 @@ type event struct {
 	cfType  []byte
 }
 
-// headers are the few that matter.
+// headers has the header fields that are used.
 type headers struct {
 	forwardedFor     field
 	clientAddress    field
@@ -38,11 +38,11 @@ type headers struct {
 	country          field
 }
 
-// field is a header. Where it has several values the last one is kept.
+// field is a header field. If it has several values, value is the last one.
 type field struct {
 	set bool
-	// differing: the values are not all the same. twice: the name stands
-	// there twice, in different spelling, with values that are not the same.
+	// differing reports whether the values differ. twice reports whether two
+	// spellings of the name have different values.
 	differing, twice bool
 	value            []byte
 }
@@ -52,7 +52,7 @@ func (f *field) add(value []byte) {
 	f.set, f.value = true, value
 }
 
-// merge takes over the values that stand under one spelling of the name.
+// merge adds the values of another spelling of the name.
 func (f *field) merge(g field) {
 	switch {
 	case !g.set:
@@ -65,19 +65,19 @@ func (f *field) merge(g field) {
 	}
 }
 
-// reader is what reading one event needs.
+// reader reads one event.
 type reader struct {
 	scanner
 	event event
-	// wanted is the configured client address header.
+	// wanted is the configured client address header, in lower case.
 	wanted string
 }
 
-// read takes the payload apart. Names twice in an object are the front's
-// business, and bytes that are not UTF-8 are refused where they matter.
+// read reads the whole payload. If a name is in an object twice, the last value
+// counts. Invalid UTF-8 is rejected later, where the value is validated.
 func (r *reader) read() error {
 	if r.peek() == 'n' {
-		return errType // no event is null
+		return errType
 	}
 	r.topLevel()
 	if r.peek(); r.at < len(r.text) {

@@ -14,8 +14,8 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// FuzzDecode: whatever the bytes, the answer is a request or an *EventError,
-// and where the plain way of reading has an opinion it is the same one.
+// FuzzDecode checks that Decode returns a request or an *EventError, and the same
+// as the oracles where they have a result.
 func FuzzDecode(f *testing.F) {
 	files, _ := filepath.Glob("../../events/*/*.json")
 	for _, name := range files {
@@ -24,7 +24,7 @@ func FuzzDecode(f *testing.F) {
 			f.Add(data, "")
 		}
 	}
-	// Names with escapes, several values, nulls, names twice.
+	// Names with escapes, several values, nulls, duplicate names.
 	f.Add([]byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","pat\u0068":"\/v2\/","multiValueHeaders":{"x-forwarded-for":["1.2.3.4","5.6.7.8"]},"headers":null}`), "")
 	f.Add([]byte(`{"requestContext":{"http":{"method":"HEAD","sourceIp":"::1"}},"rawPath":"/v2/%41","headers":{"X-Real-IP":"1.1.1.1,1.1.1.1"}}`), "x-real-ip")
 	f.Add([]byte(`{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"x-real-ip":["1.1.1.1","2.2.2.2"]},"queryStringParameters":{"a b":"ü"}}`), "x-real-ip")
@@ -38,9 +38,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		d := Decoder{ClientAddressHeader: addressHeader}
 		got, shape, err := d.Decode(payload)
-		var refused *EventError
-		if err != nil && !errors.As(err, &refused) {
-			t.Fatalf("error %v is no *EventError", err)
+		var eventErr *EventError
+		if err != nil && !errors.As(err, &eventErr) {
+			t.Fatalf("error %v, want an *EventError", err)
 		}
 		want, wantShape, wantErr := decodePlainly(payload, addressHeader)
 		if wantErr == errOracle {
@@ -59,13 +59,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		want, wantShape, wantErr = decodeTyped(payload, shape, addressHeader)
 		if wantErr == nil && (got != want || shape != wantShape) {
-			t.Fatalf("decoded %+v in shape %d, with the types of aws-lambda-go %+v in shape %d", got, shape, want, wantShape)
+			t.Fatalf("decoded %+v in shape %d, want %+v in shape %d as with the types of aws-lambda-go", got, shape, want, wantShape)
 		}
 	})
 }
 
-// FuzzEncode: every answer is the JSON that its front takes, with the values
-// that went in and without a null.
+// FuzzEncode checks that every response is JSON in the format of its entry point,
+// with the given values and without null.
 func FuzzEncode(f *testing.F) {
 	f.Add(uint8(0), 307, "https://example.com/", "private, no-store", "")
 	f.Add(uint8(4), 400, "", "public, max-age=60", `{"errors":[]}`)
@@ -106,7 +106,7 @@ func FuzzEncode(f *testing.F) {
 			}
 			for name, v := range r.Headers {
 				if len(v) != 1 || strings.ToLower(v[0].Key) != name {
-					t.Fatalf("header %s in %s", name, out)
+					t.Fatalf("header %s has another key, or not one value, in %s", name, out)
 				}
 				headers[v[0].Key] = v[0].Value
 			}
@@ -117,7 +117,7 @@ func FuzzEncode(f *testing.F) {
 				t.Fatal(err)
 			}
 			if multi := shape == ALBMulti || shape == ProxyMulti; multi != (r.MultiValueHeaders != nil) || multi == (r.Headers != nil) {
-				t.Fatalf("wrong kind of headers in %s", out)
+				t.Fatalf("headers and multiValueHeaders are mixed up in %s", out)
 			}
 			for name, v := range r.MultiValueHeaders {
 				headers[name] = strings.Join(v, "|")
@@ -126,12 +126,12 @@ func FuzzEncode(f *testing.F) {
 				headers[name] = v
 			}
 			if alb := shape == ALB || shape == ALBMulti; alb && number(strings.Fields(r.StatusDescription)[0]) != status {
-				t.Fatalf("status description %q", r.StatusDescription)
+				t.Fatalf("statusDescription %q, want status %d", r.StatusDescription, status)
 			}
 			gotStatus, gotBody = r.StatusCode, r.Body
 		}
 		if gotStatus != status || gotBody != body || len(headers) != len(fields) {
-			t.Fatalf("%s is not status %d, body %q and %v", out, status, body, fields)
+			t.Fatalf("got %s, want status %d, body %q and headers %v", out, status, body, fields)
 		}
 		for name, v := range fields {
 			if headers[name] != v {
@@ -149,7 +149,7 @@ func number(s string) int {
 	return n
 }
 
-// FuzzInvoke: whatever the event, the answer is valid JSON or a typed error.
+// FuzzInvoke checks that Invoke returns valid JSON or an *EventError of one line.
 func FuzzInvoke(f *testing.F) {
 	f.Add([]byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/"}`))
 	f.Add([]byte(`[]`))
@@ -158,14 +158,14 @@ func FuzzInvoke(f *testing.F) {
 	}, nil)
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		out, err := g.Invoke(t.Context(), payload)
-		var refused *EventError
+		var eventErr *EventError
 		switch {
 		case err == nil && !json.Valid(out):
-			t.Fatalf("answer %q is no JSON", out)
-		case err != nil && !errors.As(err, &refused):
-			t.Fatalf("error %v is no *EventError", err)
+			t.Fatalf("response %q is not JSON", out)
+		case err != nil && !errors.As(err, &eventErr):
+			t.Fatalf("error %v, want an *EventError", err)
 		case err != nil && strings.Contains(err.Error(), "\n"):
-			t.Fatalf("error %q has several lines", err)
+			t.Fatalf("error %q, want one line", err)
 		}
 	})
 }

@@ -1,16 +1,17 @@
-// Package gateway stands between AWS and the redirector: it reads the events
-// of every front that can call a Lambda function, and writes the answer in the
-// shape that the front takes.
+// Package gateway decodes the events of every entry point that can invoke a
+// Lambda function over HTTP, and encodes the response in the format of that entry
+// point.
 //
-// Fronts are told apart by what is in the event, never by configuration:
+// The entry point is recognized by the members of the event, not configured:
 //
-//	ALB           a load balancer's target group; single or multi-value headers
-//	function URL  payload 2.0, also what CloudFront uses
-//	HTTP API      payload 2.0, with the path already decoded
-//	REST API      payload 1.0
+//	ALB           a target group, with single or multi-value headers
+//	function URL  payload format 2.0; CloudFront uses it too
+//	HTTP API      payload format 2.0, with a decoded path
+//	REST API      payload format 1.0
 //	Lambda@Edge   Records[0].cf, viewer-request and origin-request
 //
-// What may be believed of an event depends on its front, and is decided here.
+// Which parts of an event are trusted depends on the entry point and is decided
+// here.
 package gateway
 
 import (
@@ -26,8 +27,8 @@ type Gateway struct {
 	after   func()
 }
 
-// New makes a Gateway. clientAddressHeader is the configured one, in lower
-// case. after runs when an answer is made; it may be nil.
+// New returns a Gateway. clientAddressHeader is config.Config.ClientAddressHeader.
+// after is called after each call of handle; it may be nil.
 func New(clientAddressHeader string, handle func(context.Context, redirect.Request) redirect.Response, after func()) *Gateway {
 	if after == nil {
 		after = func() {}
@@ -35,8 +36,8 @@ func New(clientAddressHeader string, handle func(context.Context, redirect.Reque
 	return &Gateway{Decoder{ClientAddressHeader: clientAddressHeader}, handle, after}
 }
 
-// Invoke answers one event. Its error is an *EventError: the event is none
-// that a front sends.
+// Invoke handles one event. The error is an *EventError if the payload is not an
+// event of a known entry point.
 func (g *Gateway) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	r, shape, err := g.decoder.Decode(payload)
 	if err != nil {

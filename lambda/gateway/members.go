@@ -1,6 +1,6 @@
 package gateway
 
-// The members of an event that are read, level by level.
+// The methods below read the members of an event, one method per level.
 
 func (r *reader) topLevel() {
 	e := &r.event
@@ -64,7 +64,7 @@ func (r *reader) requestContext() {
 	}
 }
 
-// only reads the one member of an object that is wanted.
+// only reads one member of an object.
 func (r *reader) only(wanted string, into *[]byte) {
 	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
 		if string(name) == wanted {
@@ -100,7 +100,7 @@ func (r *reader) multiHeaders() {
 	}
 }
 
-// field answers where a header belongs, nil if nobody wants it.
+// field returns the field of a header name, nil if the header is not used.
 func (r *reader) field(h *headers, name []byte) *field {
 	switch {
 	case same(name, "x-forwarded-for"):
@@ -121,7 +121,7 @@ func (r *reader) field(h *headers, name []byte) *field {
 	return nil
 }
 
-// same compares a header's name with one in lower case.
+// same reports whether a header name is equal to a lower-case name, ignoring case.
 func same(name []byte, lower string) bool {
 	if len(name) != len(lower) {
 		return false
@@ -187,8 +187,8 @@ func (r *reader) edgeRequest() {
 	}
 }
 
-// edgeHeaders: {"name": [{"key": "Name", "value": "..."}]}. Only Authorization
-// is read of an edge event.
+// edgeHeaders reads {"name": [{"key": "Name", "value": "..."}]}. Only
+// Authorization is used of a Lambda@Edge event.
 func (r *reader) edgeHeaders() {
 	for name, ok := r.member('{'); ok; name, ok = r.member(',') {
 		if !same(name, "authorization") {

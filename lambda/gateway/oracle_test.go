@@ -16,8 +16,8 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// plainEvent is every front's event at once, decoded whole by a JSON library:
-// the obvious way to read what the Decoder reads in passing.
+// plainEvent has the members of the events of all entry points, for a JSON library
+// to decode: the obvious way to decode an event.
 type plainEvent struct {
 	RequestContext                  *plainContext       `json:"requestContext"`
 	HTTPMethod                      *string             `json:"httpMethod"`
@@ -60,10 +60,10 @@ type plainIdentity struct {
 	SourceIP string `json:"sourceIp"`
 }
 
-var errOracle = errors.New("the oracle has no opinion")
+var errOracle = errors.New("the oracle has no result")
 
-// decodePlainly is the oracle for Decode. It has an opinion on events whose
-// header names are all different, whatever their case.
+// decodePlainly is the oracle for Decode. It has a result for events without
+// duplicate header names, ignoring case.
 func decodePlainly(payload []byte, addressHeader string) (redirect.Request, Shape, error) {
 	var e plainEvent
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -144,7 +144,7 @@ func (e *plainEvent) request(addressHeader string) (redirect.Request, Shape, err
 			r.Path = e.RawPath
 		}
 		if multi || c.Identity != nil {
-			return r, 0, errOracle // no such event
+			return r, 0, errOracle // AWS sends no such event
 		}
 		viewerPlainly(&r, headers, c.HTTP.SourceIP, addressHeader)
 		return r, Proxy, nil
@@ -169,9 +169,9 @@ func (e *plainEvent) request(addressHeader string) (redirect.Request, Shape, err
 	return r, 0, &EventError{}
 }
 
-// decodeTyped is an oracle for events of a shape that decodePlainly has told:
-// encoding/json with the types of aws-lambda-go. It has no opinion where a name
-// is written in another case, which encoding/json takes for the same.
+// decodeTyped is an oracle for events of a known shape: encoding/json with the
+// types of aws-lambda-go. It has no result if a name is in another case, which
+// encoding/json ignores.
 func decodeTyped(payload []byte, shape Shape, addressHeader string) (redirect.Request, Shape, error) {
 	var any any
 	if err := stdjson.Unmarshal(payload, &any); err != nil || otherCase(any) {
@@ -208,15 +208,15 @@ func decodeTyped(payload []byte, shape Shape, addressHeader string) (redirect.Re
 			RequestContext: &plainContext{Identity: &plainIdentity{SourceIP: x.RequestContext.Identity.SourceIP}},
 		}
 	default:
-		return redirect.Request{}, 0, errOracle // aws-lambda-go has no type for it
+		return redirect.Request{}, 0, errOracle // aws-lambda-go has no type for this
 	}
 	if err != nil {
-		return redirect.Request{}, 0, errOracle // another member has another type
+		return redirect.Request{}, 0, errOracle // a member that Decode ignores has the wrong type
 	}
 	return e.request(addressHeader)
 }
 
-// otherCase tells whether a name is one that is read, but in another case.
+// otherCase reports whether a name differs only in case from one that is used.
 func otherCase(value any) bool {
 	switch v := value.(type) {
 	case []any:
@@ -283,11 +283,11 @@ func lists(m map[string]string) map[string][]string {
 	return out
 }
 
-func joinPlainly(m map[string][]string, code func(string) string) string {
+func joinPlainly(m map[string][]string, encode func(string) string) string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		for _, v := range m[k] {
-			out = append(out, code(k)+"="+code(v))
+			out = append(out, encode(k)+"="+encode(v))
 		}
 	}
 	return strings.Join(out, "&")

@@ -8,8 +8,8 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// DecodePath decodes the percent-escapes of a path into the request, once. It
-// sets Malformed where one is broken.
+// DecodePath sets r.Path to the path with its percent-escapes decoded once, or
+// r.Malformed if an escape is invalid.
 func DecodePath(r *redirect.Request, path []byte) {
 	if bytes.IndexByte(path, '%') < 0 {
 		r.Path = string(path)
@@ -43,9 +43,9 @@ func unhex(c byte) int {
 	return -1
 }
 
-// joinQuery makes a query of a map of parameters: the keys in sorted order,
-// the values of one key in theirs. code writes a key or a value.
-func joinQuery(v []byte, multi bool, code func([]byte, string) []byte) (string, error) {
+// joinQuery returns the query string of a JSON object of parameters. Keys are
+// sorted; the values of a key keep their order. encode appends a key or a value.
+func joinQuery(v []byte, multi bool, encode func([]byte, string) []byte) (string, error) {
 	if len(v) <= len("{}") || v[0] == 'n' {
 		return "", nil
 	}
@@ -76,7 +76,7 @@ func joinQuery(v []byte, multi bool, code func([]byte, string) []byte) (string, 
 			if len(out) > 0 {
 				out = append(out, '&')
 			}
-			out = code(append(code(out, p.key), '='), value)
+			out = encode(append(encode(out, p.key), '='), value)
 		}
 	}
 	return string(out), nil
@@ -84,7 +84,7 @@ func joinQuery(v []byte, multi bool, code func([]byte, string) []byte) (string, 
 
 func verbatim(out []byte, s string) []byte { return append(out, s...) }
 
-// escape encodes all but the unreserved characters of RFC 3986.
+// escape percent-encodes all but the unreserved characters of RFC 3986.
 func escape(out []byte, s string) []byte {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {

@@ -1,11 +1,15 @@
 package oci
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
-// Code is an error code of the specification.
+// Code is an error code of the distribution specification.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 type Code string
 
-// The codes that a redirector can need.
+// The codes that the redirector uses.
 const (
 	DigestInvalid Code = "DIGEST_INVALID"
 	NameInvalid   Code = "NAME_INVALID"
@@ -13,24 +17,25 @@ const (
 	Unsupported   Code = "UNSUPPORTED"
 )
 
-// Error is a refusal as a client gets it.
+// Error is an error response.
 type Error struct {
-	// Status is the HTTP status.
+	// Status is the HTTP status code.
 	Status  int
 	Code    Code
 	Message string
-	// Detail is what was refused, cut to a readable length.
+	// Detail is the rejected input, truncated; it may be empty.
 	Detail string
 }
 
+// Error returns the message, followed by the quoted detail if there is one.
 func (e *Error) Error() string {
 	if e.Detail == "" {
 		return e.Message
 	}
-	return e.Message + ": " + e.Detail
+	return e.Message + ": " + strconv.Quote(e.Detail)
 }
 
-// Body is the error in the form of the specification.
+// Body returns the JSON response body that the specification defines.
 func (e *Error) Body() string {
 	type entry struct {
 		Code    Code   `json:"code"`
@@ -44,22 +49,22 @@ func (e *Error) Body() string {
 	return string(body)
 }
 
-// MethodNotAllowed refuses all methods but GET and HEAD.
+// MethodNotAllowed returns the error for methods other than GET and HEAD.
 func MethodNotAllowed(method string) *Error {
 	return unsupported(405, "this registry is read-only", method)
 }
 
-// MalformedPath refuses a path whose percent-escapes are broken.
+// MalformedPath returns the error for a path with an invalid percent-escape.
 func MalformedPath() *Error {
 	return &Error{Status: 400, Code: NameInvalid, Message: "malformed percent-escape in the path"}
 }
 
-// MalformedQuery refuses a query with a byte that RFC 3986 does not allow.
+// MalformedQuery returns the error for a query that RFC 3986 does not allow.
 func MalformedQuery() *Error {
 	return unsupported(400, "malformed query", "")
 }
 
-// NotFound is for a page that is not configured.
+// NotFound returns the error for a page that is not configured.
 func NotFound(path string) *Error {
 	return unsupported(404, "no such page", path)
 }

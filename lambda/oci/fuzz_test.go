@@ -7,7 +7,7 @@ import (
 
 var pathExpression = regexp.MustCompile(`(?s)^/v2/(.*)/(blobs|manifests|referrers|tags)/([^/]*)$`)
 
-// parseOracle reads a path by the expressions of the specification.
+// parseOracle parses a path with the regular expressions of the specification.
 func parseOracle(path string) (Path, Code) {
 	switch path {
 	case "/":
@@ -45,8 +45,8 @@ func parseOracle(path string) (Path, Code) {
 	return p, ""
 }
 
-// FuzzParse: every path is read as the expressions of the specification read
-// it, and one that is understood can be put together again from its parts.
+// FuzzParse compares Parse with the oracle, and rebuilds the path from the parsed
+// parts.
 func FuzzParse(f *testing.F) {
 	for _, tt := range parseTests {
 		f.Add(tt.path)
@@ -72,7 +72,7 @@ func FuzzParse(f *testing.F) {
 			Referrers: "/v2/" + got.Name + "/referrers/" + got.Reference,
 		}[got.Kind]
 		if again != path && path != "/v2" {
-			t.Errorf("%q became %q", path, again)
+			t.Errorf("Parse(%q) = %+v, which is the path %q", path, got, again)
 		}
 	})
 }

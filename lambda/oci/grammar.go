@@ -2,21 +2,20 @@ package oci
 
 import "strings"
 
-// longestName is the bound that distribution's own reference grammar sets,
-// and that the specification warns clients have.
+// longestName is the limit, in bytes, in the reference grammar of the distribution
+// registry. The specification warns that clients may have it too.
 const longestName = 255
 
-// ValidName tells whether a repository name follows the grammar
+// ValidName reports whether a repository name has at most 255 bytes and matches
+// the grammar of the distribution specification:
 //
 //	[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*
-//
-// and has at most 255 bytes.
 func ValidName(name string) bool {
 	if len(name) > longestName {
 		return false
 	}
-	separator := 0 // how many bytes of a separator stand before this one
-	start := true  // of a path component
+	separator := 0 // bytes of the separator before this byte
+	start := true  // this byte starts a path component
 	var last byte
 	for i := range len(name) {
 		switch c := name[i]; {
@@ -41,7 +40,7 @@ func ValidName(name string) bool {
 	return !start && separator == 0
 }
 
-// validTag: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
+// validTag reports whether a tag matches [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}.
 func validTag(tag string) bool {
 	if tag == "" || len(tag) > 128 || tag[0] == '.' || tag[0] == '-' {
 		return false
@@ -56,9 +55,9 @@ func validTag(tag string) bool {
 	return true
 }
 
-// ValidDigest tells whether a digest follows the grammar of the OCI image
-// specification: the registered algorithms have their exact form, another one
-// needs only to follow the grammar, as the specification asks.
+// ValidDigest reports whether a digest is valid by the OCI image specification:
+// digests of the registered algorithms must have the exact length and alphabet,
+// those of other algorithms only need to match the grammar.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 func ValidDigest(digest string) bool {
 	algorithm, encoded, ok := strings.Cut(digest, ":")
@@ -70,7 +69,7 @@ func ValidDigest(digest string) bool {
 	case algorithm == "sha512":
 		return len(encoded) == 128 && lowerHex(encoded)
 	}
-	component := false // does a component end here
+	component := false // a component may end here
 	for i := range len(algorithm) {
 		switch c := algorithm[i]; {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
@@ -92,15 +91,16 @@ func ValidDigest(digest string) bool {
 	return true
 }
 
-// Mirrored tells whether blobs of this digest's algorithm can be in a mirror:
-// only the two that every client can check.
+// Mirrored reports whether mirrors hold blobs with this digest's algorithm:
+// sha256 and sha512, which every client can verify.
 func Mirrored(digest string) bool {
 	return strings.HasPrefix(digest, "sha256:") || strings.HasPrefix(digest, "sha512:")
 }
 
-// SignatureTag tells whether a tag is one under which signatures and the like
-// of a manifest are kept: sha256-<64 hex>, bare (the referrers tag schema of
-// the specification) or with one of the endings that cosign gives it.
+// SignatureTag reports whether a tag is that of a signature, attestation or SBOM:
+// sha256-<64 hex digits> alone, as in the referrers tag schema of the distribution
+// specification, or with one of cosign's suffixes.
+// https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
 func SignatureTag(tag string) bool {
 	rest, ok := strings.CutPrefix(tag, "sha256-")
 	if !ok || len(rest) < 64 || !lowerHex(rest[:64]) {
@@ -113,8 +113,8 @@ func SignatureTag(tag string) bool {
 	return false
 }
 
-// hexDigits are the lower-case ones. Comparing digits that are random, as those
-// of a digest are, is a branch that the processor guesses wrong half the time.
+// hexDigits has the lower-case hexadecimal digits. Comparing with 'a' and '9'
+// would be a branch that is mispredicted half the time, as digests are random.
 var hexDigits = [256]bool{
 	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
 	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true,

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The expressions of the specifications are the oracle.
+// The regular expressions of the specifications are the oracle.
 var (
 	nameExpression   = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	tagExpression    = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
@@ -15,7 +15,7 @@ var (
 	sha512Expression = regexp.MustCompile(`^sha512:[a-f0-9]{128}$`)
 )
 
-// The end of a line is no end of a name: $ would match before it.
+// matches excludes a trailing newline, before which $ matches.
 func matches(e *regexp.Regexp, s string) bool { return e.MatchString(s) && !strings.HasSuffix(s, "\n") }
 
 func nameOracle(s string) bool { return len(s) <= 255 && matches(nameExpression, s) }
@@ -32,24 +32,23 @@ func digestOracle(s string) bool {
 	return matches(digestExpression, s)
 }
 
-// pieces are what names, tags and digests are made of, right and wrong.
+// pieces are parts of valid and invalid names, tags and digests.
 var pieces = []string{
 	"", "a", "0", "z9", ".", "..", "_", "__", "___", "-", "--", "/", "//", "A", ":", "+", "=", "\n", " ", "é", "%",
 	"sha256:", "sha512:", hex64, hex64[:63], strings.ToUpper(hex64), hex128, strings.Repeat("a", 127), strings.Repeat("b/", 63),
 }
 
 func TestGrammarAgainstOracle(t *testing.T) {
-	n := 0
+	t.Parallel()
 	check := func(s string) {
-		n++
 		if got, want := ValidName(s), nameOracle(s); got != want {
-			t.Errorf("name %q: %v, want %v", s, got, want)
+			t.Errorf("ValidName(%q) = %v, want %v", s, got, want)
 		}
 		if got, want := validTag(s), matches(tagExpression, s); got != want {
-			t.Errorf("tag %q: %v, want %v", s, got, want)
+			t.Errorf("validTag(%q) = %v, want %v", s, got, want)
 		}
 		if got, want := ValidDigest(s), digestOracle(s); got != want {
-			t.Errorf("digest %q: %v, want %v", s, got, want)
+			t.Errorf("ValidDigest(%q) = %v, want %v", s, got, want)
 		}
 	}
 	for _, a := range pieces {
@@ -68,6 +67,7 @@ func TestGrammarAgainstOracle(t *testing.T) {
 }
 
 func TestMirrored(t *testing.T) {
+	t.Parallel()
 	for digest, want := range map[string]bool{
 		"sha256:" + hex64: true, "sha512:" + hex128: true, "blake3:00": false, "sha2567:00": false, "sha384:00": false,
 	} {
@@ -78,6 +78,7 @@ func TestMirrored(t *testing.T) {
 }
 
 func TestSignatureTag(t *testing.T) {
+	t.Parallel()
 	for tag, want := range map[string]bool{
 		"sha256-" + hex64:                  true,
 		"sha256-" + hex64 + ".sig":         true,

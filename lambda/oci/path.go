@@ -1,28 +1,28 @@
-// Package oci reads the paths of the OCI distribution API: which kind of
-// request one is, of which repository, and of which tag or digest. It also
-// writes the error bodies of that API.
+// Package oci parses request paths of the OCI distribution API into the kind of
+// request, the repository name, and the tag or digest. It also writes the error
+// bodies of that API.
 //
-// Parse is pure and total: every string gets an answer or a typed error. It
-// does not allocate where there is no error.
+// Parse is pure and total: for every string it returns a Path or an Error. It
+// allocates only for errors.
 //
-// The facts are those of the OCI distribution specification 1.1,
+// The sources are the OCI distribution specification 1.1,
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md,
-// and of the digest grammar in the OCI image specification,
+// and the digest grammar of the OCI image specification,
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 package oci
 
 import "strings"
 
-// Kind is what a path asks for. The zero value is a path that is no part of
-// the API.
+// Kind is the kind of request that a path is for. The zero value is a path
+// outside the API.
 type Kind uint8
 
 // The kinds of paths.
 const (
 	Unknown   Kind = iota
-	Info           // "/", for people
-	Privacy        // "/privacy", for people
-	Ping           // "/v2/", does the registry speak this API
+	Info           // "/", a page for browsers
+	Privacy        // "/privacy", a page for browsers
+	Ping           // "/v2/", the API version check
 	Catalog        // "/v2/_catalog"
 	Blob           // "/v2/<name>/blobs/<digest>"
 	Manifest       // "/v2/<name>/manifests/<tag or digest>"
@@ -30,28 +30,28 @@ const (
 	Referrers      // "/v2/<name>/referrers/<digest>"
 )
 
-// Kinds is how many kinds there are, for arrays that are indexed by one.
+// Kinds is the number of kinds, for arrays that are indexed by Kind.
 const Kinds = int(Referrers) + 1
 
 var kindNames = [Kinds]string{"", "info", "privacy", "ping", "catalog", "blob", "manifest", "tags", "referrers"}
 
-// String is the kind's name in answers, metrics and logs; empty for Unknown.
+// String returns the kind's name in metrics and logs; it is empty for Unknown.
 func (k Kind) String() string { return kindNames[k] }
 
-// Path is a path that was understood. Its strings are parts of the path that
-// was parsed, and follow the grammar.
+// Path is a parsed path. Its strings are substrings of the path and match the
+// grammar.
 type Path struct {
 	Kind Kind
-	// Name is the repository; empty where the kind has none.
+	// Name is the repository name; it is empty if the kind has none.
 	Name string
-	// Reference is a tag or a digest; empty where the kind has none.
+	// Reference is a tag or a digest; it is empty if the kind has none.
 	Reference string
-	// Digest tells that Reference is a digest.
+	// Digest reports whether Reference is a digest.
 	Digest bool
 }
 
-// Parse reads a path whose percent-escapes are decoded. What it answers beside
-// an error holds the kind and the parts that are right, for the record.
+// Parse parses a path; its percent-escapes must be decoded already. The Path next
+// to an error has the kind and the valid parts, for metrics and logs.
 func Parse(path string) (Path, *Error) {
 	switch path {
 	case "/":
@@ -67,8 +67,7 @@ func Parse(path string) (Path, *Error) {
 	if !ok {
 		return Path{}, unsupported(404, "no such page", path)
 	}
-	// The keyword is looked for from the right: a repository may well be
-	// called "blobs" itself.
+	// Search from the right: a repository may itself be named "blobs".
 	before, last, ok := cutLast(rest)
 	if !ok {
 		return Path{}, unsupported(404, "no such endpoint", path)

@@ -13,7 +13,7 @@ const hex128 = hex64 + hex64
 var parseTests = []struct {
 	name, path string
 	want       Path
-	status     int // 0 for no error
+	status     int // 0 if there is no error
 	code       Code
 	detail     string
 }{
@@ -58,6 +58,7 @@ var parseTests = []struct {
 }
 
 func TestParse(t *testing.T) {
+	t.Parallel()
 	for _, tt := range parseTests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse(tt.path)
@@ -77,33 +78,35 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseAllocatesNothing(t *testing.T) {
+func TestParseAllocations(t *testing.T) {
 	for _, tt := range parseTests {
 		if tt.status != 0 {
 			continue
 		}
 		if n := testing.AllocsPerRun(100, func() { Parse(tt.path) }); n != 0 {
-			t.Errorf("Parse(%q) allocates %v times", tt.path, n)
+			t.Errorf("Parse(%q) allocates %v times, want 0", tt.path, n)
 		}
 	}
 }
 
 func TestKindNames(t *testing.T) {
+	t.Parallel()
 	want := map[Kind]string{
 		Unknown: "", Info: "info", Privacy: "privacy", Ping: "ping", Catalog: "catalog",
 		Blob: "blob", Manifest: "manifest", Tags: "tags", Referrers: "referrers",
 	}
 	if len(want) != Kinds {
-		t.Errorf("%d kinds, want %d", Kinds, len(want))
+		t.Errorf("there are %d kinds, want %d", Kinds, len(want))
 	}
 	for kind, name := range want {
 		if kind.String() != name {
-			t.Errorf("kind %d is called %q, want %q", kind, kind, name)
+			t.Errorf("Kind(%d).String() = %q, want %q", kind, kind, name)
 		}
 	}
 }
 
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		err    *Error
@@ -111,16 +114,16 @@ func TestErrors(t *testing.T) {
 		body   string
 		text   string
 	}{
-		{"method", MethodNotAllowed("POST"), 405, `{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only","detail":"POST"}]}`, "this registry is read-only: POST"},
+		{"method", MethodNotAllowed("POST"), 405, `{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only","detail":"POST"}]}`, `this registry is read-only: "POST"`},
 		{"path", MalformedPath(), 400, `{"errors":[{"code":"NAME_INVALID","message":"malformed percent-escape in the path"}]}`, "malformed percent-escape in the path"},
 		{"query", MalformedQuery(), 400, `{"errors":[{"code":"UNSUPPORTED","message":"malformed query"}]}`, "malformed query"},
-		{"page", NotFound("/x"), 404, `{"errors":[{"code":"UNSUPPORTED","message":"no such page","detail":"/x"}]}`, "no such page: /x"},
+		{"page", NotFound("/x"), 404, `{"errors":[{"code":"UNSUPPORTED","message":"no such page","detail":"/x"}]}`, `no such page: "/x"`},
 		{"html", NotFound("/<script>\x00\xff"), 404, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := tt.err.Body()
 			if !json.Valid([]byte(body)) || strings.ContainsAny(body, "<>\x00") || tt.body != "" && body != tt.body {
-				t.Errorf("body %s, want %s", body, tt.body)
+				t.Errorf("Body() = %s, want %s", body, tt.body)
 			}
 			if tt.err.Status != tt.status || tt.text != "" && tt.err.Error() != tt.text {
 				t.Errorf("error %d %q, want %d %q", tt.err.Status, tt.err, tt.status, tt.text)

@@ -33,7 +33,7 @@ var (
 	// fromDefault is what a client in no cloud gets for a blob.
 	fromDefault = found307("https://default.example/containers/images/"+digest, "private, no-store", "default-mirror")
 
-	noPages  = env{"INFO_URL": "none", "PRIVACY_URL": "none"}
+	noPages  = env{"INFO_URL": "", "PRIVACY_URL": ""}
 	noPrefix = env{"UPSTREAM_REGISTRY_PATH": ""}
 )
 

@@ -30,7 +30,7 @@ var fuzzed = []struct {
 		[]string{images, signed, defaultMirror, paris, frankfurt, virginia},
 	},
 	{
-		env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "INFO_URL": "none"},
+		env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "INFO_URL": ""},
 		[]string{images, "/containers/images/", paris, frankfurt, virginia},
 	},
 	{

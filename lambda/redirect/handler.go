@@ -32,7 +32,8 @@ type Handler struct {
 	failover bucket
 	now      func() time.Time
 
-	upstream, signatures string // base URLs up to "/v2/"
+	upstream, signatures string // base URLs with "/v2/" at the end
+	prefix               string // of repositories in them; with a slash at the end, or empty
 	mirrors              []string
 	defaultMirror        string
 }
@@ -82,6 +83,9 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 		signatures:    c.SignatureUpstream + "/v2/",
 		defaultMirror: c.DefaultMirror + blobPath,
 		failover:      bucket{rate: c.FailoverBudget},
+	}
+	if c.Prefix != "" {
+		h.prefix = c.Prefix + "/"
 	}
 	if c.DefaultMirror == config.DistributionHost {
 		h.defaultMirror = blobPath

@@ -9,77 +9,52 @@ import (
 	"archeio/lambda/route"
 )
 
-// redirect walks along the candidates of a decision to the first that has
-// what is asked for.
+// redirect answers a request of the registry API: with the first mirror that has
+// the blob, and otherwise with a registry.
 func (h *Handler) redirect(ctx context.Context, q *route.Request, query string) Response {
 	d := h.plan.Decide(q)
 	var limit blobs.Limit
-	reason := d.Reason
-	asked, unsure := false, false // any mirror, in vain; and one could not say
-	candidates := d.Candidates()
-	for i, c := range candidates {
-		switch c.Target {
-		case route.Regional:
-			switch h.origins.Mirrors[c.Mirror].Has(ctx, &limit, q.Path.Reference) {
-			case blobs.Present:
-				return found(h.mirrors[c.Mirror]+q.Path.Reference, cacheNothing, reason)
-			case blobs.Unknown:
-				unsure = true
-				if location := h.overflow(ctx, &limit, q, &d); location != "" {
-					return found(location, cacheNothing, route.Failover)
-				}
-			}
-			asked, reason = true, route.DefaultMirror
-		case route.Default:
-			switch h.origins.Default.Has(ctx, &limit, q.Path.Reference) {
-			case blobs.Present:
-				return found(h.defaultMirror+q.Path.Reference, cacheNothing, reason)
-			case blobs.Unknown:
-				unsure = true
-			}
-			asked = true
-		case route.Upstream:
-			switch {
-			case unsure:
-				reason = route.MirrorUnavailable
-			case asked:
-				reason = route.MirrorAbsent
-			}
-			cache := cacheMinutes
-			if q.Path.Kind == oci.Blob {
-				cache = cacheNothing
-			}
-			// Only where a signature upstream stands behind it may the
-			// upstream lack something that a client can get elsewhere.
-			if i+1 < len(candidates) {
-				switch h.origins.Upstream.Has(ctx, &limit, h.resource(q.Path)) {
-				case blobs.Absent:
-					continue
-				case blobs.Unknown:
-					if q.Path.Kind != oci.Blob {
-						cache = cacheUnsure
-					}
-				}
-			}
-			return found(h.registry(h.upstream, q.Path, query), cache, reason)
-		case route.SignatureUpstream:
-			cache := cacheMinutes
-			switch q.Path.Kind {
-			case oci.Blob:
-				cache = cacheNothing
-				reason = route.Signature
-			case oci.Manifest:
-				reason = route.Signature
-			}
-			return found(h.registry(h.signatures, q.Path, query), cache, reason)
-		}
+	location, reason := h.mirror(ctx, &limit, q, &d)
+	if location != "" {
+		return found(location, cacheNothing, reason)
 	}
-	panic("redirect: a decision without an end: " + d.Reason.String())
+	return h.registry(ctx, &limit, q, &d, reason, query)
 }
 
-// overflow is the way out when the first mirror is in trouble: the next one,
-// as far as the budget reaches. Empty if there is none, or it lacks the blob.
-func (h *Handler) overflow(ctx context.Context, limit *blobs.Limit, q *route.Request, d *route.Decision) string {
+// mirror returns the URL of the blob in the first mirror that has it, and the
+// reason for that mirror. Without a URL, the reason is that of a registry.
+func (h *Handler) mirror(ctx context.Context, limit *blobs.Limit, q *route.Request, d *route.Decision) (string, route.Reason) {
+	mirrors := d.Mirrors()
+	if len(mirrors) == 0 {
+		return "", d.Reason
+	}
+	reason, otherwise := d.Reason, route.MirrorAbsent
+	for _, c := range mirrors {
+		origin, base := h.origins.Default, h.defaultMirror
+		if c.Target == route.Regional {
+			origin, base = h.origins.Mirrors[c.Mirror], h.mirrors[c.Mirror]
+		}
+		switch origin.Has(ctx, limit, q.Path.Reference) {
+		case blobs.Present:
+			return base + q.Path.Reference, reason
+		case blobs.Unknown:
+			otherwise = route.MirrorUnavailable
+			if location := h.failOver(ctx, limit, q, d, c); location != "" {
+				return location, route.Failover
+			}
+		}
+		reason = route.DefaultMirror // only the default mirror follows another one
+	}
+	return "", otherwise
+}
+
+// failOver returns the URL of the blob in the next mirror by distance after a
+// regional one that could not be checked. It is empty if there is no other
+// mirror, if that one is not known to have the blob, or if the budget is spent.
+func (h *Handler) failOver(ctx context.Context, limit *blobs.Limit, q *route.Request, d *route.Decision, failed route.Candidate) string {
+	if failed.Target != route.Regional {
+		return ""
+	}
 	next := h.plan.Next(q, d)
 	if next < 0 || !h.failover.take(h.now()) {
 		return ""
@@ -91,41 +66,52 @@ func (h *Handler) overflow(ctx context.Context, limit *blobs.Limit, q *route.Req
 	return h.mirrors[next] + q.Path.Reference
 }
 
+// registry redirects to the upstream, or to the signature upstream. The upstream
+// is checked only where the signature upstream may have what it does not.
+func (h *Handler) registry(ctx context.Context, limit *blobs.Limit, q *route.Request, d *route.Decision, reason route.Reason, query string) Response {
+	base, cache := h.upstream, cacheMinutes
+	if q.Path.Kind == oci.Blob {
+		cache = cacheNothing
+	}
+	resource := h.resource(q.Path)
+	switch registries := d.Registries(); {
+	case registries[0].Target == route.SignatureUpstream:
+		base = h.signatures
+	case len(registries) > 1:
+		switch h.origins.Upstream.Has(ctx, limit, resource) {
+		case blobs.Absent:
+			base, reason = h.signatures, route.Signature
+		case blobs.Unknown:
+			if q.Path.Kind != oci.Blob {
+				cache = cacheUnsure
+			}
+		}
+	}
+	if query != "" && (q.Path.Kind == oci.Tags || q.Path.Kind == oci.Referrers) {
+		return found(base+resource+"?"+query, cache, reason)
+	}
+	return found(base+resource, cache, reason)
+}
+
 func found(location, cache string, reason route.Reason) Response {
 	return Response{Status: 307, Location: location, CacheControl: cache, Reason: reason.String()}
 }
 
-// registry is the URL at a registry, with the query where that kind of request
-// takes one.
-func (h *Handler) registry(base string, p oci.Path, query string) string {
-	url := base + h.resource(p)
-	if query != "" && (p.Kind == oci.Tags || p.Kind == oci.Referrers) {
-		url += "?" + query
-	}
-	return url
-}
-
-// resource is what stands behind "/v2/" at a registry.
+// resource returns the path of a request below "/v2/" at a registry.
 func (h *Handler) resource(p oci.Path) string {
-	prefix := h.config.Prefix
-	switch {
-	case prefix == "":
-	case p.Kind == oci.Tags || p.Kind == oci.Referrers:
-		// The upstream's Link headers name its own paths, and some clients
-		// take only the path of one and ask us for it.
-		if rest, ok := strings.CutPrefix(p.Name, prefix); ok && strings.HasPrefix(rest, "/") {
-			prefix = ""
-		}
-	}
-	if prefix != "" {
-		prefix += "/"
-	}
+	prefix := h.prefix
 	switch p.Kind {
 	case oci.Blob:
 		return prefix + p.Name + "/blobs/" + p.Reference
 	case oci.Manifest:
 		return prefix + p.Name + "/manifests/" + p.Reference
-	case oci.Referrers:
+	}
+	// The upstream's Link headers have paths with the prefix, and some clients
+	// request such a path from this host.
+	if strings.HasPrefix(p.Name, prefix) {
+		prefix = ""
+	}
+	if p.Kind == oci.Referrers {
 		return prefix + p.Name + "/referrers/" + p.Reference
 	}
 	return prefix + p.Name + "/tags/list"

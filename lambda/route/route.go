@@ -70,16 +70,26 @@ type Decision struct {
 	// Reason is why the first candidate is the first.
 	Reason     Reason
 	candidates [4]Candidate
-	n          int
+	n, mirrors uint8
 }
 
 // Candidates are the places in order; empty where there is nothing to
 // redirect to.
 func (d *Decision) Candidates() []Candidate { return d.candidates[:d.n] }
 
+// Mirrors returns the candidates that are mirrors; they come first.
+func (d *Decision) Mirrors() []Candidate { return d.candidates[:d.mirrors] }
+
+// Registries returns the candidates that are registries: at least one where
+// there are candidates at all.
+func (d *Decision) Registries() []Candidate { return d.candidates[d.mirrors:d.n] }
+
 func (d *Decision) add(c Candidate) {
 	d.candidates[d.n] = c
 	d.n++
+	if c.Target.Mirror() {
+		d.mirrors = d.n
+	}
 }
 
 // Planner is a configuration, prepared for decisions.

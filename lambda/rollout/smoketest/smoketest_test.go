@@ -160,8 +160,8 @@ func TestMutantsAreRefused(t *testing.T) {
 	env := environments(t)["full-mirrors"]
 	for _, tt := range []struct{ name, file, old, new, want string }{
 		{"foreign-host", "lambda/redirect/redirect.go", "return Response{Status: 307, Location: location,", `return Response{Status: 307, Location: "https://attacker.example" + location,`, `it leads to "https://attacker.examplehttps`},
-		{"host-believed", "lambda/redirect/redirect.go", `return found(h.mirrors[c.Mirror]+q.Path.Reference, cacheNothing, reason)`,
-			`return found("https://attacker.example/containers/images/"+q.Path.Reference, cacheNothing, reason)`, `sample blob-aws, GET ` + blob + `: it leads to "https://attacker.example/`},
+		{"host-believed", "lambda/redirect/redirect.go", `return base + q.Path.Reference, reason`,
+			`return "https://attacker.example/containers/images/" + q.Path.Reference, reason`, `sample blob-aws, GET ` + blob + `: it leads to "https://attacker.example/`},
 		{"status", "lambda/redirect/redirect.go", "Response{Status: 307,", "Response{Status: 302,", "status 302, want 307"},
 		{"reason", "lambda/redirect/redirect.go", "Reason: reason.String()}", `Reason: "manifest"}`, `sample tags, GET /v2/archeio-release/tags/list: reason "manifest", want one of [tags]`},
 	} {
