@@ -1,0 +1,3 @@
+// Package lint holds the configuration of the linters for the templates, and a
+// test of the language that code and documents are written in.
+package lint

@@ -1,0 +1,139 @@
+package lint
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"archeio/lambda/build"
+)
+
+// phrases are what code, messages and documents must not say, each with what to
+// write instead.
+var phrases = []struct{ pattern, instead string }{
+	{`\banew\b`, "again"},
+	{`\bmeanwhile\b`, "while"},
+	{`\bbeside\b`, "next to, in addition to, or with"},
+	{`\bas far as\b`, "a shorter sentence"},
+	{`\bbe it\b`, "a shorter sentence"},
+	{`\b(some|any|no)body\b`, "the role: operator, client, user"},
+	{`\bpeople\b`, "the role: operator, client, user"},
+	{`\b(is|are) none that\b|\bnames none\b|\bis no [a-z]+ of (the|this|ours)\b`, "unknown, invalid or missing X"},
+	{`\bof no use\b|\bha(s|ve) no use\b`, "has no effect unless"},
+	{`\b(tells?|told) whether\b`, "reports whether"},
+	{`\bhand(s|ed|ing)? out\b`, "enqueue, dispatch"},
+	{`\black(s|ed|ing)\b`, "missing, does not have"},
+	{`\bdie[sd]?\b|\bdying\b`, "fails, is unavailable"},
+	{`\bforg(et|ot|etting|otten|ets)\b`, "invalidate, drop"},
+	{`\bremember(s|ed|ing)?\b`, "cache, state, record"},
+	{`\bspoil(s|ed|t|ing)?\b`, "invalidates, breaks"},
+	{`\blearnt?(ed|s|ing)?\b`, "cache, state, record"},
+	{`\bbelieve[sd]?\b`, "trust"},
+	{`\ba dead (mirror|upstream|bucket|region|server)\b`, "an unavailable one"},
+	{`\bin a hurry\b|\bput(s|ting)? right\b|\bcannot say\b|\bcould not say\b`, "a plainer sentence"},
+}
+
+// verbs are what a doc comment must not say of what it documents.
+var verbs = regexp.MustCompile(`^\w+ (answers|tells|says|asks|takes|knows|plays|lives|remembers|learns)\b`)
+
+// exempt are files that quote what others write.
+var exempt = map[string]bool{"scripts/lint/english_test.go": true}
+
+// TestEnglish holds the patterns of the language that a program can find.
+func TestEnglish(t *testing.T) {
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	banned := make([]*regexp.Regexp, len(phrases))
+	for i, p := range phrases {
+		banned[i] = regexp.MustCompile(`(?i)` + p.pattern)
+	}
+	check := func(place, text string) {
+		for i, p := range phrases {
+			if found := banned[i].FindString(text); found != "" {
+				t.Errorf("%s: %q: write %s", place, found, p.instead)
+			}
+		}
+	}
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			switch entry.Name() {
+			case ".git", ".build", "cdk.out", "events", "fuzz", "node_modules":
+				return fs.SkipDir
+			}
+			return nil
+		}
+		switch ext := filepath.Ext(name); {
+		case exempt[name]:
+		case ext == ".go":
+			checkGo(t, path, name, check)
+		case ext == ".md", ext == ".yml", ext == ".yaml", ext == ".js", name == "Makefile", name == ".ci/run":
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			for i, line := range strings.Split(string(text), "\n") {
+				check(name+":"+strconv.Itoa(i+1), line)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkGo looks at the comments and string literals of a file, and at the verbs of
+// its doc comments.
+func checkGo(t *testing.T, path, name string, check func(place, text string)) {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(pos token.Pos) string { return name + ":" + strconv.Itoa(set.Position(pos).Line) }
+	for _, group := range file.Comments {
+		check(at(group.Pos()), strings.Join(strings.Fields(group.Text()), " "))
+	}
+	doc := func(group *ast.CommentGroup) {
+		if found := verbs.FindString(group.Text()); found != "" {
+			t.Errorf("%s: doc comment says %q: write returns, reports whether, or is", at(group.Pos()), found)
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			if n.Kind == token.STRING {
+				text, _ := strconv.Unquote(n.Value)
+				check(at(n.Pos()), strings.Join(strings.Fields(text), " "))
+			}
+		case *ast.FuncDecl:
+			doc(n.Doc)
+		case *ast.GenDecl:
+			doc(n.Doc)
+		case *ast.TypeSpec:
+			doc(n.Doc)
+		case *ast.ValueSpec:
+			doc(n.Doc)
+		case *ast.Field:
+			doc(n.Doc)
+		}
+		return true
+	})
+}
