@@ -34,7 +34,7 @@ help: ## print this list
 
 .PHONY: build
 build: ## build the function for this machine, as .build/redirector/bootstrap
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid=' -o .build/redirector/bootstrap ./lambda/redirector
+	@go run ./scripts/dev/build redirector
 
 .PHONY: run
 run: ## run the whole system here and pull an image through it; ONCE=1 exits then

@@ -50,21 +50,18 @@ func run() error {
 	return nil
 }
 
-// goarch is Go's name for Lambda's architectures.
-var goarch = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
-
 // codeOf builds the functions of a stage.
 func codeOf(ctx context.Context, s *stage.Stage) (code stacks.Code, err error) {
-	if code.Redirector, err = build.Function(ctx, "redirector", goarch[s.Architecture]); err != nil {
+	if code.Redirector, err = build.Function(ctx, "redirector", build.GOARCH(s.Architecture)); err != nil {
 		return code, err
 	}
 	if s.Filler != nil {
-		if code.Mirror, err = build.Function(ctx, "mirror", goarch[s.Architecture]); err != nil {
+		if code.Mirror, err = build.Function(ctx, "mirror", build.GOARCH(s.Architecture)); err != nil {
 			return code, err
 		}
 	}
 	if s.Release != nil {
-		code.Release, err = build.Function(ctx, "release", goarch[s.Architecture])
+		code.Release, err = build.Function(ctx, "rollout", build.GOARCH(s.Architecture))
 	}
 	return code, err
 }
@@ -85,7 +82,7 @@ func stagesOf(context func(string) any) ([]*stage.Stage, error) {
 		return nil, err
 	}
 	// sam local invoke needs a function for the machine that it runs on.
-	if architecture, ok := context("architecture").(string); ok && goarch[architecture] != "" {
+	if architecture, ok := context("architecture").(string); ok && build.GOARCH(architecture) != "" {
 		for _, s := range all {
 			s.Architecture = architecture
 		}

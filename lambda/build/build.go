@@ -1,12 +1,12 @@
-// Package build compiles the functions of this repository, in the way in which
-// they are deployed.
+// Package build compiles the functions of this repository the way they are
+// deployed. The CDK app, the release, the tests and the Makefile all build
+// through it, so that the same source gives the same binary everywhere.
 package build
 
 import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,64 +14,90 @@ import (
 	"strings"
 )
 
-// Function builds the main package of a function, such as "redirector", as a
-// file called bootstrap in the folder that it answers. The same source gives
-// the same file, so that a deployment of what has not changed changes nothing.
-// goarch is as Go spells it; empty is this machine's. Where nothing has changed
-// it is quick.
+// Tags are the build tags of a function. lambda.norpc leaves out the legacy RPC
+// mode of aws-lambda-go, which a custom runtime does not use.
+// https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html
+const Tags = "lambda.norpc"
+
+// flags make a small binary that depends neither on the folder nor on the state
+// of the repository.
+var flags = [...]string{"-trimpath", "-buildvcs=false", "-tags=" + Tags, "-ldflags=-s -w -buildid="}
+
+// Functions are the functions that are deployed, each the main package of that
+// name below lambda/.
+var Functions = [...]string{"redirector", "mirror", "rollout"}
+
+// Function builds the function of that name as a file called bootstrap in the
+// folder dir, which is below .build of the repository. The same source gives the
+// same file, so a deployment without changes changes nothing. goarch is an
+// architecture as Go names it; if it is empty, the function is built for this
+// machine. It is fast if nothing has changed.
 func Function(ctx context.Context, name, goarch string) (dir string, err error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
-	dir = filepath.Join(root, ".build", name+"-linux-"+goarch)
-	env := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if goarch == "" {
-		dir = filepath.Join(root, ".build", name)
-	} else {
-		env = append(env, "GOOS=linux", "GOARCH="+goarch)
+	dir = filepath.Join(root, ".build", name)
+	if goarch != "" {
+		dir += "-linux-" + goarch
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags=-s -w -buildid=",
-		"-o", filepath.Join(dir, "bootstrap"), "./lambda/"+name)
-	cmd.Dir, cmd.Env = root, env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return "", errors.New(`building the function: there is no "go" on this machine; install Go 1.26 or newer`)
-		}
-		return "", fmt.Errorf("building the function %s: %w\n%s", name, err, bytes.TrimSpace(out))
-	}
-	return dir, nil
+	return dir, Package(ctx, "./lambda/"+name, goarch, filepath.Join(dir, bootstrap))
 }
 
-// Bootstrap builds a function for this machine and answers its bootstrap.
+// bootstrap is the file name that Lambda expects from a custom runtime.
+const bootstrap = "bootstrap"
+
+// Bootstrap builds a function for this machine and returns its binary.
 func Bootstrap(ctx context.Context, name string) (string, error) {
 	dir, err := Function(ctx, name, "")
-	return filepath.Join(dir, "bootstrap"), err
+	return filepath.Join(dir, bootstrap), err
 }
 
-// Hash is the SHA-256, in hexadecimal, of the bootstrap in a folder.
-func Hash(dir string) (string, error) {
-	code, err := os.ReadFile(filepath.Join(dir, "bootstrap"))
+// Package builds a main package as a function is built. pkg is relative to the
+// root of the repository and begins with "./"; goarch is as for Function.
+func Package(ctx context.Context, pkg, goarch, file string) error {
+	root, err := Root()
 	if err != nil {
-		return "", fmt.Errorf("reading what was built: %w", err)
+		return err
+	}
+	env, err := Environment(ctx)
+	if err != nil {
+		return err
+	}
+	if goarch != "" {
+		env = append(env, "GOOS=linux", "GOARCH="+goarch)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags[:]...), "-o", file, pkg)...)
+	cmd.Dir, cmd.Env = root, env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w: %s", pkg, err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
+	}
+	return nil
+}
+
+// Hash returns the SHA-256 of the function in a folder, in hexadecimal.
+func Hash(dir string) (string, error) {
+	code, err := os.ReadFile(filepath.Join(dir, bootstrap))
+	if err != nil {
+		return "", fmt.Errorf("hashing the function: %w", err)
 	}
 	return fmt.Sprintf("%x", sha256.Sum256(code)), nil
 }
 
-// Root is the folder of the repository, found upwards from the working one.
+// Root returns the root folder of the repository, which is the working directory
+// or above it.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("finding the repository: %w", err)
 	}
-	for {
+	for start := dir; ; dir = filepath.Dir(dir) {
 		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && strings.HasPrefix(string(mod), "module archeio\n") {
 			return dir, nil
 		}
 		if filepath.Dir(dir) == dir {
-			return "", errors.New("this is not a clone of the project: there is no go.mod of module archeio here or above")
+			return "", fmt.Errorf("finding the repository: no go.mod of module archeio in %q or above: run this in a clone of the project", start)
 		}
-		dir = filepath.Dir(dir)
 	}
 }

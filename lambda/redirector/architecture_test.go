@@ -28,7 +28,7 @@ func packages(t *testing.T, args ...string) map[string]pkg {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", append([]string{"list", "-tags", "lambda.norpc", "-json=ImportPath,Standard,Doc,Imports,Deps"}, args...)...)
+	cmd := exec.Command("go", append([]string{"list", "-tags", build.Tags, "-json=ImportPath,Standard,Doc,Imports,Deps"}, args...)...)
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {

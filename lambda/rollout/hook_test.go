@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -100,8 +99,8 @@ const called = `{"DeploymentId":"d-ABCDEF012","LifecycleEventHookExecutionId":"e
 func TestHook(t *testing.T) {
 	// Not build.Bootstrap: its folder is that of make release.
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-buildvcs=false", "-o", bootstrap, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := build.Package(t.Context(), "./lambda/rollout", "", bootstrap); err != nil {
+		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		name       string

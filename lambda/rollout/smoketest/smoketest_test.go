@@ -184,7 +184,7 @@ func TestMutantsAreRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-tags", "lambda.norpc", "-buildvcs=false", "-o", bootstrap, "./lambda/redirector")
+			cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-tags", build.Tags, "-buildvcs=false", "-o", bootstrap, "./lambda/redirector")
 			cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)

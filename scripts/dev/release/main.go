@@ -29,14 +29,9 @@ import (
 // bomTool writes CycloneDX. It is run at this version, and is no dependency.
 const bomTool = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
-var (
-	functions = []string{"redirector", "mirror", "release"}
-	// architectures, as AWS spells them and as Go does.
-	architectures = []struct{ aws, goarch string }{{"arm64", "arm64"}, {"x86_64", "amd64"}}
-	// made is when everything in a zip was made: the first moment that the
-	// format knows.
-	made = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-)
+// made is when everything in a zip was made: the first moment that the format
+// knows.
+var made = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,11 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "release: takes no arguments, got %q\n", flags.Arg(0))
 		return 2
 	}
-	err := pin(ctx)
-	if err == nil {
-		err = release(ctx, *out, *bom, stdout, stderr)
-	}
-	if err != nil {
+	if err := release(ctx, *out, *bom, stdout, stderr); err != nil {
 		if cause := ctx.Err(); cause != nil {
 			err = errors.New("interrupted; there is no SHA256SUMS, so nobody takes the rest for a release")
 		}
@@ -78,43 +69,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// pinned is what would make other binaries of the same source: a newer
-// processor asked for, experiments, a workspace around the clone.
-var pinned = map[string]string{
-	"GOENV": "off", "GOFLAGS": "", "GOWORK": "off", "GOAMD64": "v1", "GOARM64": "v8.0", "GOEXPERIMENT": "", "GOFIPS140": "off",
-}
-
-// kept is where modules and tools come from; somebody may have set it by
-// go env -w, which the pinned GOENV leaves out.
-var kept = []string{"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOMODCACHE", "GOCACHE", "GOTOOLCHAIN", "GOAUTH"}
-
-// pin makes the environment of this process one in which the same source
-// gives the same binaries.
-func pin(ctx context.Context) error {
-	out, err := exec.CommandContext(ctx, "go", append([]string{"env"}, kept...)...).Output()
-	if err != nil {
-		return fmt.Errorf("asking go for its environment: %w; Go 1.26 or newer must be there", err)
-	}
-	values := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if len(values) != len(kept) {
-		return fmt.Errorf("asking go for its environment: %d lines, want %d", len(values), len(kept))
-	}
-	for i, name := range kept {
-		if err := os.Setenv(name, values[i]); err != nil {
-			return fmt.Errorf("setting %s: %w", name, err)
-		}
-	}
-	for name, value := range pinned {
-		if err := os.Setenv(name, value); err != nil {
-			return fmt.Errorf("setting %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // release writes the sums last: a folder without them is not whole.
 func release(ctx context.Context, out string, bom bool, stdout, stderr io.Writer) error {
 	root, err := build.Root()
+	if err != nil {
+		return err
+	}
+	env, err := build.Environment(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,7 +85,7 @@ func release(ctx context.Context, out string, bom bool, stdout, stderr io.Writer
 	if err := empty(out); err != nil {
 		return err
 	}
-	total := len(functions) * len(architectures)
+	total := len(build.Functions) * len(build.Architectures())
 	sums := map[string]string{}
 	write := func(name string, data []byte) error {
 		if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil {
@@ -133,11 +94,11 @@ func release(ctx context.Context, out string, bom bool, stdout, stderr io.Writer
 		sums[name] = fmt.Sprintf("%x", sha256.Sum256(data))
 		return nil
 	}
-	for _, function := range functions {
-		for _, a := range architectures {
-			name := function + "-" + a.aws
+	for _, function := range build.Functions {
+		for _, architecture := range build.Architectures() {
+			name, goarch := function+"-"+architecture, build.GOARCH(architecture)
 			fmt.Fprintf(stderr, "building %s (%d of %d)\n", name, len(sums)/pieces(bom)+1, total)
-			data, err := pack(ctx, function, a.goarch)
+			data, err := pack(ctx, function, goarch)
 			if err != nil {
 				return err
 			}
@@ -147,7 +108,7 @@ func release(ctx context.Context, out string, bom bool, stdout, stderr io.Writer
 			if !bom {
 				continue
 			}
-			if data, err = materials(ctx, root, function, a.goarch); err != nil {
+			if data, err = materials(ctx, root, env, function, goarch); err != nil {
 				return err
 			}
 			if err := write(name+".cdx.json", data); err != nil {
@@ -231,13 +192,13 @@ func archive(dir string) ([]byte, error) {
 
 // materials writes a function's bill of materials, for the build constraints
 // that it is built with.
-func materials(ctx context.Context, root, function, goarch string) ([]byte, error) {
+func materials(ctx context.Context, root string, env []string, function, goarch string) ([]byte, error) {
 	// The tool itself is built for this machine; only what it reads the
 	// modules with is told of the other one.
-	with := "env GOOS=linux GOARCH=" + goarch + " CGO_ENABLED=0 GOFLAGS=-tags=lambda.norpc"
+	with := "env GOOS=linux GOARCH=" + goarch + " CGO_ENABLED=0 GOFLAGS=-tags=" + build.Tags
 	cmd := exec.CommandContext(ctx, "go", "run", "-exec", with, bomTool,
 		"app", "-json", "-std", "-noserial", "-notimestamp", "-main", "lambda/"+function, root)
-	cmd.Dir = root
+	cmd.Dir, cmd.Env = root, env
 	// A tool that was started ends with us, and not after us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -30,7 +30,6 @@ func TestReproducible(t *testing.T) {
 	first, second := filepath.Join(base, "a"), filepath.Join(base, "another", "folder")
 	copySource(t, root, first, 0o644)
 	copySource(t, first, second, 0o600)
-	restore(t)
 	sums := make([]string, 2)
 	for i, dir := range []string{first, second} {
 		t.Chdir(dir)
@@ -49,9 +48,9 @@ func TestReproducible(t *testing.T) {
 			t.Fatalf("exit code %d: %s", code, &stderr)
 		}
 		sums[i] = stdout.String()
-		for _, function := range functions {
-			for _, a := range architectures {
-				name := function + "-" + a.aws + ".zip"
+		for _, function := range build.Functions {
+			for _, architecture := range build.Architectures() {
+				name := function + "-" + architecture + ".zip"
 				data, err := os.ReadFile(filepath.Join(dir, ".build", "release", name))
 				if err != nil {
 					t.Fatal(err)
@@ -69,7 +68,7 @@ func TestReproducible(t *testing.T) {
 			t.Errorf("SHA256SUMS has\n%s, printed was\n%s, error %v", written, sums[i], err)
 		}
 	}
-	if sums[0] != sums[1] || strings.Count(sums[0], "\n") != len(functions)*len(architectures) {
+	if sums[0] != sums[1] || strings.Count(sums[0], "\n") != len(build.Functions)*len(build.Architectures()) {
 		t.Errorf("two builds of the same source:\n%s\n%s", sums[0], sums[1])
 	}
 }
@@ -104,17 +103,6 @@ func copySource(t *testing.T, from, to string, mode fs.FileMode) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// restore has the environment that run pins put back after the test.
-func restore(t *testing.T) {
-	t.Helper()
-	for _, name := range kept {
-		t.Setenv(name, os.Getenv(name))
-	}
-	for name := range pinned {
-		t.Setenv(name, os.Getenv(name))
 	}
 }
 
@@ -176,7 +164,6 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestWrongUse(t *testing.T) {
-	restore(t)
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	blocked := filepath.Join(t.TempDir(), "file")
@@ -193,7 +180,7 @@ func TestWrongUse(t *testing.T) {
 		{"help", ".", t.Context(), []string{"-h"}, 0, "usage: release [flags]"},
 		{"flag", ".", t.Context(), []string{"-x"}, 2, "not defined: -x"},
 		{"argument", ".", t.Context(), []string{"all"}, 2, `takes no arguments, got "all"`},
-		{"elsewhere", os.TempDir(), t.Context(), nil, 1, "not a clone of the project"},
+		{"elsewhere", os.TempDir(), t.Context(), nil, 1, "run this in a clone of the project"},
 		{"output", ".", t.Context(), []string{"-o", blocked}, 1, "making the folder of the release"},
 		{"interrupted", ".", canceled, []string{"-o", filepath.Join(t.TempDir(), "out")}, 1, "interrupted"},
 	} {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"archeio/lambda/build"
 )
 
 // docker is a Docker daemon.
@@ -96,7 +98,7 @@ func (d *docker) command(ctx context.Context, args ...string) *exec.Cmd {
 // Where it cannot be pulled, one is made of busybox: the function is static
 // and needs no more than a shell for SAM's own steps.
 func (d *docker) baseImage(ctx context.Context, goarch string) error {
-	image := "public.ecr.aws/lambda/provided:al2023-" + map[string]string{"amd64": "x86_64", "arm64": "arm64"}[goarch]
+	image := "public.ecr.aws/lambda/provided:al2023-" + build.Architecture(goarch)
 	if d.command(ctx, "image", "inspect", image).Run() == nil {
 		return nil
 	}

@@ -141,7 +141,7 @@ const stageName = "smallest"
 
 // synthesize answers the template of the stage's redirector.
 func synthesize(ctx context.Context, root, dir string, o options) (string, error) {
-	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	architecture := build.Architecture(runtime.GOARCH)
 	command := append(strings.Fields(o.cdk), "synth", "--quiet", "-c", "stage="+stageName, "-c", "architecture="+architecture, "-o", filepath.Join(dir, "cdk.out"))
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = root

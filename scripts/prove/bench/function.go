@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -36,12 +33,7 @@ func (b *bench) functions(ctx context.Context) (ours, other string, err error) {
 // compile builds a package of the repository as functions are built.
 func (b *bench) compile(ctx context.Context, pkg string) (string, error) {
 	out := filepath.Join(b.dir, filepath.Base(pkg))
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags=-s -w -buildid=", "-o", out, pkg)
-	cmd.Dir, cmd.Env = b.root, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w: %s", pkg, err, bytes.ReplaceAll(bytes.TrimSpace(text), []byte("\n"), []byte("; ")))
-	}
-	return out, nil
+	return out, build.Package(ctx, pkg, "", out)
 }
 
 // function is a process under a Runtime API of its own.

@@ -218,7 +218,7 @@ func (d *deployed) putHook(ctx context.Context, env map[string]string, version, 
 
 // zipHook builds the hook and answers the file that Lambda takes.
 func (d *deployed) zipHook(ctx context.Context) (string, error) {
-	dir, err := build.Function(ctx, "release", runtime.GOARCH)
+	dir, err := build.Function(ctx, "rollout", runtime.GOARCH)
 	if err != nil {
 		return "", err
 	}

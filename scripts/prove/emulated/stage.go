@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"archeio/infra/stage"
+	"archeio/lambda/build"
 	"archeio/scripts/lab/system"
 )
 
@@ -57,7 +58,7 @@ func (e *emulator) mirrorURL(region string) string {
 }
 
 func (s *emulatedStage) json() string {
-	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	architecture := build.Architecture(runtime.GOARCH)
 	urls := map[string]string{}
 	for _, region := range s.mirrors {
 		urls[region] = s.mirrorURL(region)
