@@ -53,7 +53,7 @@ test: ## run all tests
 	go test ./infra/...
 
 .PHONY: check
-check: ## format, vet, tidy module files
+check: ## check formatting (gofmt), go vet, and tidy module files
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	go vet ./...
 	cd scripts/lab/servers && go vet ./...
@@ -77,6 +77,12 @@ fuzz: ## run every fuzz target, for FUZZTIME each (1m, or 500x executions)
 			go test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s || exit 1; \
 		done || exit 1; \
 	done
+
+.PHONY: prove-all
+prove-all: ## run what takes too long for the gate: all of e2e, bench, every fuzz target for FUZZTIME
+	$(MAKE) e2e ARGS=-full
+	$(MAKE) bench
+	$(MAKE) fuzz
 
 .PHONY: synth
 synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
@@ -117,7 +123,7 @@ e2e: ## pull with real clients, have parts fail, ask a million times: ARGS=-h
 	@.build/e2e/e2e $(ARGS)
 
 .PHONY: lint
-lint: python synth ## check the templates of all stages with cfn-lint and checkov
+lint: python synth ## check the CloudFormation templates of all stages with cfn-lint and checkov
 	.build/python/bin/cfn-lint --config-file scripts/lint/cfnlint.yaml cdk.out/*.template.json
 	.build/python/bin/checkov --config-file scripts/lint/checkov.yaml --file cdk.out/*.template.json
 
