@@ -7,11 +7,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 )
-
-// runPrefix is where the functions that fill the mirrors keep what only one run
-// of theirs needs.
-const runPrefix = "run/"
 
 // stateBucket makes the bucket in which the functions that fill the mirrors keep
 // what must outlive an invocation. It is private, and no mirror: what is in it
@@ -27,7 +24,7 @@ func stateBucket(scope constructs.Construct, s *stage.Stage) awss3.Bucket {
 		Versioned: jsii.Bool(true),
 		LifecycleRules: &[]*awss3.LifecycleRule{{
 			Id:         jsii.String("expire-runs"),
-			Prefix:     jsii.String(runPrefix),
+			Prefix:     jsii.String(config.RunPrefix),
 			Expiration: awscdk.Duration_Days(jsii.Number(30)),
 		}, {
 			Id:                                  jsii.String("expire-what-nobody-reads"),

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 	"archeio/lambda/oci"
 	"archeio/lambda/redirect"
 	"archeio/ranges/regions"
@@ -51,6 +52,7 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 		"/*PLACES*/":      places(s),
 		"/*POINTS*/":      literal(points(s.Redirectors)),
 		"/*CODE*/":        positions,
+		"/*BLOBS*/":       literal("/" + config.BlobPrefix),
 		"/*REFUSAL*/":     literal(map[string]any{"body": body, "headers": headers}),
 	} {
 		code = strings.Replace(code, name, value, 1)

@@ -30,7 +30,7 @@ function handler(event) {
 }
 
 function choose(uri, headers) {
-  if (uri.indexOf('/containers/images/') === 0) {
+  if (uri.indexOf(/*BLOBS*/) === 0) {
     const near = country(headers, 0);
     origins(mirrors, near[0], near[1], [403, 404, 429, 500, 502, 503, 504]);
   } else {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 )
 
@@ -144,10 +145,7 @@ func (f *Functions) count(dimension, value string, counts ...metrics.Datum) {
 	metrics.Write(f.Metrics, time.Now(), dimension, value, counts...)
 }
 
-// runPrefix begins the names of all that is kept for one run only.
-const runPrefix = "run/"
-
-func snapshotName(run string) string { return runPrefix + run + "/held" }
+func snapshotName(run string) string { return config.RunPrefix + run + "/held" }
 
 // snapshotOf is what the buckets had when a run listed them.
 func (f *Functions) snapshotOf(ctx context.Context, run string) (snapshot, error) {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 )
 
@@ -176,7 +177,7 @@ func (p *planning) advance(ctx context.Context) error {
 }
 
 func pieceName(run string, bucket, piece int) string {
-	return fmt.Sprintf("%s%s/bucket-%d-%d", runPrefix, run, bucket, piece)
+	return fmt.Sprintf("%s%s/bucket-%d-%d", config.RunPrefix, run, bucket, piece)
 }
 
 // listAll lists the buckets, each as far as the time allows.

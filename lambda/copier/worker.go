@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 )
 
@@ -44,7 +45,7 @@ func (f *Functions) repository(ctx context.Context, m Message) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
 	defer cancel()
 	w := &working{Functions: f, message: m, clock: c,
-		name: runPrefix + m.Run + "/work/" + workName(m.Repository, m.Shard, m.Of) + ".json"}
+		name: config.RunPrefix + m.Run + "/work/" + workName(m.Repository, m.Shard, m.Of) + ".json"}
 	if _, err := f.read(ctx, w.name, &w.progress); err != nil {
 		return err
 	}

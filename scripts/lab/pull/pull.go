@@ -23,6 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"archeio/lambda/config"
 )
 
 // Hop is one request of a pull and what came back.
@@ -200,7 +202,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case isBlob && req.URL.Host == r.client.Registry:
 		r.pull.Reasons[digest] = hop.Reason
-	case strings.Contains(req.URL.Path, "/containers/images/"):
+	case strings.Contains(req.URL.Path, "/"+config.BlobPrefix):
 		digest, isBlob = filepath.Base(req.URL.Path), true
 	}
 	if isBlob && resp.StatusCode == http.StatusOK {

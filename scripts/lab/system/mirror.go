@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"archeio/lambda/config"
 )
 
 // S3 is an S3 client that may do everything in a region.
@@ -39,7 +41,7 @@ func (s *System) createBuckets(ctx context.Context) error {
 		if _, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			return fmt.Errorf("creating bucket %q: %w", bucket, err)
 		}
-		policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/containers/images/*"}]}`, bucket)
+		policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/%s*"}]}`, bucket, config.BlobPrefix)
 		if _, err := c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
 			return fmt.Errorf("opening bucket %q for readers: %w", bucket, err)
 		}
@@ -50,7 +52,7 @@ func (s *System) createBuckets(ctx context.Context) error {
 // PutBlob stores a blob in every mirror. S3 checks it against its digest.
 func (s *System) PutBlob(ctx context.Context, blob []byte) error {
 	sum := sha256.Sum256(blob)
-	key := fmt.Sprintf("containers/images/sha256:%x", sum)
+	key := fmt.Sprintf("%ssha256:%x", config.BlobPrefix, sum)
 	for bucket, region := range buckets() {
 		if _, err := s.S3(region).PutObject(ctx, &s3.PutObjectInput{
 			Bucket:         &bucket,

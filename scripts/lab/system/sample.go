@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"archeio/lambda/config"
 	"archeio/scripts/lab/pull"
 )
 
@@ -19,7 +20,7 @@ func (s *System) PrepareSample(ctx context.Context) error {
 	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, nothing); err != nil {
 		return err
 	}
-	bucket, key := StateBucket, "run/"+sampleRun+"/held"
+	bucket, key := StateBucket, config.RunPrefix+sampleRun+"/held"
 	if _, err := s.S3(Regions[0]).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key}); err != nil {
 		return fmt.Errorf("putting %q into bucket %q: %w", key, bucket, err)
 	}

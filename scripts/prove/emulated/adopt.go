@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 )
 
 // adopt takes back the buckets of the stage that was destroyed, by the program
@@ -47,7 +48,7 @@ func (c *checks) adopted(ctx context.Context) error {
 		if name := c.stage.Stack("mirror", region); stacks[name] != "CREATE_COMPLETE" {
 			return fmt.Errorf("the stack %s is in %q; the end of what adopt wrote:\n%s", name, stacks[name], end(all))
 		}
-		if err := c.aws(ctx, region, nil, "s3api", "head-object", "--bucket", bucketName(region), "--key", "containers/images/"+c.image.Blobs[0].String()); err != nil {
+		if err := c.aws(ctx, region, nil, "s3api", "head-object", "--bucket", bucketName(region), "--key", config.BlobPrefix+c.image.Blobs[0].String()); err != nil {
 			return err
 		}
 	}

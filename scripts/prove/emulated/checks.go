@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"archeio/lambda/config"
 	"archeio/ranges"
 	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/system"
@@ -225,9 +226,9 @@ func (c *checks) requests(ctx context.Context) {
 		c.check("a key outside of the blobs is not readable", err.Error())
 	}
 	mirror := c.stage.MirrorURL(regions[0])
-	c.expect(ctx, "anybody may read a blob", mirror+"/containers/images/"+blob, nil, 200, nil)
+	c.expect(ctx, "anybody may read a blob", mirror+"/"+config.BlobPrefix+blob, nil, 200, nil)
 	c.expect(ctx, "nobody may read another key", mirror+"/state/secret", nil, 403, nil)
-	c.expect(ctx, "nobody may list a mirror", mirror+"/?list-type=2&prefix=containers/images/", nil, 403, nil)
+	c.expect(ctx, "nobody may list a mirror", mirror+"/?list-type=2&prefix="+config.BlobPrefix, nil, 403, nil)
 	c.check("the answers come from the deployed function: its log group has their metrics", c.logged(ctx))
 }
 
@@ -295,7 +296,7 @@ func (c *checks) destroy(ctx context.Context) {
 	_, err = c.cdk(ctx, c.settings, "destroy", "--all", "--force")
 	c.check("cdk destroy works then", found(err, true, ""))
 	for _, region := range regions {
-		err := c.aws(ctx, region, nil, "s3api", "head-object", "--bucket", bucketName(region), "--key", "containers/images/"+c.image.Blobs[0].String())
+		err := c.aws(ctx, region, nil, "s3api", "head-object", "--bucket", bucketName(region), "--key", config.BlobPrefix+c.image.Blobs[0].String())
 		c.check("the bucket in "+region+" is kept, with its blobs", found(err, true, ""))
 	}
 }

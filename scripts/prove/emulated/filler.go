@@ -15,6 +15,7 @@ import (
 
 	"archeio/infra/constructs"
 	"archeio/lambda/build"
+	"archeio/lambda/config"
 	"archeio/lambda/copier"
 	"archeio/scripts/lab/system"
 )
@@ -136,7 +137,7 @@ func (c *checks) filled(ctx context.Context) {
 			continue
 		}
 		for _, region := range regions {
-			url := c.stage.MirrorURL(region) + "/containers/images/" + blob.String()
+			url := c.stage.MirrorURL(region) + "/" + config.BlobPrefix + blob.String()
 			c.expect(ctx, "the workers have filled "+region+" with "+blob.String()[:19], url, nil, http.StatusOK,
 				map[string]string{"Cache-Control": "public, max-age=31536000, immutable"})
 		}
@@ -205,7 +206,7 @@ func (c *checks) shell(ctx context.Context) {
 	}
 	c.check("mirror withdraw removes a blob everywhere, and has the edge forget it", found(err, len(withdrawn.Buckets) == 2 && withdrawn.Buckets[0].Versions > 0 && withdrawn.Buckets[1].Versions > 0 && withdrawn.Edge != "", fmt.Sprint(withdrawn)))
 	for _, region := range regions {
-		c.expect(ctx, "it is gone in "+region, c.stage.MirrorURL(region)+"/containers/images/"+missing, nil, http.StatusNotFound, nil)
+		c.expect(ctx, "it is gone in "+region, c.stage.MirrorURL(region)+"/"+config.BlobPrefix+missing, nil, http.StatusNotFound, nil)
 	}
 	var plan struct{ Withdrawn, Blobs int }
 	err = run(&plan, "plan")

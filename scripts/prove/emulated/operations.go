@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"archeio/lambda/config"
 	"archeio/ranges"
 	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/system"
@@ -137,7 +138,7 @@ func (c *checks) destroyRegion(ctx context.Context) error {
 			return fmt.Errorf("the stack %s is still there", name)
 		}
 	}
-	return c.aws(ctx, newRegion, nil, "s3api", "head-object", "--bucket", bucketName(newRegion), "--key", "containers/images/"+c.image.Blobs[0].String())
+	return c.aws(ctx, newRegion, nil, "s3api", "head-object", "--bucket", bucketName(newRegion), "--key", config.BlobPrefix+c.image.Blobs[0].String())
 }
 
 func (c *checks) removeRegion(ctx context.Context) error {
