@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,21 +10,29 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"archeio/scripts/prove/cli"
 )
 
-// daemon is an engine's, with folders and a socket of its own.
+const (
+	daemonStart = 40 * time.Second
+	daemonStop  = 20 * time.Second
+)
+
+// daemon is the daemon of a container engine, with directories and a socket of
+// its own.
 type daemon struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 }
 
-// startDaemon starts one and waits until ready succeeds.
+// startDaemon starts a daemon and waits until ready succeeds.
 func startDaemon(ctx context.Context, log io.Writer, ready func(context.Context) error, name string, args ...string) (*daemon, error) {
 	if os.Getuid() != 0 {
-		return nil, fmt.Errorf("only root can start %s here", name)
+		return nil, fmt.Errorf("%s must be started by root", name)
 	}
 	d := &daemon{cmd: exec.Command(name, args...), exited: make(chan struct{})}
-	output := &kept{w: log}
+	output := &transcript{out: log}
 	d.cmd.Stdout, d.cmd.Stderr = output, output
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {
@@ -35,21 +42,21 @@ func startDaemon(ctx context.Context, log io.Writer, ready func(context.Context)
 		d.cmd.Wait()
 		close(d.exited)
 	}()
-	patience, cancel := context.WithTimeout(ctx, 40*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, daemonStart)
 	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		if ready(patience) == nil {
+		if ready(ctx) == nil {
 			return d, nil
 		}
 		select {
-		case <-again.C:
+		case <-tick.C:
 		case <-d.exited:
-			return nil, fmt.Errorf("%s ended at once: %s", name, lastLine(output.String()))
-		case <-patience.Done():
+			return nil, fmt.Errorf("%s exited: %s", name, cli.LastLine(output.String()))
+		case <-ctx.Done():
 			d.stop()
-			return nil, errors.New(name + " does not answer")
+			return nil, fmt.Errorf("%s did not respond within %s", name, daemonStart)
 		}
 	}
 }
@@ -58,31 +65,32 @@ func (d *daemon) stop() {
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.exited:
-	case <-time.After(20 * time.Second):
-		// With what it has started.
-		syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
+	case <-time.After(daemonStop):
+		syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL) // the whole group
 		<-d.exited
 	}
 }
 
-// kept passes on what is written and keeps it.
-type kept struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-	w  io.Writer
+// transcript forwards what is written and keeps the first MiB. It is safe for
+// concurrent use.
+type transcript struct {
+	out io.Writer
+
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (k *kept) Write(p []byte) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.b.Len() < 1<<20 {
-		k.b.Write(p)
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.text.Len() < 1<<20 {
+		t.text.Write(b)
 	}
-	return k.w.Write(p)
+	return t.out.Write(b)
 }
 
-func (k *kept) String() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.b.String()
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }

@@ -3,92 +3,102 @@ package main
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// slack is what measuring itself takes, on a machine that does other things.
-const slack = 700 * time.Millisecond
+const (
+	// slack is how much longer than its bound a measured time may be, on a
+	// machine that does other things too.
+	slack = 700 * time.Millisecond
+	// concurrentFaults are injected at the same time: they mostly wait.
+	concurrentFaults = 8
+	faultTimeout     = 7 * time.Minute
+)
 
-// trial is one fault. Its saw tells what clients saw, its error what they must
-// not see.
-type trial struct {
+// fault is a fault that is injected, with what clients may see of it.
+type fault struct {
 	name string
-	try  func(ctx context.Context) (saw string, err error)
+	// run returns what clients saw, and an error if that is not as it must be.
+	run func(*faultTest, context.Context) (observed string, err error)
 }
 
-// atOnce is how many trials go on side by side: they mostly wait.
-const atOnce = 8
-
-// atFront is the world as it is behind one shape of front.
-type atFront struct {
-	*world
-	images *images
-	shape  string
-	// full waits for what takes minutes as well.
-	full bool
+// faults are all faults, in the order of the report.
+var faults = []fault{
+	{"mirror down", mirrorDown.run},
+	{"mirror hangs", mirrorHangs.run},
+	{"mirror resets", mirrorResets.run},
+	{"mirror returns 500", mirrorReturns500.run},
+	{"endless body in the answer to a check", endlessCheckBody.run},
+	{"circuit breaker", (*faultTest).circuitBreaker},
+	{"mirror returns 403, cold", (*faultTest).forbiddenCold},
+	{"mirror returns 403, warm", (*faultTest).forbiddenWarm},
+	{"failover, FAILOVER_BUDGET=0", failoverBudget{budget: "0"}.run},
+	{"failover, FAILOVER_BUDGET=5", failoverBudget{budget: "5", atLeast: 5, atMost: 40}.run},
+	{"missing blob, index lists it", (*faultTest).missingBlobInIndex},
+	{"missing blob, cached as present", (*faultTest).missingBlobInCache},
+	{"index corrupt", (*faultTest).corruptIndex},
+	{"clock wrong: index from the future or the past", (*faultTest).wrongClock},
+	{"upstream slow", (*faultTest).slowUpstream},
+	{"DNS fails", (*faultTest).dnsFails},
+	{"DNS hangs", (*faultTest).dnsHangs},
+	{"memory limit", (*faultTest).memoryLimit},
+	{"SIGTERM during a request", (*faultTest).terminated},
 }
 
-func (f *atFront) lab(ctx context.Context, processes int, env map[string]string) (*lab, error) {
-	return f.world.lab(ctx, f.images, f.shape, processes, env)
+// faultTest injects faults behind one kind of entry point.
+type faultTest struct {
+	*testSystem
+	images *testImages
+	kind   string
+	slow   bool // also run what takes minutes
 }
 
-// faults has one part after the other fail, behind both fronts.
-func (w *world) faults(ctx context.Context, o options, images *images) []check {
-	type at struct {
-		trial
-		front string
+// testbed starts a testbed with one process and env laid over its environment.
+func (f *faultTest) testbed(ctx context.Context, env map[string]string) (*testbed, error) {
+	return f.newTestbed(ctx, f.images, f.kind, 1, env)
+}
+
+// withFunction is f with another binary of the function.
+func (f *faultTest) withFunction(path string) *faultTest {
+	system := *f.testSystem
+	system.function = path
+	return &faultTest{&system, f.images, f.kind, f.slow}
+}
+
+// runFaults injects every fault behind both kinds of entry points.
+func (s *testSystem) runFaults(ctx context.Context, o *options, images *testImages) []check {
+	type run struct {
+		fault
+		kind string
 	}
-	var chosen []at
-	shapes := []string{loadBalancer, distribution}
-	var all [][]trial
-	for _, shape := range shapes {
-		f := &atFront{w, images, shape, o.full}
-		all = append(all, f.trials())
-	}
-	for i, t := range all[0] { // a fault's rows stand together
-		if !o.only.MatchString("faults/" + t.name) {
-			continue
+	var runs []run
+	for _, x := range faults {
+		if o.selects("faults", x.name) {
+			for _, kind := range kinds {
+				runs = append(runs, run{x, kind})
+			}
 		}
-		for k, shape := range shapes {
-			chosen = append(chosen, at{all[k][i], shape})
-		}
 	}
-	checks := make([]check, len(chosen))
-	turn := make(chan struct{}, atOnce)
-	var going sync.WaitGroup
-	for i, t := range chosen {
-		going.Go(func() {
-			turn <- struct{}{}
-			defer func() { <-turn }()
-			bounded, cancel := context.WithTimeout(ctx, 7*time.Minute)
+	checks := make([]check, len(runs))
+	slots := make(chan struct{}, concurrentFaults)
+	var running sync.WaitGroup
+	var done atomic.Int64
+	for i, x := range runs {
+		running.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			bounded, cancel := context.WithTimeout(ctx, faultTimeout)
 			defer cancel()
 			began := time.Now()
-			saw, err := t.try(bounded)
-			checks[i] = verdict("faults", t.name, t.front, saw, began, err)
+			f := &faultTest{s, images, x.kind, o.slow}
+			observed, err := x.run(f, bounded)
+			checks[i] = newCheck("faults", x.name, x.kind, observed, began, err)
+			if ctx.Err() == nil {
+				s.progress.Note("%d of %d: %s, %s: %s", done.Add(1), len(runs), x.name, x.kind, checks[i].Result)
+			}
 		})
 	}
-	going.Wait()
+	running.Wait()
 	return checks
-}
-
-func (f *atFront) trials() (trials []trial) {
-	for _, b := range mirrorFaults() {
-		trials = append(trials, trial{b.name, func(ctx context.Context) (string, error) { return f.mirrorFault(ctx, b) }})
-	}
-	return append(trials,
-		trial{"circuit breaker", f.breaker},
-		trial{"mirror answers 403, cold", f.forbidden},
-		trial{"mirror answers 403, warm", f.forbiddenWarm},
-		trial{"failover, FAILOVER_BUDGET=0", func(ctx context.Context) (string, error) { return f.failover(ctx, "0", 0, 0) }},
-		trial{"failover, FAILOVER_BUDGET=5", func(ctx context.Context) (string, error) { return f.failover(ctx, "5", 5, 40) }},
-		trial{"blob lost, index says present", f.lostBehindIndex},
-		trial{"blob lost, cache says present", f.lostBehindCache},
-		trial{"index damaged", f.damagedIndex},
-		trial{"clock wrong: index of the future or the past", f.wrongClock},
-		trial{"upstream slow", f.slowUpstream},
-		trial{"DNS fails", f.noName},
-		trial{"DNS hangs", f.hangingName},
-		trial{"memory short", f.shortMemory},
-		trial{"SIGTERM in mid-request", f.terminated},
-	)
 }

@@ -20,228 +20,161 @@ import (
 
 // The repositories, as clients name them.
 const (
-	singleRepo = "e2e/single"
-	multiRepo  = "e2e/multi"
-	tag        = "v2"
-	tags       = 12 // of singleRepo, beside tag: more than two pages
+	singleRepository = "e2e/single"
+	multiRepository  = "e2e/multi"
+	tag              = "v2"
+	extraTags        = 12 // of singleRepository: more than two pages
 )
 
-// artifactType is that of what refers to the images.
-const artifactType = "application/vnd.example.sbom.v1"
-
-// published is an image, or an index of images.
-type published struct {
-	repo   string
-	digest v1.Hash
-	image  v1.Hash // the image for this machine
-	// here are the blobs of the image for this machine, all those of every
-	// platform; lacking are those that no mirror has.
-	here, all []v1.Hash
-	lacking   map[string]bool
+// testImage is an image or an index that was pushed to the upstream.
+type testImage struct {
+	repository string
+	digest     v1.Hash
+	// native is the image for this machine's platform, nativeBlobs are its
+	// blobs, allBlobs those of all platforms.
+	native                v1.Hash
+	nativeBlobs, allBlobs []v1.Hash
+	// unmirrored are the blobs that no mirror has.
+	unmirrored map[string]bool
 }
 
-// signed is what belongs to an image at one registry, with its blobs.
-type signed struct {
-	signature, referrer           v1.Hash
-	signatureBlobs, referrerBlobs []v1.Hash
+// mirroredBlobs returns the blobs that every mirror has.
+func (i *testImage) mirroredBlobs() (digests []string) {
+	for _, b := range i.allBlobs {
+		if !i.unmirrored[b.String()] {
+			digests = append(digests, b.String())
+		}
+	}
+	return digests
 }
 
-type images struct {
-	single, multi *published
-	// pageTags are the other tags of single.
-	pageTags []string
-	// near is at the upstream, apart only at the signature upstream; both are
-	// single's.
-	near, apart *signed
+// testImages are the images that clients pull.
+type testImages struct {
+	single, multi *testImage
+	extraTags     []string // of single
+	// attached is at the upstream, separate only at the signature upstream.
+	// Both refer to single.
+	attached, separate *attachments
 }
 
-// publish pushes images, has the mirrors filled, and pushes those that are
-// pulled: their configs are new, so the mirrors lack just those.
-func (w *world) publish(ctx context.Context) (*images, error) {
+// publish pushes images, fills the mirrors, and pushes the images that clients
+// pull. Only the configs differ, so they are what the mirrors do not have.
+func (s *testSystem) publish(ctx context.Context) (*testImages, error) {
 	base, err := pull.NewImage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	other := map[string]string{"amd64": "arm64"}[runtime.GOARCH]
-	if other == "" {
-		other = "amd64"
+	other := "amd64"
+	if runtime.GOARCH == "amd64" {
+		other = "arm64"
 	}
-	native, err := with(base, runtime.GOARCH, "multi/native")
+	native, err := forPlatform(base, runtime.GOARCH, "multi/native")
 	if err != nil {
 		return nil, err
 	}
-	foreign, err := with(empty.Image, other, "multi/foreign")
+	foreign, err := forPlatform(empty.Image, other, "multi/foreign")
 	if err != nil {
 		return nil, err
 	}
-	source := w.stack.Source() + "/"
-	if _, err := pushAll(ctx, source, "v1", base, native, foreign); err != nil {
+	source := s.local.Source() + "/"
+	if _, err := push(ctx, source, "v1", base, native, foreign); err != nil {
 		return nil, err
 	}
-	if err := w.stack.Fill(ctx, io.Discard, w.log); err != nil {
+	s.progress.Step("filling the mirrors")
+	if err := s.local.Fill(ctx, io.Discard, s.log); err != nil {
 		return nil, err
 	}
-	out, err := pushAll(ctx, source, tag, base, native, foreign)
+	images, err := push(ctx, source, tag, base, native, foreign)
 	if err != nil {
 		return nil, err
 	}
-	first, err := name.NewDigest(source+singleRepo+"@"+out.single.digest.String(), name.Insecure)
+	single, err := name.NewDigest(source+singleRepository+"@"+images.single.digest.String(), name.Insecure)
 	if err != nil {
 		return nil, err
 	}
-	descriptor, err := remote.Get(first, remote.WithContext(ctx))
+	descriptor, err := remote.Get(single, remote.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
-	for i := range tags {
+	for i := range extraTags {
 		t := fmt.Sprintf("p%02d", i)
-		out.pageTags = append(out.pageTags, t)
-		if err := remote.Tag(first.Context().Tag(t), descriptor, remote.WithContext(ctx)); err != nil {
+		images.extraTags = append(images.extraTags, t)
+		if err := remote.Tag(single.Context().Tag(t), descriptor, remote.WithContext(ctx)); err != nil {
 			return nil, err
 		}
 	}
-	if out.near, err = sign(ctx, source, descriptor.Descriptor, "at the upstream"); err != nil {
+	if images.attached, err = attach(ctx, source, descriptor.Descriptor, "at the upstream"); err != nil {
 		return nil, err
 	}
-	apart := w.signatures.address + "/" + system.Prefix + "/"
-	out.apart, err = sign(ctx, apart, descriptor.Descriptor, "only at the signature upstream")
-	return out, err
+	separate := s.signatures.address + "/" + system.Prefix + "/"
+	images.separate, err = attach(ctx, separate, descriptor.Descriptor, "only at the signature upstream")
+	return images, err
 }
 
-// sign pushes a signature of single as cosign does, by a tag, and an artifact
-// that refers to it.
-func sign(ctx context.Context, source string, image v1.Descriptor, text string) (*signed, error) {
-	signature, err := artifact(text, "application/vnd.dev.cosign.simplesigning.v1+json", types.OCIConfigJSON)
-	if err != nil {
-		return nil, err
-	}
-	referrer, err := artifact("sbom "+text, artifactType, artifactType)
-	if err != nil {
-		return nil, err
-	}
-	referrer = mutate.Subject(referrer, image).(v1.Image)
-	s := &signed{}
-	if s.signature, err = signature.Digest(); err != nil {
-		return nil, err
-	}
-	if s.referrer, err = referrer.Digest(); err != nil {
-		return nil, err
-	}
-	if s.signatureBlobs, err = blobsOf(signature); err != nil {
-		return nil, err
-	}
-	if s.referrerBlobs, err = blobsOf(referrer); err != nil {
-		return nil, err
-	}
-	for ref, image := range map[string]v1.Image{
-		":" + signatureTag(image.Digest): signature,
-		"@" + s.referrer.String():        referrer,
-	} {
-		r, err := name.ParseReference(source+singleRepo+ref, name.Insecure)
+// push pushes base as an image and the two others as an index, labelled with
+// the version and tagged with it.
+func push(ctx context.Context, source, version string, base, native, foreign v1.Image) (*testImages, error) {
+	var labelled []v1.Image
+	for _, image := range []v1.Image{base, native, foreign} {
+		image, err := withVersion(image, version)
 		if err != nil {
 			return nil, err
 		}
-		if err := remote.Write(r, image, remote.WithContext(ctx)); err != nil {
-			return nil, fmt.Errorf("pushing a signature: %w", err)
-		}
+		labelled = append(labelled, image)
 	}
-	return s, nil
-}
-
-func signatureTag(d v1.Hash) string { return d.Algorithm + "-" + d.Hex + ".sig" }
-
-// artifact is an image with one layer that is no file system.
-func artifact(text string, layer, kind types.MediaType) (v1.Image, error) {
-	// Its config is its own, so that it is at one registry only.
-	image, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{Author: text, OS: "linux", Architecture: runtime.GOARCH})
+	single, platforms := labelled[0], labelled[1:]
+	t, err := name.NewTag(source+singleRepository+":"+version, name.Insecure)
 	if err != nil {
 		return nil, err
 	}
-	image = mutate.ConfigMediaType(image, kind)
-	l, err := pull.Layer("note", 0o644, []byte(text))
+	if err := remote.Write(t, single, remote.WithContext(ctx)); err != nil {
+		return nil, fmt.Errorf("pushing an image: %w", err)
+	}
+	index, err := indexOf(platforms)
 	if err != nil {
 		return nil, err
 	}
-	return mutate.Append(image, mutate.Addendum{Layer: l, MediaType: layer})
-}
-
-func pushAll(ctx context.Context, source, version string, base, native, foreign v1.Image) (*images, error) {
-	labelled := func(i v1.Image) (v1.Image, error) {
-		c, err := i.ConfigFile()
-		if err != nil {
-			return nil, err
-		}
-		c = c.DeepCopy()
-		c.Config.Labels = map[string]string{"org.opencontainers.image.version": version}
-		return mutate.ConfigFile(i, c)
-	}
-	out := &images{}
-	var platforms []v1.Image
-	for i, image := range []v1.Image{base, native, foreign} {
-		image, err := labelled(image)
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			platforms = append(platforms, image)
-			continue
-		}
-		t, err := name.NewTag(source+singleRepo+":"+version, name.Insecure)
-		if err != nil {
-			return nil, err
-		}
-		if err := remote.Write(t, image, remote.WithContext(ctx)); err != nil {
-			return nil, fmt.Errorf("pushing an image: %w", err)
-		}
-		if out.single, err = describe(singleRepo, image, image); err != nil {
-			return nil, err
-		}
-	}
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, p := range platforms {
-		c, err := p.ConfigFile()
-		if err != nil {
-			return nil, err
-		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: p, Descriptor: v1.Descriptor{
-			Platform: &v1.Platform{OS: c.OS, Architecture: c.Architecture},
-		}})
-	}
-	t, err := name.NewTag(source+multiRepo+":"+version, name.Insecure)
-	if err != nil {
+	if t, err = name.NewTag(source+multiRepository+":"+version, name.Insecure); err != nil {
 		return nil, err
 	}
 	if err := remote.WriteIndex(t, index, remote.WithContext(ctx)); err != nil {
 		return nil, fmt.Errorf("pushing an index: %w", err)
 	}
-	out.multi, err = describe(multiRepo, index, platforms...)
-	return out, err
+	images := &testImages{}
+	if images.single, err = describe(singleRepository, single, single); err != nil {
+		return nil, err
+	}
+	images.multi, err = describe(multiRepository, index, platforms...)
+	return images, err
 }
 
-func describe(repo string, what interface{ Digest() (v1.Hash, error) }, platforms ...v1.Image) (*published, error) {
+// describe returns what clients must get of an image, or of an index whose
+// first platform is this machine's.
+func describe(repository string, what interface{ Digest() (v1.Hash, error) }, platforms ...v1.Image) (*testImage, error) {
 	digest, err := what.Digest()
 	if err != nil {
 		return nil, err
 	}
-	p := &published{repo: repo, digest: digest, lacking: map[string]bool{}}
+	out := &testImage{repository: repository, digest: digest, unmirrored: map[string]bool{}}
 	for i, image := range platforms {
 		blobs, err := blobsOf(image)
 		if err != nil {
 			return nil, err
 		}
-		p.lacking[blobs[len(blobs)-1].String()] = true
-		p.all = append(p.all, blobs...)
+		config := blobs[len(blobs)-1]
+		out.unmirrored[config.String()] = true
+		out.allBlobs = append(out.allBlobs, blobs...)
 		if i == 0 {
-			p.here = blobs
-			if p.image, err = image.Digest(); err != nil {
+			out.nativeBlobs = blobs
+			if out.native, err = image.Digest(); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return p, nil
+	return out, nil
 }
 
-// blobsOf lists the blobs of an image, its config last.
+// blobsOf returns the blobs of an image, its config last.
 func blobsOf(image v1.Image) ([]v1.Hash, error) {
 	m, err := image.Manifest()
 	if err != nil {
@@ -254,8 +187,33 @@ func blobsOf(image v1.Image) ([]v1.Hash, error) {
 	return append(blobs, m.Config.Digest), nil
 }
 
-// with adds a layer of its own to an image, for an architecture.
-func with(image v1.Image, arch, file string) (v1.Image, error) {
+func indexOf(platforms []v1.Image) (v1.ImageIndex, error) {
+	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, image := range platforms {
+		c, err := image.ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{
+			Platform: &v1.Platform{OS: c.OS, Architecture: c.Architecture},
+		}})
+	}
+	return index, nil
+}
+
+func withVersion(image v1.Image, version string) (v1.Image, error) {
+	c, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	c = c.DeepCopy()
+	c.Config.Labels = map[string]string{"org.opencontainers.image.version": version}
+	return mutate.ConfigFile(image, c)
+}
+
+// forPlatform returns an image for an architecture of Linux with one more layer,
+// a file of 64 KiB.
+func forPlatform(image v1.Image, arch, file string) (v1.Image, error) {
 	image = mutate.ConfigMediaType(mutate.MediaType(image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	r := rand.New(rand.NewPCG(2, uint64(len(file))))
 	data := make([]byte, 64<<10)

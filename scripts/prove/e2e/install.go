@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"archeio/lambda/build"
+	"archeio/scripts/prove/cli"
 )
 
 // modules are the clients that are built here, at pinned versions.
@@ -21,9 +23,8 @@ var modules = map[string]string{
 	"regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.7",
 }
 
-// packages are those of Debian that have the other clients, whose versions are
-// pinned by Debian's release. What an engine needs to run containers comes with
-// them.
+// packages are the Debian packages of the other clients and of what they need
+// to run containers. The release of Debian pins their versions.
 var packages = map[string][]string{
 	"skopeo": {"skopeo"},
 	"podman": {"podman", "runc", "conmon"},
@@ -31,16 +32,20 @@ var packages = map[string][]string{
 	"docker": {"docker.io", "containerd", "runc"},
 }
 
-// programs must be there for a client to work.
+// programs are what a client needs in PATH, if it is more than the client.
 var programs = map[string][]string{
 	"podman": {"podman", "runc"},
 	"ctr":    {"ctr", "containerd", "runc"},
 	"docker": {"docker", "dockerd", "containerd", "runc"},
 }
 
-// install sees to it that the clients are there. It answers why one is not.
-func install(ctx context.Context, names []string, say func(string)) (missing map[string]string, err error) {
-	missing = map[string]string{}
+// installTimeout is how long one installation may run.
+const installTimeout = 5 * time.Minute
+
+// install installs the clients that are missing, and puts them into PATH. It
+// returns the reason for each that is still missing.
+func install(ctx context.Context, names []string, progress *cli.Progress) (missing map[string]error, err error) {
+	missing = map[string]error{}
 	root, err := build.Root()
 	if err != nil {
 		return nil, err
@@ -53,29 +58,36 @@ func install(ctx context.Context, names []string, say func(string)) (missing map
 	var wanted []string
 	for _, name := range names {
 		if module := modules[name]; module != "" {
-			if err := installModule(ctx, bin, name, module, say); err != nil {
-				missing[name] = err.Error()
+			if err := installModule(ctx, bin, name, module, progress); err != nil {
+				missing[name] = err
 			}
 			continue
 		}
-		if lacks(name) != "" {
+		if missingProgram(name) != "" {
 			wanted = append(wanted, packages[name]...)
 		}
 	}
-	if len(wanted) > 0 {
-		slices.Sort(wanted)
-		why := installPackages(ctx, slices.Compact(wanted), say)
-		for _, name := range names {
-			if p := lacks(name); modules[name] == "" && p != "" {
-				missing[name] = fmt.Sprintf("there is no %s here; %s", p, why)
-			}
+	if len(wanted) == 0 {
+		return missing, nil
+	}
+	slices.Sort(wanted)
+	why := installPackages(ctx, slices.Compact(wanted), progress)
+	for _, name := range names {
+		p := missingProgram(name)
+		switch {
+		case modules[name] != "" || p == "":
+		case why != nil:
+			missing[name] = fmt.Errorf("%s is not installed; %w", p, why)
+		default:
+			missing[name] = fmt.Errorf("%s is not installed, although its package is", p)
 		}
 	}
 	return missing, nil
 }
 
-// lacks is the first program that a client needs and that is not there.
-func lacks(name string) string {
+// missingProgram returns the first program of a client that is not in PATH, or
+// "".
+func missingProgram(name string) string {
 	need := programs[name]
 	if need == nil {
 		need = []string{name}
@@ -88,48 +100,41 @@ func lacks(name string) string {
 	return ""
 }
 
-func installModule(ctx context.Context, bin, name, module string, say func(string)) error {
-	// What is built knows its version, so an older one is replaced.
+func installModule(ctx context.Context, bin, name, module string, progress *cli.Progress) error {
+	// A binary knows the version of its module, so another version is replaced.
 	_, version, _ := strings.Cut(module, "@")
 	binary := filepath.Join(bin, name)
 	if out, err := exec.CommandContext(ctx, "go", "version", "-m", binary).Output(); err == nil && bytes.Contains(out, []byte("\t"+version+"\t")) {
 		return nil
 	}
-	say("building " + module)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	progress.Step("building %s", module)
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "install", module)
 	cmd.Dir = os.TempDir() // outside of this module
 	cmd.Env = append(os.Environ(), "GOBIN="+bin, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go install %s: %v: %s", module, err, lastLine(string(out)))
+		return fmt.Errorf("go install %s: %v: %s", module, err, cli.LastLine(string(out)))
 	}
 	return nil
 }
 
-// installPackages answers why they cannot be installed, or what then went
-// wrong.
-func installPackages(ctx context.Context, names []string, say func(string)) string {
+func installPackages(ctx context.Context, names []string, progress *cli.Progress) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return "install it by hand, there is no apt-get"
+		return errors.New("install it yourself: apt-get is missing")
 	}
 	if os.Getuid() != 0 {
-		return "install it by hand, only root can by apt-get"
+		return errors.New("install it yourself: apt-get needs root")
 	}
-	say("installing " + strings.Join(names, ", "))
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	progress.Step("installing %s", strings.Join(names, ", "))
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, names...)} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Sprintf("apt-get %s: %v: %s", args[0], err, lastLine(string(out)))
+			return fmt.Errorf("apt-get %s: %v: %s", args[0], err, cli.LastLine(string(out)))
 		}
 	}
-	return "apt-get did not bring it"
-}
-
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return s[strings.LastIndexByte(s, '\n')+1:]
+	return nil
 }

@@ -3,108 +3,120 @@ package main
 import (
 	"io"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// played is a front that answers the mix of TestLoad; every so many requests it
-// does something else.
-func played(t *testing.T, every int64, otherwise http.HandlerFunc) *loadLab {
+// fakeLoadTestbed has one entry point that answers the mix of TestLoad. Every
+// so many requests, other answers instead; it may be nil.
+func fakeLoadTestbed(t *testing.T, every int64, other http.HandlerFunc) *loadTestbed {
 	t.Helper()
 	var n atomic.Int64
-	s, err := listenAs("played", nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if otherwise != nil && n.Add(1)%every == 0 {
-			otherwise(w, r)
+	s, err := listen("fake", nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if other != nil && n.Add(1)%every == 0 {
+			other(w, r)
 			return
 		}
-		w.Header().Set("Location", "https://a.example/x")
-		w.Header().Set("X-Redirect-Reason", "manifest")
-		w.WriteHeader(http.StatusTemporaryRedirect)
+		redirectTo(w, "https://a.example/x")
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.down)
-	return &loadLab{lab: &lab{near: &server{}, far: &server{}, check: &server{}}, fronts: map[string]*server{"played": s}}
+	t.Cleanup(s.close)
+	base := &testbed{functions: &functions{}, near: &server{}, far: &server{}, bucket: &server{}}
+	return &loadTestbed{testbed: base, entryPoints: map[string]*server{"fake": s}}
 }
 
+func redirectTo(w http.ResponseWriter, location string) {
+	w.Header().Set("Location", location)
+	w.Header().Set("X-Redirect-Reason", "manifest")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+var fakeMix = []loadRequest{{entryPoint: "fake", name: "it", method: "GET", text: []byte("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+	answers: []answer{{307, "https://a.example/x", "manifest", ""}}}}
+
 func TestLoad(t *testing.T) {
-	mix := []asked{{front: "played", name: "it", method: "GET", text: []byte("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n"),
-		wants: []want{{307, "https://a.example/x", "manifest", ""}}}}
+	t.Parallel()
 	for _, tt := range []struct {
-		name        string
-		every       int64
-		otherwise   http.HandlerFunc
-		wrong, lost int64
-		says        string
+		name          string
+		every         int64
+		other         http.HandlerFunc
+		wrong, failed int64
+		want          string // in the error; empty for none
 	}{
-		{"all-right", 0, nil, 0, 0, ""},
-		{"another-location", 100, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Location", "https://b.example/x")
-			w.Header().Set("X-Redirect-Reason", "manifest")
-			w.WriteHeader(http.StatusTemporaryRedirect)
-		}, 5, 0, "https://b.example/x"},
-		{"an-error", 250, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, 2, 0, "status:502"},
+		{"right", 0, nil, 0, 0, ""},
+		{"another-location", 100, func(w http.ResponseWriter, r *http.Request) { redirectTo(w, "https://b.example/x") }, 5, 0, "https://b.example/x"},
+		{"another-status", 250, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, 2, 0, "status:502"},
 		{"no-answer", 500, func(w http.ResponseWriter, r *http.Request) { reset(w) }, 0, 1, "no answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := load{requests: 500, clients: 8, most: time.Minute}
-			r := played(t, tt.every, tt.otherwise).run(t.Context(), o, mix, nil)
-			err := r.answers(o)
-			if r.Requests != 500 || r.Wrong != tt.wrong || r.Lost != tt.lost || (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("%d requests, %d wrong, %d lost: %v", r.Requests, r.Wrong, r.Lost, err)
+			t.Parallel()
+			o := loadOptions{requests: 500, clients: 8, atMost: time.Minute}
+			r := fakeLoadTestbed(t, tt.every, tt.other).run(t.Context(), o, fakeMix, nil)
+			if r.Requests != 500 || r.Wrong != tt.wrong || r.Failed != tt.failed {
+				t.Errorf("%d requests, %d wrong, %d failed; want 500, %d, %d", r.Requests, r.Wrong, r.Failed, tt.wrong, tt.failed)
 			}
+			checkError(t, r.checkAnswers(o), tt.want)
 		})
 	}
-	t.Run("not-through-in-time", func(t *testing.T) {
-		o := load{requests: 1 << 30, clients: 2, most: 20 * time.Millisecond}
-		if err := played(t, 0, nil).run(t.Context(), o, mix, nil).answers(o); err == nil || !strings.Contains(err.Error(), "was not through") {
-			t.Errorf("%v", err)
-		}
+	t.Run("timeout", func(t *testing.T) {
+		t.Parallel()
+		o := loadOptions{requests: 1 << 30, clients: 2, atMost: 20 * time.Millisecond}
+		checkError(t, fakeLoadTestbed(t, 0, nil).run(t.Context(), o, fakeMix, nil).checkAnswers(o), "did not finish within")
 	})
 }
 
-func TestLoadVerdicts(t *testing.T) {
-	o := load{requests: 100, least: time.Second}
+func TestCheckAnswers(t *testing.T) {
+	t.Parallel()
+	o := loadOptions{requests: 100, atLeast: time.Second}
 	for _, tt := range []struct {
 		name string
-		r    loaded
-		says string
+		r    loadResult
+		want string
 	}{
-		{"enough", loaded{Requests: 100, Seconds: 1}, ""},
-		{"too-few", loaded{Requests: 99, Seconds: 1}, "99 requests"},
-		{"too-soon", loaded{Requests: 100, Seconds: 0.9}, "were to be"},
-		{"one-wrong", loaded{Requests: 100, Seconds: 1, Wrong: 1, first: "that one"}, "that one"},
-		{"one-lost", loaded{Requests: 100, Seconds: 1, Lost: 1, first: "that one"}, "1 are lost"},
+		{"enough", loadResult{Requests: 100, Seconds: 1}, ""},
+		{"too-few", loadResult{Requests: 99, Seconds: 1}, "99 requests in 1s, want at least 100"},
+		{"too-short", loadResult{Requests: 100, Seconds: 0.9}, "want at least 100 and 1s"},
+		{"wrong", loadResult{Requests: 100, Seconds: 1, Wrong: 1, first: "that one"}, "1 wrong answers, 0 failed requests; the first: that one"},
+		{"failed", loadResult{Requests: 100, Seconds: 1, Failed: 1, first: "that one"}, "0 wrong answers, 1 failed requests; the first: that one"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := tt.r.answers(o); (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("%v", err)
-			}
+			t.Parallel()
+			checkError(t, tt.r.checkAnswers(o), tt.want)
 		})
-	}
-	flat, leak := steady(100, 1, 10<<10, 10<<10), steady(100, 1, 10<<10, 20<<10)
-	if err := (&loaded{Memory: []curve{flat, leak}}).memory(); err == nil || !strings.Contains(err.Error(), "process 2") {
-		t.Errorf("a process that grows: %v", err)
-	}
-	if err := (&loaded{Memory: []curve{flat, flat}}).memory(); err != nil {
-		t.Errorf("processes that do not grow: %v", err)
-	}
-	if (&loaded{}).memory() == nil {
-		t.Error("no process was looked at, and that is well")
 	}
 }
 
-func TestRaceReport(t *testing.T) {
-	r := &transcript{out: io.Discard}
-	io.WriteString(r, `{"level":"WARN"}`+"\n==================\nWARNING: DATA RA")
-	if got := r.report(); got != "" {
-		t.Errorf("a report before there is one: %q", got)
+func TestCheckMemory(t *testing.T) {
+	t.Parallel()
+	flat, leak := steady(100, 1, 10<<10, 10<<10), steady(100, 1, 10<<10, 20<<10)
+	for _, tt := range []struct {
+		name   string
+		memory []memoryCurve
+		want   string
+	}{
+		{"flat", []memoryCurve{flat, flat}, ""},
+		{"leak", []memoryCurve{flat, leak}, "process 2 has 20.0 MB at the end"},
+		{"no-process", nil, "no process"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			checkError(t, (&loadResult{Memory: tt.memory}).checkMemory(), tt.want)
+		})
 	}
-	io.WriteString(r, "CE\nWrite at 0x00c0 by goroutine 7:\n  main.f()\n")
-	if got := r.report(); !strings.Contains(got, "main.f()") || strings.Contains(got, "\n") {
-		t.Errorf("%q", got)
+}
+
+func TestDataRace(t *testing.T) {
+	t.Parallel()
+	out := &transcript{out: io.Discard}
+	io.WriteString(out, `{"level":"WARN"}`+"\n==================\nWARNING: DATA RA")
+	if got := dataRace(out.String()); got != "" {
+		t.Errorf("before the report: %q", got)
+	}
+	io.WriteString(out, "CE\nWrite at 0x00c0 by goroutine 7:\n  main.f()\n")
+	if got, want := dataRace(out.String()), "data race: Write at 0x00c0 by goroutine 7:, main.f()"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// TestProxySurvivesAnothersEnd: a request that its client cuts off does not spoil
-// another one, which would look like a mirror in trouble.
-func TestProxySurvivesAnothersEnd(t *testing.T) {
-	behind := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer behind.Close()
+// TestProxyOutlivesCancelledRequests: a request that its client cancels must not
+// break another one, which would look like a fault of a mirror.
+func TestProxyOutlivesCancelledRequests(t *testing.T) {
+	t.Parallel()
+	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer target.Close()
 	p := &proxy{}
-	if err := p.to(behind.URL); err != nil {
+	if err := p.setTarget(target.URL); err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(p)
@@ -35,9 +36,9 @@ func TestProxySurvivesAnothersEnd(t *testing.T) {
 		return resp.StatusCode
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	var others sync.WaitGroup
+	var cancelling sync.WaitGroup
 	for range 4 {
-		others.Go(func() {
+		cancelling.Go(func() {
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
 			for ctx.Err() == nil {
@@ -57,5 +58,5 @@ func TestProxySurvivesAnothersEnd(t *testing.T) {
 		}
 	}
 	stop()
-	others.Wait()
+	cancelling.Wait()
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"archeio/scripts/lab/entrypoint"
+	"archeio/scripts/lab/system"
+)
+
+// The kinds of entry points.
+const (
+	loadBalancer = "load balancer"
+	distribution = "distribution"
+)
+
+var kinds = []string{loadBalancer, distribution}
+
+// entryPoint is a load balancer or a distribution for which every request comes
+// from the same client address.
+type entryPoint struct {
+	kind   string
+	client system.Client
+	url    string
+	// separateSignatures is set if signatures and referrers have an upstream of
+	// their own.
+	separateSignatures bool
+}
+
+func (e entryPoint) host() string { return strings.TrimPrefix(e.url, "http://") }
+
+// openEntryPoints opens both kinds for every client, and both again with
+// separate signatures for the last client. As deployed, the default mirror of
+// the distribution's clients is the host that they asked.
+func (s *testSystem) openEntryPoints(ctx context.Context) error {
+	sameHost := map[string]string{"DEFAULT_AWS_BASE_URL": "/"}
+	separate := map[string]string{"SIGNATURE_UPSTREAM_ENDPOINT": s.signatures.url}
+	both := maps.Clone(sameHost)
+	maps.Copy(both, separate)
+	clients := system.Clients()
+	last := clients[len(clients)-1:]
+	for _, x := range []struct {
+		kind     string
+		env      map[string]string // nil for the function of the local system
+		clients  []system.Client
+		separate bool
+	}{
+		{loadBalancer, nil, clients, false},
+		{distribution, sameHost, clients, false},
+		{loadBalancer, separate, last, true},
+		{distribution, both, last, true},
+	} {
+		invoke := s.local.API.Invoke
+		if x.env != nil {
+			f, err := s.startFunctions(ctx, 1, x.env)
+			if err != nil {
+				return err
+			}
+			s.closers = append(s.closers, f.stop)
+			invoke = f.api.Invoke
+		}
+		for _, c := range x.clients {
+			opened, err := s.listen(x.kind, s.entryPointHandler(x.kind, invoke, c.Addr))
+			if err != nil {
+				return err
+			}
+			s.entryPoints = append(s.entryPoints, entryPoint{kind: x.kind, client: c, url: opened.url, separateSignatures: x.separate})
+		}
+	}
+	return nil
+}
+
+// entryPointHandler returns the handler of an entry point. If client is valid,
+// it is the client address of every request.
+func (s *testSystem) entryPointHandler(kind string, invoke entrypoint.Invoke, client netip.Addr) http.Handler {
+	h := entrypoint.CloudFront(invoke, s.defaultMirror)
+	if kind == loadBalancer {
+		h = entrypoint.ALB(invoke, true)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if client.IsValid() {
+			r.Header.Set(entrypoint.ClientAddressHeader, client.String())
+		}
+		h.ServeHTTP(w, r)
+	})
+}

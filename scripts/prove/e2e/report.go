@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"archeio/scripts/prove/cli"
+)
+
+// report is what -json prints.
+type report struct {
+	// Versions of the clients.
+	Versions map[string]string `json:"versions"`
+	Clients  []clientResult    `json:"clients"`
+	Checks   []check           `json:"checks"`
+	Load     *loadResult       `json:"load,omitempty"`
+	Seconds  float64           `json:"seconds"`
+}
+
+// clientResult is one operation of a client at an entry point, from one
+// location.
+type clientResult struct {
+	Client     string `json:"client"`
+	EntryPoint string `json:"entryPoint"`
+	Location   string `json:"location"`
+	Operation  string `json:"operation"`
+	// Requests counts the client's requests by server, Blobs the blobs that it
+	// got by server and redirect reason.
+	Requests map[string]int `json:"requests"`
+	Blobs    map[string]int `json:"blobs"`
+	// Ran is set if a container of the pulled image ran.
+	Ran     bool       `json:"ran"`
+	Seconds float64    `json:"seconds"`
+	Result  cli.Result `json:"result"`
+}
+
+// check is one check of the contract, a fault or the load.
+type check struct {
+	Part       string     `json:"part"`
+	Name       string     `json:"name"`
+	EntryPoint string     `json:"entryPoint"`
+	Observed   string     `json:"observed"`
+	Seconds    float64    `json:"seconds"`
+	Result     cli.Result `json:"result"`
+}
+
+// newCheck returns the check that began at began and ended with err.
+func newCheck(part, name, entryPoint, observed string, began time.Time, err error) check {
+	if observed == "" {
+		observed = "-"
+	}
+	return check{
+		Part: part, Name: name, EntryPoint: entryPoint, Observed: observed,
+		Seconds: time.Since(began).Seconds(), Result: cli.ResultOf(err),
+	}
+}
+
+func (r *report) counts() (c cli.Counts) {
+	for _, x := range r.Clients {
+		c.Add(x.Result)
+	}
+	for _, x := range r.Checks {
+		c.Add(x.Result)
+	}
+	return c
+}
+
+// print prints the report as JSON, or as tables that end with a summary.
+func (r *report) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	colour := cli.Colour(w)
+	if len(r.Clients) > 0 {
+		r.printClients(w, colour)
+		fmt.Fprintln(w)
+	}
+	if len(r.Checks) > 0 {
+		r.printChecks(w, colour)
+		fmt.Fprintln(w)
+	}
+	if r.Load != nil {
+		cli.Table(w, false, memoryHead, r.Load.memoryRows())
+		fmt.Fprintln(w)
+	}
+	_, err := fmt.Fprintln(w, r.counts())
+	return err
+}
+
+func (r *report) printClients(w io.Writer, colour bool) {
+	var rows [][]string
+	for _, x := range r.Clients {
+		ran := "-"
+		if x.Ran {
+			ran = "yes"
+		}
+		rows = append(rows, []string{x.Client, x.EntryPoint, x.Location, x.Operation, counted(x.Requests), counted(x.Blobs), ran, fmt.Sprintf("%.1fs", x.Seconds), string(x.Result)})
+	}
+	cli.Table(w, colour, []string{"CLIENT", "ENTRY POINT", "LOCATION", "OPERATION", "REQUESTS TO", "BLOBS FROM", "RAN", "TIME", "RESULT"}, rows)
+	fmt.Fprintln(w)
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		fmt.Fprintf(w, "%-7s  %s\n", name, r.Versions[name])
+	}
+}
+
+func (r *report) printChecks(w io.Writer, colour bool) {
+	var rows [][]string
+	for _, x := range r.Checks {
+		rows = append(rows, []string{x.Part, x.Name, x.EntryPoint, x.Observed, fmt.Sprintf("%.1fs", x.Seconds), string(x.Result)})
+	}
+	cli.Table(w, colour, []string{"PART", "CHECK", "ENTRY POINT", "OBSERVED", "TIME", "RESULT"}, rows)
+}
+
+// counted formats counts, the largest first.
+func counted(m map[string]int) string {
+	if len(m) == 0 {
+		return "-"
+	}
+	names := slices.Sorted(maps.Keys(m))
+	slices.SortStableFunc(names, func(a, b string) int { return m[b] - m[a] })
+	var out []string
+	for _, name := range names {
+		out = append(out, fmt.Sprintf("%d %s", m[name], name))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"time"
+
+	"archeio/ranges"
+	"archeio/scripts/lab/system"
+)
+
+// The function's settings in a testbed are shorter than the defaults, so that
+// their bounds are observed within seconds.
+const (
+	healthInterval = time.Second
+	checkTimeout   = 300 * time.Millisecond
+)
+
+// testbed is a function with an entry point and servers of its own in front of
+// the mirrors and the upstream, so that several faults can be injected at the
+// same time. Its client is in AWS us-east-1.
+type testbed struct {
+	*functions
+	env map[string]string // of the function
+
+	// near is the mirror in us-east-1 and far the one in eu-central-1; bucket
+	// is where blobs of the default mirror are looked for.
+	near, far, bucket, upstream *server
+	entryPoint                  *server
+	servers                     []*server
+
+	blobs     []string // to download, in turns: digests that every mirror has
+	transport *http.Transport
+	// blobTimeout is how long the client waits for a blob.
+	blobTimeout time.Duration
+}
+
+// newTestbed starts a testbed with n processes of the function, and env laid
+// over their environment.
+func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind string, n int, env map[string]string) (_ *testbed, err error) {
+	t := &testbed{
+		transport: &http.Transport{MaxIdleConnsPerHost: 64}, blobTimeout: 5 * time.Second,
+		blobs: images.single.mirroredBlobs(),
+	}
+	defer func() {
+		if err != nil {
+			t.stop()
+		}
+	}()
+	for _, x := range []struct {
+		server **server
+		target string
+	}{
+		{&t.near, s.mirrorEndpoint("us-east-1")},
+		{&t.far, s.mirrorEndpoint("eu-central-1")},
+		{&t.bucket, s.defaultMirror.String()},
+		{&t.upstream, s.local.Upstream},
+	} {
+		p := &proxy{}
+		if err := p.setTarget(x.target); err != nil {
+			return nil, err
+		}
+		if *x.server, err = t.listen(p); err != nil {
+			return nil, err
+		}
+	}
+	t.env = maps.Clone(s.local.Env)
+	maps.Copy(t.env, map[string]string{
+		"UPSTREAM_REGISTRY_ENDPOINT": t.upstream.url,
+		"DEFAULT_AWS_BASE_URL":       s.local.Distribution,
+		"DEFAULT_MIRROR_CHECK_URL":   t.bucket.url,
+		"MIRROR_URL_OVERRIDES":       "us-east-1=" + t.near.url + "/mirror-us-east-1,eu-central-1=" + t.far.url + "/mirror-eu-central-1",
+		"MIRROR_HEALTH_INTERVAL":     healthInterval.String(),
+		"MIRROR_CHECK_TIMEOUT":       checkTimeout.String(),
+		"MIRROR_INDEX_REFRESH":       "none",
+	})
+	if kind == distribution { // as deployed, the default mirror is the host that was asked
+		t.env["DEFAULT_AWS_BASE_URL"] = "/"
+	}
+	maps.Copy(t.env, env)
+	if t.functions, err = s.startFunctions(ctx, n, t.env); err != nil {
+		return nil, err
+	}
+	t.entryPoint, err = t.listen(s.entryPointHandler(kind, t.api.Invoke, system.Address(ranges.AWS, "us-east-1")))
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *testbed) listen(h http.Handler) (*server, error) {
+	x, err := listen("", nil, h)
+	if err == nil {
+		t.servers = append(t.servers, x)
+	}
+	return x, err
+}
+
+// allMirrors are the servers in front of all mirrors.
+func (t *testbed) allMirrors() []*server { return []*server{t.near, t.far, t.bucket} }
+
+// existenceChecks returns how many HEAD requests the mirrors have got.
+func (t *testbed) existenceChecks() (n int64) {
+	for _, m := range t.allMirrors() {
+		n += m.heads.Load()
+	}
+	return n
+}
+
+func (t *testbed) stop() {
+	t.transport.CloseIdleConnections()
+	for _, x := range t.servers {
+		x.close()
+	}
+	if t.functions != nil { // nil if no process has started
+		t.functions.stop()
+	}
+}
