@@ -9,9 +9,9 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// hits are a million distinct random addresses that the table knows: a range
-// at random, then an address in it. Ranges rather than addresses are drawn
-// evenly, so that the small and nested ones count.
+// hits are a million distinct random addresses in the table: a random range, then
+// a random address in it. Every range has the same weight, so that small and
+// nested ones count.
 var hits = sync.OnceValue(func() []netip.Addr {
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []Range
@@ -31,12 +31,12 @@ var hits = sync.OnceValue(func() []netip.Addr {
 })
 
 func randomIn(r *rand.Rand, x Range) netip.Addr {
-	first, last := wideOf(x.First), wideOf(x.Last)
-	span := wide{last.hi - first.hi, last.lo - first.lo}
+	first, last := uint128Of(x.First), uint128Of(x.Last)
+	span := uint128{last.hi - first.hi, last.lo - first.lo}
 	if last.lo < first.lo {
 		span.hi--
 	}
-	var at wide
+	var at uint128
 	switch {
 	case span.hi == ^uint64(0):
 		at.hi = r.Uint64()
@@ -49,9 +49,9 @@ func randomIn(r *rand.Rand, x Range) netip.Addr {
 		at.lo = r.Uint64()
 	}
 	if x.First.Is4() {
-		return wide{hi: first.hi + at.hi>>32<<32}.addr(32)
+		return uint128{hi: first.hi + at.hi>>32<<32}.addr(32)
 	}
-	sum := wide{first.hi + at.hi, first.lo + at.lo}
+	sum := uint128{first.hi + at.hi, first.lo + at.lo}
 	if sum.lo < at.lo {
 		sum.hi++
 	}
@@ -75,7 +75,7 @@ func benchmark(b *testing.B, lookup func(netip.Addr) (Place, bool)) {
 	i := 0
 	for b.Loop() {
 		if _, ok := lookup(addrs[i]); !ok {
-			b.Fatalf("%s is not found", addrs[i])
+			b.Fatalf("Lookup(%s) found nothing", addrs[i])
 		}
 		if i++; i == len(addrs) {
 			i = 0
@@ -83,8 +83,8 @@ func benchmark(b *testing.B, lookup func(netip.Addr) (Place, bool)) {
 	}
 }
 
-// published stands in for the providers' documents, which are not part of the
-// project: the prefixes that cover the table's ranges.
+// published returns the fewest prefixes that cover the ranges of the table. They
+// stand in for the providers' documents, which are not part of the project.
 func published(tb testing.TB) []Prefix {
 	tb.Helper()
 	var out []Prefix

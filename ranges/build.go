@@ -1,6 +1,7 @@
 package ranges
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,17 +9,18 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
-// Prefix is a block of addresses and the place that it belongs to.
+// Prefix is a published prefix and its place.
 type Prefix struct {
 	Prefix netip.Prefix
 	Place  Place
 }
 
-// Compile makes the table of a set of prefixes, of which no two are equal.
-// Nested prefixes are resolved by the longest. The result depends on the set
-// only, not on its order.
+// Compile returns the table of a set of distinct prefixes. Where they are nested,
+// the longest match wins. The sources are recorded in the table, ordered by
+// cloud. The same prefixes and sources give the same bytes, in whatever order.
 func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 	b := builder{places: map[Place]uint32{}, plans: map[block]plan{}}
 	if err := b.namePlaces(prefixes); err != nil {
@@ -33,12 +35,12 @@ func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 		return Table{}, err
 	}
 	var direct []uint32
-	for _, s := range slots(v4, 0, wide{}, 64, directBits, false) {
+	for _, s := range slots(v4, 0, uint128{}, 64, directBits, false) {
 		direct = append(direct, b.node(s.boundaries, s.inherited, s.start, 64-directBits, false))
 	}
-	root6 := b.node(v6, 0, wide{}, 64, false)
+	root6 := b.node(v6, 0, uint128{}, 64, false)
 	if len(b.words) > offsetMask {
-		return Table{}, fmt.Errorf("the trie needs %d words, the format holds %d", len(b.words), offsetMask)
+		return Table{}, fmt.Errorf("trie needs %d words, the format is limited to %d", len(b.words), offsetMask)
 	}
 	data, err := b.encode(direct, root6, sources)
 	if err != nil {
@@ -50,27 +52,24 @@ func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 type builder struct {
 	words  []uint32
 	names  []Place
-	places map[Place]uint32 // their leaves
-	text   []byte           // their names, the end of the table
+	places map[Place]uint32 // the leaf of each place
+	text   []byte           // the names of the regions, the end of the table
 	plans  map[block]plan
 }
 
-// boundary is where a place begins; it reaches to the next boundary.
+// boundary is the address where a place starts. It extends to the next boundary.
 type boundary struct {
-	at    wide
+	at    uint128
 	place uint32
 }
 
 func (b *builder) namePlaces(prefixes []Prefix) error {
 	for _, p := range prefixes {
-		if !slices.Contains(Clouds[:], p.Place.Cloud) {
-			return fmt.Errorf("prefix %s: unknown cloud %q", p.Prefix, p.Place.Cloud)
-		}
-		if p.Place.Region == "" || len(p.Place.Region) > 255 {
-			return fmt.Errorf("prefix %s: the name of region %q is not of 1 to 255 bytes", p.Prefix, p.Place.Region)
+		if !p.Place.Valid() {
+			return fmt.Errorf("prefix %s: invalid place: cloud %q, region %q", p.Prefix, p.Place.Cloud, p.Place.Region)
 		}
 		if !p.Prefix.IsValid() || p.Prefix != p.Prefix.Masked() || p.Prefix.Addr().Is4In6() {
-			return fmt.Errorf("prefix %s: bits are set behind its length, or it is not a prefix", p.Prefix)
+			return fmt.Errorf("prefix %s: not a prefix, host bits set, or IPv4 written as IPv6", p.Prefix)
 		}
 		b.places[p.Place] = 0
 	}
@@ -93,19 +92,19 @@ func (b *builder) namePlaces(prefixes []Prefix) error {
 	return nil
 }
 
-// flatten turns nested prefixes of one family into boundaries. It keeps a
-// stack of the prefixes that are open; sorted, each prefix comes after all
-// that contain it.
+// flatten turns the nested prefixes of one family into boundaries. It sorts them,
+// so that each prefix comes after all that contain it, and keeps a stack of the
+// prefixes that contain the current address.
 func (b *builder) flatten(prefixes []Prefix, size int) ([]boundary, error) {
 	type nested struct {
-		first  wide
+		first  uint128
 		length int
 		place  uint32
 	}
 	var blocks []nested
 	for _, p := range prefixes {
 		if p.Prefix.Addr().BitLen() == size {
-			blocks = append(blocks, nested{wideOf(p.Prefix.Addr()), p.Prefix.Bits(), b.places[p.Place]})
+			blocks = append(blocks, nested{uint128Of(p.Prefix.Addr()), p.Prefix.Bits(), b.places[p.Place]})
 		}
 	}
 	slices.SortFunc(blocks, func(x, y nested) int {
@@ -119,7 +118,7 @@ func (b *builder) flatten(prefixes []Prefix, size int) ([]boundary, error) {
 	})
 
 	out := []boundary{{}}
-	mark := func(at wide, place uint32) {
+	mark := func(at uint128, place uint32) {
 		if out[len(out)-1].at == at {
 			out = out[:len(out)-1]
 		}
@@ -129,12 +128,12 @@ func (b *builder) flatten(prefixes []Prefix, size int) ([]boundary, error) {
 		out = append(out, boundary{at, place})
 	}
 	type open struct {
-		end   wide
-		ends  bool // false: it reaches to the end of the address space
+		end   uint128
+		ends  bool // false: it extends to the end of the address space
 		place uint32
 	}
 	stack := []open{{}}
-	closeBefore := func(at wide, all bool) {
+	closeBefore := func(at uint128, all bool) {
 		for len(stack) > 1 {
 			top := stack[len(stack)-1]
 			if !all && (!top.ends || at.less(top.end)) {
@@ -148,21 +147,20 @@ func (b *builder) flatten(prefixes []Prefix, size int) ([]boundary, error) {
 	}
 	for i, x := range blocks {
 		if i > 0 && blocks[i-1].first == x.first && blocks[i-1].length == x.length {
-			return nil, fmt.Errorf("prefix %s/%d is given twice", x.first.addr(size), x.length)
+			return nil, fmt.Errorf("duplicate prefix %s/%d", x.first.addr(size), x.length)
 		}
 		closeBefore(x.first, false)
 		end, wraps := x.first.plusBlock(x.length)
 		stack = append(stack, open{end, !wraps, x.place})
 		mark(x.first, x.place)
 	}
-	closeBefore(wide{}, true)
+	closeBefore(uint128{}, true)
 	return out, nil
 }
 
-// node builds the trie of one block and answers its entry. The boundaries are
-// those inside of the block (its own start excluded); inherited is the place
-// that holds at its start.
-func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top uint, low bool) uint32 {
+// node builds the trie of one block and returns its entry. The boundaries are
+// those inside the block; inherited is the place at its start.
+func (b *builder) node(boundaries []boundary, inherited uint32, start uint128, top uint, low bool) uint32 {
 	if len(boundaries) > 0 && boundaries[0].at == start {
 		inherited, boundaries = boundaries[0].place, boundaries[1:]
 	}
@@ -177,14 +175,14 @@ func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top 
 	width := b.choose(boundaries, start, top, low).width
 	e |= uint32(64-width) << restAt
 
-	// What stands in each slot is found first, so that the size of the node is
-	// known and its entries can stand right behind its cells: a small node is
-	// then one line of the processor's cache.
-	starts := make([]uint64, max(1, 1<<width/slotsACell))
+	// The content of each slot is determined first, so that the size of the node
+	// is known and its entries can follow its cells: a small node then fits into
+	// one cache line.
+	starts := make([]uint64, max(1, 1<<width/slotsPerCell))
 	var distinct []slot
 	for i, s := range slots(boundaries, inherited, start, top, width, low) {
 		if i == 0 || len(s.boundaries) > 0 || len(distinct[len(distinct)-1].boundaries) > 0 {
-			starts[i/slotsACell] |= 1 << (i % slotsACell)
+			starts[i/slotsPerCell] |= 1 << (i % slotsPerCell)
 			distinct = append(distinct, s)
 		}
 	}
@@ -201,16 +199,16 @@ func (b *builder) node(boundaries []boundary, inherited uint32, start wide, top 
 	return e
 }
 
-// slot is a part of a block: the boundaries inside of it, and the place that
-// holds before the first of them.
+// slot is a part of a block: the boundaries inside it, and the place before the
+// first of them.
 type slot struct {
 	boundaries []boundary
 	inherited  uint32
-	start      wide
+	start      uint128
 }
 
-// slots cuts a block into 2^width parts.
-func slots(boundaries []boundary, inherited uint32, start wide, top, width uint, low bool) []slot {
+// slots splits a block into 2^width parts.
+func slots(boundaries []boundary, inherited uint32, start uint128, top, width uint, low bool) []slot {
 	out := make([]slot, 1<<width)
 	shift := top - width
 	for i := range out {
@@ -233,35 +231,36 @@ func slots(boundaries []boundary, inherited uint32, start wide, top, width uint,
 	return out
 }
 
-// position is where the entry of a slot stands.
+// position returns the position of the entry of a slot.
 func (b *builder) position(e uint32, slot uint64) uint32 {
-	c := b.words[e&offsetMask+uint32(slot/slotsACell*cellWords):]
+	c := b.words[e&offsetMask+uint32(slot/slotsPerCell*cellWords):]
 	starts := uint64(c[0]) | uint64(c[1])<<32
-	return c[2] + uint32(bits.OnesCount64(starts<<(63-slot%slotsACell)))
+	return c[2] + uint32(bits.OnesCount64(starts<<(63-slot%slotsPerCell)))
 }
 
 func (b *builder) child(e uint32, slot uint64) uint32 { return b.words[b.position(e, slot)] }
 
-// plan is the cheapest way to resolve one block: the width of its node, and
-// what the node and all below it cost.
+// plan is the cheapest way to resolve one block: the width of its node, and the
+// cost of the node and everything below it.
 type plan struct {
 	width uint
 	cost  float64
 }
 
 type block struct {
-	start wide
+	start uint128
 	top   uint
 	low   bool
 }
 
-// cellCost is what one more cell costs, in levels saved for one range: the
-// price of memory. Measured with BenchmarkLookup; the table's size is tested.
+// cellCost is the cost of one cell in the unit of choose: levels of the trie,
+// summed over all ranges. It trades memory for time. The value was found with
+// BenchmarkLookup; a test limits the size of the table.
 const cellCost = 0.1
 
-// choose finds the widths that need the fewest levels, summed over all ranges,
-// at the price of cellCost a cell. Blocks without a boundary inside need none.
-func (b *builder) choose(boundaries []boundary, start wide, top uint, low bool) plan {
+// choose returns the width for a block with the lowest cost. A block without a
+// boundary inside needs no node and costs nothing.
+func (b *builder) choose(boundaries []boundary, start uint128, top uint, low bool) plan {
 	weight := float64(len(boundaries))
 	if len(boundaries) > 0 && boundaries[0].at == start {
 		boundaries = boundaries[1:]
@@ -279,10 +278,10 @@ func (b *builder) choose(boundaries []boundary, start wide, top uint, low bool) 
 	best := plan{cost: math.Inf(1)}
 	limit := min(top, maxWidth)
 	if !low && top > 64-shortcutBits {
-		limit = min(limit, top-(64-shortcutBits)) // shortcuts lead to whole blocks
+		limit = min(limit, top-(64-shortcutBits)) // shortcuts lead to entries of whole blocks
 	}
 	for width := uint(1); width <= limit; width++ {
-		cells := max(1, 1<<width/slotsACell)
+		cells := max(1, 1<<width/slotsPerCell)
 		cost := weight + cellCost*float64(cells)
 		shift := top - width
 		for rest := boundaries; len(rest) > 0 && cost < best.cost; {
@@ -304,6 +303,7 @@ func (b *builder) choose(boundaries []boundary, start wide, top uint, low bool) 
 }
 
 func (b *builder) encode(direct []uint32, root6 uint32, sources []Source) ([]byte, error) {
+	sources = slices.SortedStableFunc(slices.Values(sources), func(x, y Source) int { return x.Cloud.code() - y.Cloud.code() })
 	le := binary.LittleEndian
 	out := make([]byte, headerSize)
 	copy(out, magic)
@@ -322,46 +322,44 @@ func (b *builder) encode(direct []uint32, root6 uint32, sources []Source) ([]byt
 		out = le.AppendUint32(out, b.places[p])
 	}
 	le.PutUint32(out[atSources:], uint32(len(out)))
-	var dates []byte
+	var versions []byte
 	for _, s := range sources {
-		dates = append(dates, s.Published...)
+		versions = append(versions, s.Version...)
 	}
-	left := len(dates) + len(b.text)
+	left := len(versions) + len(b.text)
 	for _, s := range sources {
-		date, err := label(left, s.Published, s.Cloud)
+		if s.Cloud.code() < 0 || !validVersion(s.Version) {
+			return nil, fmt.Errorf("source: invalid cloud %q or version %q", s.Cloud, s.Version)
+		}
+		version, err := label(left, s.Version, s.Cloud)
 		if err != nil {
 			return nil, err
 		}
-		left -= len(s.Published)
-		out = le.AppendUint32(out, date)
+		left -= len(s.Version)
+		out = le.AppendUint32(out, version)
 		out = le.AppendUint32(out, uint32(s.Prefixes))
-		out = append(out, make([]byte, 4)...)
+		seconds := uint64(0)
+		if !s.Date.IsZero() {
+			seconds = uint64(s.Date.Unix())
+		}
+		out = le.AppendUint64(out, seconds)
 	}
 	le.PutUint32(out[atText:], uint32(len(out)))
-	out = append(append(out, dates...), b.text...)
-	le.PutUint32(out[atChecksum:], checksum(string(out)))
+	out = append(append(out, versions...), b.text...)
+	le.PutUint32(out[atChecksum:], checksum(out))
 	return out, nil
 }
 
-// label is a leaf: a name that begins so many bytes before the table's end, and
-// its cloud.
-func label(beforeEnd int, name string, cloud Cloud) (uint32, error) {
-	if beforeEnd > 0xffff || len(name) > 0xff {
-		return 0, errors.New("the names of the places are too long for the format")
+// label returns a leaf: the name's distance from the end of the table, its
+// length, and the cloud.
+func label(fromEnd int, name string, cloud Cloud) (uint32, error) {
+	if fromEnd > endMask || len(name) > lengthMask {
+		return 0, errors.New("names of the regions are too long for the format")
 	}
-	return uint32(beforeEnd) | uint32(len(name))<<lengthAt | uint32(slices.Index(Clouds[:], cloud))<<cloudAt, nil
+	return uint32(fromEnd) | uint32(len(name))<<lengthAt | uint32(cloud.code())<<cloudAt, nil
 }
 
-// comparePlaces orders places by the rank of their cloud, then by region.
+// comparePlaces orders places by the precedence of their cloud, then by region.
 func comparePlaces(a, b Place) int {
-	if x, y := slices.Index(Clouds[:], a.Cloud), slices.Index(Clouds[:], b.Cloud); x != y {
-		return x - y
-	}
-	switch {
-	case a.Region < b.Region:
-		return -1
-	case a.Region > b.Region:
-		return 1
-	}
-	return 0
+	return cmp.Or(a.Cloud.code()-b.Cloud.code(), strings.Compare(a.Region, b.Region))
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// oracle answers by looking at every prefix and keeping the longest. Slow,
-// and obviously right.
+// oracle looks at every prefix and keeps the longest match: slow and obviously
+// correct.
 type oracle []Prefix
 
 func (o oracle) Lookup(a netip.Addr) (Place, bool) {
@@ -25,7 +25,7 @@ func (o oracle) Lookup(a netip.Addr) (Place, bool) {
 	return o[best].Place, true
 }
 
-// edges are the first and last address of a prefix, and one before and after.
+// edges returns the first and last address of a prefix and their neighbours outside.
 func edges(p netip.Prefix) []netip.Addr {
 	last := lastOf(p)
 	out := []netip.Addr{p.Addr(), last}
@@ -46,8 +46,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// randomPrefixes makes a set without equal prefixes in which many are nested
-// in others, down to single addresses.
+// randomPrefixes returns distinct prefixes, many of them nested in others, down to
+// single addresses.
 func randomPrefixes(r *rand.Rand, n int) []Prefix {
 	places := []Place{{AWS, "GLOBAL"}, {AWS, "eu-west-3"}, {AWS, "us-east-1"}, {GCP, "europe-west9"}, {Azure, "westeurope"}}
 	seen := map[netip.Prefix]bool{}
@@ -55,7 +55,7 @@ func randomPrefixes(r *rand.Rand, n int) []Prefix {
 	for len(out) < n {
 		var p netip.Prefix
 		switch {
-		case len(out) > 0 && r.IntN(3) > 0: // inside of another
+		case len(out) > 0 && r.IntN(3) > 0: // inside another
 			outer := out[r.IntN(len(out))].Prefix
 			a := outer.Addr().AsSlice()
 			for i := outer.Bits(); i < len(a)*8; i++ {
@@ -70,7 +70,7 @@ func randomPrefixes(r *rand.Rand, n int) []Prefix {
 		default:
 			p = netip.PrefixFrom(randomAddr(r, 16), r.IntN(129))
 		}
-		// ::ffff:0:0/96 is IPv4; nothing may be said about it in IPv6.
+		// Addresses in ::ffff:0:0/96 are looked up as IPv4.
 		if p = p.Masked(); seen[p] || p.Overlaps(netip.MustParsePrefix("::ffff:0:0/96")) {
 			continue
 		}
@@ -89,16 +89,16 @@ func randomAddr(r *rand.Rand, size int) netip.Addr {
 	return a
 }
 
-// walk is Lookup by loads that panic where an offset lies outside of the table.
+// walk is Lookup through the trie alone, without shortcuts.
 func (t Table) walk(addr netip.Addr) (Place, bool) {
-	w := wideOf(addr.Unmap())
-	e, key := load32(t.data, atRoot6), w.hi
+	u := uint128Of(addr.Unmap())
+	e, key := load32(t.data, atRoot6), u.hi
 	if addr.Unmap().Is4() {
-		e, key = t.direct(w.hi>>(64-directBits)), w.hi<<directBits
+		e, key = t.direct(u.hi>>(64-directBits)), u.hi<<directBits
 	}
 	for e&nodeBit != 0 {
 		if e&lowBit != 0 {
-			key = w.lo
+			key = u.lo
 		}
 		e, key = t.word(t.position(e, key>>(64-widthOf(e)))), key<<widthOf(e)
 	}
@@ -108,7 +108,7 @@ func (t Table) walk(addr netip.Addr) (Place, bool) {
 	return placeAt(t.data, e), true
 }
 
-func TestLookupStaysInside(t *testing.T) {
+func TestShortcutsAgreeWithTrie(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 11))
 	small, err := Compile(randomPrefixes(r, 100), nil)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestLookupStaysInside(t *testing.T) {
 	for range 100_000 {
 		addrs = append(addrs, randomAddr(r, 4), randomAddr(r, 16))
 	}
-	for _, table := range []Table{{embedded}, small} {
+	for _, table := range []Table{Embedded(), small} {
 		for _, a := range addrs {
 			got, ok := table.Lookup(a)
 			if want, wantOK := table.walk(a); got != want || ok != wantOK {

@@ -1,47 +1,79 @@
-// Package ranges tells in which cloud and region an IP address is.
+// Package ranges maps an IP address to the cloud and region that it belongs to.
 //
-// The answer comes from the address lists that AWS, Google and Azure publish.
-// They are compiled by the program in compile/ into one table, table.bin,
-// which is embedded in the binary as it is and searched in place: nothing is
-// parsed, copied or allocated, neither at start-up nor by a question.
+// The data are the address lists that AWS, Google and Azure publish. Package
+// ranges/compile turns them into one table, table.bin, which is embedded in the
+// binary and searched in place: nothing is parsed, copied or allocated, neither
+// at start-up nor by a lookup. A table from elsewhere must go through [Parse].
 //
-// Where published prefixes are nested the longest one counts, so a regional
-// prefix inside a global one is answered with its region.
+// Where published prefixes are nested, the longest match wins, so an address
+// under a regional prefix inside a global one gets the region.
 //
-// Everything here is safe for concurrent use.
+// Everything in this package is safe for concurrent use.
 package ranges
 
 import (
 	_ "embed"
 	"iter"
 	"net/netip"
+	"slices"
+	"time"
 )
 
-// Cloud is a provider whose addresses are known. The zero value is none.
+// Cloud is a provider with published addresses. The zero value is no cloud.
 type Cloud string
 
-// The clouds of the table, in the order in which they win: should two
-// documents claim the same prefix, the later one has it.
+// The clouds of the embedded table.
 const (
 	AWS   Cloud = "AWS"
 	GCP   Cloud = "GCP"
 	Azure Cloud = "Azure"
 )
 
-// Clouds lists every cloud, in the order of their rank.
+// Clouds lists every cloud in order of precedence: if two documents claim the
+// same prefix, the later cloud wins. The position in this list is also the
+// cloud's code in a table, so new clouds are appended.
 var Clouds = [...]Cloud{AWS, GCP, Azure}
 
-// Place is where an address belongs. The zero value is unknown.
+// code returns the cloud's code in a table, -1 for an unknown cloud.
+func (c Cloud) code() int { return slices.Index(Clouds[:], c) }
+
+// Place is the cloud and region of an address. The zero value is unknown.
 type Place struct {
 	Cloud Cloud
 	// Region is spelled as in the provider's document: "eu-west-3",
-	// "europe-west9", "westeurope"; "GLOBAL" (AWS) and "global" (Google) are
+	// "europe-west9", "westeurope". "GLOBAL" (AWS) and "global" (Google) mark
 	// addresses that belong to no region.
 	Region string
 }
 
-// Range is a run of addresses of one place, both ends included. It may span
-// several published prefixes of that place.
+// maxRegionLength is that of a DNS label.
+const maxRegionLength = 63
+
+// Valid reports whether the cloud is known and the region is 1 to 63 letters,
+// digits and hyphens that do not start with a hyphen. All three providers keep
+// to this, and it makes a region safe to print in logs, metrics and headers.
+func (p Place) Valid() bool {
+	if p.Cloud.code() < 0 || p.Region == "" || len(p.Region) > maxRegionLength || p.Region[0] == '-' {
+		return false
+	}
+	for _, b := range []byte(p.Region) {
+		if letter := b|0x20 >= 'a' && b|0x20 <= 'z'; !letter && (b < '0' || b > '9') && b != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// String returns cloud and region, as "AWS eu-west-3", or "" for the zero value.
+func (p Place) String() string {
+	if p == (Place{}) {
+		return ""
+	}
+	return string(p.Cloud) + " " + p.Region
+}
+
+// Range is a run of addresses in one place, both ends included. It may span
+// several published prefixes.
 type Range struct {
 	First, Last netip.Addr
 	Place       Place
@@ -50,32 +82,30 @@ type Range struct {
 //go:embed table.bin
 var embedded string
 
-// Lookup answers the place of an address: false if no provider claims it or
-// the address is not valid. An IPv4 address mapped into IPv6 is looked up as
-// IPv4; a zone is ignored. It does not allocate.
-func Lookup(addr netip.Addr) (Place, bool) {
-	return lookup(embedded, addr)
-}
+// Embedded returns the embedded table.
+func Embedded() Table { return Table{embedded} }
 
-// All goes through the ranges of the table in the order of their addresses,
-// IPv4 first. Neighbours of one place are one range.
-func All() iter.Seq[Range] {
-	return Table{embedded}.All()
-}
+// Lookup returns the place of an address in the embedded table. It returns false
+// if no provider claims the address or the address is not valid. An IPv4-mapped
+// IPv6 address is looked up as IPv4; a zone is ignored. It does not allocate.
+func Lookup(addr netip.Addr) (Place, bool) { return lookup(embedded, addr) }
 
-// Sources tells which documents the table was compiled from.
-func Sources() []Source {
-	return Table{embedded}.Sources()
-}
+// All returns the ranges of the embedded table, see [Table.All].
+func All() iter.Seq[Range] { return Embedded().All() }
 
-// Places lists every place that the table can answer.
-func Places() []Place {
-	return Table{embedded}.Places()
-}
+// Sources returns the documents that the embedded table was compiled from.
+func Sources() []Source { return Embedded().Sources() }
 
-// Check verifies the embedded table, checksum first. Lookup trusts the table,
-// because checking it would be work at start-up; tests and the commands that
-// people run call this instead.
+// Date returns the date of the embedded table, see [Table.Date].
+func Date() time.Time { return Embedded().Date() }
+
+// Places returns every place in the embedded table, see [Table.Places].
+func Places() []Place { return Embedded().Places() }
+
+// Check validates the embedded table as [Parse] does. Lookup does not, because
+// that would be work at start-up; tests and commands call this instead. A lookup
+// in a damaged table may return a wrong place or panic; it cannot read outside
+// of the table.
 func Check() error {
 	_, err := Parse([]byte(embedded))
 	return err

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestEmbeddedTableIsSound(t *testing.T) {
@@ -12,7 +13,7 @@ func TestEmbeddedTableIsSound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := len(embedded); got > 700<<10 {
-		t.Errorf("the table has %d bytes, the budget is %d", got, 700<<10)
+		t.Errorf("table has %d bytes, the budget is %d", got, 700<<10)
 	}
 }
 
@@ -20,12 +21,15 @@ func TestSources(t *testing.T) {
 	var clouds []Cloud
 	for _, s := range Sources() {
 		clouds = append(clouds, s.Cloud)
-		if s.Published == "" || s.Prefixes < 500 {
-			t.Errorf("source %+v: no date, or hardly a prefix", s)
+		if s.Version == "" || s.Prefixes < 500 {
+			t.Errorf("source %+v: no version, or too few prefixes", s)
+		}
+		if s.Date.After(Date()) || s.Cloud == AWS && s.Date.IsZero() {
+			t.Errorf("source %+v: no date, or newer than the table's, %s", s, Date())
 		}
 	}
 	if !slices.Equal(clouds, Clouds[:]) {
-		t.Errorf("compiled from %v, want %v", clouds, Clouds)
+		t.Errorf("sources are %v, want %v", clouds, Clouds)
 	}
 }
 
@@ -57,16 +61,16 @@ func TestLookup(t *testing.T) {
 		})
 	}
 	if got, ok := Lookup(netip.Addr{}); ok {
-		t.Errorf("Lookup of no address = %+v", got)
+		t.Errorf("Lookup of the zero Addr = %+v, want false", got)
 	}
 	zoned := netip.MustParseAddr("2406:daba:f000::1%eth0")
 	if got, _ := Lookup(zoned); got != (Place{AWS, "ap-southeast-4"}) {
-		t.Errorf("Lookup(%s) = %+v: the zone counts", zoned, got)
+		t.Errorf("Lookup(%s) = %+v, want the zone ignored", zoned, got)
 	}
 }
 
-// The ranges that All yields are the oracle for the embedded table here; that
-// they are the documents' own is checked by TestDocuments in compile/.
+// The ranges of All are the oracle for the embedded table here. TestDocuments in
+// package compile compares them with the documents.
 func TestLookupAgreesWithAll(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var previous Range
@@ -74,7 +78,7 @@ func TestLookupAgreesWithAll(t *testing.T) {
 	for x := range All() {
 		n++
 		if x.Last.Less(x.First) || previous.Last.IsValid() && previous.Last.BitLen() == x.First.BitLen() && !previous.Last.Less(x.First) {
-			t.Fatalf("range %+v does not follow %+v", x, previous)
+			t.Fatalf("range %+v overlaps or precedes %+v", x, previous)
 		}
 		addrs := []netip.Addr{x.First, x.Last}
 		for range 8 {
@@ -82,19 +86,19 @@ func TestLookupAgreesWithAll(t *testing.T) {
 		}
 		for _, a := range addrs {
 			if got, _ := Lookup(a); got != x.Place {
-				t.Fatalf("Lookup(%s) = %+v, but it lies in %+v", a, got, x)
+				t.Fatalf("Lookup(%s) = %+v, want %+v as in All", a, got, x)
 			}
 		}
 		gap := previous.Last.IsValid() && previous.Last.Next() != x.First
 		if a := x.First.Prev(); a.IsValid() && gap {
 			if got, ok := Lookup(a); ok {
-				t.Fatalf("Lookup(%s) = %+v, but it lies in no range", a, got)
+				t.Fatalf("Lookup(%s) = %+v, want false: it is between two ranges", a, got)
 			}
 		}
 		previous = x
 	}
 	if n < 10_000 {
-		t.Errorf("the table has only %d ranges", n)
+		t.Errorf("table has %d ranges, want at least 10,000", n)
 	}
 }
 
@@ -102,7 +106,7 @@ func TestCompileAgreesWithOracle(t *testing.T) {
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		prefixes := randomPrefixes(r, 1+r.IntN(300))
-		table, err := Compile(prefixes, []Source{{AWS, "today", len(prefixes)}})
+		table, err := Compile(prefixes, []Source{{AWS, "today", time.Unix(1e9, 0).UTC(), len(prefixes)}})
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -123,7 +127,7 @@ func TestCompileAgreesWithOracle(t *testing.T) {
 		}
 		for x := range table.All() {
 			if got, _ := (oracle(prefixes)).Lookup(x.First); got != x.Place {
-				t.Fatalf("seed %d: range %+v, but its first address is in %+v", seed, x, got)
+				t.Fatalf("seed %d: range %+v in All, want its first address in %+v", seed, x, got)
 			}
 		}
 	}
@@ -132,17 +136,19 @@ func TestCompileAgreesWithOracle(t *testing.T) {
 func TestCompileIsDeterministic(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 7))
 	prefixes := randomPrefixes(r, 500)
-	first, err := Compile(prefixes, nil)
+	sources := []Source{{Cloud: GCP, Version: "b"}, {Cloud: AWS, Version: "a"}}
+	first, err := Compile(prefixes, sources)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Shuffle(len(prefixes), func(i, j int) { prefixes[i], prefixes[j] = prefixes[j], prefixes[i] })
-	second, err := Compile(prefixes, nil)
+	slices.Reverse(sources)
+	second, err := Compile(prefixes, sources)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(first.Bytes(), second.Bytes()) {
-		t.Error("the order of the prefixes changes the table")
+		t.Error("the table depends on the order of prefixes and sources")
 	}
 }
 
@@ -155,26 +161,56 @@ func TestCompileRefuses(t *testing.T) {
 		"no-prefix":     {{netip.Prefix{}, good}},
 		"unknown-cloud": {{netip.MustParsePrefix("10.0.0.0/8"), Place{"Oracle", "x"}}},
 		"no-region":     {{netip.MustParsePrefix("10.0.0.0/8"), Place{AWS, ""}}},
+		"odd-region":    {{netip.MustParsePrefix("10.0.0.0/8"), Place{AWS, "eu west"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Compile(prefixes, nil); err == nil {
-				t.Error("compiled without an error")
+				t.Error("Compile returned no error")
 			}
 		})
 	}
 }
 
-// TestHalves guards the one place that knows how netip stores an address.
-func TestHalves(t *testing.T) {
-	r := rand.New(rand.NewPCG(8, 9))
-	for range 10_000 {
-		for _, a := range []netip.Addr{randomAddr(r, 4), randomAddr(r, 16)} {
-			b := a.As16()
-			want := wideOf(netip.AddrFrom16(b))
-			if hi, lo := halves(&a); hi != want.hi || lo != want.lo {
-				t.Fatalf("halves(%s) = %x, %x, want %x", a, hi, lo, b)
+func TestDate(t *testing.T) {
+	t.Parallel()
+	old, recent := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		sources []Source
+		want    time.Time
+	}{
+		{"no-source", nil, time.Time{}},
+		{"no-date", []Source{{Cloud: Azure, Version: "change 1"}}, time.Time{}},
+		{"newest", []Source{{AWS, "1", old, 1}, {GCP, "2", recent, 1}, {Azure, "3", time.Time{}, 1}}, recent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			table, err := Compile([]Prefix{{netip.MustParsePrefix("10.0.0.0/8"), Place{AWS, "eu-west-3"}}}, tt.sources)
+			if err != nil {
+				t.Fatal(err)
 			}
+			if got := table.Date(); !got.Equal(tt.want) {
+				t.Errorf("Date() = %s, want %s", got, tt.want)
+			}
+			if got := table.Sources(); !slices.Equal(got, tt.sources) {
+				t.Errorf("Sources() = %+v, want %+v", got, tt.sources)
+			}
+		})
+	}
+}
+
+func TestZeroTableIsEmpty(t *testing.T) {
+	t.Parallel()
+	var table Table
+	for _, a := range []string{"0.0.0.0", "3.5.0.1", "::", "2600:1f00::1"} {
+		if got, ok := table.Lookup(netip.MustParseAddr(a)); ok {
+			t.Errorf("Lookup(%s) = %+v, want false", a, got)
 		}
+	}
+	for x := range table.All() {
+		t.Errorf("All returns %+v", x)
+	}
+	if p, s, d := table.Places(), table.Sources(), table.Date(); len(p)+len(s) != 0 || !d.IsZero() {
+		t.Errorf("places %v, sources %v, date %s", p, s, d)
 	}
 }
 
@@ -185,6 +221,6 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 			Lookup(a)
 		}
 	}); n != 0 {
-		t.Errorf("1000 lookups allocate %v times", n)
+		t.Errorf("1000 lookups allocate %v times, want 0", n)
 	}
 }

@@ -6,38 +6,39 @@ import (
 	"slices"
 )
 
-// IPv6 addresses of clouds differ first in their upper 40 bits: a region has
-// /40 blocks, and small networks inside of them. The shortcuts lead from these
-// 40 bits straight to the entry of the trie that holds for them, past the
-// levels above. They are a hash table of buckets of two; what finds no room in
-// its bucket, and what spans very many blocks, goes through the trie.
+// The IPv6 addresses of clouds differ first in their upper 40 bits: a region has
+// blocks of /40, with small networks inside. The shortcuts map these 40 bits to
+// the entry that the trie has for them, past the levels above. They are a hash
+// table with buckets of two slots. A block that does not fit into its bucket, or
+// that belongs to a very short prefix, is found through the trie instead.
 //
-// The hash is a multiplication by an odd number modulo 2^40, which maps no
-// two blocks to one value: the bucket is its upper bits, and the rest of it,
-// kept as the tag, identifies the block. A slot is the entry (4 bytes) and the
-// tag with bit 31 set (4); zero is an empty slot.
+// The hash is a multiplication by an odd number modulo 2^40, which is a
+// bijection: its upper bits select the bucket, and the rest of it, the tag,
+// identifies the block. A slot is the entry (4 bytes) and the tag with bit 31 set
+// (4 bytes); an empty slot is 0.
 const (
 	shortcutBits = 40
 	bucketBits   = 12
 	bucketSize   = 16
 	tagBits      = shortcutBits - bucketBits
 	tagBit       = 1 << 31
-	multiplier   = 0x9E3779B97F4A7C15 & (1<<shortcutBits - 1) // 2^64 by the golden ratio
+	multiplier   = 0x9E3779B97F4A7C15 & (1<<shortcutBits - 1) // 2^64 divided by the golden ratio
 	shortcutSize = bucketSize << bucketBits
 
-	// longestSpan is the shortest prefix whose blocks all get shortcuts.
-	longestSpan = 35
+	// minShortcutLength is the length of the shortest prefix with shortcuts for
+	// all of its blocks.
+	minShortcutLength = 35
 )
 
-// shortcut answers the entry for an IPv6 address, and the bits of the upper
-// half that are left for it: the root and all of them where there is no
-// shortcut. Its branches are faster than arithmetic that does without them.
+// shortcut returns the entry for the upper half of an IPv6 address and the bits
+// that are left of it: the root and all bits if there is no shortcut. Its
+// branches are faster than arithmetic without them.
 func shortcut(t string, hi uint64) (e uint32, key uint64) {
 	h := hi >> (64 - shortcutBits) * multiplier & (1<<shortcutBits - 1)
 	tag := tagBit | uint32(h&(1<<tagBits-1))
 	bucket := headerSize + h>>tagBits*bucketSize
-	first, second := word64(t, bucket), word64(t, bucket+8)
-	slot := uint64(word32(t, atRoot6))
+	first, second := load64(t, bucket), load64(t, bucket+8)
+	slot := uint64(load32(t, atRoot6))
 	if uint32(first>>32) == tag {
 		slot = first
 	}
@@ -50,8 +51,8 @@ func shortcut(t string, hi uint64) (e uint32, key uint64) {
 	return uint32(slot), hi
 }
 
-// shortcuts fills the buckets. Where there are too many blocks for a bucket,
-// those with most ranges stay.
+// shortcuts returns the slots of the hash table. Where a bucket has too many
+// blocks, those with the most ranges are kept.
 func (b *builder) shortcuts(root uint32) []uint64 {
 	type candidate struct {
 		block  uint64
@@ -80,14 +81,14 @@ func (b *builder) shortcuts(root uint32) []uint64 {
 	return slots
 }
 
-// walk visits what the trie holds for runs of 2^span blocks, where it holds
-// anything and the run is not too long.
+// walk visits the entries of the trie that shortcuts may lead to, each with the
+// first of the 2^span blocks that it covers.
 func (b *builder) walk(e uint32, hi uint64, top uint, visit func(block uint64, span uint, e uint32)) {
 	const below = 64 - shortcutBits
 	switch {
 	case e == 0:
 	case e&nodeBit == 0 || top == below:
-		if top >= below && top <= 64-longestSpan {
+		if top >= below && top <= 64-minShortcutLength {
 			visit(hi>>below, top-below, e)
 		}
 	default:
@@ -98,7 +99,7 @@ func (b *builder) walk(e uint32, hi uint64, top uint, visit func(block uint64, s
 	}
 }
 
-// weight counts the entries below an entry.
+// weight returns the number of leaves under an entry.
 func (b *builder) weight(e uint32) float64 {
 	if e&nodeBit == 0 {
 		return 1
@@ -115,8 +116,9 @@ func (b *builder) weight(e uint32) float64 {
 
 // checkShortcuts compares every shortcut with the trie.
 func (t Table) checkShortcuts() error {
+	const below = 64 - shortcutBits
 	inverse := uint64(multiplier)
-	for range 5 { // Newton's method doubles the bits that are right
+	for range 5 { // each step of Newton's method doubles the number of correct bits
 		inverse *= 2 - multiplier*inverse
 	}
 	for at := uint64(headerSize); at < headerSize+shortcutSize; at += 8 {
@@ -125,14 +127,14 @@ func (t Table) checkShortcuts() error {
 			continue
 		}
 		h := (at-headerSize)/bucketSize<<tagBits | slot>>32&(1<<tagBits-1)
-		hi := h * inverse & (1<<shortcutBits - 1) << (64 - shortcutBits)
+		hi := h * inverse & (1<<shortcutBits - 1) << below
 		e, top := load32(t.data, atRoot6), uint(64)
-		for e&nodeBit != 0 && top > 64-shortcutBits {
+		for e&nodeBit != 0 && top > below {
 			top -= widthOf(e)
 			e = t.word(t.position(e, hi>>top&(1<<widthOf(e)-1)))
 		}
-		if e != uint32(slot) || slot>>32&tagBit == 0 {
-			return fmt.Errorf("the shortcut for %s/%d leads elsewhere than the trie", wide{hi: hi}.addr(128), shortcutBits)
+		if e != uint32(slot) || slot>>32&tagBit == 0 || top < below {
+			return fmt.Errorf("shortcut for %s/%d differs from the trie", uint128{hi: hi}.addr(128), shortcutBits)
 		}
 	}
 	return nil

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	aws = `{"createDate":"2026-01-01-00-00-00","prefixes":[
+	aws = `{"syncToken":"1767225600","createDate":"2026-01-01-00-00-00","prefixes":[
 		{"ip_prefix":"15.193.0.0/19","region":"GLOBAL"},
 		{"ip_prefix":"15.193.0.0/24","region":"ap-south-1"},
 		{"ip_prefix":"3.5.0.0/16","region":"us-east-1"}],
 		"ipv6_prefixes":[{"ipv6_prefix":"2600:1f00::/40","region":"us-east-1"}]}`
-	google = `{"creationTime":"2026-01-01T00:00:00","prefixes":[
+	google = `{"syncToken":"1767225600123","creationTime":"2026-01-01T00:00:00","prefixes":[
 		{"ipv4Prefix":"34.1.208.0/20","scope":"africa-south1"},
 		{"ipv6Prefix":"2600:1900:8000::/44","scope":"africa-south1"}]}`
 	azure = `{"changeNumber":7,"values":[

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"time"
 
 	"archeio/ranges"
 )
@@ -15,6 +16,7 @@ import (
 type document struct {
 	cloud     ranges.Cloud
 	published string
+	date      time.Time
 	prefixes  []ranges.Prefix
 }
 
@@ -89,6 +91,7 @@ func (d *document) finish(published string) (document, error) {
 // https://docs.aws.amazon.com/vpc/latest/userguide/aws-ip-syntax.html
 func parseAWS(data []byte) (document, error) {
 	var in struct {
+		SyncToken  int64  `json:"syncToken,string"`
 		CreateDate string `json:"createDate"`
 		Prefixes   []struct {
 			Prefix string `json:"ip_prefix"`
@@ -102,7 +105,7 @@ func parseAWS(data []byte) (document, error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return document{}, err
 	}
-	d := document{cloud: ranges.AWS}
+	d := document{cloud: ranges.AWS, date: time.Unix(in.SyncToken, 0).UTC()}
 	for _, p := range in.Prefixes {
 		if err := d.add(p.Prefix, p.Region); err != nil {
 			return document{}, err
@@ -120,6 +123,7 @@ func parseAWS(data []byte) (document, error) {
 // https://cloud.google.com/compute/docs/faq#find_ip_range
 func parseGoogle(data []byte) (document, error) {
 	var in struct {
+		SyncToken    int64  `json:"syncToken,string"`
 		CreationTime string `json:"creationTime"`
 		Prefixes     []struct {
 			Prefix4 string `json:"ipv4Prefix"`
@@ -130,7 +134,7 @@ func parseGoogle(data []byte) (document, error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return document{}, err
 	}
-	d := document{cloud: ranges.GCP}
+	d := document{cloud: ranges.GCP, date: time.UnixMilli(in.SyncToken).UTC()}
 	for _, p := range in.Prefixes {
 		if err := d.add(p.Prefix4+p.Prefix6, p.Scope); err != nil {
 			return document{}, err

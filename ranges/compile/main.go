@@ -148,7 +148,7 @@ func merge(documents []document) ([]ranges.Prefix, []ranges.Source, []string) {
 				all[i] = p
 			}
 		}
-		sources = append(sources, ranges.Source{Cloud: d.cloud, Published: d.published, Prefixes: len(distinct)})
+		sources = append(sources, ranges.Source{Cloud: d.cloud, Version: d.published, Date: d.date, Prefixes: len(distinct)})
 	}
 	slices.Sort(doubts)
 	return all, sources, slices.Compact(doubts)

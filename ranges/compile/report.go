@@ -66,7 +66,7 @@ func compare(before *ranges.Table, after ranges.Table) *report {
 	}
 	is := covered(after)
 	for _, s := range after.Sources() {
-		r.Sources = append(r.Sources, sourceChange{s.Cloud, s.Published, was[s.Cloud], is[s.Cloud]})
+		r.Sources = append(r.Sources, sourceChange{s.Cloud, s.Version, was[s.Cloud], is[s.Cloud]})
 	}
 	moved := map[[2]string]*change{}
 	for _, m := range differences(old, slices.Collect(after.All())) {
