@@ -7,7 +7,7 @@ import (
 	"archeio/lambda/blobs"
 )
 
-// constant is an origin that always gives the same answer.
+// constant is an origin that always returns the same result.
 type constant blobs.Answer
 
 func (c constant) Has(context.Context, *blobs.Limit, string) blobs.Answer { return blobs.Answer(c) }

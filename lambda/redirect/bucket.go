@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// bucket is a token bucket: rate tokens a second, and as many at once, but at
-// least one if there are any. With a rate of 0 it is always empty.
+// bucket is a token bucket that starts full. Its capacity is the tokens of one
+// second, but at least one token. With a rate of 0 it is always empty.
 type bucket struct {
-	rate float64
+	rate float64 // tokens per second
 
 	mu     sync.Mutex
 	tokens float64
 	filled time.Time
 }
 
+// take removes a token and reports whether there was one.
 func (b *bucket) take(now time.Time) bool {
 	if b.rate == 0 {
 		return false
@@ -35,8 +36,8 @@ func (b *bucket) take(now time.Time) bool {
 	return true
 }
 
-// giveBack returns a token that was not used.
-func (b *bucket) giveBack() {
+// putBack returns an unused token.
+func (b *bucket) putBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens++

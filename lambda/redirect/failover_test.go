@@ -2,7 +2,7 @@ package redirect
 
 import (
 	"maps"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,46 +11,48 @@ import (
 	"archeio/ranges/regions"
 )
 
-// The clients are in Paris; Frankfurt is next.
-var trouble = says{"eu-west-3": unknown, "eu-central-1": present, "default": present}
+// firstUnknown are results for clients in Paris; the next mirror is in Frankfurt.
+var firstUnknown = results{"eu-west-3": unknown, "eu-central-1": present, "default": present}
 
-func (a says) with(more says) says {
+// with returns the results with some replaced.
+func (a results) with(more results) results {
 	all := maps.Clone(a)
 	maps.Copy(all, more)
 	return all
 }
 
-// Each step lets time pass, and then each letter is an answer of a request:
-// F of the next mirror, D of the default mirror, R of the region's own, U of
-// upstream.
+// step advances the clock and then sends requests, one for each letter of want: F is
+// a redirect to the next mirror, D to the default mirror, R to the regional mirror
+// and U to the upstream.
 type step struct {
-	pass  time.Duration
-	says  says
-	wants string
+	pass    time.Duration
+	results results
+	want    string
 }
 
 func TestFailoverBudget(t *testing.T) {
+	t.Parallel()
 	letters := map[string]string{"failover-region": "F", "default-mirror": "D", "aws-region": "R", "mirror-absent": "U", "mirror-unavailable": "U"}
 	for _, tt := range []struct {
 		name, budget string
 		steps        []step
 	}{
-		{"off", "0", []step{{0, trouble, "DDD"}, {time.Hour, trouble, "DDD"}}},
-		{"not-set", "", []step{{0, trouble, "DDD"}, {time.Hour, trouble, "DDD"}}},
-		{"one", "1", []step{{0, trouble, "FDD"}}},
-		{"burst", "3", []step{{0, trouble, "FFFDD"}}},
-		{"broken-number", "2.5", []step{{0, trouble, "FFDD"}}},
-		{"less-than-one", "0.5", []step{{0, trouble, "FD"}, {time.Second, trouble, "DD"}, {time.Second, trouble, "FD"}}},
-		{"refilled", "2", []step{{0, trouble, "FFD"}, {499 * time.Millisecond, trouble, "D"}, {time.Millisecond, trouble, "FD"}, {time.Second, trouble, "FFD"}}},
-		{"not-overfilled", "2", []step{{0, trouble, "FFD"}, {time.Hour, trouble, "FFD"}}},
-		{"begun-late", "2", []step{{time.Hour, trouble, "FFD"}}},
+		{"off", "0", []step{{0, firstUnknown, "DDD"}, {time.Hour, firstUnknown, "DDD"}}},
+		{"unset", "", []step{{0, firstUnknown, "DDD"}, {time.Hour, firstUnknown, "DDD"}}},
+		{"one", "1", []step{{0, firstUnknown, "FDD"}}},
+		{"burst", "3", []step{{0, firstUnknown, "FFFDD"}}},
+		{"fraction", "2.5", []step{{0, firstUnknown, "FFDD"}}},
+		{"less-than-one", "0.5", []step{{0, firstUnknown, "FD"}, {time.Second, firstUnknown, "DD"}, {time.Second, firstUnknown, "FD"}}},
+		{"refilled", "2", []step{{0, firstUnknown, "FFD"}, {499 * time.Millisecond, firstUnknown, "D"}, {time.Millisecond, firstUnknown, "FD"}, {time.Second, firstUnknown, "FFD"}}},
+		{"refilled-to-capacity", "2", []step{{0, firstUnknown, "FFD"}, {time.Hour, firstUnknown, "FFD"}}},
+		{"starts-late", "2", []step{{time.Hour, firstUnknown, "FFD"}}},
 
-		{"given-back-by-absent", "2", []step{{0, trouble.with(says{"eu-central-1": absent}), "DDDD"}, {0, trouble, "FFD"}}},
-		{"given-back-by-unknown", "2", []step{{0, trouble.with(says{"eu-central-1": unknown}), "DDDD"}, {0, trouble, "FFD"}}},
-		{"given-back-once", "2", []step{{0, trouble, "F"}, {0, trouble.with(says{"eu-central-1": absent}), "DDD"}, {0, trouble, "FD"}}},
-		{"not-spent-by-present", "2", []step{{0, trouble.with(says{"eu-west-3": present}), "RRRR"}, {0, trouble, "FFD"}}},
-		{"not-spent-by-absent", "2", []step{{0, trouble.with(says{"eu-west-3": absent}), "DDDD"}, {0, trouble, "FFD"}}},
-		{"then-upstream", "2", []step{{0, trouble.with(says{"default": absent}), "FFUU"}, {0, trouble.with(says{"default": unknown}), "UU"}}},
+		{"returned-if-absent", "2", []step{{0, firstUnknown.with(results{"eu-central-1": absent}), "DDDD"}, {0, firstUnknown, "FFD"}}},
+		{"returned-if-unknown", "2", []step{{0, firstUnknown.with(results{"eu-central-1": unknown}), "DDDD"}, {0, firstUnknown, "FFD"}}},
+		{"returned-once", "2", []step{{0, firstUnknown, "F"}, {0, firstUnknown.with(results{"eu-central-1": absent}), "DDD"}, {0, firstUnknown, "FD"}}},
+		{"unused-if-present", "2", []step{{0, firstUnknown.with(results{"eu-west-3": present}), "RRRR"}, {0, firstUnknown, "FFD"}}},
+		{"unused-if-absent", "2", []step{{0, firstUnknown.with(results{"eu-west-3": absent}), "DDDD"}, {0, firstUnknown, "FFD"}}},
+		{"then-upstream", "2", []step{{0, firstUnknown.with(results{"default": absent}), "FFUU"}, {0, firstUnknown.with(results{"default": unknown}), "UU"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h, s := newHandler(t, env{"FAILOVER_BUDGET": tt.budget}, nil)
@@ -58,18 +60,18 @@ func TestFailoverBudget(t *testing.T) {
 			h.now = func() time.Time { return now }
 			for i, step := range tt.steps {
 				now = now.Add(step.pass)
-				s.answers = step.says
+				s.results = step.results
 				got := ""
-				for range step.wants {
-					s.forget()
+				for range step.want {
+					s.reset()
 					r := h.Handle(t.Context(), Request{Method: "GET", Path: blobOf + digest, Client: client(t, "AWS eu-west-3")})
 					got += letters[r.Reason]
-					if asked := strings.Join(s.asked, " "); (tt.budget == "" || tt.budget == "0") && strings.Contains(asked, "eu-central-1") {
-						t.Errorf("asked %s without a budget", asked)
+					if (tt.budget == "" || tt.budget == "0") && slices.Contains(s.checked, "eu-central-1") {
+						t.Errorf("checked %q without a budget", s.checked)
 					}
 				}
-				if got != step.wants {
-					t.Errorf("step %d: answers of %s, want %s", i, got, step.wants)
+				if got != step.want {
+					t.Errorf("step %d: redirects %s, want %s", i, got, step.want)
 				}
 			}
 		})
@@ -81,30 +83,31 @@ var failoverTests = []struct {
 	env              env
 	place            string
 	request          Request
-	says             says
-	asked            string
+	results          results
+	checked          string
 	location, reason string
 }{
-	{"region", nil, "AWS eu-west-3", Request{}, trouble, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
-	{"region-absent", nil, "AWS eu-west-3", Request{}, says{"eu-west-3": absent, "default": present}, "eu-west-3 default", defaultMirror, "default-mirror"},
-	{"region-absent-no-default", noDefault, "AWS eu-west-3", Request{}, says{"eu-west-3": absent}, "eu-west-3", "", "mirror-absent"},
-	{"next-absent", nil, "AWS eu-west-3", Request{}, trouble.with(says{"eu-central-1": absent}), "eu-west-3 eu-central-1 default", defaultMirror, "default-mirror"},
-	{"next-absent-default-absent", nil, "AWS eu-west-3", Request{}, says{"eu-west-3": unknown, "eu-central-1": absent, "default": absent}, "eu-west-3 eu-central-1 default", "", "mirror-unavailable"},
-	{"default-unknown", nil, "", Request{}, says{"default": unknown}, "default", "", "mirror-unavailable"},
-	{"nearest", nil, "AWS eu-west-1", Request{}, trouble, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
-	{"rule", env{"MIRROR_FOR": "cn-north-1:eu-west-3"}, "AWS cn-north-1", Request{}, trouble, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
-	{"viewer", noDefault, "", Request{Positioned: true, Viewer: regions.Point{Latitude: 48, Longitude: 0}}, trouble, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
-	{"function", env{"DEFAULT_AWS_BASE_URL": "", "AWS_REGION": "eu-west-3"}, "", Request{}, trouble, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
-	{"no-other", env{"MIRROR_REGIONS": "eu-west-3"}, "AWS eu-west-3", Request{}, trouble, "eu-west-3 default", defaultMirror, "default-mirror"},
-	{"authorized", nil, "AWS eu-west-3", Request{Authorized: true}, says{"default": unknown}, "default", "", "mirror-unavailable"},
+	{"region", nil, "AWS eu-west-3", Request{}, firstUnknown, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
+	{"region-absent", nil, "AWS eu-west-3", Request{}, results{"eu-west-3": absent, "default": present}, "eu-west-3 default", defaultMirror, "default-mirror"},
+	{"region-absent-no-default", noDefault, "AWS eu-west-3", Request{}, results{"eu-west-3": absent}, "eu-west-3", "", "mirror-absent"},
+	{"next-absent", nil, "AWS eu-west-3", Request{}, firstUnknown.with(results{"eu-central-1": absent}), "eu-west-3 eu-central-1 default", defaultMirror, "default-mirror"},
+	{"next-absent-default-absent", nil, "AWS eu-west-3", Request{}, results{"eu-west-3": unknown, "eu-central-1": absent, "default": absent}, "eu-west-3 eu-central-1 default", "", "mirror-unavailable"},
+	{"default-unknown", nil, "", Request{}, results{"default": unknown}, "default", "", "mirror-unavailable"},
+	{"nearest", nil, "AWS eu-west-1", Request{}, firstUnknown, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
+	{"rule", env{"MIRROR_FOR": "cn-north-1:eu-west-3"}, "AWS cn-north-1", Request{}, firstUnknown, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
+	{"viewer", noDefault, "", Request{Positioned: true, Viewer: regions.Point{Latitude: 48, Longitude: 0}}, firstUnknown, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
+	{"function", env{"DEFAULT_AWS_BASE_URL": "", "AWS_REGION": "eu-west-3"}, "", Request{}, firstUnknown, "eu-west-3 eu-central-1", frankfurt, "failover-region"},
+	{"no-other", env{"MIRROR_REGIONS": "eu-west-3"}, "AWS eu-west-3", Request{}, firstUnknown, "eu-west-3 default", defaultMirror, "default-mirror"},
+	{"authorized", nil, "AWS eu-west-3", Request{Authorized: true}, results{"default": unknown}, "default", "", "mirror-unavailable"},
 }
 
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	for _, tt := range failoverTests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := env{"FAILOVER_BUDGET": "100"}
 			maps.Copy(e, tt.env)
-			h, s := newHandler(t, e, tt.says)
+			h, s := newHandler(t, e, tt.results)
 			r := tt.request
 			r.Method, r.Path, r.Client = "GET", blobOf+digest, client(t, tt.place)
 			location := tt.location
@@ -112,17 +115,18 @@ func TestFailover(t *testing.T) {
 				location = images + "pause/blobs/"
 			}
 			if got, want := h.Handle(t.Context(), r), found307(location+digest, "private, no-store", tt.reason); got != want {
-				t.Errorf("answer %+v, want %+v", got, want)
+				t.Errorf("response %+v, want %+v", got, want)
 			}
-			checkAsked(t, s, names(tt.asked))
+			checkOrder(t, s, names(tt.checked))
 		})
 	}
 }
 
-// Requests that come together share the budget.
-func TestFailoverTogether(t *testing.T) {
+// TestFailoverConcurrently checks that concurrent requests share the budget.
+func TestFailoverConcurrently(t *testing.T) {
+	t.Parallel()
 	const budget, requests = 20, 200
-	h, _ := newHandler(t, env{"FAILOVER_BUDGET": "20"}, trouble)
+	h, _ := newHandler(t, env{"FAILOVER_BUDGET": "20"}, firstUnknown)
 	h.now = func() time.Time { return time.Unix(1_700_000_000, 0) }
 	from := client(t, "AWS eu-west-3")
 	var moved atomic.Int32
@@ -136,6 +140,6 @@ func TestFailoverTogether(t *testing.T) {
 	}
 	wg.Wait()
 	if n := moved.Load(); n != budget {
-		t.Errorf("%d requests went to the next mirror, want %d", n, budget)
+		t.Errorf("%d requests are redirected to the next mirror, want %d", n, budget)
 	}
 }

@@ -19,27 +19,35 @@ import (
 	"archeio/ranges/regions"
 )
 
-// fuzzed are the configurations that FuzzLocation chooses from, each with the
-// bases that a Location of the registry may have.
+// fuzzed are the configurations for FuzzLocation, each with the base URLs that a
+// Location may have by the target of its reason.
 var fuzzed = []struct {
 	env   env
-	bases []string
+	bases map[route.Target][]string
 }{
 	{
 		env{"FAILOVER_BUDGET": "1000000", "SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example", "MIRROR_FOR": "cn-north-1:us-east-1"},
-		[]string{images, signed, defaultMirror, paris, frankfurt, virginia},
+		map[route.Target][]string{
+			route.Regional: {paris, frankfurt, virginia}, route.Default: {defaultMirror}, route.Upstream: {images, signed}, route.SignatureUpstream: {signed},
+			route.InfoPage: {common["INFO_URL"]}, route.PrivacyPage: {common["PRIVACY_URL"]},
+		},
 	},
 	{
 		env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "INFO_URL": ""},
-		[]string{images, "/containers/images/", paris, frankfurt, virginia},
+		map[route.Target][]string{
+			route.Regional: {paris, frankfurt, virginia}, route.Default: {"/containers/images/"}, route.Upstream: {images},
+			route.PrivacyPage: {common["PRIVACY_URL"]},
+		},
 	},
 	{
 		env{"DEFAULT_AWS_BASE_URL": "", "MIRROR_REGIONS": "", "UPSTREAM_REGISTRY_PATH": "", "UPSTREAM_CLOUDS": "none"},
-		[]string{bare},
+		map[route.Target][]string{
+			route.Upstream: {bare}, route.InfoPage: {common["INFO_URL"]}, route.PrivacyPage: {common["PRIVACY_URL"]},
+		},
 	},
 }
 
-// coin is an origin that answers by what is left of a number.
+// coin is an origin that takes its results from the digits of a number.
 type coin struct{ left *uint16 }
 
 func (c coin) Has(context.Context, *blobs.Limit, string) blobs.Answer {
@@ -48,15 +56,15 @@ func (c coin) Has(context.Context, *blobs.Limit, string) blobs.Answer {
 	return a
 }
 
-// FuzzLocation: whatever is asked, by whomever, a Location is below a base URL
-// of the configuration and harmless, and the answer is one that is specified.
+// FuzzLocation checks that every response is one of the specified ones, and that a
+// Location has no unsafe byte or segment and is below a base URL of its reason.
 func FuzzLocation(f *testing.F) {
 	paths := []string{
 		"//evil.example/", "/v2//evil.example/blobs/" + digest, "/v2/@evil.example/manifests/1", "/v2/..%2f/tags/list",
 		"/v2/a\r\nLocation: https://evil.example/tags/list", "/v2/a/../b/manifests/1", "/v2/a/manifests/..", "/v2/a/manifests/.",
 		"/v2/a/blobs/x:y=_-", "/v2/ü/tags/list", "/v2/a/manifests/1?x", "/v2/a/manifests/1#x", `/v2/a\b/tags/list`,
 	}
-	for i, tt := range answerTests {
+	for i, tt := range responseTests {
 		f.Add(cmp.Or(tt.method, "GET"), tt.path, tt.query, []byte{35, 180, 1, 1}, uint8(i), uint16(i))
 	}
 	for i, path := range paths {
@@ -78,8 +86,8 @@ func FuzzLocation(f *testing.F) {
 		log := slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		handlers = append(handlers, New(config, o, metrics.NewRecorder(io.Discard, time.Now), log))
 	}
-	f.Fuzz(func(t *testing.T, method, path, query string, address []byte, flags uint8, answers uint16) {
-		left = answers
+	f.Fuzz(func(t *testing.T, method, path, query string, address []byte, flags uint8, results uint16) {
+		left = results
 		setting, handler := fuzzed[flags%3], handlers[flags%3]
 		from, _ := netip.AddrFromSlice(address)
 		r := Request{
@@ -88,33 +96,34 @@ func FuzzLocation(f *testing.F) {
 			Positioned: flags&64 != 0, Viewer: regions.Point{Latitude: float64(flags) / 2, Longitude: float64(flags)},
 		}
 		got := handler.Handle(t.Context(), r)
-		if _, ok := route.ParseReason(got.Reason); !ok {
-			t.Errorf("reason %q", got.Reason)
+		reason, ok := route.ParseReason(got.Reason)
+		if !ok {
+			t.Errorf("unknown reason %q", got.Reason)
 		}
 		if method == "HEAD" && got.Body != "" {
-			t.Errorf("HEAD is answered with %q", got.Body)
+			t.Errorf("response to HEAD has the body %q", got.Body)
 		}
 		switch got.Status {
 		case 307:
 			checkLocation(t, got.Location)
-			if !slices.ContainsFunc(setting.bases, func(base string) bool { return strings.HasPrefix(got.Location, base) }) {
-				t.Errorf("location %q, which is below none of %q", got.Location, setting.bases)
+			if bases := setting.bases[reason.Leads()]; !slices.ContainsFunc(bases, func(base string) bool { return strings.HasPrefix(got.Location, base) }) {
+				t.Errorf("location %q for the reason %s, want it below one of %q", got.Location, reason, bases)
 			}
 			if r.NoDistribution && got.Location[0] == '/' {
 				t.Errorf("location %q on a host without a distribution", got.Location)
 			}
 		case 302:
 			checkLocation(t, got.Location)
-			if got.Location != common["INFO_URL"] && got.Location != common["PRIVACY_URL"] {
-				t.Errorf("location %q of a page", got.Location)
+			if bases := setting.bases[reason.Leads()]; !slices.Contains(bases, got.Location) {
+				t.Errorf("location %q for the reason %s, want %q", got.Location, reason, bases)
 			}
 		case 200:
 			if path != "/v2/" && path != "/v2" || method == "GET" && got.Body != "{}" {
-				t.Errorf("%q is answered %+v", path, got)
+				t.Errorf("%q: response %+v", path, got)
 			}
 		case 400, 404, 405:
 			if (got.Allow == "GET, HEAD") != (got.Status == 405) || got.Reason != "refused" {
-				t.Errorf("refusal %+v", got)
+				t.Errorf("error response %+v", got)
 			}
 			if method != "HEAD" {
 				checkFuzzedBody(t, got.Body)
@@ -123,15 +132,15 @@ func FuzzLocation(f *testing.F) {
 			t.Errorf("status %d", got.Status)
 		}
 		if redirected := got.Status/100 == 3; redirected != (got.Location != "") || redirected == (got.ContentType != "") {
-			t.Errorf("answer %+v", got)
+			t.Errorf("response %+v mixes a redirect and a body", got)
 		}
 		for _, field := range got.Fields() {
 			if strings.ContainsFunc(field.Value, func(c rune) bool { return c < ' ' || c >= 0x7f }) {
-				t.Errorf("field %q", field)
+				t.Errorf("field %q has a byte that is not printable ASCII", field)
 			}
 		}
 		if got.CacheControl == "" || (got.Status != 307 || strings.Contains(got.Location, "/manifests/")) && strings.Contains(got.CacheControl, "private") {
-			t.Errorf("answer %+v may be cached as %q", got, got.CacheControl)
+			t.Errorf("Cache-Control %q for %+v", got.CacheControl, got)
 		}
 	})
 }
@@ -148,11 +157,11 @@ func checkLocation(t *testing.T, location string) {
 		t.Fatal(err)
 	}
 	if u.User != nil || (u.Host == "") != strings.HasPrefix(location, "/containers/images/") {
-		t.Errorf("location %q of host %q", location, u.Host)
+		t.Errorf("location %q has user information, or the host %q", location, u.Host)
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == "." || segment == ".." {
-			t.Errorf("location %q climbs", location)
+			t.Errorf("location %q has a dot segment", location)
 		}
 	}
 }
@@ -165,6 +174,6 @@ func checkFuzzedBody(t *testing.T, body string) {
 		t.Fatal(err)
 	}
 	if !slices.Contains(names("NAME_INVALID TAG_INVALID DIGEST_INVALID UNSUPPORTED"), got.Errors[0].Code) {
-		t.Errorf("code of %s", body)
+		t.Errorf("unknown error code in %s", body)
 	}
 }

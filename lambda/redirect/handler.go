@@ -13,16 +13,16 @@ import (
 	"archeio/ranges"
 )
 
-// How long an answer may be kept by caches, by what it depends on.
+// The values of Cache-Control.
 const (
-	cacheHour    = "public, max-age=3600"
-	cacheMinutes = "public, max-age=300" // the same for everybody
-	cacheRefusal = "public, max-age=60"
-	cacheNothing = "private, no-store" // depends on who asks
-	cacheUnsure  = "no-store"          // made while the upstream could not be asked
+	cacheHour    = "public, max-age=3600" // depends on the configuration only
+	cacheMinutes = "public, max-age=300"  // the same for all clients
+	cacheError   = "public, max-age=60"
+	cacheNothing = "private, no-store" // depends on the client
+	cacheUnsure  = "no-store"          // the upstream could not be checked
 )
 
-// Handler answers requests. It is safe for concurrent use.
+// Handler handles requests. It is safe for concurrent use.
 type Handler struct {
 	config   *config.Config
 	plan     *route.Planner
@@ -32,31 +32,33 @@ type Handler struct {
 	failover bucket
 	now      func() time.Time
 
-	upstream, signatures string // base URLs with "/v2/" at the end
-	prefix               string // of repositories in them; with a slash at the end, or empty
+	upstream, signatures string // base URLs, up to and including "/v2/"
+	prefix               string // of repository names there, with a trailing slash, or empty
 	mirrors              []string
 	defaultMirror        string
 }
 
-// Origin answers whether something is there; *blobs.Origin is one.
+// Origin is a server whose content can be checked; *blobs.Origin implements it.
 type Origin interface {
+	// Has returns whether the content at a path exists. All checks of a request
+	// share a limit.
 	Has(ctx context.Context, limit *blobs.Limit, path string) blobs.Answer
 }
 
-// Origins are the servers that may be asked. Mirrors stand as in
-// config.Config.Mirrors.
+// Origins are the servers that are checked. Mirrors are in the order of
+// config.Config.Mirrors. Default and Upstream may be nil if they are not used.
 type Origins struct {
 	Mirrors  []Origin
 	Default  Origin
 	Upstream Origin
 }
 
-// blobPath comes between a mirror's base URL and a digest.
+// blobPath is the path between a mirror's base URL and a digest.
 const blobPath = "/" + config.BlobPrefix
 
-// Ask makes the origins of a configuration: what the checker is to ask, and
-// how it reads the answers.
-func Ask(c *config.Config, checker *blobs.Checker) Origins {
+// NewOrigins returns the origins of a configuration, checked by checker. Default is
+// nil without a default mirror, Upstream without a signature upstream.
+func NewOrigins(c *config.Config, checker *blobs.Checker) Origins {
 	var o Origins
 	for _, m := range c.Mirrors {
 		o.Mirrors = append(o.Mirrors, checker.Mirror(m.Region, m.URL+blobPath))
@@ -70,7 +72,7 @@ func Ask(c *config.Config, checker *blobs.Checker) Origins {
 	return o
 }
 
-// New makes a Handler. The recorder may be nil, and so may the logger.
+// New returns a Handler. The recorder and the logger may be nil.
 func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slog.Logger) *Handler {
 	h := &Handler{
 		config:        c,
@@ -96,12 +98,13 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 	return h
 }
 
-// Handle answers one request and records it. It takes the request by value: what a
-// pointer leads to would be made on the heap by a caller that does not know it.
+// Handle handles one request and records it in metrics and the debug log, without
+// the client address. The request is passed by value: callers call Handle through
+// a function value, where a pointer would move the request to the heap.
 func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	start := h.now()
 	place, _ := ranges.Lookup(r.Client)
-	path, resp := h.answer(ctx, &r, place)
+	path, resp := h.respond(ctx, &r, place)
 	if r.Method == "HEAD" {
 		resp.Body = ""
 	}
@@ -120,7 +123,8 @@ func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	return resp
 }
 
-func (h *Handler) answer(ctx context.Context, r *Request, place ranges.Place) (oci.Path, Response) {
+// respond returns the response to a request, and the parsed path for the record.
+func (h *Handler) respond(ctx context.Context, r *Request, place ranges.Place) (oci.Path, Response) {
 	if r.Method != "GET" && r.Method != "HEAD" {
 		resp := Refuse(oci.MethodNotAllowed(r.Method))
 		resp.Allow = "GET, HEAD"
@@ -162,6 +166,7 @@ func (h *Handler) answer(ctx context.Context, r *Request, place ranges.Place) (o
 	return path, h.redirect(ctx, &q, r.Query)
 }
 
+// page redirects to a page, if it is configured.
 func (h *Handler) page(url string, reason route.Reason, path string) Response {
 	if url == "" {
 		return Refuse(oci.NotFound(path))
@@ -169,12 +174,12 @@ func (h *Handler) page(url string, reason route.Reason, path string) Response {
 	return Response{Status: 302, Location: url, CacheControl: cacheHour, Reason: reason.String()}
 }
 
-// Refuse is the answer to a request that gets none.
+// Refuse returns the error response to a request that cannot be served.
 func Refuse(err *oci.Error) Response {
 	return Response{
 		Status:       err.Status,
 		ContentType:  "application/json",
-		CacheControl: cacheRefusal,
+		CacheControl: cacheError,
 		Reason:       route.Refused.String(),
 		Body:         err.Body(),
 	}

@@ -1,10 +1,9 @@
-// Package redirect answers requests: it takes one apart, finds out who asks,
-// decides where that leads, checks that the blob is there, and records what
-// was decided. Which front the request came through is not its concern.
+// Package redirect handles requests, whatever entry point they come through: it
+// parses the path, looks up the client address, decides where to redirect to,
+// checks that the blob exists there, and records the decision.
 //
-// A Location is always made from parts that were parsed and validated, behind
-// a base URL of the configuration. What a client sent is never copied into one
-// unread.
+// A Location is always a base URL of the configuration followed by parts that were
+// parsed and validated. Nothing of a request is copied into it unchecked.
 package redirect
 
 import (
@@ -13,31 +12,31 @@ import (
 	"archeio/ranges/regions"
 )
 
-// Request is a request, whatever front it came through.
+// Request is an HTTP request.
 type Request struct {
 	Method string
-	// Path has its percent-escapes decoded; Malformed tells that they could
-	// not be.
+	// Path is decoded. Malformed reports whether it has an invalid
+	// percent-escape; Path is empty then.
 	Path      string
 	Malformed bool
-	// Query is what stands behind the question mark, still encoded.
+	// Query is the query string without the question mark, still encoded.
 	Query string
-	// Client is the address that the front vouches for; not valid if it is
-	// missing or unusable.
+	// Client is the client address as a trusted source reports it; it is the
+	// zero Addr if it is missing or invalid.
 	Client netip.Addr
-	// Viewer is where the front says the client is, if Positioned; Country is
-	// its ISO 3166 code, if the front says so.
+	// Viewer is the position of the client as the entry point reports it, if
+	// Positioned. Country is its ISO 3166 code; it may be empty.
 	Viewer     regions.Point
 	Positioned bool
 	Country    string
-	// Authorized tells that the client sends Authorization of its own.
+	// Authorized reports whether the client itself sends Authorization.
 	Authorized bool
-	// NoDistribution tells that the host which was asked is not the
-	// distribution's.
+	// NoDistribution reports whether the requested host is not a CloudFront
+	// distribution.
 	NoDistribution bool
 }
 
-// Response is an answer. Empty fields are headers that are not sent.
+// Response is an HTTP response. Headers that are empty are not sent.
 type Response struct {
 	Status       int
 	Location     string
@@ -52,8 +51,8 @@ type Response struct {
 // Field is a header field.
 type Field struct{ Name, Value string }
 
-// Fields lists the header fields in the order in which they are sent; those
-// with an empty value are not.
+// Fields returns the header fields in the order in which they are sent. Those with
+// an empty value are not sent.
 func (r *Response) Fields() [6]Field {
 	return [6]Field{
 		{"Location", r.Location},

@@ -2,8 +2,8 @@ package redirect
 
 import "strings"
 
-// validQuery tells whether a query may go on as it is: pchar, "/" and "?",
-// RFC 3986 section 3.4.
+// validQuery reports whether a query consists of pchar, "/" and "?", as RFC 3986,
+// section 3.4, requires. It is appended to a Location unchanged.
 func validQuery(q string) bool {
 	for i := 0; i < len(q); i++ {
 		switch c := q[i]; {

@@ -14,8 +14,7 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// recordTests are requests of a client that has an address of its own, with
-// what is known of each afterwards.
+// recordTests are requests with what is recorded of each.
 var recordTests = []struct {
 	name, method, path, query string
 	malformed                 bool
@@ -41,23 +40,24 @@ var recordTests = []struct {
 	{"bad-query", "GET", "/v2/", "\x00", false, "AWS eu-west-3", 400, "", "AWS", "eu-west-3", "refused"},
 }
 
-var allPresent = says{"eu-west-3": present, "default": present}
+var allPresent = results{"eu-west-3": present, "default": present}
 
-// checkNoAddress: no spelling of the address is in a text.
+// checkNoAddress checks that a text has the address in no notation.
 func checkNoAddress(t *testing.T, text string, a netip.Addr) {
 	t.Helper()
 	if !a.IsValid() {
 		return
 	}
 	sixteen := netip.AddrFrom16(a.As16())
-	for _, spelling := range []string{a.String(), a.StringExpanded(), sixteen.String(), sixteen.StringExpanded()} {
-		if strings.Contains(text, spelling) {
-			t.Errorf("%s is in %s", spelling, text)
+	for _, notation := range []string{a.String(), a.StringExpanded(), sixteen.String(), sixteen.StringExpanded()} {
+		if strings.Contains(text, notation) {
+			t.Errorf("client address %s is in %s", notation, text)
 		}
 	}
 }
 
 func TestDebugLog(t *testing.T) {
+	t.Parallel()
 	known := names("time level msg status kind name reference cloud region country reason location took")
 	slices.Sort(known)
 	for _, tt := range recordTests {
@@ -69,13 +69,13 @@ func TestDebugLog(t *testing.T) {
 			resp := h.Handle(t.Context(), r)
 			text := out.String()
 			if strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, "\n") {
-				t.Fatalf("a decision is not one line: %q", text)
+				t.Fatalf("log %q, want one line", text)
 			}
 			var line map[string]any
 			if err := json.Unmarshal([]byte(text), &line); err != nil {
 				t.Fatalf("%v in %s", err, text)
 			}
-			// Another member could be one that is not to be kept.
+			// Any other member could be personal data.
 			if got := slices.Sorted(maps.Keys(line)); !slices.Equal(got, known) {
 				t.Errorf("members %q, want %q", got, known)
 			}
@@ -84,7 +84,7 @@ func TestDebugLog(t *testing.T) {
 				"reason": tt.reason, "location": resp.Location,
 			} {
 				if line[name] != want {
-					t.Errorf("%s is %v, want %v", name, line[name], want)
+					t.Errorf("%s = %v, want %v", name, line[name], want)
 				}
 			}
 			checkNoAddress(t, text, r.Client)
@@ -93,6 +93,7 @@ func TestDebugLog(t *testing.T) {
 }
 
 func TestQuietLog(t *testing.T) {
+	t.Parallel()
 	for _, level := range []slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 		var out bytes.Buffer
 		h, _ := newHandler(t, nil, allPresent)
@@ -101,19 +102,20 @@ func TestQuietLog(t *testing.T) {
 			h.Handle(t.Context(), Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place)})
 		}
 		if out.Len() > 0 {
-			t.Errorf("at level %v there is %s", level, &out)
+			t.Errorf("level %v: log %s, want none", level, &out)
 		}
 	}
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	for _, tt := range recordTests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
 			now := time.Unix(1_700_000_000, 0)
 			recorder := metrics.NewRecorder(&out, func() time.Time { return now })
 			h, _ := newRecorded(t, nil, allPresent, recorder)
-			// The clock is read when the event comes and when it is answered.
+			// The clock is read at the start and at the end of a request.
 			h.now = func() time.Time { now = now.Add(3 * time.Millisecond); return now }
 			r := Request{Method: tt.method, Path: tt.path, Query: tt.query, Malformed: tt.malformed, Client: client(t, tt.place), Country: "FR"}
 			h.Handle(t.Context(), r)

@@ -9,8 +9,8 @@ import (
 	"archeio/lambda/route"
 )
 
-// redirect answers a request of the registry API: with the first mirror that has
-// the blob, and otherwise with a registry.
+// redirect redirects a request of the registry API: to the first mirror that has
+// the blob, or to a registry.
 func (h *Handler) redirect(ctx context.Context, q *route.Request, query string) Response {
 	d := h.plan.Decide(q)
 	var limit blobs.Limit
@@ -60,7 +60,7 @@ func (h *Handler) failOver(ctx context.Context, limit *blobs.Limit, q *route.Req
 		return ""
 	}
 	if h.origins.Mirrors[next].Has(ctx, limit, q.Path.Reference) != blobs.Present {
-		h.failover.giveBack()
+		h.failover.putBack()
 		return ""
 	}
 	return h.mirrors[next] + q.Path.Reference

@@ -19,14 +19,13 @@ const (
 	hex64  = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	digest = "sha256:" + hex64
 	sha512 = "sha512:" + hex64 + hex64
-	// blake3 is of an algorithm that no mirror holds.
+	// blake3 has an algorithm that mirrors do not hold.
 	blake3 = "blake3:" + hex64
 
 	blobOf = "/v2/pause/blobs/"
 )
 
-// env is what a test sets beside, or instead of, the environment that all
-// tests have.
+// env has the variables that a test adds to common, or replaces.
 type env map[string]string
 
 var common = env{
@@ -51,65 +50,66 @@ func load(tb testing.TB, e env) *config.Config {
 	return c
 }
 
-// says is what each origin answers: the mirrors by their region, "default" and
-// "upstream". One that is not there is not to be asked.
-type says map[string]blobs.Answer
+// results has the result of the check of each origin: the mirrors by region,
+// "default" and "upstream". An origin without a result must not be checked.
+type results map[string]blobs.Answer
 
-// script plays all origins. It keeps whom it was asked for, in order, and what.
+// script implements all origins. It records each check: the name of the origin, the
+// path and the limit.
 type script struct {
 	tb      testing.TB
-	answers says
+	results results
 
-	mu           sync.Mutex
-	asked, paths []string
-	limits       []*blobs.Limit
+	mu             sync.Mutex
+	checked, paths []string
+	limits         []*blobs.Limit
 }
 
-// part is one origin of a script.
-type part struct {
+// scripted is one origin of a script.
+type scripted struct {
 	*script
 	name string
 }
 
-func (p part) Has(_ context.Context, limit *blobs.Limit, path string) blobs.Answer {
+func (p scripted) Has(_ context.Context, limit *blobs.Limit, path string) blobs.Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asked = append(p.asked, p.name)
+	p.checked = append(p.checked, p.name)
 	p.paths = append(p.paths, path)
 	p.limits = append(p.limits, limit)
-	answer, ok := p.answers[p.name]
+	result, ok := p.results[p.name]
 	if !ok {
-		p.tb.Errorf("%s was asked for %s", p.name, path)
+		p.tb.Errorf("%s is checked for %s", p.name, path)
 	}
-	return answer
+	return result
 }
 
-// forget begins a new request.
-func (s *script) forget() { s.asked, s.paths, s.limits = nil, nil, nil }
+// reset removes the recorded checks.
+func (s *script) reset() { s.checked, s.paths, s.limits = nil, nil, nil }
 
-// origins are the parts, there or not as Ask makes them.
+// origins returns the origins that NewOrigins would return.
 func (s *script) origins(c *config.Config) Origins {
 	o := Origins{}
 	for _, m := range c.Mirrors {
-		o.Mirrors = append(o.Mirrors, part{s, m.Region})
+		o.Mirrors = append(o.Mirrors, scripted{s, m.Region})
 	}
 	if c.DefaultMirror != "" {
-		o.Default = part{s, "default"}
+		o.Default = scripted{s, "default"}
 	}
 	if c.SignatureUpstream != "" {
-		o.Upstream = part{s, "upstream"}
+		o.Upstream = scripted{s, "upstream"}
 	}
 	return o
 }
 
-func newHandler(tb testing.TB, e env, answers says) (*Handler, *script) {
-	return newRecorded(tb, e, answers, nil)
+func newHandler(tb testing.TB, e env, results results) (*Handler, *script) {
+	return newRecorded(tb, e, results, nil)
 }
 
-func newRecorded(tb testing.TB, e env, answers says, recorder *metrics.Recorder) (*Handler, *script) {
+func newRecorded(tb testing.TB, e env, results results, recorder *metrics.Recorder) (*Handler, *script) {
 	tb.Helper()
 	c := load(tb, e)
-	s := &script{tb: tb, answers: answers}
+	s := &script{tb: tb, results: results}
 	return New(c, s.origins(c), recorder, nil), s
 }
 
@@ -124,9 +124,9 @@ var addresses = sync.OnceValue(func() map[string]netip.Addr {
 	return all
 })
 
-// client answers an address in a place, as "AWS eu-west-3". The address is of
-// the table, which changes every week. "" is an address that nobody has, and
-// "invalid" none.
+// client returns an address in a place such as "AWS eu-west-3". It is looked up, as
+// the range table changes every week. "" is an address in no cloud, and "invalid"
+// is no address.
 func client(tb testing.TB, place string) netip.Addr {
 	tb.Helper()
 	switch place {
@@ -137,17 +137,17 @@ func client(tb testing.TB, place string) netip.Addr {
 	}
 	a, ok := addresses()[place]
 	if !ok {
-		tb.Fatalf("no address is in %q", place)
+		tb.Fatalf("the range table has no address in %q", place)
 	}
 	return a
 }
 
-// names splits a list of a table.
+// names splits a list of names.
 func names(list string) []string { return strings.Fields(list) }
 
-func checkAsked(t *testing.T, s *script, want []string) {
+func checkOrder(t *testing.T, s *script, want []string) {
 	t.Helper()
-	if !slices.Equal(s.asked, want) {
-		t.Errorf("asked %q, want %q", s.asked, want)
+	if !slices.Equal(s.checked, want) {
+		t.Errorf("checked %q, want %q", s.checked, want)
 	}
 }

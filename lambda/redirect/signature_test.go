@@ -12,12 +12,12 @@ const (
 	signatureTag = "sha256-" + hex64
 )
 
-// Whether the upstream has it is asked only where the script lets it answer.
+// signatureTests are requests with a signature upstream.
 var signatureTests = []struct {
 	name               string
 	place, path, query string
-	says               says
-	asked              string
+	results            results
+	checked            string
 	want               Response
 }{
 	{"tag", "", "/v2/pause/manifests/" + signatureTag, "", nil, "", found307(signed+"pause/manifests/"+signatureTag, minutes, "signature")},
@@ -31,52 +31,54 @@ var signatureTests = []struct {
 	{"referrers", "", "/v2/pause/referrers/" + digest, "artifactType=a/b", nil, "", found307(signed+"pause/referrers/"+digest+"?artifactType=a/b", minutes, "referrers")},
 	{"referrers-page-link", "", "/v2/project/images/pause/referrers/" + digest, "", nil, "", found307(signed+"pause/referrers/"+digest, minutes, "referrers")},
 
-	{"manifest-present", "", "/v2/pause/manifests/" + digest, "", says{"upstream": present}, "upstream", found307(images+"pause/manifests/"+digest, minutes, "manifest")},
-	{"manifest-absent", "", "/v2/pause/manifests/" + digest, "", says{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+digest, minutes, "signature")},
-	{"manifest-unknown", "", "/v2/pause/manifests/" + digest, "", says{"upstream": unknown}, "upstream", found307(images+"pause/manifests/"+digest, "no-store", "manifest")},
-	{"manifest-blake3-absent", "", "/v2/pause/manifests/" + blake3, "", says{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+blake3, minutes, "signature")},
+	{"manifest-present", "", "/v2/pause/manifests/" + digest, "", results{"upstream": present}, "upstream", found307(images+"pause/manifests/"+digest, minutes, "manifest")},
+	{"manifest-absent", "", "/v2/pause/manifests/" + digest, "", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+digest, minutes, "signature")},
+	{"manifest-unknown", "", "/v2/pause/manifests/" + digest, "", results{"upstream": unknown}, "upstream", found307(images+"pause/manifests/"+digest, "no-store", "manifest")},
+	{"manifest-blake3-absent", "", "/v2/pause/manifests/" + blake3, "", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+blake3, minutes, "signature")},
 
-	{"blob-in-mirror", "", blobOf + digest, "", says{"default": present}, "default", fromDefault},
-	{"blob-present", "", blobOf + digest, "", says{"default": absent, "upstream": present}, "default upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "mirror-absent")},
-	{"blob-absent", "", blobOf + digest, "", says{"default": absent, "upstream": absent}, "default upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
-	{"blob-unknown", "", blobOf + digest, "", says{"default": unknown, "upstream": unknown}, "default upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "mirror-unavailable")},
-	{"blob-region", "AWS eu-west-3", blobOf + digest, "", says{"eu-west-3": absent, "default": unknown, "upstream": absent}, "eu-west-3 default upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
-	{"blob-cloud-present", "GCP europe-west9", blobOf + digest, "", says{"upstream": present}, "upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "upstream-cloud")},
-	{"blob-cloud-absent", "GCP europe-west9", blobOf + digest, "", says{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
-	{"blob-cloud-unknown", "GCP europe-west9", blobOf + digest, "", says{"upstream": unknown}, "upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "upstream-cloud")},
-	{"blob-digest-absent", "", blobOf + blake3, "", says{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+blake3, "private, no-store", "signature")},
-	{"blob-digest-present", "", blobOf + blake3, "", says{"upstream": present}, "upstream", found307(images+"pause/blobs/"+blake3, "private, no-store", "upstream-digest")},
+	{"blob-in-mirror", "", blobOf + digest, "", results{"default": present}, "default", fromDefault},
+	{"blob-present", "", blobOf + digest, "", results{"default": absent, "upstream": present}, "default upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "mirror-absent")},
+	{"blob-absent", "", blobOf + digest, "", results{"default": absent, "upstream": absent}, "default upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
+	{"blob-unknown", "", blobOf + digest, "", results{"default": unknown, "upstream": unknown}, "default upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "mirror-unavailable")},
+	{"blob-region", "AWS eu-west-3", blobOf + digest, "", results{"eu-west-3": absent, "default": unknown, "upstream": absent}, "eu-west-3 default upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
+	{"blob-cloud-present", "GCP europe-west9", blobOf + digest, "", results{"upstream": present}, "upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "upstream-cloud")},
+	{"blob-cloud-absent", "GCP europe-west9", blobOf + digest, "", results{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
+	{"blob-cloud-unknown", "GCP europe-west9", blobOf + digest, "", results{"upstream": unknown}, "upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "upstream-cloud")},
+	{"blob-digest-absent", "", blobOf + blake3, "", results{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+blake3, "private, no-store", "signature")},
+	{"blob-digest-present", "", blobOf + blake3, "", results{"upstream": present}, "upstream", found307(images+"pause/blobs/"+blake3, "private, no-store", "upstream-digest")},
 }
 
 func TestSignatures(t *testing.T) {
+	t.Parallel()
 	for _, tt := range signatureTests {
 		t.Run(tt.name, func(t *testing.T) {
-			h, s := newHandler(t, env{"SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, tt.says)
+			h, s := newHandler(t, env{"SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, tt.results)
 			got := h.Handle(t.Context(), Request{Method: "GET", Path: tt.path, Query: tt.query, Client: client(t, tt.place)})
 			if got != tt.want {
-				t.Errorf("answer %+v, want %+v", got, tt.want)
+				t.Errorf("response %+v, want %+v", got, tt.want)
 			}
-			checkAsked(t, s, names(tt.asked))
-			// What is asked for is what the client would be sent to.
-			if i := slices.Index(s.asked, "upstream"); i >= 0 && s.paths[i] != "project/images"+strings.TrimPrefix(tt.path, "/v2") {
-				t.Errorf("the upstream was asked for %q", s.paths[i])
+			checkOrder(t, s, names(tt.checked))
+			// The check is for the same path as the redirect.
+			if i := slices.Index(s.checked, "upstream"); i >= 0 && s.paths[i] != "project/images"+strings.TrimPrefix(tt.path, "/v2") {
+				t.Errorf("the upstream is checked for %q", s.paths[i])
 			}
 		})
 	}
 }
 
-// The script lets no upstream be asked here.
+// TestNoSignatures checks that the upstream is never checked without a signature
+// upstream.
 func TestNoSignatures(t *testing.T) {
+	t.Parallel()
 	for _, tt := range signatureTests {
 		t.Run(tt.name, func(t *testing.T) {
-			answers := says{"eu-west-3": absent, "default": absent}
-			h, s := newHandler(t, nil, answers)
+			h, s := newHandler(t, nil, results{"eu-west-3": absent, "default": absent})
 			got := h.Handle(t.Context(), Request{Method: "GET", Path: tt.path, Query: tt.query, Client: client(t, tt.place)})
 			if !strings.HasPrefix(got.Location, images) || got.Reason == "signature" || got.CacheControl == "no-store" {
-				t.Errorf("answer %+v, want one upstream", got)
+				t.Errorf("response %+v, want a redirect to the upstream", got)
 			}
-			if slices.Contains(s.asked, "upstream") {
-				t.Errorf("asked %q", s.asked)
+			if slices.Contains(s.checked, "upstream") {
+				t.Errorf("checked %q, want no check of the upstream", s.checked)
 			}
 		})
 	}

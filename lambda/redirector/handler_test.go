@@ -41,7 +41,7 @@ func assembled(tb testing.TB) *gateway.Gateway {
 	}
 	recorder := metrics.NewRecorder(io.Discard, time.Now)
 	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: everything{}, Observe: recorder.Check})
-	handler := redirect.New(c, redirect.Ask(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	handler := redirect.New(c, redirect.NewOrigins(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
 	return gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush)
 }
 

@@ -34,7 +34,7 @@ func main() {
 			Observe: watch(recorder, log),
 		},
 	})
-	handler := redirect.New(c, redirect.Ask(c, checker), recorder, log)
+	handler := redirect.New(c, redirect.NewOrigins(c, checker), recorder, log)
 	// Loading the index before an answer is sent would share the processor with it.
 	lambda.Start(newWork(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
 }

@@ -10,8 +10,8 @@ import (
 	"archeio/ranges/regions"
 )
 
-// The questions of the budget and the benchmark, by what is to be found out.
-func questions(t testing.TB) (*Planner, map[string]Request) {
+// requests returns the requests of the tests below, by the reason for the mirror.
+func requests(t testing.TB) (*Planner, map[string]Request) {
 	var all []string
 	for r := range regions.All("AWS") {
 		if r.Partition == "aws" && r.Name != "eu-west-3" {
@@ -32,8 +32,8 @@ func questions(t testing.TB) (*Planner, map[string]Request) {
 	}
 }
 
-func TestDecidingDoesNotAllocate(t *testing.T) {
-	p, all := questions(t)
+func TestAllocations(t *testing.T) {
+	p, all := requests(t)
 	for name, r := range all {
 		allocations := testing.AllocsPerRun(100, func() {
 			if d := p.Decide(&r); len(d.Candidates()) > 0 && d.Candidates()[0].Target == Regional {
@@ -41,22 +41,23 @@ func TestDecidingDoesNotAllocate(t *testing.T) {
 			}
 		})
 		if allocations != 0 {
-			t.Errorf("%s allocates %v times", name, allocations)
+			t.Errorf("%s: %v allocations, want 0", name, allocations)
 		}
 	}
 }
 
-// TestTogether is for the race detector.
-func TestTogether(t *testing.T) {
-	p, asked := questions(t)
+// TestConcurrentDecisions is for the race detector.
+func TestConcurrentDecisions(t *testing.T) {
+	t.Parallel()
+	p, tests := requests(t)
 	var all sync.WaitGroup
-	for name, r := range asked {
+	for name, r := range tests {
 		want := p.Decide(&r)
 		for range 4 {
 			all.Go(func() {
 				for range 100 {
 					if got := p.Decide(&r); got != want {
-						t.Errorf("%s: %v, then %v", name, want, got)
+						t.Errorf("%s: decision %v, want %v as before", name, got, want)
 					}
 				}
 			})
@@ -66,13 +67,13 @@ func TestTogether(t *testing.T) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	p, all := questions(b)
+	p, all := requests(b)
 	for name, r := range all {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if d := p.Decide(&r); len(d.Candidates()) == 0 {
-					b.Fatal("nowhere to go")
+					b.Fatal("no candidates")
 				}
 			}
 		})

@@ -8,7 +8,8 @@ import (
 	"archeio/ranges/regions"
 )
 
-// What stands at a registry, without and with a signature upstream.
+// kindTests are requests for what mirrors do not hold, without and with a signature
+// upstream.
 var kindTests = []struct {
 	name, path   string
 	alone        string
@@ -35,9 +36,10 @@ var kindTests = []struct {
 }
 
 func TestKinds(t *testing.T) {
+	t.Parallel()
 	alone, signed := plan(t, both), plan(t, both+signatures)
 	for _, tt := range kindTests {
-		for _, side := range []struct {
+		for _, variant := range []struct {
 			name   string
 			plan   *Planner
 			want   string
@@ -46,13 +48,13 @@ func TestKinds(t *testing.T) {
 			{"alone", alone, tt.alone, tt.aloneReason},
 			{"signed", signed, tt.signed, tt.signedReason},
 		} {
-			t.Run(tt.name+"/"+side.name, func(t *testing.T) {
-				// Only blobs depend on who asks.
+			t.Run(tt.name+"/"+variant.name, func(t *testing.T) {
+				// Only blobs depend on the client.
 				for _, r := range []Request{aws("eu-west-1"), aws("eu-west-1", authorized), from(ranges.GCP, "europe-west9"), from("", "", loadBalancer, at(tokyo))} {
 					r.Path, _ = oci.Parse(tt.path)
-					d := side.plan.Decide(&r)
-					if got := spell(side.plan, &d); got != side.want || d.Reason != side.reason {
-						t.Errorf("%v: %q because of %s, want %q because of %s", r.Place, got, d.Reason, side.want, side.reason)
+					d := variant.plan.Decide(&r)
+					if got := spell(variant.plan, &d); got != variant.want || d.Reason != variant.reason {
+						t.Errorf("%v: %q with reason %s, want %q with reason %s", r.Place, got, d.Reason, variant.want, variant.reason)
 					}
 				}
 			})
@@ -60,9 +62,10 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestTotal puts every question that can be put, also such that no parser and
-// no front would make, and looks at what holds for all answers.
+// TestTotal decides every possible request, including those that no parser and no
+// entry point produces, and checks what must hold for every decision.
 func TestTotal(t *testing.T) {
+	t.Parallel()
 	var places []ranges.Place
 	for _, cloud := range append(ranges.Clouds[:], "", "Mars") {
 		for r := range regions.All(string(cloud)) {
@@ -87,7 +90,7 @@ func TestTotal(t *testing.T) {
 							NoDistribution: flags&8 != 0,
 						}
 						if problem := wrong(p, &r); problem != "" {
-							t.Fatalf("with%s: %+v: %s", env, r, problem)
+							t.Fatalf("configuration%s: %+v: %s", env, r, problem)
 						}
 					}
 				}
@@ -96,7 +99,7 @@ func TestTotal(t *testing.T) {
 	}
 }
 
-// wrong tells what is wrong with the answer to r; empty for nothing.
+// wrong returns what is wrong with the decision for r, or "".
 func wrong(p *Planner, r *Request) string {
 	d := p.Decide(r)
 	list := d.Candidates()
@@ -106,47 +109,47 @@ func wrong(p *Planner, r *Request) string {
 	registry := r.Path.Kind >= oci.Blob && r.Path.Kind <= oci.Referrers
 	if !registry {
 		if len(list) != 0 {
-			return "leads somewhere: " + spell(p, &d)
+			return "want no candidates, got " + spell(p, &d)
 		}
 		return ""
 	}
 	if len(list) == 0 {
-		return "leads nowhere"
+		return "no candidates"
 	}
 	leads := d.Reason.Leads()
 	if d.Reason == Referrers && p.config.SignatureUpstream != "" {
 		leads = SignatureUpstream
 	}
 	if list[0].Target != leads {
-		return d.Reason.String() + " leads to " + leads.String() + ", not to " + spell(p, &d)
+		return "reason " + d.Reason.String() + " leads to " + leads.String() + ", got " + spell(p, &d)
 	}
 	if r.Path.Kind == oci.Blob && !d.Reason.ForBlob() {
-		return "a blob with the reason " + d.Reason.String()
+		return "not a reason for a blob: " + d.Reason.String()
 	}
 	for i, c := range list {
 		switch {
 		case i > 0 && c.Target <= list[i-1].Target:
 			return "out of order: " + spell(p, &d)
 		case r.Path.Kind != oci.Blob && c.Target < Upstream:
-			return "a mirror for what no digest protects"
+			return "a mirror for content other than blobs"
 		case c.Target == Regional && (c.Mirror < 0 || c.Mirror >= len(p.config.Mirrors)):
-			return "no such mirror"
+			return "mirror index out of range"
 		case c.Target == Regional && r.Authorized:
-			return "a regional bucket is sent Authorization"
+			return "regional mirror for a client that sends Authorization"
 		case c.Target == Default && p.config.DefaultMirror == "":
-			return "no such default mirror"
+			return "default mirror is not configured"
 		case c.Target == Default && p.config.DefaultMirror == "/" && r.NoDistribution:
-			return "a load balancer has no default mirror"
+			return "default mirror / on a host without a distribution"
 		case c.Target == SignatureUpstream && p.config.SignatureUpstream == "":
-			return "no such signature upstream"
+			return "signature upstream is not configured"
 		}
 	}
 	if last := list[len(list)-1].Target; last != Upstream && last != SignatureUpstream {
-		return "ends at a mirror: " + spell(p, &d)
+		return "last candidate is a mirror: " + spell(p, &d)
 	}
 	if list[0].Target == Regional {
 		if next := p.Next(r, &d); next < -1 || next >= len(p.config.Mirrors) || next == list[0].Mirror {
-			return "fails over to no other mirror"
+			return "failover to an invalid mirror"
 		}
 	}
 	return ""

@@ -9,8 +9,8 @@ import (
 	"archeio/ranges/regions"
 )
 
-// oracle is the first mirror of the list at the least distance, asked plainly:
-// leaving out one of them, or "".
+// oracle returns the first mirror of the list at the smallest distance, except
+// one; "" if there is none.
 func oracle(list []string, p regions.Point, except string) string {
 	best := ""
 	var least float64
@@ -23,8 +23,8 @@ func oracle(list []string, p regions.Point, except string) string {
 	return best
 }
 
-// subsets are choices of mirrors: each region alone, every two of them in both
-// orders, which compares everything with everything, and larger ones by chance.
+// subsets returns lists of mirrors: each region alone, all pairs in both orders,
+// and random larger ones.
 func subsets(all []string) [][]string {
 	var out [][]string
 	for _, a := range all {
@@ -44,9 +44,9 @@ func subsets(all []string) [][]string {
 	return out
 }
 
-// TestNearest: wherever mirrors are, every client gets the one that the
-// distances say, and so does the failover.
+// TestNearest compares the mirror of every client and its failover with the oracle.
 func TestNearest(t *testing.T) {
+	t.Parallel()
 	var clients []regions.Region
 	var names []string
 	for r := range regions.All("AWS") {
@@ -71,19 +71,19 @@ func TestNearest(t *testing.T) {
 			r := aws(client.Name)
 			d := p.Decide(&r)
 			if got := spell(p, &d); got != want || d.Reason != reason {
-				t.Fatalf("from %s to mirrors in %v: %q because of %s, want %q because of %s", client.Name, list, got, d.Reason, want, reason)
+				t.Fatalf("client in %s, mirrors in %v: %q with reason %s, want %q with reason %s", client.Name, list, got, d.Reason, want, reason)
 			}
 			if first == "" {
 				continue
 			}
 			if got, want := next(p, &r, &d), oracle(list, client.Point, first); got != want {
-				t.Fatalf("from %s to mirrors in %v without %s: %q, want %q", client.Name, list, first, got, want)
+				t.Fatalf("client in %s, mirrors in %v without %s: failover to %q, want %q", client.Name, list, first, got, want)
 			}
 		}
 	}
 }
 
-// next is the region of the failover mirror; empty for none.
+// next returns the region of the failover mirror, "" if there is none.
 func next(p *Planner, r *Request, d *Decision) string {
 	if i := p.Next(r, d); i >= 0 {
 		return p.config.Mirrors[i].Region
@@ -91,8 +91,9 @@ func next(p *Planner, r *Request, d *Decision) string {
 	return ""
 }
 
-// Each failover differs from what the distance from somewhere else would give.
+// TestNext has failovers that would differ with the distance from another place.
 func TestNext(t *testing.T) {
+	t.Parallel()
 	const four = " MIRROR_REGIONS=us-east-1,us-west-2,eu-west-1,ap-northeast-1 MIRROR_URL_TEMPLATE=https://mirror-{region}.example"
 	for _, tt := range []struct {
 		name, env string
@@ -102,11 +103,11 @@ func TestNext(t *testing.T) {
 		next      string
 	}{
 		{"own", four + distribution, aws("us-west-2"), "us-west-2", AWSRegion, "us-east-1"},
-		{"own-elsewhere", four + " AWS_REGION=ap-northeast-1", aws("us-west-2", at(tokyo)), "us-west-2", AWSRegion, "us-east-1"},
-		// From the failed mirror in Tokyo it would be Oregon.
+		{"own-function-elsewhere", four + " AWS_REGION=ap-northeast-1", aws("us-west-2", at(tokyo)), "us-west-2", AWSRegion, "us-east-1"},
+		// By distance from the failed mirror in Tokyo it would be Oregon.
 		{"nearest", four + distribution, aws("ap-south-1"), "ap-northeast-1", NearestRegion, "eu-west-1"},
-		{"nearest-elsewhere", four + " AWS_REGION=us-west-2", aws("me-central-1", at(tokyo)), "eu-west-1", NearestRegion, "ap-northeast-1"},
-		// From the client in Sydney it would be Tokyo.
+		{"nearest-function-elsewhere", four + " AWS_REGION=us-west-2", aws("me-central-1", at(tokyo)), "eu-west-1", NearestRegion, "ap-northeast-1"},
+		// By distance from the client in Sydney it would be Tokyo.
 		{"rule", four + distribution + " MIRROR_FOR=ap-southeast-2:eu-west-1", aws("ap-southeast-2"), "eu-west-1", MirrorRule, "us-east-1"},
 		{"rule-other-partition", four + distribution + " MIRROR_FOR=cn-north-1:us-west-2", aws("cn-north-1"), "us-west-2", MirrorRule, "us-east-1"},
 		{"viewer", four + " AWS_REGION=eu-west-1", from("", "", at(regions.Point{Latitude: 20, Longitude: 75})), "ap-northeast-1", ViewerPosition, "eu-west-1"},
@@ -121,10 +122,10 @@ func TestNext(t *testing.T) {
 			d := p.Decide(&tt.request)
 			first, _, _ := strings.Cut(spell(p, &d), " ")
 			if first != tt.first || d.Reason != tt.reason {
-				t.Fatalf("first %s because of %s, want %s because of %s", first, d.Reason, tt.first, tt.reason)
+				t.Fatalf("first %s with reason %s, want %s with reason %s", first, d.Reason, tt.first, tt.reason)
 			}
 			if got := next(p, &tt.request, &d); got != tt.next {
-				t.Errorf("next %q, want %q", got, tt.next)
+				t.Errorf("failover to %q, want %q", got, tt.next)
 			}
 		})
 	}

@@ -1,12 +1,9 @@
-// Package route decides where a request goes: which mirrors may be asked for
-// a blob and in which order, and whether anything else goes upstream or to the
-// signature upstream.
+// Package route decides where a request may be redirected to: for a blob, the
+// mirrors in the order in which to check them, and then the upstream; for anything
+// else, the upstream or the signature upstream.
 //
-// The decision is pure: it asks nobody. Whether a mirror really has a blob is
-// found out afterwards, candidate by candidate.
-//
-// A Planner is safe for concurrent use. Deciding does not allocate, but for the
-// first client in AWS.
+// A decision is pure and does no I/O. The caller checks whether a mirror has the
+// blob, candidate by candidate.
 package route
 
 import (
@@ -19,7 +16,7 @@ import (
 	"archeio/ranges/regions"
 )
 
-// Target is a kind of place to send a client to.
+// Target is a kind of place that a redirect leads to.
 type Target uint8
 
 // The targets.
@@ -43,45 +40,46 @@ func (t Target) String() string { return targetNames[t] }
 // Mirror reports whether the target is a mirror, regional or default.
 func (t Target) Mirror() bool { return t == Regional || t == Default }
 
-// Candidate is one place that may have what is asked for.
+// Candidate is a place that may have the requested content.
 type Candidate struct {
 	Target Target
-	// Mirror is the index of the mirror where Target is Regional.
+	// Mirror is an index in config.Config.Mirrors if Target is Regional.
 	Mirror int
 }
 
-// Request is all that a decision depends on, beside the configuration.
+// Request is the input of a decision.
 type Request struct {
 	Path  oci.Path
 	Place ranges.Place
-	// Viewer is where the front says the viewer is, if Positioned.
+	// Viewer is the position of the client as the entry point reports it, if
+	// Positioned.
 	Viewer     regions.Point
 	Positioned bool
-	// Authorized tells that the client sends Authorization.
+	// Authorized reports whether the client sends Authorization.
 	Authorized bool
-	// NoDistribution tells that the host which was asked is no distribution,
-	// so that the default mirror "/" does not exist for this request.
+	// NoDistribution reports whether the requested host is not a distribution,
+	// so that the default mirror "/" is not available.
 	NoDistribution bool
 }
 
-// Decision is where to look, in order. The first candidate that has the blob
-// is the answer; the last needs not be asked.
+// Decision is a list of candidates. The redirect leads to the first one that has
+// the content; the last one is not checked.
 type Decision struct {
-	// Reason is why the first candidate is the first.
+	// Reason is the reason for the first candidate.
 	Reason     Reason
 	candidates [4]Candidate
 	n, mirrors uint8
 }
 
-// Candidates are the places in order; empty where there is nothing to
-// redirect to.
+// Candidates returns the candidates in order: mirrors, then registries. It is
+// empty for a request that is not redirected.
 func (d *Decision) Candidates() []Candidate { return d.candidates[:d.n] }
 
-// Mirrors returns the candidates that are mirrors; they come first.
+// Mirrors returns the candidates that are mirrors.
 func (d *Decision) Mirrors() []Candidate { return d.candidates[:d.mirrors] }
 
-// Registries returns the candidates that are registries: at least one where
-// there are candidates at all.
+// Registries returns the candidates that are registries, at least one if there are
+// any candidates.
 func (d *Decision) Registries() []Candidate { return d.candidates[d.mirrors:d.n] }
 
 func (d *Decision) add(c Candidate) {
@@ -92,14 +90,14 @@ func (d *Decision) add(c Candidate) {
 	}
 }
 
-// Planner is a configuration, prepared for decisions.
+// Planner makes decisions for a configuration. It is safe for concurrent use.
 type Planner struct {
 	config  *config.Config
 	nearest *regions.Index
-	// byRegion finds the mirror of a region.
+	// byRegion has the mirror in each region that has one.
 	byRegion map[string]int
-	// assigned is the mirror of every region of the partition "aws". It is made
-	// when the first client in AWS comes, not at start.
+	// assigned returns the mirror for each region of the partition "aws". It is
+	// computed for the first client in AWS, not at start-up.
 	assigned func() map[string]assignment
 }
 
@@ -108,7 +106,7 @@ type assignment struct {
 	reason Reason
 }
 
-// New prepares a configuration.
+// New returns a Planner for a configuration.
 func New(c *config.Config) *Planner {
 	p := &Planner{config: c, byRegion: make(map[string]int, len(c.Mirrors))}
 	places := make([]regions.Region, len(c.Mirrors))
@@ -136,7 +134,8 @@ func (p *Planner) assign() map[string]assignment {
 	return all
 }
 
-// Decide answers where a request goes.
+// Decide returns the decision for a request. It does not allocate, except for the
+// first client in AWS.
 func (p *Planner) Decide(r *Request) Decision {
 	switch r.Path.Kind {
 	case oci.Info:
@@ -169,8 +168,8 @@ func decision(reason Reason, first Candidate) Decision {
 	return d
 }
 
-// upstream sends to the registry, or on to the signature upstream what the
-// registry itself may lack: whatever a client asks for by its digest.
+// upstream returns the upstream, followed by the signature upstream for content
+// that is requested by digest: that may be part of a signature.
 func (p *Planner) upstream(reason Reason, byDigest bool) Decision {
 	d := decision(reason, Candidate{Target: Upstream})
 	if byDigest && p.config.SignatureUpstream != "" {
@@ -179,7 +178,7 @@ func (p *Planner) upstream(reason Reason, byDigest bool) Decision {
 	return d
 }
 
-// blob orders the mirrors, and upstream behind all of them.
+// blob returns the mirrors in order, followed by the upstream.
 func (p *Planner) blob(r *Request) Decision {
 	if slices.Contains(p.config.UpstreamClouds, r.Place.Cloud) {
 		return p.upstream(UpstreamCloud, true)
@@ -213,7 +212,7 @@ func (p *Planner) blob(r *Request) Decision {
 	return d
 }
 
-// regional picks the regional mirror of a client, -1 for none.
+// regional returns the regional mirror for a client, -1 if there is none.
 func (p *Planner) regional(r *Request, fallback bool) (int, Reason) {
 	if r.Place.Cloud == ranges.AWS {
 		if i, ok := p.config.MirrorFor[r.Place.Region]; ok {
@@ -240,10 +239,10 @@ func (p *Planner) regional(r *Request, fallback bool) (int, Reason) {
 	return -1, 0
 }
 
-// Next is the mirror to fail over to when the first candidate, a regional one,
-// is in trouble: the next by distance from where that one was the nearest. A
-// mirror that a rule names stands for its client, so there the distance is
-// counted from the mirror. -1 if there is no other.
+// Next returns the mirror to fail over to if the first candidate, which must be a
+// regional mirror, cannot be checked: the next one by distance from the place that
+// the first one is nearest to. For a mirror that MIRROR_FOR sets, the distance is
+// from that mirror. It is -1 if there is no other mirror.
 func (p *Planner) Next(r *Request, d *Decision) int {
 	failed := d.candidates[0].Mirror
 	from := p.config.Mirrors[failed].Region

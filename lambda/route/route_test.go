@@ -10,7 +10,7 @@ import (
 	"archeio/ranges/regions"
 )
 
-// Configurations in pieces; plan puts them together.
+// Parts of configurations, for plan.
 const (
 	mirrors      = " MIRROR_REGIONS=us-east-1,eu-west-1,ap-east-1 MIRROR_URL_TEMPLATE=https://mirror-{region}.example"
 	distribution = " DEFAULT_AWS_BASE_URL=https://d.example"
@@ -31,7 +31,7 @@ var (
 	nowhere = regions.Point{Latitude: 91}
 )
 
-// plan loads a configuration of NAME=value, separated by spaces.
+// plan returns a Planner for variables NAME=value, separated by spaces.
 func plan(t testing.TB, env string) *Planner {
 	t.Helper()
 	all := map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"}
@@ -46,7 +46,7 @@ func plan(t testing.TB, env string) *Planner {
 	return New(c)
 }
 
-// spell writes candidates down: regions, and names for all else.
+// spell returns the candidates as text: mirrors by region, others by name.
 func spell(p *Planner, d *Decision) string {
 	var words []string
 	for _, c := range d.Candidates() {
@@ -121,13 +121,13 @@ var blobTests = []struct {
 	{"rule-signatures", both + rules + signatures, aws("cn-north-1"), "ap-east-1 default upstream signatures", MirrorRule},
 
 	{"own", both, aws("eu-west-1"), "eu-west-1 default upstream", AWSRegion},
-	{"own-first-named", both, aws("us-east-1"), "us-east-1 default upstream", AWSRegion},
+	{"own-first", both, aws("us-east-1"), "us-east-1 default upstream", AWSRegion},
 	{"own-no-default", mirrors, aws("ap-east-1"), "ap-east-1 upstream", AWSRegion},
 	{"own-signatures", both + signatures, aws("eu-west-1"), "eu-west-1 default upstream signatures", AWSRegion},
-	{"own-elsewhere", mirrors + " AWS_REGION=ap-east-1", aws("eu-west-1", at(tokyo)), "eu-west-1 upstream", AWSRegion},
+	{"own-function-elsewhere", mirrors + " AWS_REGION=ap-east-1", aws("eu-west-1", at(tokyo)), "eu-west-1 upstream", AWSRegion},
 	{"nearest", both, aws("eu-west-3"), "eu-west-1 default upstream", NearestRegion},
 	{"nearest-no-default", mirrors, aws("ap-northeast-1"), "ap-east-1 upstream", NearestRegion},
-	{"nearest-elsewhere", mirrors + " AWS_REGION=ap-east-1", aws("us-west-2", at(tokyo)), "us-east-1 upstream", NearestRegion},
+	{"nearest-function-elsewhere", mirrors + " AWS_REGION=ap-east-1", aws("us-west-2", at(tokyo)), "us-east-1 upstream", NearestRegion},
 	{"no-regional-mirror", distribution, aws("eu-west-1"), "default upstream", DefaultMirror},
 	{"no-mirror", "", aws("eu-west-1"), "upstream", NoMirror},
 	{"no-mirror-signatures", signatures, aws("eu-west-1"), "upstream signatures", NoMirror},
@@ -138,7 +138,7 @@ var blobTests = []struct {
 	{"sovereign", both, aws("eusc-de-east-1"), "default upstream", DefaultMirror},
 	{"no-coordinates", both, aws("me-west-1"), "default upstream", DefaultMirror},
 	{"azure", both, from(ranges.Azure, "westeurope"), "default upstream", DefaultMirror},
-	{"azure-named-alike", both, from(ranges.Azure, "eu-west-1"), "default upstream", DefaultMirror},
+	{"azure-region-like-aws", both, from(ranges.Azure, "eu-west-1"), "default upstream", DefaultMirror},
 	{"unknown", both, from("", ""), "default upstream", DefaultMirror},
 	{"unknown-signatures", both + signatures, from("", ""), "default upstream signatures", DefaultMirror},
 	{"unknown-positioned", both + " AWS_REGION=eu-west-1", from("", "", at(tokyo)), "default upstream", DefaultMirror},
@@ -150,16 +150,16 @@ var blobTests = []struct {
 	{"viewer-before-function", mirrors + " AWS_REGION=eu-west-1", from("", "", at(tokyo)), "ap-east-1 upstream", ViewerPosition},
 	{"viewer-at-zero", mirrors + " AWS_REGION=us-east-1", from("", "", at(regions.Point{})), "eu-west-1 upstream", ViewerPosition},
 	{"viewer-not-positioned", mirrors + " AWS_REGION=us-east-1", from("", "", func(r *Request) { r.Viewer = tokyo }), "us-east-1 upstream", FunctionRegion},
-	{"viewer-off-the-earth", mirrors + " AWS_REGION=us-east-1", from("", "", at(nowhere)), "us-east-1 upstream", FunctionRegion},
+	{"viewer-position-invalid", mirrors + " AWS_REGION=us-east-1", from("", "", at(nowhere)), "us-east-1 upstream", FunctionRegion},
 	{"viewer-no-mirror", "", from("", "", at(tokyo)), "upstream", NoMirror},
 	{"function", mirrors + " AWS_REGION=eu-west-1", from("", ""), "eu-west-1 upstream", FunctionRegion},
-	// Both are at the same point; the other one is named first.
-	{"function-own-at-one-point", " AWS_REGION=us-east-2 MIRROR_REGIONS=us-gov-east-1,us-east-2 MIRROR_URL_TEMPLATE=https://{region}.example", from("", ""), "us-east-2 upstream", FunctionRegion},
+	// Both are at the same point; the other one is first in the list.
+	{"function-own-at-same-point", " AWS_REGION=us-east-2 MIRROR_REGIONS=us-gov-east-1,us-east-2 MIRROR_URL_TEMPLATE=https://{region}.example", from("", ""), "us-east-2 upstream", FunctionRegion},
 	{"function-nearest", mirrors + " AWS_REGION=eu-west-3", from("", ""), "eu-west-1 upstream", FunctionRegion},
 	{"function-no-coordinates-client", mirrors + " AWS_REGION=ap-east-1", aws("me-west-1"), "ap-east-1 upstream", FunctionRegion},
 	{"function-signatures", mirrors + signatures + " AWS_REGION=eu-west-3", from("", ""), "eu-west-1 upstream signatures", FunctionRegion},
 	{"function-unknown", mirrors + " AWS_REGION=me-west-1", from("", ""), "upstream", NoMirror},
-	{"function-not-told", mirrors, from("", ""), "upstream", NoMirror},
+	{"function-region-unset", mirrors, from("", ""), "upstream", NoMirror},
 	{"function-no-mirror", " AWS_REGION=eu-west-1", from("", ""), "upstream", NoMirror},
 
 	{"host-distribution", mirrors + sameHost, from("", ""), "default upstream", DefaultMirror},
@@ -175,7 +175,7 @@ var blobTests = []struct {
 	{"authorized-nearest", both, aws("eu-west-3", authorized), "default upstream", Authorization},
 	{"authorized-rule", both + rules, aws("cn-north-1", authorized), "default upstream", Authorization},
 	{"authorized-signatures", both + signatures, aws("eu-west-1", authorized), "default upstream signatures", Authorization},
-	// The table sends these to the default mirror anyway.
+	// Without Authorization these go to the default mirror too.
 	{"authorized-unknown", both, from("", "", authorized), "default upstream", DefaultMirror},
 	{"authorized-no-default", mirrors, aws("eu-west-1", authorized), "upstream", NoMirror},
 	{"authorized-no-default-signatures", mirrors + signatures, aws("eu-west-1", authorized), "upstream signatures", NoMirror},
@@ -194,12 +194,13 @@ var blobTests = []struct {
 }
 
 func TestBlob(t *testing.T) {
+	t.Parallel()
 	for _, tt := range blobTests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := plan(t, tt.env)
 			d := p.Decide(&tt.request)
 			if got := spell(p, &d); got != tt.want || d.Reason != tt.reason {
-				t.Errorf("%q because of %s, want %q because of %s", got, d.Reason, tt.want, tt.reason)
+				t.Errorf("%q with reason %s, want %q with reason %s", got, d.Reason, tt.want, tt.reason)
 			}
 		})
 	}

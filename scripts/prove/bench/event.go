@@ -66,7 +66,7 @@ func (everything) RoundTrip(r *http.Request) (*http.Response, error) {
 // newHandler makes the part that both our way and the adapter's have.
 func newHandler(c *config.Config, recorder *metrics.Recorder) *redirect.Handler {
 	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: everything{}, Observe: recorder.Check})
-	return redirect.New(c, redirect.Ask(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	return redirect.New(c, redirect.NewOrigins(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
 }
 
 // adapted is the handler as a net/http one, for the adapter.

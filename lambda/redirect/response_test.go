@@ -30,16 +30,16 @@ func refused(status int) Response {
 var (
 	pong       = Response{Status: 200, ContentType: "application/json", APIVersion: "registry/2.0", CacheControl: hour, Reason: "ping", Body: "{}"}
 	notAllowed = Response{Status: 405, ContentType: "application/json", CacheControl: minute, Reason: "refused", Allow: "GET, HEAD"}
-	// fromDefault is what a client in no cloud gets for a blob.
+	// fromDefault is the response to a client in no cloud for a blob.
 	fromDefault = found307("https://default.example/containers/images/"+digest, "private, no-store", "default-mirror")
 
 	noPages  = env{"INFO_URL": "", "PRIVACY_URL": ""}
 	noPrefix = env{"UPSTREAM_REGISTRY_PATH": ""}
 )
 
-// An empty method stands for GET, and for HEAD as well. A refusal has an error
-// of the specification with this code; its text is not compared.
-var answerTests = []struct {
+// responseTests are requests with GET and with HEAD if the method is empty. If there
+// is a code, the body is an OCI error with that code; its message is not compared.
+var responseTests = []struct {
 	name                string
 	env                 env
 	method, path, query string
@@ -51,7 +51,7 @@ var answerTests = []struct {
 	{"put", nil, "PUT", "/v2/pause/manifests/3.9", "", notAllowed, "UNSUPPORTED"},
 	{"delete", nil, "DELETE", "/v2/pause/manifests/3.9", "", notAllowed, "UNSUPPORTED"},
 	{"options", nil, "OPTIONS", "/v2/", "", notAllowed, "UNSUPPORTED"},
-	{"lower-case-method", nil, "get", "/", "", notAllowed, "UNSUPPORTED"},
+	{"method-in-lower-case", nil, "get", "/", "", notAllowed, "UNSUPPORTED"},
 
 	{"info", nil, "", "/", "", found302("https://info.example/read?me=1#first", "info"), ""},
 	{"info-query", nil, "", "/", "a=b", found302("https://info.example/read?me=1#first", "info"), ""},
@@ -67,7 +67,7 @@ var answerTests = []struct {
 	{"one-segment", nil, "", "/v2/pause", "", refused(404), "UNSUPPORTED"},
 	{"v2foo", nil, "", "/v2foo", "", refused(404), "UNSUPPORTED"},
 	{"other", nil, "", "/favicon.ico", "", refused(404), "UNSUPPORTED"},
-	{"nothing", nil, "", "", "", refused(404), "UNSUPPORTED"},
+	{"empty-path", nil, "", "", "", refused(404), "UNSUPPORTED"},
 
 	{"bad-name", nil, "", "/v2/Pause/tags/list", "", refused(400), "NAME_INVALID"},
 	{"traversal", nil, "", "/v2/../x/manifests/1", "", refused(400), "NAME_INVALID"},
@@ -78,24 +78,24 @@ var answerTests = []struct {
 	{"bad-blob-digest", nil, "", "/v2/pause/blobs/sha256:" + strings.ToUpper(hex64), "", refused(400), "DIGEST_INVALID"},
 	{"bad-referrers-digest", nil, "", "/v2/pause/referrers/latest", "", refused(400), "DIGEST_INVALID"},
 	{"bad-query", nil, "", "/v2/pause/tags/list", "n=1\r\nX: y", refused(400), "UNSUPPORTED"},
-	{"bad-query-of-blob", nil, "", blobOf + digest, "a b", refused(400), "UNSUPPORTED"},
+	{"bad-query-for-blob", nil, "", blobOf + digest, "a b", refused(400), "UNSUPPORTED"},
 
 	{"manifest-tag", nil, "", "/v2/pause/manifests/3.9", "", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
 	{"manifest-digest", nil, "", "/v2/a/b/manifests/" + digest, "", found307(images+"a/b/manifests/"+digest, minutes, "manifest"), ""},
 	{"manifest-query", nil, "", "/v2/pause/manifests/3.9", "ns=x", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
 	{"manifest-signature-tag", nil, "", "/v2/pause/manifests/sha256-" + hex64 + ".sig", "", found307(images+"pause/manifests/sha256-"+hex64+".sig", minutes, "manifest"), ""},
 	{"manifest-no-prefix", noPrefix, "", "/v2/pause/manifests/3.9", "", found307(bare+"pause/manifests/3.9", minutes, "manifest"), ""},
-	{"manifest-of-prefix", nil, "", "/v2/project/images/pause/manifests/3.9", "", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"manifest-with-prefix", nil, "", "/v2/project/images/pause/manifests/3.9", "", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
 
 	{"blob", nil, "", blobOf + digest, "", fromDefault, ""},
 	{"blob-query", nil, "", blobOf + digest, "ns=x", fromDefault, ""},
 	{"blob-upstream", nil, "", blobOf + blake3, "ns=x", found307(images+"pause/blobs/"+blake3, "private, no-store", "upstream-digest"), ""},
-	{"blob-of-prefix", nil, "", "/v2/project/images/pause/blobs/" + blake3, "", found307(images+"project/images/pause/blobs/"+blake3, "private, no-store", "upstream-digest"), ""},
+	{"blob-with-prefix", nil, "", "/v2/project/images/pause/blobs/" + blake3, "", found307(images+"project/images/pause/blobs/"+blake3, "private, no-store", "upstream-digest"), ""},
 
 	{"tags", nil, "", "/v2/pause/tags/list", "", found307(images+"pause/tags/list", minutes, "tags"), ""},
 	{"tags-query", nil, "", "/v2/pause/tags/list", "n=10&last=a%2Fb%2f+~", found307(images+"pause/tags/list?n=10&last=a%2Fb%2f+~", minutes, "tags"), ""},
 	{"tags-page-link", nil, "", "/v2/project/images/pause/tags/list", "last=1", found307(images+"pause/tags/list?last=1", minutes, "tags"), ""},
-	{"tags-prefix-alone", nil, "", "/v2/project/images/tags/list", "", found307(images+"project/images/tags/list", minutes, "tags"), ""},
+	{"tags-prefix-only", nil, "", "/v2/project/images/tags/list", "", found307(images+"project/images/tags/list", minutes, "tags"), ""},
 	{"tags-longer-than-prefix", nil, "", "/v2/project/images2/pause/tags/list", "", found307(images+"project/images2/pause/tags/list", minutes, "tags"), ""},
 	{"tags-prefix-inside", nil, "", "/v2/a/project/images/pause/tags/list", "", found307(images+"a/project/images/pause/tags/list", minutes, "tags"), ""},
 	{"tags-prefix-twice", nil, "", "/v2/project/images/project/images/pause/tags/list", "", found307(images+"project/images/pause/tags/list", minutes, "tags"), ""},
@@ -106,7 +106,7 @@ var answerTests = []struct {
 	{"referrers-page-link", nil, "", "/v2/project/images/pause/referrers/" + digest, "", found307(images+"pause/referrers/"+digest, minutes, "referrers"), ""},
 }
 
-// checkBody reads a refusal's body: one error of the specification.
+// checkBody checks that a body is one OCI error with a code; "" is any code.
 func checkBody(t *testing.T, body, code string) {
 	t.Helper()
 	var got struct {
@@ -115,22 +115,23 @@ func checkBody(t *testing.T, body, code string) {
 	d := json.NewDecoder(strings.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&got); err != nil || d.More() {
-		t.Fatalf("body %q: %v", body, err)
+		t.Fatalf("body %q, want one OCI error: %v", body, err)
 	}
 	if len(got.Errors) != 1 || got.Errors[0].Message == "" || code != "" && got.Errors[0].Code != code {
-		t.Errorf("body %s, want one error %s", body, code)
+		t.Errorf("body %s, want one error with a message and the code %q", body, code)
 	}
 }
 
-func TestAnswers(t *testing.T) {
-	for _, tt := range answerTests {
+func TestResponses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range responseTests {
 		methods := []string{tt.method}
 		if tt.method == "" {
 			methods = []string{"GET", "HEAD"}
 		}
 		for _, method := range methods {
 			t.Run(tt.name+"/"+method, func(t *testing.T) {
-				h, _ := newHandler(t, tt.env, says{"default": blobs.Present})
+				h, _ := newHandler(t, tt.env, results{"default": blobs.Present})
 				got := h.Handle(t.Context(), Request{Method: method, Path: tt.path, Query: tt.query, Client: client(t, "")})
 				want := tt.want
 				switch {
@@ -141,34 +142,36 @@ func TestAnswers(t *testing.T) {
 					want.Body = got.Body
 				}
 				if got != want {
-					t.Errorf("answer %+v, want %+v", got, want)
+					t.Errorf("response %+v, want %+v", got, want)
 				}
 			})
 		}
 	}
 }
 
-// The path of a request whose escapes are broken is of no use.
+// TestMalformedPath checks that a path is ignored if it could not be decoded.
 func TestMalformedPath(t *testing.T) {
+	t.Parallel()
 	h, _ := newHandler(t, nil, nil)
 	for _, path := range []string{"/v2/", "/", blobOf + digest, "/v2/%zz"} {
 		got := h.Handle(t.Context(), Request{Method: "GET", Path: path, Malformed: true})
 		checkBody(t, got.Body, "NAME_INVALID")
 		got.Body = ""
 		if got != refused(400) {
-			t.Errorf("%q is answered %+v", path, got)
+			t.Errorf("%q: response %+v, want %+v", path, got, refused(400))
 		}
 	}
 }
 
-// RFC 3986: query = *( pchar / "/" / "?" ).
+// TestQueryBytes checks every byte. RFC 3986: query = *( pchar / "/" / "?" ).
 func TestQueryBytes(t *testing.T) {
+	t.Parallel()
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~" + "!$&'()*+,;=" + ":@" + "/?"
 	h, _ := newHandler(t, nil, nil)
 	check := func(query string, valid bool) {
 		got := h.Handle(t.Context(), Request{Method: "GET", Path: "/v2/pause/tags/list", Query: query})
 		if valid && got.Location != images+"pause/tags/list?"+query || !valid && (got.Status != 400 || got.Location != "") {
-			t.Errorf("query %q: %d %s, want it to be valid: %v", query, got.Status, got.Location, valid)
+			t.Errorf("query %q: status %d, location %q; want valid: %v", query, got.Status, got.Location, valid)
 		}
 	}
 	for c := range 256 {
@@ -183,12 +186,13 @@ func TestQueryBytes(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
+	t.Parallel()
 	r := Response{Status: 200, Location: "1", Allow: "2", ContentType: "3", APIVersion: "4", CacheControl: "5", Reason: "6", Body: "7"}
 	want := [...]Field{
 		{"Location", "1"}, {"Allow", "2"}, {"Content-Type", "3"},
 		{"Docker-Distribution-Api-Version", "4"}, {"Cache-Control", "5"}, {"X-Redirect-Reason", "6"},
 	}
 	if got := r.Fields(); got != want {
-		t.Errorf("fields %q, want %q", got, want)
+		t.Errorf("Fields() = %q, want %q", got, want)
 	}
 }
