@@ -114,17 +114,17 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	rows := [][]string{{"long one", "ok"}, {"x", "FAILED: y"}, {"z", "skipped: why"}}
 	for _, tt := range []struct {
-		name   string
-		colour bool
-		want   string
+		name  string
+		color bool
+		want  string
 	}{
-		{"colour", true, "A         RESULT\nlong one  ok\n\x1b[31mx         FAILED: y\x1b[0m\nz         skipped: why\n"},
+		{"color", true, "A         RESULT\nlong one  ok\n\x1b[31mx         FAILED: y\x1b[0m\nz         skipped: why\n"},
 		{"plain", false, "A         RESULT\nlong one  ok\nx         FAILED: y\nz         skipped: why\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			Table(&out, tt.colour, []string{"A", "RESULT"}, rows)
+			Table(&out, tt.color, []string{"A", "RESULT"}, rows, FailedRow)
 			if out.String() != tt.want {
 				t.Errorf("%q, want %q", out.String(), tt.want)
 			}
@@ -132,14 +132,14 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestColour(t *testing.T) {
+func TestColor(t *testing.T) {
 	t.Parallel()
 	file, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if Colour(file) || Colour(&bytes.Buffer{}) {
+	if Color(file) || Color(&bytes.Buffer{}) {
 		t.Error("a file or a buffer counts as a terminal")
 	}
 }

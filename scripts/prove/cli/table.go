@@ -6,11 +6,13 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+
+	"golang.org/x/term"
 )
 
-// Table prints rows in columns below a head. Rows whose last cell is the text
-// of a failed Result are red if colour is true.
-func Table(w io.Writer, colour bool, head []string, rows [][]string) {
+// Table prints rows in columns below a head. No cell may have several lines. If
+// color is true, the rows for which red reports true are red; red may be nil.
+func Table(w io.Writer, color bool, head []string, rows [][]string, red func(row []string) bool) {
 	var text strings.Builder
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(head, "\t"))
@@ -18,23 +20,22 @@ func Table(w io.Writer, colour bool, head []string, rows [][]string) {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	t.Flush()
-	line := -1 // of the head
-	for text := range strings.Lines(text.String()) {
-		if colour && line >= 0 && Result(rows[line][len(rows[line])-1]).Failed() {
-			text = "\x1b[31m" + strings.TrimSuffix(text, "\n") + "\x1b[0m\n"
+	row := -1 // the head
+	for line := range strings.Lines(text.String()) {
+		if color && red != nil && row >= 0 && red(rows[row]) {
+			line = "\x1b[31m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
 		}
-		io.WriteString(w, text)
-		line++
+		io.WriteString(w, line)
+		row++
 	}
 }
 
-// Colour reports whether w is a terminal and NO_COLOR (https://no-color.org) is
+// FailedRow reports whether the last cell of a row is a failed Result.
+func FailedRow(row []string) bool { return Result(row[len(row)-1]).Failed() }
+
+// Color reports whether w is a terminal and NO_COLOR (https://no-color.org) is
 // not set.
-func Colour(w io.Writer) bool {
+func Color(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
 }

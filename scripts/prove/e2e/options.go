@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"archeio/lambda/spelling"
 	"archeio/scripts/prove/cli"
 )
 
@@ -76,7 +77,7 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	o.parts = strings.Split(*list, ",")
 	for _, p := range o.parts {
 		if !slices.Contains(parts, p) {
-			return nil, cli.Usagef("-parts %q: unknown part %q: use some of %s", *list, p, strings.Join(parts, ","))
+			return nil, cli.Usagef("-parts %q: unknown part %q%s: use some of %s", *list, p, spelling.DidYouMean(p, slices.Values(parts)), strings.Join(parts, ","))
 		}
 	}
 	return o, nil

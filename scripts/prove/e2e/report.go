@@ -77,24 +77,24 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
-	colour := cli.Colour(w)
+	color := cli.Color(w)
 	if len(r.Clients) > 0 {
-		r.printClients(w, colour)
+		r.printClients(w, color)
 		fmt.Fprintln(w)
 	}
 	if len(r.Checks) > 0 {
-		r.printChecks(w, colour)
+		r.printChecks(w, color)
 		fmt.Fprintln(w)
 	}
 	if r.Load != nil {
-		cli.Table(w, false, memoryHead, r.Load.memoryRows())
+		cli.Table(w, false, memoryHead, r.Load.memoryRows(), nil)
 		fmt.Fprintln(w)
 	}
 	_, err := fmt.Fprintln(w, r.counts())
 	return err
 }
 
-func (r *report) printClients(w io.Writer, colour bool) {
+func (r *report) printClients(w io.Writer, color bool) {
 	var rows [][]string
 	for _, x := range r.Clients {
 		ran := "-"
@@ -103,19 +103,19 @@ func (r *report) printClients(w io.Writer, colour bool) {
 		}
 		rows = append(rows, []string{x.Client, x.EntryPoint, x.Location, x.Operation, counted(x.Requests), counted(x.Blobs), ran, fmt.Sprintf("%.1fs", x.Seconds), string(x.Result)})
 	}
-	cli.Table(w, colour, []string{"CLIENT", "ENTRY POINT", "LOCATION", "OPERATION", "REQUESTS TO", "BLOBS FROM", "RAN", "TIME", "RESULT"}, rows)
+	cli.Table(w, color, []string{"CLIENT", "ENTRY POINT", "LOCATION", "OPERATION", "REQUESTS TO", "BLOBS FROM", "RAN", "TIME", "RESULT"}, rows, cli.FailedRow)
 	fmt.Fprintln(w)
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		fmt.Fprintf(w, "%-7s  %s\n", name, r.Versions[name])
 	}
 }
 
-func (r *report) printChecks(w io.Writer, colour bool) {
+func (r *report) printChecks(w io.Writer, color bool) {
 	var rows [][]string
 	for _, x := range r.Checks {
 		rows = append(rows, []string{x.Part, x.Name, x.EntryPoint, x.Observed, fmt.Sprintf("%.1fs", x.Seconds), string(x.Result)})
 	}
-	cli.Table(w, colour, []string{"PART", "CHECK", "ENTRY POINT", "OBSERVED", "TIME", "RESULT"}, rows)
+	cli.Table(w, color, []string{"PART", "CHECK", "ENTRY POINT", "OBSERVED", "TIME", "RESULT"}, rows, cli.FailedRow)
 }
 
 // counted formats counts, the largest first.
