@@ -131,7 +131,7 @@ func (a asker) latencies() []Series {
 
 func (a asker) index() []Series {
 	var out []Series
-	failed := []string{blobs.IndexMissing, blobs.IndexDamaged, blobs.IndexStale, blobs.IndexUnreachable}
+	failed := []string{blobs.IndexMissing, blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexUnreachable}
 	for _, region := range a.Redirectors {
 		out = append(out, Series{Label: region + ": age in seconds", Of: []Metric{{region, metrics.Namespace, metrics.IndexAge, "Maximum", nil}}})
 		loads := Series{Label: region + ": loads that failed"}

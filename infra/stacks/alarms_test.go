@@ -68,7 +68,7 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.Requests: slices.Concat(kinds, clouds, reasons),
 		metrics.Checks:   checks,
 		metrics.IndexLoads: prefixed(metrics.Index+"=", blobs.IndexLoaded, blobs.IndexUnchanged, blobs.IndexMissing,
-			blobs.IndexDamaged, blobs.IndexStale, blobs.IndexUnreachable),
+			blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexUnreachable),
 		metrics.MissingBlobs: prefixed(metrics.Mirror+"=", mirrors...),
 		metrics.CheckLatency: nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.UnknownClients: nil,
 		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var readings = []struct {
+var statuses = []struct {
 	status           int
 	mirror, registry Answer
 }{
@@ -40,40 +40,41 @@ var readings = []struct {
 	{0, Unknown, Unknown},
 }
 
-func TestReadings(t *testing.T) {
-	for _, tt := range readings {
+func TestStatusReaders(t *testing.T) {
+	t.Parallel()
+	for _, tt := range statuses {
 		if got := Mirror(tt.status); got != tt.mirror {
-			t.Errorf("a mirror's %d is %v, want %v", tt.status, got, tt.mirror)
+			t.Errorf("Mirror(%d) is %v, want %v", tt.status, got, tt.mirror)
 		}
 		if got := Registry(tt.status); got != tt.registry {
-			t.Errorf("a registry's %d is %v, want %v", tt.status, got, tt.registry)
+			t.Errorf("Registry(%d) is %v, want %v", tt.status, got, tt.registry)
 		}
 	}
 }
 
 func TestAnswerNames(t *testing.T) {
+	t.Parallel()
 	for answer, want := range map[Answer]string{Unknown: "unknown", Present: "present", Absent: "absent"} {
 		if answer.String() != want {
-			t.Errorf("answer %d is called %q, want %q", answer, answer, want)
+			t.Errorf("answer %d has the name %q, want %q", answer, answer, want)
 		}
 	}
 	var zero Answer
 	if zero != Unknown {
-		t.Error("the zero answer claims to know something")
+		t.Errorf("zero Answer is %v, want unknown", zero)
 	}
 }
 
-// TestRequest asks a real server: what it gets is one HEAD request, and where
-// it sends us we do not go.
+// A check sends one HEAD request and does not follow redirects.
 func TestRequest(t *testing.T) {
 	const path = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	for _, tt := range readings {
+	for _, tt := range statuses {
 		if tt.status < 200 {
 			continue // not final
 		}
 		for _, reader := range []struct {
 			name string
-			read Reading
+			read StatusReader
 			want Answer
 		}{{"mirror", Mirror, tt.mirror}, {"registry", Registry, tt.registry}} {
 			t.Run(reader.name+"/"+http.StatusText(tt.status), func(t *testing.T) {
@@ -85,10 +86,10 @@ func TestRequest(t *testing.T) {
 					}
 					requests.Add(1)
 					if r.Method != "HEAD" || r.RequestURI != "/containers/images/"+path {
-						t.Errorf("got %s %s", r.Method, r.RequestURI)
+						t.Errorf("request %s %s, want HEAD of the blob", r.Method, r.RequestURI)
 					}
-					// Any type will do, but a registry must be told those of
-					// manifests, one by one.
+					// Every type is accepted, but some registries want those of
+					// manifests by name.
 					types := strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",")
 					for i := range types {
 						types[i] = strings.TrimSpace(types[i])
@@ -101,11 +102,11 @@ func TestRequest(t *testing.T) {
 						"*/*",
 					} {
 						if !slices.Contains(types, want) {
-							t.Errorf("does not accept %s, only %q", want, types)
+							t.Errorf("Accept %q, want %s in it", types, want)
 						}
 					}
 					if r.Header.Get("Authorization") != "" || r.Header.Get("Range") != "" {
-						t.Errorf("header %v", r.Header)
+						t.Errorf("header %v, want no Authorization and no Range", r.Header)
 					}
 					w.Header().Set("Location", "/elsewhere")
 					w.WriteHeader(tt.status)
@@ -121,18 +122,18 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestBodyIsClosed: a server that sends one to a HEAD request is broken, but
-// costs us no connection.
+// The body that a broken server sends to a HEAD request is closed unread.
 func TestBodyIsClosed(t *testing.T) {
+	t.Parallel()
 	for _, code := range []int{200, 307, 404, 500} {
 		body := &closing{}
 		transport := func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: code, Body: body}, nil
 		}
 		c := New(Options{Timeout: time.Second, Transport: roundTripper(transport)})
-		has(t, c.Origin("talks", "https://talks/", Mirror), "x", Mirror(code))
+		has(t, c.Origin("broken", "https://broken/", Mirror), "x", Mirror(code))
 		if !body.closed || body.read {
-			t.Errorf("%d: closed %v, read %v", code, body.closed, body.read)
+			t.Errorf("status %d: body closed %v, read %v; want true, false", code, body.closed, body.read)
 		}
 	}
 }
@@ -147,6 +148,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestObserver(t *testing.T) {
+	t.Parallel()
 	type check struct {
 		origin, answer string
 		took           time.Duration
@@ -161,7 +163,7 @@ func TestObserver(t *testing.T) {
 
 		n.set("mirror", after(200*time.Millisecond, 200))
 		has(t, mirror, "x", Present)
-		has(t, mirror, "x", Present) // nobody was asked
+		has(t, mirror, "x", Present) // cached
 		has(t, other, "x", Absent)
 		n.set("mirror", status(500))
 		has(t, mirror, "y", Unknown)
@@ -170,10 +172,10 @@ func TestObserver(t *testing.T) {
 		invocation, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(400*time.Millisecond, cancel)
 		hasIn(invocation, t, mirror, "z", Unknown)
-		pass(10 * time.Second)
+		advance(10 * time.Second)
 		n.set("mirror", after(100*time.Millisecond, 403))
-		has(t, mirror, "x", Present) // and one beside
-		pass(time.Second)
+		has(t, mirror, "x", Present) // cached, with a background check
+		advance(time.Second)
 
 		want := []check{
 			{"mirror", "present", 200 * time.Millisecond},

@@ -12,7 +12,7 @@ import (
 
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-func TestMemoryAllocatesNothing(t *testing.T) {
+func TestCacheAllocatesNothing(t *testing.T) {
 	n, mirror := stub(Options{HealthInterval: time.Hour})
 	for _, tt := range []struct {
 		path  string
@@ -24,28 +24,28 @@ func TestMemoryAllocatesNothing(t *testing.T) {
 	} {
 		n.set("mirror", tt.reply)
 		has(t, mirror, tt.path, tt.want)
-		n.expect(t, "first question", 1)
+		n.expect(t, "first request", 1)
 		ctx := t.Context()
 		allocations := testing.AllocsPerRun(1000, func() {
 			var limit Limit
 			if mirror.Has(ctx, &limit, tt.path) != tt.want {
-				t.Error("forgotten")
+				t.Errorf("Has is not %v any more", tt.want)
 			}
 		})
 		if allocations != 0 {
-			t.Errorf("an answer of %v allocates %v times", tt.want, allocations)
+			t.Errorf("cached %v: %v allocations, want 0", tt.want, allocations)
 		}
-		n.expect(t, "from memory", 0)
+		n.expect(t, "cached", 0)
 	}
-	// Nor does the word of a breaker.
+	// An open breaker allocates nothing either.
 	fail(t, n, mirror, breakAfter)
 	ctx := t.Context()
 	if allocations := testing.AllocsPerRun(1000, func() { mirror.Has(ctx, new(Limit), digest) }); allocations != 0 {
-		t.Errorf("an open breaker allocates %v times", allocations)
+		t.Errorf("open breaker: %v allocations, want 0", allocations)
 	}
 }
 
-func BenchmarkMemory(b *testing.B) {
+func BenchmarkCache(b *testing.B) {
 	n, mirror := stub(Options{HealthInterval: time.Hour})
 	n.set("mirror", status(200))
 	ctx := b.Context()
@@ -54,15 +54,14 @@ func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		var limit Limit
 		if mirror.Has(ctx, &limit, digest) != Present {
-			b.Fatal("forgotten")
+			b.Fatal("Has is not present any more")
 		}
 	}
 }
 
-// TestTogether is for the race detector: everything that may happen at once
-// does.
-func TestTogether(t *testing.T) {
-	const workers, questions = 8, 200
+// TestConcurrentUse is for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	const workers, requests = 8, 200
 	n, mirror := stub(Options{Timeout: 2 * time.Millisecond, HealthInterval: time.Millisecond})
 	other := mirror.checker.Origin("other", "https://other/", Registry)
 	chance := func(r *http.Request) (int, error) {
@@ -73,8 +72,8 @@ func TestTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
-			for range questions {
-				invocation, cancel := context.WithTimeout(t.Context(), answerMargin+rand.N(5*time.Millisecond))
+			for range requests {
+				invocation, cancel := context.WithTimeout(t.Context(), responseMargin+rand.N(5*time.Millisecond))
 				var limit Limit
 				path := fmt.Sprint(rand.IntN(20))
 				mirror.Has(invocation, &limit, path)
@@ -86,8 +85,8 @@ func TestTogether(t *testing.T) {
 	all.Wait()
 	mirror.checker.mu.Lock()
 	defer mirror.checker.mu.Unlock()
-	// Only checks beside an answer may be under way, and they are no flights.
+	// Only background checks may be in progress, which are not flights.
 	if left := len(mirror.checker.flights); left != 0 {
-		t.Errorf("%d flights left", left)
+		t.Errorf("%d flights, want 0", left)
 	}
 }

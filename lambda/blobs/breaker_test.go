@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// fail makes an origin fail some times in a row.
+// fail makes an origin fail a number of times in a row.
 func fail(t *testing.T, n *network, o *Origin, times int) {
 	t.Helper()
 	n.set("mirror", refuses)
@@ -20,6 +20,7 @@ func fail(t *testing.T, n *network, o *Origin, times int) {
 }
 
 func TestBreakerOpens(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		reply reply
@@ -56,9 +57,10 @@ func TestBreakerOpens(t *testing.T) {
 	}
 }
 
-// TestOpen: what is remembered does not count either. That the origin has a
-// blob is no use to a client which cannot reach it.
+// While the breaker is open, cached answers do not count either: a client cannot
+// reach the origin.
 func TestOpen(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{HealthInterval: time.Hour})
 		n.set("mirror", status(200))
@@ -70,26 +72,27 @@ func TestOpen(t *testing.T) {
 			has(t, mirror, "known", Unknown)
 			has(t, mirror, "x", Unknown)
 		})
-		pass(30*time.Second - 1)
+		advance(30*time.Second - 1)
 		took(t, 0, func() {
 			has(t, mirror, "known", Unknown)
 			has(t, mirror, "x", Unknown)
 		})
 		n.expect(t, "open", 0)
-		pass(1)
+		advance(1)
 		n.set("mirror", refuses)
 		has(t, mirror, "known", Unknown)
 		n.expect(t, "half-open", 1)
-		pass(30 * time.Second)
+		advance(30 * time.Second)
 		n.set("mirror", status(200))
 		has(t, mirror, "x", Present)
 		n.expect(t, "half-open again", 1)
 		has(t, mirror, "known", Present)
-		n.expect(t, "from memory", 0)
+		n.expect(t, "cached", 0)
 	})
 }
 
 func TestHalfOpen(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		reply  reply
@@ -104,12 +107,12 @@ func TestHalfOpen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, mirror := stub(Options{})
 				fail(t, n, mirror, 5)
-				for range 3 { // it opens again as it opened at first
+				for range 3 { // it opens again like the first time
 					n.set("mirror", status(200))
-					pass(30*time.Second - 1)
+					advance(30*time.Second - 1)
 					took(t, 0, func() { has(t, mirror, "x", Unknown) })
 					n.expect(t, "open", 0)
-					pass(1)
+					advance(1)
 					n.set("mirror", tt.reply)
 					go has(t, mirror, "trial", tt.want)
 					synctest.Wait()
@@ -117,7 +120,7 @@ func TestHalfOpen(t *testing.T) {
 						has(t, mirror, "trial", Unknown)
 						has(t, mirror, "x", Unknown)
 					})
-					pass(500 * time.Millisecond)
+					advance(500 * time.Millisecond)
 					n.expect(t, "half-open", 1)
 					if tt.closes {
 						break
@@ -126,7 +129,7 @@ func TestHalfOpen(t *testing.T) {
 				if !tt.closes {
 					return
 				}
-				// It takes five failures once more.
+				// Only five more failures would open it again.
 				fail(t, n, mirror, 4)
 				n.set("mirror", status(200))
 				has(t, mirror, "x", Present)
@@ -136,35 +139,36 @@ func TestHalfOpen(t *testing.T) {
 	}
 }
 
-// TestTrialIsSingle: many requests at the same moment make one trial, whatever
-// they ask for.
+// Concurrent requests make one trial, whatever objects they want.
 func TestTrialIsSingle(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		fail(t, n, mirror, 5)
-		pass(30 * time.Second)
+		advance(30 * time.Second)
 		n.set("mirror", hangs)
 		took(t, time.Second, func() {
-			var questions sync.WaitGroup
+			var requests sync.WaitGroup
 			for i := range 20 {
-				questions.Go(func() { has(t, mirror, fmt.Sprint(i), Unknown) })
+				requests.Go(func() { has(t, mirror, fmt.Sprint(i), Unknown) })
 			}
-			questions.Wait()
+			requests.Wait()
 		})
 		n.expect(t, "trial", 1)
-		// Also if they all saw it half-open before any of them was let through.
+		// Also if all of them saw it half-open before one was admitted.
 		now := time.Now().Add(30 * time.Second)
 		if !mirror.admit(now) || mirror.admit(now) {
-			t.Error("not exactly one is let through")
+			t.Error("admit does not admit exactly one")
 		}
 	})
 }
 
-// TestTrialIsCutOff: then the next request makes it.
-func TestTrialIsCutOff(t *testing.T) {
+// After an interrupted trial the next request makes one.
+func TestInterruptedTrial(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name     string
-		ask      func(*testing.T, *Origin)
+		check    func(*testing.T, *Origin)
 		requests int
 	}{
 		{"ended", func(t *testing.T, mirror *Origin) {
@@ -172,7 +176,7 @@ func TestTrialIsCutOff(t *testing.T) {
 			time.AfterFunc(300*time.Millisecond, cancel)
 			hasIn(invocation, t, mirror, "x", Unknown)
 		}, 1},
-		{"hurried", func(t *testing.T, mirror *Origin) {
+		{"shortened", func(t *testing.T, mirror *Origin) {
 			mirror.Has(t.Context(), &Limit{time.Now().Add(300 * time.Millisecond)}, "x")
 		}, 1},
 		{"no-time", func(t *testing.T, mirror *Origin) {
@@ -183,10 +187,10 @@ func TestTrialIsCutOff(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, mirror := stub(Options{})
 				fail(t, n, mirror, 5)
-				pass(30 * time.Second)
+				advance(30 * time.Second)
 				n.set("mirror", hangs)
 				for range 3 {
-					tt.ask(t, mirror)
+					tt.check(t, mirror)
 					n.expect(t, "trial", tt.requests)
 				}
 				n.set("mirror", status(200))
@@ -197,6 +201,7 @@ func TestTrialIsCutOff(t *testing.T) {
 }
 
 func TestFailuresInARow(t *testing.T) {
+	t.Parallel()
 	for _, code := range []int{200, 403, 404} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -207,7 +212,7 @@ func TestFailuresInARow(t *testing.T) {
 					has(t, mirror, fmt.Sprint(i), Mirror(code))
 					n.expect(t, "in between", 1)
 				}
-				// One that is cut off is no success.
+				// An interrupted check is not a success.
 				fail(t, n, mirror, 4)
 				n.set("mirror", hangs)
 				invocation, cancel := context.WithCancel(t.Context())
@@ -223,9 +228,9 @@ func TestFailuresInARow(t *testing.T) {
 	}
 }
 
-// TestCutOffIsNoFailure: neither that of a check which a request waits for nor
-// that of one beside.
-func TestCutOffIsNoFailure(t *testing.T) {
+// An interrupted check is not a failure.
+func TestInterruptedCheckIsNoFailure(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		n.set("mirror", hangs)
@@ -240,7 +245,8 @@ func TestCutOffIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestTroubleStaysWithItsOrigin(t *testing.T) {
+func TestBreakersAreSeparate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		other := mirror.checker.Origin("mirror", "https://other/", Mirror)
@@ -249,17 +255,18 @@ func TestTroubleStaysWithItsOrigin(t *testing.T) {
 		n.requests()
 		fail(t, n, mirror, 5)
 		has(t, other, "known", Present)
-		n.expect(t, "from memory", 0)
+		n.expect(t, "cached", 0)
 		has(t, other, "x", Present)
 		n.expect(t, "other", 1)
-		has(t, mirror, "x", Unknown) // nor does the other's success close it
+		has(t, mirror, "x", Unknown) // the success of the other does not close it
 		n.expect(t, "open", 0)
 	})
 }
 
-// TestOpensMeanwhile: who waited for a check that was cut off makes none of
-// its own if the breaker has opened since.
-func TestOpensMeanwhile(t *testing.T) {
+// A request that waited for an interrupted check does not check again if the breaker
+// has opened since.
+func TestBreakerOpensWhileWaiting(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		n.set("mirror", hangs)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestBrokenServers asks servers that go wrong in every way. Each write of
-// theirs fails in the end, because the connection is closed by us.
+// TestBrokenServers checks servers that violate the protocol in every way. Each of
+// their writes fails in the end, because the client closes the connection.
 func TestBrokenServers(t *testing.T) {
 	endless := func(text string) func(net.Conn) {
 		return func(conn net.Conn) {
@@ -26,7 +26,7 @@ func TestBrokenServers(t *testing.T) {
 			}
 		}
 	}
-	// The transport logs what comes unasked.
+	// The transport logs unsolicited responses.
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(io.Discard)
 	body := strings.Repeat("x", 4096)
@@ -53,7 +53,7 @@ func TestBrokenServers(t *testing.T) {
 		{"endless-status", endless(body), Unknown},
 		{"endless-header", endless("200 OK\r\nX: " + body + "\r\n"), Unknown},
 		{"endless-interim", endless("103 Early Hints\r\nX: y\r\n\r\nHTTP/1.1 "), Unknown},
-		// These have said all that they were asked before they go wrong.
+		// The headers of these are a complete response.
 		{"endless-body", endless("200 OK\r\nContent-Length: 1000000000000\r\n\r\n" + body), Present},
 		{"endless-chunks", endless("200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n" + body), Present},
 		{"endless-error", endless("503 Slow Down\r\n\r\n" + body), Unknown},
@@ -64,16 +64,16 @@ func TestBrokenServers(t *testing.T) {
 			defer transport.(*http.Transport).CloseIdleConnections()
 			timeout := 250 * time.Millisecond
 			if tt.want != Unknown {
-				timeout = requestBudget // a busy machine needs it
+				timeout = requestBudget // for a busy machine
 			}
 			c := New(Options{Timeout: timeout, HealthInterval: time.Hour, Transport: transport})
 			has(t, c.Origin("broken", "http://"+address+"/", Mirror), "x", tt.want)
-			<-served // the connection was not left to it
+			<-served // the connection was closed
 		})
 	}
 }
 
-// listen serves one connection, from behind its request on.
+// listen accepts one connection and calls serve after its request.
 func listen(t *testing.T, serve func(net.Conn)) (address string, served chan struct{}) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -121,7 +121,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestCancel: the end of the invocation ends a check, and its connection.
+// The end of the invocation cancels a check and closes its connection.
 func TestCancel(t *testing.T) {
 	invocation, cancel := context.WithCancel(t.Context())
 	address, served := listen(t, func(conn net.Conn) {
@@ -133,6 +133,6 @@ func TestCancel(t *testing.T) {
 	hasIn(invocation, t, o, "x", Unknown)
 	<-served
 	if o.failures != 0 {
-		t.Errorf("%d failures, want none", o.failures)
+		t.Errorf("%d failures, want 0", o.failures)
 	}
 }

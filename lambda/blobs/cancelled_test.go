@@ -9,13 +9,15 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// TestCheckSurvivesAnothersEnd: checks that are cut off close connections, also
-// those that they have given back and that others use by then. The end of a
-// check that runs beside an answer made mirrors look dead that way.
-func TestCheckSurvivesAnothersEnd(t *testing.T) {
+// Canceled checks close connections, also those that they have returned to the pool
+// and that others use by then. Background checks that ended with their invocation
+// made mirrors look unavailable that way.
+func TestCheckSurvivesCancelOfAnother(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	transport := newTransport()
@@ -36,7 +38,7 @@ func TestCheckSurvivesAnothersEnd(t *testing.T) {
 	}
 	for i := range 6000 {
 		if a := o.head(t.Context(), transport, "x"); a != Present {
-			t.Errorf("check %d: %v", i, a)
+			t.Errorf("check %d: %v, want present", i, a)
 			break
 		}
 	}
@@ -44,7 +46,8 @@ func TestCheckSurvivesAnothersEnd(t *testing.T) {
 	others.Wait()
 }
 
-func TestAnothersEnd(t *testing.T) {
+func TestRetryAfterCancelOfAnother(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name     string
 		err      error // of each request but the last
@@ -52,13 +55,13 @@ func TestAnothersEnd(t *testing.T) {
 		want     Answer
 		requests int
 	}{
-		{"none", nil, 0, Present, 1},
-		{"cancelled", context.Canceled, 1, Present, 2},
-		{"out-of-time", context.DeadlineExceeded, 1, Present, 2},
-		{"again", context.Canceled, retries, Present, retries + 1},
-		{"again-and-again", context.Canceled, retries + 1, Unknown, retries + 1},
-		{"its-own", errors.New("connection refused"), 1, Unknown, 1},
-		{"its-own-deadline", fmt.Errorf("dial: %w", context.DeadlineExceeded), 1, Unknown, 1},
+		{"no-error", nil, 0, Present, 1},
+		{"canceled", context.Canceled, 1, Present, 2},
+		{"deadline", context.DeadlineExceeded, 1, Present, 2},
+		{"all-retries", context.Canceled, retries, Present, retries + 1},
+		{"too-often", context.Canceled, retries + 1, Unknown, retries + 1},
+		{"own-error", errors.New("connection refused"), 1, Unknown, 1},
+		{"own-deadline", fmt.Errorf("dial: %w", context.DeadlineExceeded), 1, Unknown, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n, o := stub(Options{})
@@ -73,7 +76,7 @@ func TestAnothersEnd(t *testing.T) {
 			n.expect(t, tt.name, tt.requests)
 		})
 	}
-	t.Run("when-its-own-time-is-over", func(t *testing.T) {
+	t.Run("own-cancel", func(t *testing.T) {
 		n, o := stub(Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		n.set("mirror", func(*http.Request) (int, error) {
@@ -81,26 +84,29 @@ func TestAnothersEnd(t *testing.T) {
 			return 0, context.Canceled
 		})
 		hasIn(ctx, t, o, "x", Unknown)
-		n.expect(t, "cut off", 1)
+		n.expect(t, "canceled", 1)
 	})
 }
 
-// spoilt has the end of another request spoil the first.
-type spoilt struct {
+// interruptsFirst is a transport in which another request interrupts the first one.
+type interruptsFirst struct {
 	http.RoundTripper
 	requests int
 }
 
-func (s *spoilt) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *interruptsFirst) RoundTrip(r *http.Request) (*http.Response, error) {
 	if s.requests++; s.requests == 1 {
 		return nil, context.Canceled
 	}
 	return s.RoundTripper.RoundTrip(r)
 }
 
-func TestIndexSurvivesAnothersEnd(t *testing.T) {
-	x := newIndexed(t)
-	x.serve(t, 0, digest)
-	x.shelf.transport = &spoilt{RoundTripper: x.shelf.transport}
-	x.load(t, IndexLoaded)
+func TestIndexSurvivesCancelOfAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.serve(t, 0, digest)
+		x.loader().transport = &interruptsFirst{RoundTripper: x.loader().transport}
+		x.load(t, IndexLoaded)
+	})
 }

@@ -9,30 +9,31 @@ import (
 
 const interval = 10 * time.Second
 
-// living makes an origin that remembers "x" and "y" and was silent since for
-// all of the interval.
-func living(t *testing.T) (*network, *Origin) {
+// idle returns an origin with "x" and "y" in the cache that has not responded for the
+// whole interval since.
+func idle(t *testing.T) (*network, *Origin) {
 	n, mirror := stub(Options{HealthInterval: interval})
 	n.set("mirror", status(200))
 	has(t, mirror, "x", Present)
 	has(t, mirror, "y", Present)
-	pass(interval)
+	advance(interval)
 	n.requests()
 	return n, mirror
 }
 
-func TestLifeIsChecked(t *testing.T) {
+func TestBackgroundCheck(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{HealthInterval: interval})
 		n.set("mirror", status(200))
 		has(t, mirror, "x", Present)
 		has(t, mirror, "y", Present)
 		n.requests()
-		pass(interval - 1)
+		advance(interval - 1)
 		has(t, mirror, "x", Present)
-		pass(0)
+		advance(0)
 		n.expect(t, "within the interval", 0)
-		pass(1)
+		advance(1)
 
 		n.set("mirror", after(500*time.Millisecond, 200))
 		took(t, 0, func() {
@@ -41,29 +42,30 @@ func TestLifeIsChecked(t *testing.T) {
 				has(t, mirror, "y", Present)
 			}
 		})
-		pass(499 * time.Millisecond)
+		advance(499 * time.Millisecond)
 		took(t, 0, func() { has(t, mirror, "y", Present) })
-		n.expect(t, "behind the interval", 1)
-		pass(time.Millisecond)
+		n.expect(t, "after the interval", 1)
+		advance(time.Millisecond)
 
-		// It answered: from then on the interval counts.
-		pass(interval - 1)
+		// The interval starts again with its response.
+		advance(interval - 1)
 		has(t, mirror, "x", Present)
-		pass(0)
+		advance(0)
 		n.expect(t, "within the next interval", 0)
-		pass(1)
+		advance(1)
 		has(t, mirror, "x", Present)
-		pass(0)
-		n.expect(t, "behind the next interval", 1)
+		advance(0)
+		n.expect(t, "after the next interval", 1)
 	})
 }
 
-// TestSignsOfLife: every answer is one, whatever is asked and why.
-func TestSignsOfLife(t *testing.T) {
+// Every answer shows that an origin is healthy, whatever the check was for.
+func TestHealthyResponses(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		status int
-		lives  bool
+		health bool
 	}{
 		{"present", 200, true},
 		{"forbidden", 403, true},
@@ -74,84 +76,87 @@ func TestSignsOfLife(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, mirror := living(t)
+				n, mirror := idle(t)
 				n.set("mirror", status(tt.status))
 				has(t, mirror, "x", Present)
-				pass(0)
-				n.expect(t, "beside an answer", 1)
+				advance(0)
+				n.expect(t, "background check", 1)
 				want := Unknown
-				if tt.lives {
+				if tt.health {
 					want = Present
 				}
 				has(t, mirror, "y", want)
-				if tt.lives {
-					n.expect(t, "from memory", 0)
+				if tt.health {
+					n.expect(t, "cached", 0)
 				}
 
-				n, mirror = living(t)
+				n, mirror = idle(t)
 				n.set("mirror", status(tt.status))
 				has(t, mirror, "z", Mirror(tt.status))
 				n.expect(t, "another blob", 1)
 				has(t, mirror, "x", want)
-				pass(0)
-				if tt.lives {
-					n.expect(t, "from memory", 0)
+				advance(0)
+				if tt.health {
+					n.expect(t, "cached", 0)
 				}
 			})
 		})
 	}
 }
 
-func TestDead(t *testing.T) {
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n, mirror := living(t)
+		n, mirror := idle(t)
 		n.set("mirror", hangs)
 		took(t, 0, func() { has(t, mirror, "x", Present) })
-		pass(time.Second - 1)
+		advance(time.Second - 1)
 		has(t, mirror, "x", Present)
-		n.expect(t, "beside an answer", 1)
-		pass(1)
-		// An interval and one check: that is all that clients may see.
+		n.expect(t, "background check", 1)
+		advance(1)
+		// Clients are affected for at most an interval and one check.
 		has(t, mirror, "x", Unknown)
 		has(t, mirror, "y", Unknown)
-		n.expect(t, "dead", 2)
+		n.expect(t, "unavailable", 2)
 
 		n.set("mirror", after(200*time.Millisecond, 404))
 		took(t, 200*time.Millisecond, func() { has(t, mirror, "z", Absent) })
-		n.expect(t, "alive again", 1)
+		n.expect(t, "available again", 1)
 		took(t, 0, func() {
 			has(t, mirror, "x", Present)
 			has(t, mirror, "y", Present)
 		})
-		n.expect(t, "from memory", 0)
+		n.expect(t, "cached", 0)
 	})
 }
 
-// TestOneFailure: an origin that just answered is believed to be alive.
+// One failure within the interval does not make an origin unhealthy.
 func TestOneFailure(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{HealthInterval: interval})
 		n.set("mirror", status(200))
 		has(t, mirror, "x", Present)
-		pass(interval - 1)
+		advance(interval - 1)
 		n.set("mirror", status(503))
 		has(t, mirror, "z", Unknown)
-		n.expect(t, "so far", 2)
+		n.expect(t, "checks", 2)
 		has(t, mirror, "x", Present)
-		n.expect(t, "from memory", 0)
+		n.expect(t, "cached", 0)
 	})
 }
 
-// TestDeadAlone: the memory of another origin still counts.
-func TestDeadAlone(t *testing.T) {
+// The cached answers of another origin still count.
+func TestHealthIsSeparate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n, mirror := living(t)
+		n, mirror := idle(t)
 		other := mirror.checker.Origin("other", "https://other/", Mirror)
 		n.set("other", status(200))
 		has(t, other, "x", Present)
 		n.set("mirror", refuses)
 		has(t, mirror, "x", Present)
-		pass(0)
+		advance(0)
 		has(t, mirror, "x", Unknown)
 		n.requests()
 		has(t, other, "x", Present)
@@ -159,67 +164,69 @@ func TestDeadAlone(t *testing.T) {
 	})
 }
 
-// TestCutOff: the function is frozen when an invocation ends, so a check that
-// ran beside its answer tells nothing; the next request waits for its own.
-func TestCutOff(t *testing.T) {
+// A background check that the end of its invocation interrupts has no result; the
+// next request waits for its own check.
+func TestInterruptedBackgroundCheck(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		reply  reply
 		want   Answer
 		took   time.Duration
 		after  Answer
-		checks int // made for what comes after
+		checks int // for the request after it
 	}{
-		{"alive", after(200*time.Millisecond, 200), Present, 200 * time.Millisecond, Present, 0},
+		{"healthy", after(200*time.Millisecond, 200), Present, 200 * time.Millisecond, Present, 0},
 		{"gone", after(200*time.Millisecond, 404), Absent, 200 * time.Millisecond, Present, 0},
 		{"error", after(200*time.Millisecond, 500), Unknown, 200 * time.Millisecond, Unknown, 1},
-		{"dead", hangs, Unknown, time.Second, Unknown, 1},
+		{"unavailable", hangs, Unknown, time.Second, Unknown, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, mirror := living(t)
+				n, mirror := idle(t)
 				n.set("mirror", hangs)
 				invocation, cancel := context.WithCancel(t.Context())
 				hasIn(invocation, t, mirror, "x", Present)
 				synctest.Wait()
-				n.expect(t, "beside an answer", 1)
+				n.expect(t, "background check", 1)
 				cancel()
-				pass(0)
-				if mirror.failures != 0 || mirror.suspect || mirror.answeredAt.Equal(time.Now()) {
-					t.Errorf("%d failures, suspect %v, answered at %v", mirror.failures, mirror.suspect, mirror.answeredAt)
+				advance(0)
+				if mirror.failures != 0 || mirror.stale || mirror.respondedAt.Equal(time.Now()) {
+					t.Errorf("%d failures, stale %v, last response at %v; want no change", mirror.failures, mirror.stale, mirror.respondedAt)
 				}
 
-				pass(5 * time.Second)
+				advance(5 * time.Second)
 				n.set("mirror", tt.reply)
 				took(t, tt.took, func() { has(t, mirror, "x", tt.want) })
-				n.expect(t, "of its own", 1)
+				n.expect(t, "own check", 1)
 				has(t, mirror, "y", tt.after)
-				n.expect(t, "thereafter", tt.checks)
+				n.expect(t, "next request", tt.checks)
 				if tt.after == Present {
-					// It is as if nothing had been cut off.
-					pass(interval)
+					// The interrupted check has no effect any more.
+					advance(interval)
 					took(t, 0, func() { has(t, mirror, "y", Present) })
-					pass(time.Second)
-					n.expect(t, "beside an answer", 1)
+					advance(time.Second)
+					n.expect(t, "background check", 1)
 				}
 			})
 		})
 	}
 }
 
-// TestCutOffAgain: if the check of its own comes to nothing too, it is the
-// next request's turn to wait. Nobody would notice a dead origin otherwise.
-func TestCutOffAgain(t *testing.T) {
+// If its own check is interrupted too, the next request waits, else an unavailable
+// origin would stay unnoticed.
+func TestInterruptedAgain(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		ask  func(*testing.T, *Origin)
+		name  string
+		check func(*testing.T, *Origin)
 	}{
 		{"ended", func(t *testing.T, mirror *Origin) {
 			invocation, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(300*time.Millisecond, cancel)
 			hasIn(invocation, t, mirror, "x", Unknown)
 		}},
-		{"hurried", func(t *testing.T, mirror *Origin) {
+		{"shortened", func(t *testing.T, mirror *Origin) {
 			invocation, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			hasIn(invocation, t, mirror, "x", Unknown)
@@ -227,42 +234,42 @@ func TestCutOffAgain(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n, mirror := living(t)
+				n, mirror := idle(t)
 				n.set("mirror", hangs)
 				invocation, cancel := context.WithCancel(t.Context())
 				hasIn(invocation, t, mirror, "x", Present)
 				synctest.Wait()
 				cancel()
-				pass(time.Second)
+				advance(time.Second)
 				for range 2 * breakAfter {
-					tt.ask(t, mirror)
+					tt.check(t, mirror)
 				}
-				n.expect(t, "so far", 1+2*breakAfter)
-				if mirror.failures != 0 || mirror.suspect {
-					t.Errorf("%d failures, suspect %v", mirror.failures, mirror.suspect)
+				n.expect(t, "checks", 1+2*breakAfter)
+				if mirror.failures != 0 || mirror.stale {
+					t.Errorf("%d failures, stale %v; want 0, false", mirror.failures, mirror.stale)
 				}
 				n.set("mirror", after(200*time.Millisecond, 200))
 				took(t, 200*time.Millisecond, func() { has(t, mirror, "x", Present) })
 				took(t, 0, func() { has(t, mirror, "x", Present) })
-				n.expect(t, "alive", 1)
+				n.expect(t, "healthy", 1)
 			})
 		})
 	}
 }
 
-// TestEndedBehindTheCheck: an invocation that ends when the check beside its
-// answer is through has cut off nothing.
-func TestEndedBehindTheCheck(t *testing.T) {
+// An invocation that ends after its background check interrupts nothing.
+func TestInvocationEndsAfterBackgroundCheck(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n, mirror := living(t)
+		n, mirror := idle(t)
 		invocation, cancel := context.WithCancel(t.Context())
 		hasIn(invocation, t, mirror, "x", Present)
 		synctest.Wait()
 		cancel()
-		pass(interval)
+		advance(interval)
 		n.set("mirror", after(200*time.Millisecond, 200))
 		took(t, 0, func() { has(t, mirror, "x", Present) })
-		pass(time.Second)
-		n.expect(t, "one each", 2)
+		advance(time.Second)
+		n.expect(t, "background checks", 2)
 	})
 }

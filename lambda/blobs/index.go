@@ -14,141 +14,145 @@ import (
 	"archeio/lambda/index"
 )
 
-// IndexOptions are the settings of the index: a list of what all mirrors hold,
-// that is read from one of them.
+// IndexOptions are the settings of the blob index, the list of the blobs that all
+// mirrors have. It is read from one of them.
 type IndexOptions struct {
-	// URL is where it lies; empty for none.
+	// URL is its address, empty for none.
 	URL string
-	// Refresh is how often it is asked for, MaxAge how old it may be: what it
-	// was made of was listed then.
+	// Refresh is how often it is refreshed. MaxAge is its maximum age, counted
+	// from the listing that it was made of.
 	Refresh, MaxAge time.Duration
-	// Observe is told how each attempt to load it ended; it may be nil.
+	// Observe is called after each attempt to load it; it may be nil.
 	Observe func(IndexEvent)
 }
 
-// IndexEvent is how an attempt to load the index ended, or that it has become
-// too old.
+// IndexEvent is the result of an attempt to load the index, or that the loaded one
+// has become too old.
 type IndexEvent struct {
 	// Outcome is one of the constants below.
 	Outcome string
-	// Age is that of the index that is used, 0 where there is none.
+	// Age is the age of the loaded index, 0 if there is none.
 	Age time.Duration
-	// Err says what is wrong with it, nil if nothing is.
+	// Err is what is wrong, nil if nothing is.
 	Err error
 }
 
-// The outcomes, which are values of a metric's dimension.
+// The outcomes, which are values of the dimension metrics.Index.
 const (
 	IndexLoaded      = "loaded"
 	IndexUnchanged   = "unchanged"
 	IndexMissing     = "missing"
-	IndexDamaged     = "damaged"
+	IndexCorrupt     = "corrupt"
 	IndexStale       = "stale"
 	IndexUnreachable = "unreachable"
 )
 
 const (
-	// indexTimeout bounds one attempt, indexRetry is how long after one that
-	// failed the next one is made.
+	// indexTimeout is the deadline of one attempt, indexRetry the time from a
+	// failed one to the next.
 	indexTimeout = 30 * time.Second
 	indexRetry   = 30 * time.Second
 )
 
-// shelf keeps the index and sees to it that it is fresh.
-type shelf struct {
+// indexLoader holds the index and refreshes it.
+type indexLoader struct {
 	options   IndexOptions
 	transport http.RoundTripper
 	now       func() time.Time
 
-	next    atomic.Int64 // Unix nanoseconds of the next attempt
-	tried   atomic.Int64 // and of the end of the last one
+	next    atomic.Int64 // time of the next attempt, in Unix nanoseconds
+	tried   atomic.Int64 // end of the last one
 	current atomic.Pointer[index.Index]
 
-	mu   sync.Mutex // one attempt at a time
+	mu   sync.Mutex // held by the attempt in progress
 	etag string
 }
 
-// Refresh sees to it that the index is loaded, beside whatever the caller does
-// then, when it is time. It returns at once. Call it when an answer is made: the
-// Checker itself calls it when a request waits for a mirror, and never before,
-// so that no request has to share its time with it.
+// Refresh starts to load the index in the background if that is due, and returns
+// at once. Call it when a response is ready. The Checker calls it only when a
+// request waits for a mirror, so that no request shares its time with it.
 func (c *Checker) Refresh() {
-	s := c.shelf
-	if s == nil {
+	l := c.index
+	if l == nil {
 		return
 	}
-	now := s.now()
-	next := s.next.Load()
-	if now.UnixNano() >= next && s.next.CompareAndSwap(next, now.Add(s.options.Refresh).UnixNano()) {
-		go s.load()
+	now := l.now()
+	next := l.next.Load()
+	if now.UnixNano() >= next && l.next.CompareAndSwap(next, now.Add(l.options.Refresh).UnixNano()) {
+		go l.load()
 	}
 }
 
-// has tells that all mirrors hold a blob, as far as the index is not too old.
-// A function that was frozen for long does not know what has left the index
-// since: what it has counts again when it has tried to load it anew.
-func (s *shelf) has(now time.Time, digest string) bool {
-	x := s.current.Load()
-	if x == nil || !x.Has(digest) || now.UnixNano()-s.tried.Load() > 2*int64(s.options.Refresh) {
+// has reports whether all mirrors have a blob by an index that is not too old. A
+// function that was frozen for long cannot know what was removed from the index
+// since, so the index does not count until the next attempt to load it.
+func (l *indexLoader) has(now time.Time, digest string) bool {
+	x := l.current.Load()
+	if x == nil || !x.Has(digest) || now.UnixNano()-l.tried.Load() > 2*int64(l.options.Refresh) {
 		return false
 	}
-	if age := now.Sub(x.Listed); age > s.options.MaxAge {
-		if s.current.CompareAndSwap(x, nil) {
-			s.report(IndexEvent{Outcome: IndexStale, Err: fmt.Errorf("it is %s old", age.Round(time.Minute))})
+	if age := now.Sub(x.Listed); age > l.options.MaxAge {
+		if l.current.CompareAndSwap(x, nil) {
+			l.report(IndexEvent{Outcome: IndexStale, Err: l.tooOld(age)})
 		}
 		return false
 	}
 	return true
 }
 
-func (s *shelf) report(e IndexEvent) {
-	if s.options.Observe != nil {
-		s.options.Observe(e)
+func (l *indexLoader) tooOld(age time.Duration) error {
+	return fmt.Errorf("blob index is %s old: want at most %s", age.Round(time.Minute), l.options.MaxAge)
+}
+
+func (l *indexLoader) report(e IndexEvent) {
+	if l.options.Observe != nil {
+		l.options.Observe(e)
 	}
 }
 
-// load is not bound to an invocation: a function that is frozen in the midst of
-// it goes on with it, or tries again.
-func (s *shelf) load() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// load makes one attempt. It does not depend on an invocation: a function that is
+// frozen during an attempt continues with it later, or tries again.
+func (l *indexLoader) load() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), indexTimeout)
 	defer cancel()
-	x, etag, outcome, err := s.fetch(ctx)
-	now := s.now()
+	x, etag, outcome, err := l.fetch(ctx)
+	now := l.now()
 	switch {
-	case outcome == IndexLoaded && x.Listed.After(now.Add(index.Skew)): // it would never be too old
-		outcome, err = IndexDamaged, fmt.Errorf("it is of %s, which is still to come", x.Listed.UTC().Format(time.RFC3339))
-	case outcome == IndexLoaded && now.Sub(x.Listed) > s.options.MaxAge:
-		outcome, err = IndexStale, fmt.Errorf("it is %s old", now.Sub(x.Listed).Round(time.Minute))
+	case outcome == IndexLoaded && x.Listed.After(now.Add(index.Skew)): // it would not become too old
+		outcome, err = IndexCorrupt, fmt.Errorf("blob index is of %s: want a time in the past", x.Listed.UTC().Format(time.RFC3339))
+	case outcome == IndexLoaded && now.Sub(x.Listed) > l.options.MaxAge:
+		outcome, err = IndexStale, l.tooOld(now.Sub(x.Listed))
 	case outcome == IndexLoaded:
-		s.current.Store(x)
-		s.etag = etag
-	case outcome == IndexMissing: // taken away on purpose
-		s.current.Store(nil)
-		s.etag = ""
+		l.current.Store(x)
+		l.etag = etag
+	case outcome == IndexMissing: // removed on purpose
+		l.current.Store(nil)
+		l.etag = ""
 	case outcome == IndexUnreachable:
-		// Soon, but never later than it would be anyway.
-		s.next.Store(now.Add(min(indexRetry, s.options.Refresh)).UnixNano())
+		// Soon, but not later than without a failure.
+		l.next.Store(now.Add(min(indexRetry, l.options.Refresh)).UnixNano())
 	}
-	s.tried.Store(now.UnixNano())
+	l.tried.Store(now.UnixNano())
 	event := IndexEvent{Outcome: outcome, Err: err}
-	if x := s.current.Load(); x != nil {
+	if x := l.current.Load(); x != nil {
 		event.Age = now.Sub(x.Listed)
 	}
-	s.report(event)
+	l.report(event)
 }
 
-func (s *shelf) fetch(ctx context.Context) (x *index.Index, etag, outcome string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.options.URL, nil)
+// fetch requests the index.
+func (l *indexLoader) fetch(ctx context.Context) (x *index.Index, etag, outcome string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.options.URL, nil)
 	if err != nil {
 		return nil, "", IndexUnreachable, err
 	}
-	req.Header.Set("Accept-Encoding", "identity") // its length is to be known
-	if s.etag != "" {
-		req.Header.Set("If-None-Match", s.etag)
+	req.Header.Set("Accept-Encoding", "identity") // else its length is unknown
+	if l.etag != "" {
+		req.Header.Set("If-None-Match", l.etag)
 	}
-	resp, err := send(s.transport, req)
+	resp, err := send(l.transport, req)
 	if err != nil {
 		return nil, "", IndexUnreachable, err
 	}
@@ -158,24 +162,24 @@ func (s *shelf) fetch(ctx context.Context) (x *index.Index, etag, outcome string
 	case http.StatusNotModified:
 		return nil, "", IndexUnchanged, nil
 	case http.StatusForbidden, http.StatusNotFound:
-		return nil, "", IndexMissing, fmt.Errorf("status %d", resp.StatusCode)
+		return nil, "", IndexMissing, fmt.Errorf("requesting the blob index: status %d", resp.StatusCode)
 	default:
-		return nil, "", IndexUnreachable, fmt.Errorf("status %d", resp.StatusCode)
+		return nil, "", IndexUnreachable, fmt.Errorf("requesting the blob index: status %d", resp.StatusCode)
 	}
-	if resp.ContentLength > index.Largest {
-		return nil, "", IndexDamaged, fmt.Errorf("it has %d bytes, %d are the most", resp.ContentLength, index.Largest)
+	if resp.ContentLength > index.MaxSize {
+		return nil, "", IndexCorrupt, fmt.Errorf("blob index has %d bytes: want at most %d", resp.ContentLength, index.MaxSize)
 	}
 	data, err := read(resp)
 	if err != nil {
-		return nil, "", IndexUnreachable, err
+		return nil, "", IndexUnreachable, fmt.Errorf("reading the blob index: %w", err)
 	}
 	if x, err = index.Parse(data); err != nil {
-		return nil, "", IndexDamaged, err
+		return nil, "", IndexCorrupt, err
 	}
 	return x, resp.Header.Get("ETag"), IndexLoaded, nil
 }
 
-// read takes no more memory than the index has bytes.
+// read reads the body with no more memory than the index needs.
 func read(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength >= 0 {
 		data := make([]byte, resp.ContentLength)
@@ -183,8 +187,8 @@ func read(resp *http.Response) ([]byte, error) {
 		return data, err
 	}
 	var data bytes.Buffer
-	if n, err := io.Copy(&data, io.LimitReader(resp.Body, index.Largest+1)); err != nil || n > index.Largest {
-		return nil, errors.Join(err, fmt.Errorf("it has more than %d bytes", index.Largest))
+	if n, err := io.Copy(&data, io.LimitReader(resp.Body, index.MaxSize+1)); err != nil || n > index.MaxSize {
+		return nil, errors.Join(err, fmt.Errorf("more than %d bytes", index.MaxSize))
 	}
 	return data.Bytes(), nil
 }

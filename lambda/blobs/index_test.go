@@ -1,251 +1,247 @@
 package blobs
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"archeio/lambda/index"
 )
 
-// indexed is a checker with an index that a real server serves, and a mirror
-// that is asked by HEAD.
-type indexed struct {
-	*Checker
-	mirror *Origin
+const otherDigest = "sha256:ffb0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-	mu      sync.Mutex
-	clock   time.Time
-	data    []byte
-	status  int
-	heads   atomic.Int64
-	gets    atomic.Int64
-	dead    atomic.Bool
-	events  chan IndexEvent
-	largest string // Content-Length to lie about
+// indexed is a mirror with an index, on a stub network. GET requests get the index;
+// HEAD requests get the reply of the host "mirror".
+type indexed struct {
+	*network
+	mirror *Origin
+	events chan IndexEvent
+
+	mu     sync.Mutex
+	status int
+	data   []byte
+	length int64 // a false Content-Length, 0 for the true one
+	gets   int
 }
 
 func newIndexed(t *testing.T) *indexed {
-	x := &indexed{clock: time.Unix(1_800_000_000, 0), status: http.StatusOK, events: make(chan IndexEvent, 16)}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead {
-			x.heads.Add(1)
-			if x.dead.Load() {
-				w.WriteHeader(http.StatusInternalServerError)
-			}
-			return
-		}
-		x.gets.Add(1)
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		etag := `"` + strconv.Itoa(len(x.data)) + `"`
-		w.Header().Set("ETag", etag)
-		if x.largest != "" {
-			w.Header().Set("Content-Length", x.largest)
-		}
-		switch {
-		case x.status != http.StatusOK:
-			w.WriteHeader(x.status)
-		case r.Header.Get("If-None-Match") == etag:
-			w.WriteHeader(http.StatusNotModified)
-		default:
-			w.Write(x.data)
-		}
-	}))
-	t.Cleanup(server.Close)
-	x.Checker = New(Options{
-		Timeout: time.Second, HealthInterval: 10 * time.Second, Now: x.now,
-		Index: IndexOptions{URL: server.URL + "/index", Refresh: 5 * time.Minute, MaxAge: 24 * time.Hour,
-			Observe: func(e IndexEvent) { x.events <- e }},
+	t.Helper()
+	x := &indexed{network: &network{replies: map[string]reply{}}, events: make(chan IndexEvent, 16)}
+	x.set("mirror", status(200))
+	c := New(Options{
+		Timeout: time.Second, HealthInterval: interval, Transport: x,
+		Index: IndexOptions{
+			URL: "https://index/index", Refresh: 5 * time.Minute, MaxAge: 24 * time.Hour,
+			Observe: func(e IndexEvent) { x.events <- e },
+		},
 	})
-	x.mirror = x.Checker.Mirror("mirror", server.URL+"/")
+	x.mirror = c.Mirror("mirror", "https://mirror/")
 	return x
 }
 
-func (x *indexed) now() time.Time {
+func (x *indexed) loader() *indexLoader { return x.mirror.checker.index }
+
+func (x *indexed) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodHead {
+		return x.network.RoundTrip(r)
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.clock
-}
-
-func (x *indexed) pass(d time.Duration) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.clock = x.clock.Add(d)
-}
-
-// serve has the server serve an index of some digests, or something else.
-func (x *indexed) serve(t *testing.T, age time.Duration, digests ...string) {
-	t.Helper()
-	var prefixes []uint64
-	for _, d := range digests {
-		p, ok := index.Prefix(d)
-		if !ok {
-			t.Fatal(d)
-		}
-		prefixes = append(prefixes, p)
+	x.gets++
+	etag := `"` + strconv.Itoa(len(x.data)) + `"`
+	resp := &http.Response{StatusCode: x.status, Header: http.Header{"Etag": {etag}}, Body: io.NopCloser(bytes.NewReader(x.data)), ContentLength: int64(len(x.data)), Request: r}
+	if x.length != 0 {
+		resp.ContentLength = x.length
 	}
-	data, err := index.Make(x.now().Add(-age), prefixes)
-	if err != nil {
-		t.Fatal(err)
+	if x.status == http.StatusOK && r.Header.Get("If-None-Match") == etag {
+		resp.StatusCode, resp.Body = http.StatusNotModified, http.NoBody
 	}
-	x.answer(http.StatusOK, data)
+	return resp, nil
 }
 
-func (x *indexed) answer(status int, data []byte) {
+// respond sets the response to requests for the index.
+func (x *indexed) respond(status int, data []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.status, x.data = status, data
 }
 
-// load has the index loaded and waits for how that ends.
+// serve sets the response to an index of that age.
+func (x *indexed) serve(t *testing.T, age time.Duration, digests ...string) {
+	t.Helper()
+	x.respond(http.StatusOK, encoded(t, time.Now().Add(-age), digests...))
+}
+
+func encoded(t *testing.T, listed time.Time, digests ...string) []byte {
+	t.Helper()
+	var prefixes []uint64
+	for _, d := range digests {
+		p, ok := index.Prefix(d)
+		if !ok {
+			t.Fatalf("%q cannot be in an index", d)
+		}
+		prefixes = append(prefixes, p)
+	}
+	data, err := index.Encode(listed, prefixes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// load loads the index and returns the event.
 func (x *indexed) load(t *testing.T, want string) IndexEvent {
 	t.Helper()
-	x.Refresh()
+	x.mirror.checker.Refresh()
 	return x.await(t, want)
 }
 
 func (x *indexed) await(t *testing.T, want string) IndexEvent {
 	t.Helper()
-	select {
-	case e := <-x.events:
-		if e.Outcome != want {
-			t.Fatalf("the index is %q (%v), want %q", e.Outcome, e.Err, want)
+	e := <-x.events
+	if e.Outcome != want {
+		t.Fatalf("outcome %q (%v), want %q", e.Outcome, e.Err, want)
+	}
+	return e
+}
+
+// expectGets compares the number of requests for the index.
+func (x *indexed) expectGets(t *testing.T, what string, want int) {
+	t.Helper()
+	synctest.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.gets != want {
+		t.Errorf("%s: %d requests for the index, want %d", what, x.gets, want)
+	}
+}
+
+// used checks whether the index has digest.
+func (x *indexed) used(t *testing.T, what string, want bool) {
+	t.Helper()
+	if got := x.loader().has(time.Now(), digest); got != want {
+		t.Errorf("%s: the index is used: %v, want %v", what, got, want)
+	}
+}
+
+// A blob in the index needs no check, except for the background check of the
+// mirror's health. Other blobs are checked as without an index.
+func TestIndexHas(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.serve(t, time.Hour, digest)
+		if e := x.load(t, IndexLoaded); e.Age != time.Hour || e.Err != nil {
+			t.Errorf("event %+v, want an age of an hour and no error", e)
 		}
-		return e
-	case <-time.After(10 * time.Second):
-		t.Fatal("nothing becomes of the index")
-	}
-	panic("unreachable")
+		took(t, 0, func() {
+			for range 100 {
+				has(t, x.mirror, digest, Present)
+			}
+		})
+		synctest.Wait()
+		x.expect(t, "background check", 1)
+		has(t, x.mirror, otherDigest, Present)
+		x.expect(t, "not in the index", 1)
+		// The index does not cover the upstream.
+		x.set("upstream", status(404))
+		has(t, x.mirror.checker.Origin("upstream", "https://upstream/", Registry), digest, Absent)
+	})
 }
 
-const other = "sha256:ffb0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+// The index of an unavailable mirror counts no longer than its cached answers.
+func TestIndexOfUnavailableMirror(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.serve(t, 0, digest)
+		x.load(t, IndexLoaded)
+		has(t, x.mirror, otherDigest, Present)
+		x.set("mirror", status(500))
+		advance(interval - 1)
+		has(t, x.mirror, digest, Present)
+		advance(1)
+		has(t, x.mirror, digest, Present) // with a background check
+		advance(0)
+		has(t, x.mirror, digest, Unknown)
+		x.expect(t, "first check, background check, own check", 3)
+	})
+}
 
-// The index answers without a question on the way: only the mirror's life is
-// watched beside. What is not in it is asked for as before.
-func TestIndexAnswers(t *testing.T) {
-	x := newIndexed(t)
-	x.serve(t, time.Hour, digest)
-	if e := x.load(t, IndexLoaded); e.Age != time.Hour || e.Err != nil {
-		t.Errorf("event %+v", e)
-	}
-	if got := x.mirror.Has(t.Context(), new(Limit), digest); got != Present {
-		t.Errorf("%v", got)
-	}
-	for range 100 {
-		if got := x.mirror.Has(t.Context(), new(Limit), digest); got != Present {
-			t.Errorf("%v", got)
+func TestIndexRefresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.serve(t, 0, digest)
+		x.load(t, IndexLoaded)
+		x.mirror.checker.Refresh()
+		advance(5*time.Minute - 1)
+		x.mirror.checker.Refresh()
+		x.expectGets(t, "within the interval", 1)
+		advance(1)
+		if e := x.load(t, IndexUnchanged); e.Age != 5*time.Minute {
+			t.Errorf("event %+v, want an age of 5m", e)
 		}
-	}
-	for end := time.Now().Add(10 * time.Second); x.heads.Load() == 0 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // the check beside is under way
-	}
-	if n := x.heads.Load(); n != 1 {
-		t.Errorf("the mirror was asked %d times, want once beside the first answer", n)
-	}
-	before := x.heads.Load()
-	x.mirror.Has(t.Context(), new(Limit), other)
-	if x.heads.Load() != before+1 {
-		t.Error("what is not in the index was not asked for")
-	}
-	// The upstream has another memory.
-	if got := x.Checker.Origin("upstream", "http://127.0.0.1:1/", Registry).Has(t.Context(), new(Limit), digest); got != Unknown {
-		t.Errorf("the index answers for the upstream: %v", got)
-	}
+		x.serve(t, 0, digest, otherDigest)
+		advance(5 * time.Minute)
+		x.load(t, IndexLoaded)
+		took(t, 0, func() { has(t, x.mirror, otherDigest, Present) })
+		synctest.Wait()
+		x.expect(t, "background check", 1)
+	})
 }
 
-// A dead mirror leaves the index's answers as quickly as those from memory.
-func TestIndexOfADeadMirror(t *testing.T) {
-	x := newIndexed(t)
-	x.serve(t, 0, digest)
-	x.load(t, IndexLoaded)
-	x.mirror.Has(t.Context(), new(Limit), other) // it lives
-	x.dead.Store(true)
-	if got := x.mirror.Has(t.Context(), new(Limit), digest); got != Present {
-		t.Errorf("within the interval: %v", got)
-	}
-	x.pass(11 * time.Second)
-	before := x.heads.Load()
-	x.mirror.Has(t.Context(), new(Limit), digest) // with a check beside
-	for x.heads.Load() == before {
-		time.Sleep(time.Millisecond)
-	}
-	for x.mirror.Has(t.Context(), new(Limit), digest) != Unknown {
-		if x.heads.Load() > before+20 {
-			t.Fatal("a dead mirror's index still counts")
-		}
-	}
-}
-
-func TestIndexRefreshes(t *testing.T) {
-	x := newIndexed(t)
-	x.serve(t, 0, digest)
-	x.load(t, IndexLoaded)
-	x.Refresh()
-	x.pass(5*time.Minute - time.Second)
-	x.Refresh()
-	if n := x.gets.Load(); n != 1 {
-		t.Errorf("it was asked for %d times within the interval", n)
-	}
-	x.pass(time.Second)
-	if e := x.load(t, IndexUnchanged); e.Age != 5*time.Minute {
-		t.Errorf("event %+v", e)
-	}
-	x.serve(t, 0, digest, other)
-	x.pass(5 * time.Minute)
-	x.load(t, IndexLoaded)
-	before := x.heads.Load()
-	if x.mirror.Has(t.Context(), new(Limit), other) != Present || x.heads.Load() > before+1 {
-		t.Error("the new index is not used")
-	}
-}
-
-// What is wrong with an index is told, and the index is not used.
-func TestIndexTrouble(t *testing.T) {
-	whole, err := index.Make(time.Unix(1_800_000_000, 0), []uint64{1})
-	if err != nil {
-		t.Fatal(err)
-	}
+// An invalid index is reported and not used.
+func TestInvalidIndex(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
-		prepare func(*indexed)
+		prepare func(x *indexed, whole []byte)
+		listed  time.Duration // from now
 		want    string
 	}{
-		{"missing", func(x *indexed) { x.answer(http.StatusNotFound, nil) }, IndexMissing},
-		{"not-readable", func(x *indexed) { x.answer(http.StatusForbidden, nil) }, IndexMissing},
-		{"server-error", func(x *indexed) { x.answer(http.StatusServiceUnavailable, nil) }, IndexUnreachable},
-		{"redirect", func(x *indexed) { x.answer(http.StatusMovedPermanently, nil) }, IndexUnreachable},
-		{"cut-off", func(x *indexed) { x.answer(http.StatusOK, whole[:len(whole)-1]) }, IndexDamaged},
-		{"empty", func(x *indexed) { x.answer(http.StatusOK, nil) }, IndexDamaged},
-		{"html", func(x *indexed) { x.answer(http.StatusOK, []byte("<html>a page that says that all is well</html>")) }, IndexDamaged},
-		{"too-large", func(x *indexed) { x.largest = strconv.Itoa(index.Largest + 1); x.answer(http.StatusOK, whole) }, IndexDamaged},
-		{"shorter-than-promised", func(x *indexed) { x.largest = "1000"; x.answer(http.StatusOK, whole) }, IndexUnreachable},
-		{"of-the-future", func(x *indexed) { x.pass(-10 * time.Minute); x.answer(http.StatusOK, whole) }, IndexDamaged},
-		{"stale", func(x *indexed) { x.pass(25 * time.Hour); x.answer(http.StatusOK, whole) }, IndexStale},
+		{"missing", func(x *indexed, _ []byte) { x.respond(http.StatusNotFound, nil) }, 0, IndexMissing},
+		{"forbidden", func(x *indexed, _ []byte) { x.respond(http.StatusForbidden, nil) }, 0, IndexMissing},
+		{"server-error", func(x *indexed, _ []byte) { x.respond(http.StatusServiceUnavailable, nil) }, 0, IndexUnreachable},
+		{"redirect", func(x *indexed, _ []byte) { x.respond(http.StatusMovedPermanently, nil) }, 0, IndexUnreachable},
+		{"truncated", func(x *indexed, whole []byte) { x.respond(http.StatusOK, whole[:len(whole)-1]) }, 0, IndexCorrupt},
+		{"empty", func(x *indexed, _ []byte) { x.respond(http.StatusOK, nil) }, 0, IndexCorrupt},
+		{"html", func(x *indexed, _ []byte) {
+			x.respond(http.StatusOK, []byte("<html>welcome to this hotel's network</html>"))
+		}, 0, IndexCorrupt},
+		{"too-large", func(x *indexed, _ []byte) { x.length = index.MaxSize + 1 }, 0, IndexCorrupt},
+		{"shorter-than-its-length", func(x *indexed, _ []byte) { x.length = 1000 }, 0, IndexUnreachable},
+		{"from-the-future", func(*indexed, []byte) {}, index.Skew + time.Second, IndexCorrupt},
+		{"stale", func(*indexed, []byte) {}, -25 * time.Hour, IndexStale},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			x := newIndexed(t)
-			tt.prepare(x)
-			if e := x.load(t, tt.want); e.Err == nil || e.Age != 0 {
-				t.Errorf("event %+v", e)
-			}
-			before := x.heads.Load()
-			x.mirror.Has(t.Context(), new(Limit), "sha256:0000000000000001")
-			if x.heads.Load() != before+1 {
-				t.Error("it is used all the same")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				x := newIndexed(t)
+				whole := encoded(t, time.Now().Add(tt.listed), digest)
+				x.respond(http.StatusOK, whole)
+				tt.prepare(x, whole)
+				if e := x.load(t, tt.want); e.Err == nil || e.Age != 0 {
+					t.Errorf("event %+v, want an error and no age", e)
+				}
+				has(t, x.mirror, digest, Present)
+				x.expect(t, "check", 1)
+			})
 		})
 	}
 }
 
-// What is in use stays in use when the next one is damaged or cannot be had,
-// until it is too old; and goes when it is taken away.
-func TestIndexInUse(t *testing.T) {
+// A loaded index stays in use if the next one is corrupt or unreachable, until it is
+// too old. It does not if it was removed.
+func TestLoadedIndexStays(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		status int
@@ -253,69 +249,67 @@ func TestIndexInUse(t *testing.T) {
 		used   bool
 	}{
 		{"unreachable", http.StatusBadGateway, IndexUnreachable, true},
-		{"damaged", http.StatusOK, IndexDamaged, true},
-		{"taken-away", http.StatusNotFound, IndexMissing, false},
+		{"corrupt", http.StatusOK, IndexCorrupt, true},
+		{"removed", http.StatusNotFound, IndexMissing, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			x := newIndexed(t)
-			x.serve(t, 0, digest)
-			x.load(t, IndexLoaded)
-			x.answer(tt.status, []byte("nonsense"))
-			x.pass(5 * time.Minute)
-			x.load(t, tt.want)
-			if used := x.shelf.has(x.now(), digest); used != tt.used {
-				t.Errorf("used %v, want %v", used, tt.used)
-			}
-			if tt.used {
-				x.answer(http.StatusBadGateway, nil)
-				x.pass(24 * time.Hour)
+			synctest.Test(t, func(t *testing.T) {
+				x := newIndexed(t)
+				x.serve(t, 0, digest)
+				x.load(t, IndexLoaded)
+				x.respond(tt.status, []byte("not an index"))
+				advance(5 * time.Minute)
+				x.load(t, tt.want)
+				x.used(t, tt.name, tt.used)
+				if !tt.used {
+					return
+				}
+				x.respond(http.StatusBadGateway, nil)
+				advance(24 * time.Hour)
 				x.load(t, IndexUnreachable)
-				if x.shelf.has(x.now(), digest) {
-					t.Error("it is used although it is too old")
-				}
+				x.used(t, "too old", false)
 				if e := x.await(t, IndexStale); e.Err == nil {
-					t.Errorf("event %+v", e)
+					t.Errorf("event %+v, want an error", e)
 				}
-			}
+			})
 		})
 	}
 }
 
-// After a failure the next attempt is made sooner.
-func TestIndexRetries(t *testing.T) {
-	x := newIndexed(t)
-	x.answer(http.StatusBadGateway, nil)
-	x.load(t, IndexUnreachable)
-	x.pass(indexRetry - time.Second)
-	x.Refresh()
-	if n := x.gets.Load(); n != 1 {
-		t.Errorf("it was asked for %d times", n)
-	}
-	x.serve(t, 0, digest)
-	x.pass(time.Second)
-	x.load(t, IndexLoaded)
+// After a failure the next attempt is sooner.
+func TestIndexRetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.respond(http.StatusBadGateway, nil)
+		x.load(t, IndexUnreachable)
+		advance(indexRetry - 1)
+		x.mirror.checker.Refresh()
+		x.expectGets(t, "before the retry", 1)
+		x.serve(t, 0, digest)
+		advance(1)
+		x.load(t, IndexLoaded)
+	})
 }
 
-// A function that was frozen does not know what has left the index since.
-func TestIndexAfterAFreeze(t *testing.T) {
-	x := newIndexed(t)
-	x.serve(t, 0, digest)
-	x.load(t, IndexLoaded)
-	x.pass(10 * time.Minute)
-	if !x.shelf.has(x.now(), digest) {
-		t.Error("after twice the interval it is not used")
-	}
-	x.pass(time.Second)
-	if x.shelf.has(x.now(), digest) {
-		t.Error("it is used although nobody knows what has left it")
-	}
-	x.load(t, IndexUnchanged)
-	if !x.shelf.has(x.now(), digest) {
-		t.Error("loaded anew it is not used")
-	}
+// A function that was frozen cannot know what was removed from the index since.
+func TestIndexAfterFreeze(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.serve(t, 0, digest)
+		x.load(t, IndexLoaded)
+		advance(10 * time.Minute)
+		x.used(t, "after twice the interval", true)
+		advance(1)
+		x.used(t, "later", false)
+		x.load(t, IndexUnchanged)
+		x.used(t, "after the next attempt", true)
+	})
 }
 
 func TestNoIndex(t *testing.T) {
+	t.Parallel()
 	n, mirror := stub(Options{})
 	mirror.checker.Refresh()
 	n.expect(t, "without an index", 0)
@@ -325,14 +319,39 @@ func TestIndexAllocatesNothing(t *testing.T) {
 	x := newIndexed(t)
 	x.serve(t, 0, digest)
 	x.load(t, IndexLoaded)
-	x.mirror.Has(t.Context(), new(Limit), other) // it lives
+	has(t, x.mirror, otherDigest, Present) // it is healthy now
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(1000, func() {
-		x.Refresh()
+		x.mirror.checker.Refresh()
 		if x.mirror.Has(ctx, new(Limit), digest) != Present {
-			t.Error(errors.New("lost"))
+			t.Error(errors.New("Has is not present any more"))
 		}
 	}); n != 0 {
-		t.Errorf("an answer from the index allocates %v times", n)
+		t.Errorf("a blob in the index: %v allocations, want 0", n)
+	}
+}
+
+// TestIndexOverHTTP loads and refreshes an index from a real server.
+func TestIndexOverHTTP(t *testing.T) {
+	t.Parallel()
+	data := encoded(t, time.Now(), digest)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"a"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	}))
+	defer server.Close()
+	events := make(chan IndexEvent)
+	var offset atomic.Int64
+	c := New(Options{
+		Timeout: time.Second, HealthInterval: time.Hour,
+		Now:   func() time.Time { return time.Now().Add(time.Duration(offset.Load())) },
+		Index: IndexOptions{URL: server.URL, Refresh: time.Minute, MaxAge: time.Hour, Observe: func(e IndexEvent) { events <- e }},
+	})
+	for _, want := range []string{IndexLoaded, IndexUnchanged} {
+		c.Refresh()
+		if e := <-events; e.Outcome != want || e.Err != nil {
+			t.Errorf("outcome %q (%v), want %q", e.Outcome, e.Err, want)
+		}
+		offset.Add(int64(time.Minute))
 	}
 }

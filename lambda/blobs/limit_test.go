@@ -9,6 +9,7 @@ import (
 )
 
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name          string
 		timeout, want time.Duration
@@ -28,16 +29,16 @@ func TestTimeout(t *testing.T) {
 				has(t, mirror, "just-in-time", Present)
 				n.set("mirror", hangs)
 				took(t, tt.want, func() { has(t, mirror, "x", Unknown) })
-				// The whole of it was waited for: that counts.
+				// A timeout is a failure.
 				if mirror.failures != 1 {
 					t.Errorf("%d failures, want 1", mirror.failures)
 				}
-				// So long, too, takes a check beside an answer.
-				pass(10 * time.Second)
+				// Background checks have the same deadline.
+				advance(10 * time.Second)
 				took(t, 0, func() { has(t, mirror, "old", Present) })
-				pass(time.Minute)
+				advance(time.Minute)
 				if got := checks[len(checks)-1]; len(checks) != 4 || got != tt.want {
-					t.Errorf("checks took %v, the last should take %v", checks, tt.want)
+					t.Errorf("checks took %v, want 4, the last one %v", checks, tt.want)
 				}
 			})
 		})
@@ -45,6 +46,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestLimitIsShared(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, first := stub(Options{})
 		second := first.checker.Origin("second", "https://second/", Mirror)
@@ -57,27 +59,27 @@ func TestLimitIsShared(t *testing.T) {
 		n.requests()
 
 		var limit Limit
-		// Neither an answer from memory nor the time before the first check
-		// takes of it.
+		// Neither cached answers nor the time before the first check count.
 		third.Has(t.Context(), &limit, "known")
-		pass(2 * time.Second)
+		advance(2 * time.Second)
 		took(t, time.Second, func() { first.Has(t.Context(), &limit, "x") })
 		took(t, 500*time.Millisecond, func() { second.Has(t.Context(), &limit, "x") })
 		n.expect(t, "within the limit", 2)
 		took(t, 0, func() {
 			if got := third.Has(t.Context(), &limit, "x"); got != Unknown {
-				t.Errorf("behind the limit: %v", got)
+				t.Errorf("after the limit: Has is %v, want unknown", got)
 			}
 		})
-		n.expect(t, "behind the limit", 0)
+		n.expect(t, "after the limit", 0)
 		if got := third.Has(t.Context(), &limit, "known"); got != Present {
-			t.Errorf("from memory, behind the limit: %v", got)
+			t.Errorf("cached, after the limit: Has is %v, want present", got)
 		}
-		has(t, third, "x", Present) // another request has its own
+		has(t, third, "x", Present) // another request has its own limit
 	})
 }
 
-func TestLimitEndsAnswer(t *testing.T) {
+func TestAnswerWithinLimit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, first := stub(Options{})
 		second := first.checker.Origin("second", "https://second/", Mirror)
@@ -86,29 +88,29 @@ func TestLimitEndsAnswer(t *testing.T) {
 		first.Has(t.Context(), &limit, "x")
 		n.set("second", after(499*time.Millisecond, 200))
 		if got := second.Has(t.Context(), &limit, "x"); got != Present {
-			t.Errorf("just within the limit: %v", got)
+			t.Errorf("just within the limit: Has is %v, want present", got)
 		}
 	})
 }
 
-// TestInvocationEnds: something of an invocation's time is left to send the
-// answer in.
-func TestInvocationEnds(t *testing.T) {
+// Checks leave some of an invocation's time for its response.
+func TestResponseMargin(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		left, want time.Duration
 		requests   int
 	}{
 		{"plenty", time.Minute, time.Second, 1},
-		{"enough", time.Second + answerMargin, time.Second, 1},
-		{"little", 400*time.Millisecond + answerMargin, 400 * time.Millisecond, 1},
-		{"margin", answerMargin, 0, 0},
+		{"enough", time.Second + responseMargin, time.Second, 1},
+		{"little", 400*time.Millisecond + responseMargin, 400 * time.Millisecond, 1},
+		{"margin", responseMargin, 0, 0},
 		{"nothing", time.Millisecond, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if answerMargin < 50*time.Millisecond {
-					t.Errorf("%v are left to answer in", answerMargin)
+				if responseMargin < 50*time.Millisecond {
+					t.Errorf("responseMargin is %v, want at least 50ms", responseMargin)
 				}
 				observed := 0
 				n, mirror := stub(Options{Observe: func(string, string, time.Duration) { observed++ }})
@@ -125,9 +127,9 @@ func TestInvocationEnds(t *testing.T) {
 	}
 }
 
-// TestHurried: a check that was given less than its own time and ran out of it
-// counts neither way.
-func TestHurried(t *testing.T) {
+// A check with less than its usual time that times out counts neither way.
+func TestShortenedCheck(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		left   time.Duration
@@ -146,22 +148,22 @@ func TestHurried(t *testing.T) {
 				n, mirror := stub(Options{HealthInterval: time.Millisecond})
 				n.set("mirror", status(200))
 				has(t, mirror, "old", Present)
-				pass(time.Millisecond)
+				advance(time.Millisecond)
 				n.set("mirror", tt.reply)
 				for i := range 2 * breakAfter {
 					mirror.Has(t.Context(), &Limit{time.Now().Add(tt.left)}, fmt.Sprint(i))
 				}
-				if mirror.suspect != tt.counts || mirror.open(time.Now()) != tt.counts || mirror.failures > 0 != tt.counts {
-					t.Errorf("suspect %v, open %v, %d failures; want %v", mirror.suspect, mirror.open(time.Now()), mirror.failures, tt.counts)
+				if mirror.stale != tt.counts || mirror.open(time.Now()) != tt.counts || mirror.failures > 0 != tt.counts {
+					t.Errorf("stale %v, open %v, %d failures; want %v", mirror.stale, mirror.open(time.Now()), mirror.failures, tt.counts)
 				}
 			})
 		})
 	}
 }
 
-// TestHurriedForOthers: who waits for a check that had little time has still
-// time of its own.
-func TestHurriedForOthers(t *testing.T) {
+// A request that waits for a shortened check of another one still has its own time.
+func TestShortenedSharedCheck(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		n.set("mirror", after(400*time.Millisecond, 200))

@@ -10,19 +10,18 @@ import (
 	"time"
 )
 
-// network is a stub of what lies behind a Checker: each host replies as it was
-// told to, and what it was asked is kept.
+// network is a stub transport: each host has a reply, and the requests are recorded.
 type network struct {
 	mu      sync.Mutex
 	replies map[string]reply
-	asked   []string
+	sent    []string
 }
 
 type reply func(*http.Request) (status int, err error)
 
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
-	n.asked = append(n.asked, r.URL.Host+r.URL.Path)
+	n.sent = append(n.sent, r.URL.Host+r.URL.Path)
 	reply := n.replies[r.URL.Host]
 	n.mu.Unlock()
 	status, err := reply(r)
@@ -38,12 +37,12 @@ func (n *network) set(host string, r reply) {
 	n.replies[host] = r
 }
 
-// requests tells how many were made since it was last called.
+// requests returns the number of requests since the last call.
 func (n *network) requests() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	count := len(n.asked)
-	n.asked = nil
+	count := len(n.sent)
+	n.sent = nil
 	return count
 }
 
@@ -54,7 +53,7 @@ func (n *network) expect(t *testing.T, what string, want int) {
 	}
 }
 
-// after replies when some time has passed, and gives up with the request.
+// after replies after some time, unless the request ends first.
 func after(d time.Duration, status int) reply {
 	return func(r *http.Request) (int, error) {
 		timer := time.NewTimer(d)
@@ -76,7 +75,7 @@ var refuses = func(*http.Request) (int, error) { return 0, errors.New("connectio
 
 var hangs = after(time.Hour, 200)
 
-// stub makes an origin on the host "mirror" of a stub network.
+// stub returns an origin with the host "mirror" of a stub network.
 func stub(o Options) (*network, *Origin) {
 	n := &network{replies: map[string]reply{}}
 	o.Transport = n
@@ -89,7 +88,7 @@ func stub(o Options) (*network, *Origin) {
 	return n, New(o).Origin("mirror", "https://mirror/", Mirror)
 }
 
-// has asks as the only question of a request.
+// has calls Has as the only check of a request.
 func has(t *testing.T, o *Origin, path string, want Answer) {
 	t.Helper()
 	hasIn(t.Context(), t, o, path, want)
@@ -99,11 +98,11 @@ func hasIn(ctx context.Context, t *testing.T, o *Origin, path string, want Answe
 	t.Helper()
 	var limit Limit
 	if got := o.Has(ctx, &limit, path); got != want {
-		t.Errorf("%s has %s: %v, want %v", o.name, path, got, want)
+		t.Errorf("%s: Has(%q) is %v, want %v", o.name, path, got, want)
 	}
 }
 
-// took tells that something takes exactly this long; for the fake clock.
+// took checks that do takes exactly that long by the fake clock.
 func took(t *testing.T, want time.Duration, do func()) {
 	t.Helper()
 	start := time.Now()
@@ -113,8 +112,8 @@ func took(t *testing.T, want time.Duration, do func()) {
 	}
 }
 
-// pass puts the fake clock of a synctest bubble forward; no time goes by.
-func pass(d time.Duration) {
+// advance advances the fake clock of a synctest bubble, without real time passing.
+func advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }

@@ -91,7 +91,7 @@ func (c *Config) mirrorIn(region string) int {
 	return slices.IndexFunc(c.Mirrors, func(m Mirror) bool { return m.Region == region })
 }
 
-// notAMirror says that there is no mirror in a region.
+// notAMirror returns the text that there is no mirror in a region.
 func (c *Config) notAMirror(region string) string {
 	known := each(c.Mirrors, func(m Mirror) string { return m.Region })
 	return fmt.Sprintf("%q is not in MIRROR_REGIONS%s", region, spelling.DidYouMean(region, known))
@@ -176,7 +176,7 @@ func knownRegion(name string) bool {
 	return ok
 }
 
-// unknownRegion says that there is no such AWS region.
+// unknownRegion returns the text that there is no such AWS region.
 func unknownRegion(name string) string {
 	known := each(slices.Collect(regions.All(string(ranges.AWS))), func(r regions.Region) string { return r.Name })
 	return fmt.Sprintf("unknown region %q%s", name, spelling.DidYouMean(name, known))

@@ -35,7 +35,7 @@ func (b *Bucket) indexThere(ctx context.Context, headerOnly bool) (data []byte, 
 		return nil, "", b.explain("reading its index", err)
 	}
 	defer o.Body.Close()
-	data, err = io.ReadAll(io.LimitReader(o.Body, index.Largest+1))
+	data, err = io.ReadAll(io.LimitReader(o.Body, index.MaxSize+1))
 	return data, aws.ToString(o.ETag), b.explain("reading its index", err)
 }
 
@@ -96,7 +96,7 @@ func WriteIndex(ctx context.Context, s State, buckets []*Bucket, began time.Time
 			kept = append(kept, p)
 		}
 	}
-	data, err := index.Make(began, kept)
+	data, err := index.Encode(began, kept)
 	if err != nil {
 		return err
 	}

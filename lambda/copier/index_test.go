@@ -112,7 +112,7 @@ func TestIndexIsNotOverwritten(t *testing.T) {
 	s := start(t)
 	b := s.buckets[0]
 	write := func(entry uint64, replaces string) error {
-		data, err := index.Make(time.Now(), []uint64{entry})
+		data, err := index.Encode(time.Now(), []uint64{entry})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,18 +1,18 @@
-// Package index is the list of the blobs that all mirrors hold, as one object
-// that lies in each of them: what fills the mirrors writes it, and the
-// redirector reads it and then need not ask a mirror on the way.
+// Package index encodes and searches the blob index, the list of the blobs that all
+// mirrors have. It is one object in each mirror: the mirror functions write it, and
+// the redirector reads it to save existence checks.
 //
-// The object has a header of 32 bytes and then 8 bytes for each blob, in
-// ascending order: the first 64 bits of its SHA-256. It is searched as it is
-// stored, with a table of where to begin. A blob that is not in a list of a million
-// passes for one that is with a chance of about 1 in 18 million million.
+// The object is a header of 32 bytes, followed by 8 bytes for each blob: the first
+// 64 bits of its SHA-256, in ascending order. It is searched as it is stored, with a
+// table of where to start. In an index of a million blobs, another blob is found
+// with a probability of about 1 in 18 trillion.
 //
 //	offset  bytes
-//	0       8      "ARCHEIO1": what it is, and the version of the format
-//	8       8      when the listing that it was made of began, Unix milliseconds
+//	0       8      "ARCHEIO1": type and version of the format
+//	8       8      start of the listing that it was made of, Unix milliseconds
 //	16      8      number of entries
 //	24      4      0
-//	28      4      CRC-32C of the entries and the 28 bytes before this one
+//	28      4      CRC-32C of the entries, followed by the first 28 bytes
 //
 // Numbers are big-endian.
 package index
@@ -30,34 +30,35 @@ import (
 )
 
 const (
-	// Name is what the object is called, where a mirror keeps its blobs.
+	// Name is the key of the object below the prefix of the blobs.
 	Name = "index.v1"
-	// HeaderSize is how many bytes stand before the entries.
+	// HeaderSize is the size of the header in bytes.
 	HeaderSize = 32
-	// Largest is how many bytes the whole of it may have: eight million blobs.
-	Largest = HeaderSize + 8*8_000_000
+	// MaxSize is the maximum size of an index in bytes: eight million blobs.
+	MaxSize = HeaderSize + entrySize*maxEntries
 
-	// Skew is how far clocks may differ: an index of a later time is a mistake.
+	// Skew is how much clocks may differ: an index of a later time is invalid.
 	Skew = 5 * time.Minute
 
-	magic     = "ARCHEIO1"
-	entrySize = 8
-	checksum  = 28 // where it stands
+	magic      = "ARCHEIO1"
+	entrySize  = 8
+	maxEntries = 8_000_000
+	checksum   = 28 // its offset
 )
 
-// Index is a list that was read. It is not changed any more; it is safe for
-// concurrent use.
+// Index is a parsed index. It is immutable and safe for concurrent use.
 type Index struct {
-	// Listed is when the listing began that it was made of.
+	// Listed is the start of the listing that it was made of.
 	Listed  time.Time
 	entries []byte
-	// starts has the position of the first entry for each value of its upper
-	// bits, those above shift, and at its end the number of entries.
+	// starts has the position of the first entry for each value of the bits above
+	// shift, and finally the number of entries.
 	starts []uint32
 	shift  uint
 }
 
-// Parse reads an index, and keeps data. Its error says what is wrong with it.
+// Parse parses an index, which refers to data afterwards. Its error says what is
+// wrong with the index.
 func Parse(data []byte) (*Index, error) {
 	listed, count, err := ParseHeader(data)
 	if err != nil {
@@ -65,68 +66,69 @@ func Parse(data []byte) (*Index, error) {
 	}
 	entries := data[HeaderSize:]
 	if int64(len(entries)) != count*entrySize {
-		return nil, fmt.Errorf("it has %d bytes of entries, its header says %d", len(entries), count*entrySize)
+		return nil, fmt.Errorf("blob index has %d bytes of entries: want %d by its header", len(entries), count*entrySize)
 	}
 	if sum(data[:checksum], entries) != binary.BigEndian.Uint32(data[checksum:]) {
-		return nil, errors.New("its checksum is wrong")
+		return nil, errors.New("blob index does not match its checksum")
 	}
 	x := &Index{Listed: listed, entries: entries}
-	x.prepare()
+	x.makeStarts()
 	return x, nil
 }
 
-// ParseHeader reads when the listing of an index began, and how many entries it
-// has, of its first HeaderSize bytes.
+// ParseHeader returns the start of the listing and the number of entries from the
+// first HeaderSize bytes of an index.
 func ParseHeader(data []byte) (listed time.Time, count int64, err error) {
 	if len(data) < HeaderSize || string(data[:len(magic)]) != magic {
-		return time.Time{}, 0, errors.New("it is no index of this version")
+		return time.Time{}, 0, fmt.Errorf("blob index does not begin with %q, or is shorter than its header", magic)
 	}
 	n := binary.BigEndian.Uint64(data[16:])
-	if n > (Largest-HeaderSize)/entrySize {
-		return time.Time{}, 0, fmt.Errorf("it says that it has %d entries, %d are the most", n, (Largest-HeaderSize)/entrySize)
+	if n > maxEntries {
+		return time.Time{}, 0, fmt.Errorf("blob index has %d entries by its header: want at most %d", n, maxEntries)
 	}
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(data[8:]))), int64(n), nil
 }
 
 func sum(header, entries []byte) uint32 {
-	// Not a variable, which would be made at start. It is made once.
+	// Not a package variable, which would be initialized at start-up. The table
+	// is made once.
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	return crc32.Update(crc32.Checksum(entries, castagnoli), castagnoli, header)
 }
 
-// Prefix is what an index has of a digest; false for one that it cannot have.
+// Prefix returns the entry of a digest, false if an index cannot have the digest.
 func Prefix(digest string) (uint64, bool) {
 	text, ok := strings.CutPrefix(digest, "sha256:")
 	if !ok || len(text) < 2*entrySize {
 		return 0, false
 	}
-	// Not strconv: digits that are random are branches that the processor guesses
-	// wrong. This looks them up.
+	// Not strconv, which branches on each digit: with random digits the processor
+	// mispredicts. hex uses a table.
 	var p [entrySize]byte
 	_, err := hex.Decode(p[:], []byte(text[:2*entrySize]))
 	return binary.BigEndian.Uint64(p[:]), err == nil
 }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (x *Index) Len() int { return len(x.entries) / entrySize }
 
 func (x *Index) at(i int) uint64 { return binary.BigEndian.Uint64(x.entries[i*entrySize:]) }
 
-// Has tells whether all mirrors hold a blob.
+// Has reports whether the index has a blob.
 func (x *Index) Has(digest string) bool {
 	p, ok := Prefix(digest)
 	return ok && x.has(p)
 }
 
-// few is how many entries are looked at one after the other.
-const few = 64
+// linear is up to how many entries are searched one by one.
+const linear = 64
 
-// has looks at the entries that begin with the same bits: few, where all are
-// spread evenly, as digests are.
+// has searches the entries with the same upper bits, which are few because digests
+// are uniformly distributed.
 func (x *Index) has(p uint64) bool {
 	first := p >> x.shift
 	low, high := int(x.starts[first]), int(x.starts[first+1])
-	for high-low > few {
+	for high-low > linear {
 		if middle := (low + high) / 2; x.at(middle) <= p {
 			low = middle
 		} else {
@@ -141,9 +143,9 @@ func (x *Index) has(p uint64) bool {
 	return false
 }
 
-// prepare notes where the entries with each beginning start, about sixteen each.
-// A search by halving alone waits for memory many times.
-func (x *Index) prepare() {
+// makeStarts makes the table of where the entries of each value of the upper bits
+// start, about sixteen each. A binary search alone would wait for memory many times.
+func (x *Index) makeStarts() {
 	n := x.Len()
 	width := bits.Len(uint(n / 16))
 	x.shift = uint(64 - width)
@@ -157,13 +159,13 @@ func (x *Index) prepare() {
 	}
 }
 
-// Make writes an index of digests' prefixes, which are sorted in place. Its
-// error is that there are too many.
-func Make(listed time.Time, prefixes []uint64) ([]byte, error) {
+// Encode returns an index of the prefixes of digests, which it sorts in place. It
+// fails if there are too many.
+func Encode(listed time.Time, prefixes []uint64) ([]byte, error) {
 	slices.Sort(prefixes)
 	prefixes = slices.Compact(prefixes)
-	if size := HeaderSize + entrySize*len(prefixes); size > Largest {
-		return nil, fmt.Errorf("an index of %d blobs is too large, %d are the most", len(prefixes), (Largest-HeaderSize)/entrySize)
+	if len(prefixes) > maxEntries {
+		return nil, fmt.Errorf("encoding the blob index: %d blobs: want at most %d", len(prefixes), maxEntries)
 	}
 	data := make([]byte, HeaderSize, HeaderSize+entrySize*len(prefixes))
 	copy(data, magic)
@@ -176,11 +178,12 @@ func Make(listed time.Time, prefixes []uint64) ([]byte, error) {
 	return data, nil
 }
 
-// Without writes the index again without a digest.
+// Without returns the encoded index without a digest. It fails if an index cannot
+// have the digest.
 func (x *Index) Without(digest string) ([]byte, error) {
 	gone, ok := Prefix(digest)
 	if !ok {
-		return nil, fmt.Errorf("%q is no digest that an index has", digest)
+		return nil, fmt.Errorf("removing a digest from the blob index: %q: want sha256: and 64 hexadecimal digits", digest)
 	}
 	prefixes := make([]uint64, 0, x.Len())
 	for i := range x.Len() {
@@ -188,5 +191,5 @@ func (x *Index) Without(digest string) ([]byte, error) {
 			prefixes = append(prefixes, p)
 		}
 	}
-	return Make(x.Listed, prefixes)
+	return Encode(x.Listed, prefixes)
 }

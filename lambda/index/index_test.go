@@ -24,7 +24,7 @@ func digest(p uint64) string { return fmt.Sprintf("sha256:%016x%048x", p, 7) }
 
 func parse(t testing.TB, prefixes []uint64) *Index {
 	t.Helper()
-	data, err := Make(listed, prefixes)
+	data, err := Encode(listed, prefixes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,8 +35,9 @@ func parse(t testing.TB, prefixes []uint64) *Index {
 	return x
 }
 
-// The oracle is a set.
+// TestHas compares Has with a set.
 func TestHas(t *testing.T) {
+	t.Parallel()
 	clustered := []uint64{1 << 63, 1<<64 - 1, 0}
 	for i := range uint64(5000) {
 		clustered = append(clustered, 1<<40+i)
@@ -54,24 +55,25 @@ func TestHas(t *testing.T) {
 		{"clustered", clustered},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			set := map[uint64]bool{}
 			for _, p := range tt.prefixes {
 				set[p] = true
 			}
 			x := parse(t, append([]uint64(nil), tt.prefixes...))
 			if x.Len() != len(set) || !x.Listed.Equal(listed) {
-				t.Errorf("%d entries of %s, want %d of %s", x.Len(), x.Listed, len(set), listed)
+				t.Errorf("%d entries listed at %s, want %d at %s", x.Len(), x.Listed, len(set), listed)
 			}
 			others := append(random(10_000, 3), 0, 1, 1<<64-1, 1<<63)
 			for p := range set {
 				if !x.Has(digest(p)) {
-					t.Fatalf("%x is not found", p)
+					t.Fatalf("Has(%x) is false, want true", p)
 				}
 				others = append(others, p-1, p+1)
 			}
 			for _, p := range others {
 				if x.Has(digest(p)) != set[p] {
-					t.Fatalf("%x is %v, want %v", p, !set[p], set[p])
+					t.Fatalf("Has(%x) is %v, want %v", p, !set[p], set[p])
 				}
 			}
 		})
@@ -79,15 +81,17 @@ func TestHas(t *testing.T) {
 }
 
 func TestOtherDigests(t *testing.T) {
+	t.Parallel()
 	x := parse(t, []uint64{0})
 	for _, d := range []string{"", "sha256:", "sha512:0000000000000000", "sha256:000000000000000", "sha256:000000000000000g", "0000000000000000"} {
 		if x.Has(d) {
-			t.Errorf("%q is found", d)
+			t.Errorf("Has(%q) is true, want false", d)
 		}
 	}
 }
 
 func TestWithout(t *testing.T) {
+	t.Parallel()
 	x := parse(t, []uint64{1, 2, 3})
 	data, err := x.Without(digest(2))
 	if err != nil {
@@ -95,59 +99,60 @@ func TestWithout(t *testing.T) {
 	}
 	y, err := Parse(data)
 	if err != nil || y.Len() != 2 || y.Has(digest(2)) || !y.Has(digest(1)) || !y.Has(digest(3)) || !y.Listed.Equal(listed) {
-		t.Errorf("%+v, %v", y, err)
+		t.Errorf("index without 2: %+v, %v; want 1 and 3 of the same listing", y, err)
 	}
 	if _, err := x.Without("sha512:00"); err == nil {
-		t.Error("a digest that an index cannot have is taken out")
+		t.Error("Without accepts sha512, want an error")
 	}
 }
 
-// What is damaged is never taken for an index.
-func TestDamaged(t *testing.T) {
-	whole, err := Make(listed, random(100, 4))
+// Parse must not accept a corrupt index.
+func TestCorrupt(t *testing.T) {
+	t.Parallel()
+	whole, err := Encode(listed, random(100, 4))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range whole {
-		damaged := bytes.Clone(whole)
-		damaged[i] ^= 1
-		if _, err := Parse(damaged); err == nil {
-			t.Fatalf("a bit of byte %d is changed, and nobody notices", i)
+		corrupt := bytes.Clone(whole)
+		corrupt[i] ^= 1
+		if _, err := Parse(corrupt); err == nil {
+			t.Fatalf("Parse accepts a changed bit in byte %d", i)
 		}
 	}
 	for n := range whole {
 		if _, err := Parse(whole[:n]); err == nil {
-			t.Fatalf("%d of %d bytes are taken for all", n, len(whole))
+			t.Fatalf("Parse accepts the first %d of %d bytes", n, len(whole))
 		}
 	}
 	if _, err := Parse(append(bytes.Clone(whole), 0)); err == nil {
-		t.Error("a byte too many is no error")
+		t.Error("Parse accepts an additional byte")
 	}
 	binary.BigEndian.PutUint64(whole[16:], 1<<60)
 	if _, _, err := ParseHeader(whole); err == nil {
-		t.Error("an index of 2^60 entries is taken")
+		t.Error("ParseHeader accepts 2^60 entries")
 	}
 }
 
-// FuzzParse: whatever is read answers every question, and what was written of
-// it is the same.
+// FuzzParse parses anything: what Parse accepts can be searched, and Without
+// removes one entry of it and no others.
 func FuzzParse(f *testing.F) {
 	for _, n := range []int{0, 1, 20} {
-		data, err := Make(listed, random(n, 5))
+		data, err := Encode(listed, random(n, 5))
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(data, uint64(n))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, p uint64) {
-		if len(data) >= HeaderSize { // let it get past the checksum
+		if len(data) >= HeaderSize { // make the checksum match
 			binary.BigEndian.PutUint32(data[checksum:], sum(data[:checksum], data[HeaderSize:]))
 		}
 		x, err := Parse(data)
 		if err != nil {
 			return
 		}
-		x.has(p) // also where it is not sorted
+		x.has(p) // also if it is not sorted
 		if x.Len() > 0 {
 			again, err := x.Without(digest(x.at(0)))
 			if err != nil {
@@ -155,11 +160,11 @@ func FuzzParse(f *testing.F) {
 			}
 			y, err := Parse(again)
 			if err != nil || y.has(x.at(0)) {
-				t.Fatalf("an entry that was taken out is there: %v", err)
+				t.Fatalf("the removed entry is still there: %v", err)
 			}
 			for i := range x.Len() {
 				if x.at(i) != x.at(0) && !y.has(x.at(i)) {
-					t.Fatalf("entry %d was lost", i)
+					t.Fatalf("entry %d is missing", i)
 				}
 			}
 		}
@@ -168,7 +173,7 @@ func FuzzParse(f *testing.F) {
 
 func TestBudget(t *testing.T) {
 	prefixes := random(1_000_000, 6)
-	data, err := Make(listed, prefixes)
+	data, err := Encode(listed, prefixes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,19 +182,19 @@ func TestBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size := len(data) + 4*len(x.starts); size > 9_000_000 {
-		t.Errorf("a million blobs take %d bytes", size)
+		t.Errorf("an index of a million blobs has %d bytes, want at most 9,000,000", size)
 	}
 	d := digest(prefixes[7])
 	if n := testing.AllocsPerRun(1000, func() {
 		if !x.Has(d) {
-			t.Error("lost")
+			t.Error("Has is false, want true")
 		}
 	}); n != 0 {
-		t.Errorf("a lookup allocates %v times", n)
+		t.Errorf("Has allocates %v times, want 0", n)
 	}
 }
 
-// BenchmarkHas looks up distinct random digests of a million.
+// BenchmarkHas looks up random digests in an index of a million.
 func BenchmarkHas(b *testing.B) {
 	prefixes := random(1_000_000, 7)
 	digests := make([]string, 1<<16)
@@ -201,7 +206,7 @@ func BenchmarkHas(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		if !x.Has(digests[i&(len(digests)-1)]) {
-			b.Fatal("lost")
+			b.Fatal("Has is false, want true")
 		}
 	}
 }

@@ -87,7 +87,7 @@ var onlyInIndex = digestOf(42)
 // mirrors serves a mirror that has every blob, and an index of entries. It
 // answers the environment of a function that asks it.
 func mirrors(entries []uint64) (env map[string]string, stop func(), err error) {
-	data, err := index.Make(time.Now(), append(slices.Clone(entries), 42))
+	data, err := index.Encode(time.Now(), append(slices.Clone(entries), 42))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -32,7 +32,7 @@ func indexed(ctx context.Context, b *bench) error {
 	for i := range digests {
 		digests[i] = digestOf(all[i])
 	}
-	data, err := index.Make(time.Now(), all) // sorts them
+	data, err := index.Encode(time.Now(), all) // sorts them
 	if err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 
 // putIndex puts an index where the function of the stack reads it.
 func (p *puller) putIndex(ctx context.Context, s *system.System, entries []uint64) error {
-	data, err := index.Make(time.Now(), entries)
+	data, err := index.Encode(time.Now(), entries)
 	if err != nil {
 		return err
 	}

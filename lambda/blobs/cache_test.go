@@ -10,7 +10,8 @@ import (
 	"unsafe"
 )
 
-func TestRemembered(t *testing.T) {
+func TestCached(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		reply  reply
@@ -30,41 +31,42 @@ func TestRemembered(t *testing.T) {
 				n, mirror := stub(Options{HealthInterval: time.Hour})
 				n.set("mirror", tt.reply)
 				has(t, mirror, "x", tt.answer)
-				n.expect(t, "first question", 1)
+				n.expect(t, "first request", 1)
 				if tt.keep > 0 {
 					has(t, mirror, "x", tt.answer)
-					pass(tt.keep - time.Nanosecond)
+					advance(tt.keep - time.Nanosecond)
 					has(t, mirror, "x", tt.answer)
-					n.expect(t, "while remembered", 0)
-					pass(time.Nanosecond)
+					n.expect(t, "while cached", 0)
+					advance(time.Nanosecond)
 				}
 				has(t, mirror, "x", tt.answer)
-				n.expect(t, "when forgotten", 1)
+				n.expect(t, "when expired", 1)
 			})
 		})
 	}
 }
 
-// TestRememberedAnew: what is found out later replaces what was known before,
-// and is kept for its own time.
-func TestRememberedAnew(t *testing.T) {
+// A newer answer replaces a cached one, with its own expiry.
+func TestCacheUpdate(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{HealthInterval: time.Hour})
 		n.set("mirror", status(404))
 		has(t, mirror, "x", Absent)
-		pass(time.Minute)
+		advance(time.Minute)
 		n.set("mirror", status(200))
 		has(t, mirror, "x", Present)
-		pass(5*time.Minute - 1)
+		advance(5*time.Minute - 1)
 		has(t, mirror, "x", Present)
 		n.expect(t, "present", 2)
-		pass(1)
+		advance(1)
 		n.set("mirror", refuses)
 		has(t, mirror, "x", Unknown)
 	})
 }
 
-func TestRememberedApart(t *testing.T) {
+func TestCacheIsByOriginAndPath(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		other := mirror.checker.Origin("mirror", "https://other/", Mirror)
@@ -80,21 +82,22 @@ func TestRememberedApart(t *testing.T) {
 	})
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const all = facts*sets + 1000
+		const all = entriesPerSet*sets + 1000
 		n, mirror := stub(Options{HealthInterval: time.Hour})
 		n.set("mirror", status(200))
 		for i := range all {
 			has(t, mirror, fmt.Sprint(i), Present)
-			pass(time.Millisecond)
+			advance(time.Millisecond)
 		}
 		n.expect(t, "new", all)
-		if got := len(mirror.checker.memory.sets); got != sets {
+		if got := len(mirror.checker.cache.sets); got != sets {
 			t.Errorf("%d sets, want %d", got, sets)
 		}
 		if got := len(mirror.checker.flights); got != 0 {
-			t.Errorf("%d flights left", got)
+			t.Errorf("%d flights, want 0", got)
 		}
 		for i := range 100 {
 			has(t, mirror, fmt.Sprint(all-1-i), Present)
@@ -103,47 +106,50 @@ func TestMemoryIsBounded(t *testing.T) {
 	})
 }
 
-// TestMemoryForgetsWhatEndsFirst: in a set that is full.
-func TestMemoryForgetsWhatEndsFirst(t *testing.T) {
-	began := time.Unix(1_800_000_000, 0)
-	m := memory{began: began}
-	// The keys fall into one set.
+// In a full set, the entry that expires first is replaced.
+func TestCacheEviction(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1_800_000_000, 0)
+	c := cache{start: start}
+	// All keys are in one set.
 	for i, minutes := range []time.Duration{5, 3, 4, 6} {
-		m.learn(uint64(i+1)*sets, Present, began.Add(minutes*time.Minute))
+		c.store(uint64(i+1)*sets, Present, start.Add(minutes*time.Minute))
 	}
-	m.learn(3*sets, Absent, began.Add(2*time.Minute)) // now it ends first
-	m.learn(9*sets, Absent, began.Add(time.Minute))
+	c.store(3*sets, Absent, start.Add(2*time.Minute)) // now it expires first
+	c.store(9*sets, Absent, start.Add(time.Minute))
 	for key, want := range map[uint64]Answer{1: Present, 2: Present, 3: Unknown, 4: Present, 9: Absent} {
-		if got := m.answer(key*sets, began); got != want {
-			t.Errorf("answer to %d is %v, want %v", key, got, want)
+		if got := c.get(key*sets, start); got != want {
+			t.Errorf("key %d is %v, want %v", key, got, want)
 		}
 	}
 }
 
-// TestMemoryHoldsMost: of 32,768 facts, in a megabyte.
-func TestMemoryHoldsMost(t *testing.T) {
+// The cache holds most of 32,768 entries, in 1 MB.
+func TestCacheCapacity(t *testing.T) {
+	t.Parallel()
 	c := New(Options{})
 	o := c.Origin("mirror", "https://mirror/", Mirror)
 	now := time.Now()
 	const n = 32768
 	for i := range n {
-		c.memory.learn(o.key(fmt.Sprint(i)), Present, now.Add(time.Minute))
+		c.cache.store(o.key(fmt.Sprint(i)), Present, now.Add(time.Minute))
 	}
 	lost := 0
 	for i := range n {
-		if c.memory.answer(o.key(fmt.Sprint(i)), now) != Present {
+		if c.cache.get(o.key(fmt.Sprint(i)), now) != Present {
 			lost++
 		}
 	}
 	if lost > n/20 {
-		t.Errorf("%d of %d facts are lost", lost, n)
+		t.Errorf("%d of %d entries were replaced, want at most 5%%", lost, n)
 	}
 	if size := unsafe.Sizeof(set{}) * sets; size > 1<<20 {
-		t.Errorf("it takes %d bytes, the budget is %d", size, 1<<20)
+		t.Errorf("the cache has %d bytes, want at most %d", size, 1<<20)
 	}
 }
 
-func TestAskedOnce(t *testing.T) {
+func TestConcurrentChecksAreShared(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		for _, tt := range []struct {
@@ -157,11 +163,11 @@ func TestAskedOnce(t *testing.T) {
 		} {
 			n.set("mirror", tt.reply)
 			took(t, 500*time.Millisecond, func() {
-				var questions sync.WaitGroup
+				var requests sync.WaitGroup
 				for range 20 {
-					questions.Go(func() { has(t, mirror, tt.path, tt.want) })
+					requests.Go(func() { has(t, mirror, tt.path, tt.want) })
 				}
-				questions.Wait()
+				requests.Wait()
 			})
 			n.expect(t, tt.path, 1)
 		}
@@ -171,31 +177,31 @@ func TestAskedOnce(t *testing.T) {
 	})
 }
 
-// TestAskedAgain: whoever waits for a check of another invocation, which is
-// cut off, makes one of its own; and all of them together only one.
-func TestAskedAgain(t *testing.T) {
+// Requests that wait for an interrupted check of another invocation share a new one.
+func TestInterruptedSharedCheck(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		n.set("mirror", hangs)
 		invocation, cancel := context.WithCancel(t.Context())
 		go hasIn(invocation, t, mirror, "x", Unknown)
 		synctest.Wait()
-		var questions sync.WaitGroup
+		var requests sync.WaitGroup
 		for range 5 {
-			questions.Go(func() { has(t, mirror, "x", Present) })
+			requests.Go(func() { has(t, mirror, "x", Present) })
 		}
-		pass(300 * time.Millisecond)
+		advance(300 * time.Millisecond)
 		n.expect(t, "first check", 1)
 		n.set("mirror", after(200*time.Millisecond, 200))
 		cancel()
-		took(t, 200*time.Millisecond, questions.Wait)
+		took(t, 200*time.Millisecond, requests.Wait)
 		n.expect(t, "second check", 1)
 	})
 }
 
-// TestWaitingEnds: who waits for another's check waits no longer than for one
-// of its own.
-func TestWaitingEnds(t *testing.T) {
+// A request waits for the check of another one no longer than for its own.
+func TestSharedCheckDeadline(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
 		n.set("mirror", hangs)
@@ -207,7 +213,7 @@ func TestWaitingEnds(t *testing.T) {
 			hasIn(invocation, t, mirror, "x", Unknown)
 		})
 		took(t, 200*time.Millisecond, func() {
-			invocation, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond+answerMargin)
+			invocation, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond+responseMargin)
 			defer cancel()
 			hasIn(invocation, t, mirror, "x", Unknown)
 		})
