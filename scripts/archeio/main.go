@@ -13,6 +13,7 @@ import (
 
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/archeio/explain"
+	"archeio/scripts/archeio/hosts"
 	"archeio/scripts/archeio/version"
 	"archeio/scripts/archeio/worldmap"
 )
@@ -31,6 +32,7 @@ func root() *cobra.Command {
 	}
 	c.AddCommand(
 		explain.Command(),
+		hosts.Command(),
 		worldmap.Command(),
 		version.Command(),
 	)

@@ -46,6 +46,9 @@ func Usage(err error) error {
 	return usageError{err}
 }
 
+// Commands are listed in the order in which an operator needs them.
+func init() { cobra.EnableCommandSorting = false }
+
 // Main runs a command tree with the arguments, streams and signals of this
 // process and returns its exit code. The first interrupt cancels the context of
 // the command, a second one ends the process.
@@ -58,7 +61,6 @@ func Main(root *cobra.Command) int {
 
 // Run runs a command tree with arguments and returns the exit code.
 func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	cobra.EnableCommandSorting = false // commands are listed in the order of their use
 	root.InitDefaultCompletionCmd(args...)
 	prepare(root)
 	root.SetArgs(twoDashes(args))

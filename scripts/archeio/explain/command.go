@@ -1,103 +1,128 @@
-// Package explain is the command archeio explain: where the redirector would send
-// a client, and why. It is configured as the function is and runs the same code.
+// Package explain is the command archeio explain: where the redirector sends a
+// client, and why. It is configured as the function is, by a stage or by the
+// function's environment variables, and runs the same code without a network.
 package explain
 
 import (
-	"bufio"
-	"context"
-	"fmt"
-	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"archeio/lambda/config"
 	"archeio/ranges"
+	"archeio/ranges/regions"
 	"archeio/scripts/archeio/cli"
 )
 
 // Command returns the command.
-func Command() *cobra.Command {
+func Command() *cobra.Command { return command(os.Getenv) }
+
+func command(getenv func(string) string) *cobra.Command {
 	var o options
 	c := &cobra.Command{
-		Use:   "explain [flags] -ip ADDR PATH",
+		Use:   "explain [flags] -ip ADDR WHAT",
 		Short: "show where a client is sent, and why",
-		Long: "Shows where the redirector sends a client at ADDR that asks for PATH, and why,\n" +
-			"without a network. It is configured by the function's environment variables.",
+		Long: "Shows where the redirector sends a client at ADDR, and why, without a network.\n" +
+			"WHAT is a path such as /v2/pause/manifests/3.9, or an image reference such as\n" +
+			"pause:3.9. The configuration is that of a stage, or else that of the function's\n" +
+			"environment variables, of which UPSTREAM_REGISTRY_ENDPOINT is required.",
 		Example: cli.Example(
-			"archeio explain -ip 35.180.1.1 /v2/pause/manifests/3.9",
-			`echo "35.180.1.1 /v2/pause/manifests/3.9" | archeio explain -json -stdin`),
+			"archeio explain -stage sandbox -ip 35.180.1.1 pause:3.9",
+			`echo "35.180.1.1 /v2/pause/manifests/3.9" | archeio explain -stage sandbox -json -stdin`),
 		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			o.named = c.Flags().Changed("ip")
-			return o.run(c.Context(), args, os.Getenv, c.InOrStdin(), c.OutOrStdout())
-		},
 	}
+	s := cli.StageFlags(c)
 	f := c.Flags()
 	f.StringVar(&o.ip, "ip", "", "IP address of the client, as `ADDR`")
-	f.StringVar(&o.method, "method", "GET", "the request's `METHOD`")
+	f.StringVar(&o.front, "front", "", "entry point that the client asks, `alb|cloudfront` (default that of the stage)")
+	f.BoolVar(&o.authorized, "authorized", false, "the client sends an Authorization header")
+	f.StringVar(&o.position, "position", "", "the client's position as CloudFront reports it, in degrees, as `LAT,LON`")
+	f.StringVar(&o.method, "method", "GET", "HTTP `METHOD` of the request")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
-	f.BoolVar(&o.lines, "stdin", false, "read lines with an address and a path from standard input")
+	f.BoolVar(&o.lines, "stdin", false, "read lines of ADDR and WHAT from standard input; blank lines and lines that start with # are skipped")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := o.check(c, args); err != nil {
+			return err
+		}
+		e := &explainer{entry: o.entry, method: o.method}
+		if s.Name != "" {
+			read, err := s.Read()
+			if err != nil {
+				return err
+			}
+			switch {
+			case o.front == "alb" && !read.HasLoadBalancers(), o.front == "cloudfront" && !read.HasDistribution():
+				return cli.Usagef("-front %s: the front of stage %q is %q", o.front, read.Name, read.Front)
+			case o.front == "":
+				e.entry.balancer = !read.HasDistribution()
+			}
+			if err := e.stage(read); err != nil {
+				return err
+			}
+		} else {
+			loaded, err := config.Load(getenv)
+			if err != nil {
+				return cli.Usage(err)
+			}
+			e.functions = []function{newFunction("", loaded)}
+		}
+		if o.lines {
+			return e.stdin(c.Context(), c.InOrStdin(), c.OutOrStdout(), o.asJSON)
+		}
+		path, host, err := pathOf(args[0])
+		if err != nil {
+			return cli.Usage(err)
+		}
+		x := e.explain(c.Context(), o.ip, path)
+		x.host = host
+		if !o.asJSON && !x.addr.IsValid() {
+			return cli.Usagef("-ip %q: invalid IP address", o.ip)
+		}
+		return x.write(c.OutOrStdout(), o.asJSON)
+	}
 	return c
 }
 
 type options struct {
-	ip, method    string
-	named         bool // an empty -ip is a bad address, not a missing one
-	asJSON, lines bool
+	ip, method, front, position string
+	authorized, asJSON, lines   bool
+	entry                       entry
 }
 
-func (o *options) run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout io.Writer) error {
+// check validates the flags and arguments.
+func (o *options) check(c *cobra.Command, args []string) error {
+	named := c.Flags().Changed("ip") // an empty address is a bad one, not a missing one
 	switch {
-	case o.lines && (o.named || len(args) > 0):
-		return cli.Usagef("-stdin takes addresses and paths from standard input; leave out -ip and PATH")
-	case !o.lines && (!o.named || len(args) != 1):
-		return cli.Usagef("name an address and a path, as in: -ip 35.180.1.1 /v2/pause/manifests/3.9")
-	}
-	c, err := config.Load(getenv)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	if err := ranges.Check(); err != nil {
-		return fmt.Errorf("%w; build from a clean checkout", err)
-	}
-	e := newExplainer(c)
-	out := bufio.NewWriter(stdout)
-	defer out.Flush()
-	print := (*explanation).writeText
-	if o.asJSON {
-		print = (*explanation).writeJSON
-	}
-	if !o.lines {
-		print(e.explain(ctx, o.method, o.ip, args[0]), out)
-		return out.Flush()
-	}
-	in := bufio.NewReader(stdin)
-	for n := 0; ; n++ {
-		if in.Buffered() == 0 {
-			// Who waits for an answer before the next line gets it.
-			if err := out.Flush(); err != nil {
-				return err
-			}
-		}
-		line, err := in.ReadString('\n')
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("reading standard input: %w", err)
-		}
-		if line = strings.TrimSpace(line); line != "" || err == nil {
-			if n > 0 && !o.asJSON {
-				fmt.Fprintln(out)
-			}
-			addr, path := line, ""
-			if i := strings.IndexAny(line, " \t"); i >= 0 {
-				addr, path = line[:i], strings.TrimSpace(line[i:])
-			}
-			print(e.explain(ctx, o.method, addr, path), out)
-		}
-		if err == io.EOF {
-			break
+	case o.lines && named:
+		return cli.Usagef("-ip has no effect with -stdin, which reads an address on each line")
+	case o.lines && len(args) > 0:
+		return cli.NoArgs(c, args)
+	case o.lines:
+	case !named:
+		return cli.Usagef("missing -ip ADDR")
+	default:
+		if err := cli.OneArg("WHAT: a path or an image reference")(c, args); err != nil {
+			return err
 		}
 	}
-	return out.Flush()
+	switch o.front {
+	case "", "cloudfront":
+	case "alb":
+		o.entry.balancer = true
+	default:
+		return cli.Usagef(`-front %q: want "alb" or "cloudfront"`, o.front)
+	}
+	o.entry.authorized = o.authorized
+	if c.Flags().Changed("position") {
+		lat, lon, _ := strings.Cut(o.position, ",")
+		latitude, err1 := strconv.ParseFloat(strings.TrimSpace(lat), 64)
+		longitude, err2 := strconv.ParseFloat(strings.TrimSpace(lon), 64)
+		o.entry.viewer, o.entry.positioned = regions.Point{Latitude: latitude, Longitude: longitude}, true
+		if err1 != nil || err2 != nil || !o.entry.viewer.Valid() {
+			return cli.Usagef("-position %q: want latitude and longitude in degrees, as 48.86,2.35", o.position)
+		}
+	}
+	return ranges.Check()
 }

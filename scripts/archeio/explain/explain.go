@@ -2,29 +2,35 @@ package explain
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"archeio/lambda/blobs"
 	"archeio/lambda/clientip"
-	"archeio/lambda/config"
 	"archeio/lambda/gateway"
 	"archeio/lambda/oci"
 	"archeio/lambda/redirect"
 	"archeio/lambda/route"
 	"archeio/ranges"
+	"archeio/ranges/regions"
 )
 
+// entry is how a client reaches the redirector.
+type entry struct {
+	balancer   bool // a load balancer, not the distribution
+	authorized bool
+	viewer     regions.Point
+	positioned bool
+}
+
 type explainer struct {
-	config  *config.Config
-	plan    *route.Planner
-	handler *redirect.Handler
+	stageName, domain string
+	functions         []function
+	entry             entry
+	method            string
 }
 
 // explanation has the names and the order of the JSON that is printed.
@@ -40,117 +46,119 @@ type explanation struct {
 	Region     string   `json:"region"`
 	Candidates []string `json:"candidates"`
 	Reason     string   `json:"reason"`
+	Location   string   `json:"location"`
+	// Range is the matching range of the table, as "first - last".
+	Range string `json:"range"`
+	// Distances are those from the client to each of Candidates, null where one
+	// has no known location.
+	Distances []*int `json:"distance_km"`
 
-	places   []string // as Candidates, with the two upstreams told apart
-	location string
 	addr     netip.Addr
-	refusal  string
+	host     string // of an image reference
+	function string
+	targets  []target
+	outcomes []outcome
+	body     string
 }
 
-// yes is an origin that has everything.
-type yes struct{}
+// target is a candidate, the two upstreams told apart.
+type target struct {
+	name     string
+	distance *int
+}
 
-func (yes) Has(context.Context, *blobs.Limit, string) blobs.Answer { return blobs.Present }
+// outcome is the answer under a condition that is known only when it is asked.
+type outcome struct {
+	condition, location, reason string
+}
 
-func newExplainer(c *config.Config) *explainer {
-	origins := redirect.Origins{Default: yes{}, Upstream: yes{}}
-	for range c.Mirrors {
-		origins.Mirrors = append(origins.Mirrors, yes{})
+// explain explains one request of one client; the path may have a query.
+func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
+	raw, query, _ := strings.Cut(path, "?")
+	r := redirect.Request{
+		Method: e.method, Query: query,
+		Viewer: e.entry.viewer, Positioned: e.entry.positioned,
+		Authorized: e.entry.authorized, NoDistribution: e.entry.balancer,
 	}
-	return &explainer{c, route.New(c), redirect.New(c, origins, nil, nil)}
-}
-
-// explain answers for one client and one path, which may have a query.
-func (e *explainer) explain(ctx context.Context, method, ip, target string) *explanation {
-	raw, query, _ := strings.Cut(target, "?")
-	r := redirect.Request{Method: method, Query: query}
 	gateway.DecodePath(&r, []byte(raw))
 	r.Client, _ = clientip.Plain(ip)
-	resp := e.handler.Handle(ctx, r)
-
 	place, _ := ranges.Lookup(r.Client)
+	at, located := e.locate(place)
+	f := e.function(at, located)
+
+	*f.script = script{first: blobs.Present, others: blobs.Present, upstream: blobs.Present}
+	resp := f.handler.Handle(ctx, r)
 	x := &explanation{
-		IP: ip, Path: target, Method: method,
-		Status: resp.Status, Reason: resp.Reason,
-		Cloud: string(place.Cloud), Region: place.Region,
-		Candidates: []string{},
-		location:   resp.Location, addr: r.Client, refusal: resp.Body,
+		IP: ip, Path: path, Method: e.method,
+		Status: resp.Status, Reason: resp.Reason, Location: resp.Location,
+		Cloud: string(place.Cloud), Region: place.Region, Range: matched(r.Client),
+		Candidates: []string{}, Distances: []*int{},
+		addr: r.Client, function: f.region, body: resp.Body,
 	}
-	path, err := oci.Parse(r.Path)
-	x.Kind, x.Name, x.Reference = path.Kind.String(), path.Name, path.Reference
-	if err != nil || resp.Reason == route.Refused.String() {
+	parsed, parseErr := oci.Parse(r.Path)
+	x.Kind, x.Name, x.Reference = parsed.Kind.String(), parsed.Name, parsed.Reference
+	if parseErr != nil || resp.Reason == route.Refused.String() {
 		return x
 	}
-	d := e.plan.Decide(&route.Request{Path: path, Place: place})
+	d := f.plan.Decide(&route.Request{
+		Path: parsed, Place: place, Viewer: r.Viewer, Positioned: r.Positioned,
+		Authorized: r.Authorized, NoDistribution: r.NoDistribution,
+	})
 	for _, c := range d.Candidates() {
-		name := e.name(c)
-		if c.Target == route.SignatureUpstream {
-			x.places = append(x.places, "signature upstream")
-		} else {
-			x.places = append(x.places, name)
+		name, t := "upstream", target{name: "upstream"}
+		switch c.Target {
+		case route.Regional:
+			name = f.config.Mirrors[c.Mirror].Region
+			t.name = name
+			if to, ok := regions.Find(string(ranges.AWS), name); ok && to.Located && located {
+				km := int(math.Round(regions.Distance(at, to.Point)))
+				t.distance = &km
+			}
+		case route.Default:
+			name = "default"
+			t.name = "default mirror"
+		case route.SignatureUpstream:
+			t.name = "signature upstream"
 		}
+		x.targets = append(x.targets, t)
 		// Both upstreams have one name in the JSON; it is there once.
 		if !slices.Contains(x.Candidates, name) {
 			x.Candidates = append(x.Candidates, name)
+			x.Distances = append(x.Distances, t.distance)
 		}
 	}
+	x.outcomes = outcomes(ctx, f, r, resp)
 	return x
 }
 
-func (e *explainer) name(c route.Candidate) string {
-	switch c.Target {
-	case route.Regional:
-		return e.config.Mirrors[c.Mirror].Region
-	case route.Default:
-		return "default"
-	}
-	return "upstream"
-}
-
-func (x *explanation) writeJSON(w io.Writer) {
-	text, err := json.Marshal(x)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	w.Write(append(text, '\n'))
-}
-
-func (x *explanation) writeText(w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, value)
+// outcomes returns the answers that differ from the expected one, by running the
+// handler against servers that do not have the content or do not respond.
+func outcomes(ctx context.Context, f function, r redirect.Request, expected redirect.Response) []outcome {
+	var all []outcome
+	seen := []redirect.Response{expected}
+	for _, s := range []struct {
+		condition string
+		script    script
+	}{
+		{"if that mirror does not have the blob", script{blobs.Absent, blobs.Present, blobs.Present, 0}},
+		{"if that mirror is unavailable", script{blobs.Unknown, blobs.Present, blobs.Present, 0}},
+		{"if no mirror has the blob", script{blobs.Absent, blobs.Absent, blobs.Present, 0}},
+		{"if every mirror is unavailable", script{blobs.Unknown, blobs.Unknown, blobs.Present, 0}},
+		{"if the upstream does not have it either", script{blobs.Absent, blobs.Absent, blobs.Absent, 0}},
+	} {
+		*f.script = s.script
+		resp := f.handler.Handle(ctx, r)
+		if slices.ContainsFunc(seen, func(o redirect.Response) bool { return o.Location == resp.Location && o.Reason == resp.Reason }) {
+			continue
 		}
+		seen = append(seen, resp)
+		all = append(all, outcome{s.condition, resp.Location, resp.Reason})
 	}
-	client := x.IP
-	if !x.addr.IsValid() {
-		client += "  (no address)"
-	}
-	row("client", client)
-	row("cloud", or(x.Cloud, "none that is known"))
-	row("region", x.Region)
-	row("range", matched(x.addr))
-	row("request", x.Method+" "+x.Path)
-	row("kind", or(x.Kind, "no part of the registry API"))
-	row("name", x.Name)
-	if algorithm, _, ok := strings.Cut(x.Reference, ":"); ok {
-		row("digest", x.Reference+"  ("+algorithm+")")
-	} else {
-		row("tag", x.Reference)
-	}
-	row("candidates", strings.Join(x.places, ", "))
-	row("reason", x.Reason)
-	answer := fmt.Sprint(x.Status)
-	if x.location != "" {
-		answer += " to " + x.location
-	}
-	row("answer", answer)
-	row("body", x.refusal)
-	t.Flush()
+	return all
 }
 
-// matched is the range of the table that an address lies in: a run of the
-// provider's prefixes of one region.
+// matched returns the range of the table that an address is in: adjacent prefixes
+// of one region.
 func matched(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""
@@ -164,10 +172,3 @@ func matched(addr netip.Addr) string {
 }
 
 var allRanges = sync.OnceValue(func() []ranges.Range { return slices.Collect(ranges.All()) })
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}

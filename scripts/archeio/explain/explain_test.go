@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"archeio/scripts/archeio/cli"
 )
 
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -26,9 +28,9 @@ func getenv(name string) string { return environment[name] }
 
 func explainLines(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	var out bytes.Buffer
-	if err := run(t.Context(), args, getenv, strings.NewReader(stdin), &out, io.Discard); err != nil {
-		t.Fatal(err)
+	var out, errs bytes.Buffer
+	if code := cli.Run(t.Context(), command(getenv), args, strings.NewReader(stdin), &out, &errs); code != cli.ExitDone {
+		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	return out.String()
 }
@@ -68,6 +70,12 @@ func TestJSON(t *testing.T) {
 				t.Fatal(err)
 			}
 			want["ip"], want["path"], want["method"] = tt.ip, tt.path, "GET"
+			for _, added := range []string{"location", "range", "distance_km"} {
+				if _, ok := got[added]; !ok {
+					t.Errorf("the key %q is missing", added)
+				}
+				delete(got, added)
+			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -77,7 +85,7 @@ func TestJSON(t *testing.T) {
 
 func TestKeysInOrder(t *testing.T) {
 	text := explainLines(t, "", "-json", "-ip", "192.0.2.1", "/v2/")
-	want := []string{"ip", "path", "method", "status", "kind", "name", "reference", "cloud", "region", "candidates", "reason"}
+	want := []string{"ip", "path", "method", "status", "kind", "name", "reference", "cloud", "region", "candidates", "reason", "location", "range", "distance_km"}
 	var got []string
 	d := json.NewDecoder(strings.NewReader(text))
 	for depth := 0; ; {
@@ -100,7 +108,7 @@ func TestKeysInOrder(t *testing.T) {
 	}
 }
 
-func TestLinesAreAnsweredInOrder(t *testing.T) {
+func TestLinesInOrder(t *testing.T) {
 	var in strings.Builder
 	for i := range 1000 {
 		fmt.Fprintf(&in, "10.0.%d.%d /v2/n%d/tags/list\n", i/256, i%256, i)
@@ -116,7 +124,7 @@ func TestLinesAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
-// Both upstreams have the same name in the JSON, and it stands there once.
+// Both upstreams have the same name in the JSON, which lists it once.
 func TestSignatureUpstream(t *testing.T) {
 	env := func(name string) string {
 		if name == "SIGNATURE_UPSTREAM_ENDPOINT" {
@@ -125,14 +133,14 @@ func TestSignatureUpstream(t *testing.T) {
 		return getenv(name)
 	}
 	for _, tt := range []struct{ name, path, json, text string }{
-		{"blob", "/v2/pause/blobs/" + digest, `"candidates":["eu-central-1","default","upstream"]`, "eu-central-1, default, upstream, signature upstream"},
+		{"blob", "/v2/pause/blobs/" + digest, `"candidates":["eu-central-1","default","upstream"]`, "eu-central-1 (478 km), default mirror, upstream, signature upstream"},
 		{"referrers", "/v2/pause/referrers/" + digest, `"candidates":["upstream"]`, "candidates  signature upstream"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for want, args := range map[string][]string{tt.json: {"-json"}, tt.text: nil} {
 				var out bytes.Buffer
-				if err := run(t.Context(), append(args, "-ip", "35.180.1.1", tt.path), env, nil, &out, io.Discard); err != nil {
-					t.Fatal(err)
+				if code := cli.Run(t.Context(), command(env), append(args, "-ip", "35.180.1.1", tt.path), nil, &out, io.Discard); code != cli.ExitDone {
+					t.Fatalf("exit code %d", code)
 				}
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("%s is missing in\n%s", want, out.String())
@@ -142,11 +150,13 @@ func TestSignatureUpstream(t *testing.T) {
 	}
 }
 
-// Odd lines are answered like any other.
+// Odd lines get an answer like any other.
 func TestOddLines(t *testing.T) {
 	for _, tt := range []struct{ name, line, want string }{
 		{"tab", "35.180.1.1\t/v2/", `"kind":"ping"`},
-		{"empty", "\n", `"status":404`},
+		{"no-path", "35.180.1.1\n", `"status":404`},
+		{"no-image", "35.180.1.1 :3.9\n", `"status":404`},
+		{"bad-address", "nonsense pause:3.9\n", `"path":"/v2/pause/manifests/3.9"`},
 		{"no-newline", "35.180.1.1 /v2/", `"kind":"ping"`},
 		{"very-long", "35.180.1.1 /v2/" + strings.Repeat("a", 5<<20), `"status":404`},
 	} {
@@ -157,16 +167,18 @@ func TestOddLines(t *testing.T) {
 		})
 	}
 	if out := explainLines(t, "", "-json", "-ip", "", "/v2/"); !strings.Contains(out, `"kind":"ping"`) {
-		t.Errorf("an empty address is no answer: %s", out)
+		t.Errorf("no answer for an empty address: %s", out)
 	}
 }
 
-// Who waits for an answer before the next line gets it.
-func TestAnswersAtOnce(t *testing.T) {
+// A caller may wait for an answer before it writes the next line.
+func TestAnswerBeforeNextLine(t *testing.T) {
 	lines, in := io.Pipe()
 	answers, out := io.Pipe()
-	done := make(chan error, 1)
-	go func() { done <- run(t.Context(), []string{"-json", "-stdin"}, getenv, lines, out, io.Discard) }()
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Run(t.Context(), command(getenv), []string{"-json", "-stdin"}, lines, out, io.Discard)
+	}()
 	reader := bufio.NewReader(answers)
 	for range 3 {
 		io.WriteString(in, "35.180.1.1 /v2/\n")
@@ -175,40 +187,158 @@ func TestAnswersAtOnce(t *testing.T) {
 		}
 	}
 	in.Close()
-	if err := <-done; err != nil {
-		t.Error(err)
+	if code := <-done; code != cli.ExitDone {
+		t.Errorf("exit code %d", code)
 	}
 }
 
 func TestText(t *testing.T) {
 	out := explainLines(t, "", "-ip", "15.193.0.7", "/v2/pause/blobs/"+digest)
-	for _, want := range []string{"ap-south-1", "15.193.0.0 - 15.193.0.255", "eu-central-1, default, upstream", "nearest-region", digest, "307 to https://mirror-eu-central-1."} {
+	for _, want := range []string{"ap-south-1", "15.193.0.0 - 15.193.0.255", "default mirror, upstream", "nearest-region", digest, "307 to https://mirror-eu-central-1."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
 }
 
-func TestWrongUse(t *testing.T) {
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		args []string
 		want string
 	}{
-		{"nothing", nil, "name an address and a path"},
-		{"no-path", []string{"-ip", "1.1.1.1"}, "name an address and a path"},
-		{"both", []string{"-stdin", "-ip", "1.1.1.1"}, "leave out -ip"},
+		{"nothing", nil, "missing -ip ADDR"},
+		{"no-path", []string{"-ip", "1.1.1.1"}, "missing WHAT"},
+		{"two-paths", []string{"-ip", "1.1.1.1", "/v2/", "/v3/"}, `unexpected argument "/v3/"`},
+		{"bad-address", []string{"-ip", "nonsense", "/v2/"}, `-ip "nonsense": invalid IP address`},
+		{"bad-image", []string{"-ip", "1.1.1.1", ":3.9"}, `":3.9": want a path`},
+		{"stdin-and-address", []string{"-stdin", "-ip", "1.1.1.1"}, "-ip has no effect with -stdin"},
+		{"stdin-and-path", []string{"-stdin", "/v2/"}, `unexpected argument "/v2/"`},
+		{"bad-front", []string{"-front", "cdn", "-ip", "1.1.1.1", "/v2/"}, `-front "cdn": want "alb" or "cloudfront"`},
+		{"bad-position", []string{"-position", "91,0", "-ip", "1.1.1.1", "/v2/"}, `-position "91,0": want latitude`},
+		{"unknown-flag", []string{"-ipp", "1.1.1.1"}, "unknown flag -ipp (did you mean -ip?)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := run(t.Context(), tt.args, getenv, strings.NewReader(""), io.Discard, io.Discard)
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %v, want %q", err, tt.want)
+			t.Parallel()
+			var errs bytes.Buffer
+			code := cli.Run(t.Context(), command(getenv), tt.args, strings.NewReader(""), io.Discard, &errs)
+			if code != cli.ExitUsage || !strings.Contains(errs.String(), tt.want) || strings.Count(errs.String(), "\n") != 1 {
+				t.Errorf("exit code %d, %q; want one line with %q", code, errs.String(), tt.want)
 			}
 		})
 	}
-	err := run(t.Context(), []string{"-ip", "1.1.1.1", "/"}, func(string) string { return "" }, nil, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "UPSTREAM_REGISTRY_ENDPOINT") {
-		t.Errorf("error %v does not name the variable that is missing", err)
+	var errs bytes.Buffer
+	code := cli.Run(t.Context(), command(func(string) string { return "" }), []string{"-ip", "1.1.1.1", "/"}, nil, io.Discard, &errs)
+	if code != cli.ExitUsage || !strings.Contains(errs.String(), "UPSTREAM_REGISTRY_ENDPOINT") {
+		t.Errorf("exit code %d, %q does not name the missing variable", code, errs.String())
+	}
+}
+
+func TestBlankLinesAndComments(t *testing.T) {
+	t.Parallel()
+	out := explainLines(t, "# clients\n\n35.180.1.1 pause:3.9\n   \n#\n34.1.208.1 /v2/\n", "-json", "-stdin")
+	if n := strings.Count(out, "\n"); n != 2 {
+		t.Errorf("%d lines, want 2:\n%s", n, out)
+	}
+}
+
+func TestPathOf(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, what, path, host string }{
+		{"path", "/v2/pause/tags/list?n=5", "/v2/pause/tags/list?n=5", ""},
+		{"tag", "pause:3.9", "/v2/pause/manifests/3.9", ""},
+		{"latest", "team/app", "/v2/team/app/manifests/latest", ""},
+		{"digest", "pause@" + digest, "/v2/pause/manifests/" + digest, ""},
+		{"tag-and-digest", "pause:3.9@" + digest, "/v2/pause/manifests/" + digest, ""},
+		{"host", "registry.example.com/a/b:v1", "/v2/a/b/manifests/v1", "registry.example.com"},
+		{"host-and-port", "localhost:5000/a", "/v2/a/manifests/latest", "localhost:5000"},
+		{"localhost", "localhost/a:v1", "/v2/a/manifests/v1", "localhost"},
+		{"host-and-digest", "registry.example.com/a/b@" + digest, "/v2/a/b/manifests/" + digest, "registry.example.com"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if path, host, err := pathOf(tt.what); path != tt.path || host != tt.host || err != nil {
+				t.Errorf("got %q, %q, %v; want %q, %q", path, host, err, tt.path, tt.host)
+			}
+		})
+	}
+	for _, bad := range []string{"", ":3.9", "@" + digest, "pause:", "registry.example.com/"} {
+		if path, _, err := pathOf(bad); err == nil {
+			t.Errorf("%q: got %q, want an error", bad, path)
+		}
+	}
+}
+
+// The second step depends on what the mirrors answer; text says what it can be.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	budget := func(name string) string {
+		if name == "FAILOVER_BUDGET" {
+			return "5"
+		}
+		return getenv(name)
+	}
+	blob := "/v2/pause/blobs/" + digest
+	for _, tt := range []struct {
+		name   string
+		getenv func(string) string
+		args   []string
+		want   []string
+	}{
+		{"regional", getenv, []string{"-ip", "35.180.1.1", blob}, []string{
+			"candidates  eu-central-1 (478 km), default mirror, upstream",
+			"if that mirror does not have the blob: default-mirror\n  to https://d111111abcdef8.cloudfront.net/containers/images/sha256:",
+			"if no mirror has the blob: mirror-absent\n  to https://us-docker.pkg.dev/v2/example-project/images/pause/blobs/sha256:",
+			"if every mirror is unavailable: mirror-unavailable\n  to https://us-docker.pkg.dev/",
+		}},
+		{"failover", budget, []string{"-ip", "35.180.1.1", blob}, []string{
+			"if that mirror is unavailable: failover-region\n  to https://mirror-us-east-1.",
+		}},
+		{"authorized", getenv, []string{"-ip", "35.180.1.1", "-authorized", blob}, []string{"reason      authorization"}},
+		{"manifest", getenv, []string{"-ip", "35.180.1.1", "pause:3.9"}, []string{"answer      307 to https://us-docker.pkg.dev/v2/example-project/images/pause/manifests/3.9"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if code := cli.Run(t.Context(), command(tt.getenv), tt.args, nil, &out, io.Discard); code != cli.ExitDone {
+				t.Fatalf("exit code %d", code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is missing in\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+func TestStage(t *testing.T) {
+	t.Parallel()
+	blob := "/v2/pause/blobs/" + digest
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"nearest-function", []string{"-stage", "sandbox", "-ip", "35.180.1.1", blob}, []string{"function    eu-central-1", "europe-docker.pkg.dev"}},
+		{"load-balancer", []string{"-stage", "smallest", "-ip", "192.0.2.1", blob}, []string{"reason      default-mirror"}},
+		{"position", []string{"-stage", "sandbox", "-position", "40,-75", "-ip", "192.0.2.1", blob}, []string{"function    us-east-1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			out := explainLines(t, "", append(tt.args, "-file", "../../../cdk.json")...)
+			for _, want := range tt.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("%q is missing in\n%s", want, out)
+				}
+			}
+		})
+	}
+	var errs bytes.Buffer
+	code := cli.Run(t.Context(), command(getenv), []string{"-file", "../../../cdk.json", "-stage", "smallest", "-front", "alb", "-ip", "192.0.2.1", blob}, nil, io.Discard, &errs)
+	if want := `-front alb: the front of stage "smallest" is "cloudfront"`; code != cli.ExitUsage || !strings.Contains(errs.String(), want) {
+		t.Errorf("exit code %d, %q; want %q", code, errs.String(), want)
 	}
 }
 
@@ -220,8 +350,8 @@ func BenchmarkLines(b *testing.B) {
 	for name, args := range map[string][]string{"json": {"-json", "-stdin"}, "text": {"-stdin"}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if err := run(b.Context(), args, getenv, strings.NewReader(in.String()), io.Discard, io.Discard); err != nil {
-					b.Fatal(err)
+				if code := cli.Run(b.Context(), command(getenv), args, strings.NewReader(in.String()), io.Discard, io.Discard); code != cli.ExitDone {
+					b.Fatalf("exit code %d", code)
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/1000, "µs/line")

@@ -1,0 +1,61 @@
+// Package hosts lists the hosts that a configuration may send clients to, for
+// firewalls, proxies and VPC endpoint policies.
+package hosts
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"archeio/lambda/config"
+)
+
+// Host is a host and a path prefix below which clients may be sent.
+type Host struct {
+	// Host may have a port.
+	Host string `json:"host"`
+	// Path begins and ends with a slash, unless it is one page.
+	Path string `json:"path"`
+	// Purpose is what a client gets there.
+	Purpose string `json:"purpose"`
+}
+
+// Of returns all hosts that the given configurations lead to, each once, mirrors
+// first. The distribution itself, as the default mirror "/", is not among them:
+// the configuration does not have its name.
+func Of(configs ...*config.Config) []Host {
+	var all []Host
+	add := func(base, path, purpose string) {
+		u, err := url.Parse(base)
+		if base == "" || err != nil || u.Host == "" {
+			return
+		}
+		h := Host{u.Host, strings.TrimSuffix(u.Path, "/") + path, purpose}
+		if !slices.Contains(all, h) {
+			all = append(all, h)
+		}
+	}
+	for _, c := range configs {
+		for _, m := range c.Mirrors {
+			add(m.URL, "/"+config.BlobPrefix, "blobs from the mirror in "+m.Region)
+		}
+	}
+	for _, c := range configs {
+		if c.DefaultMirror != config.DistributionHost {
+			add(c.DefaultMirror, "/"+config.BlobPrefix, "blobs from the default mirror")
+		}
+	}
+	for _, c := range configs {
+		repositories := "/v2/"
+		if c.Prefix != "" {
+			repositories += c.Prefix + "/"
+		}
+		add(c.Upstream, repositories, "manifests, tags, and blobs that no mirror has")
+		add(c.SignatureUpstream, repositories, "signatures and referrers")
+	}
+	for _, c := range configs {
+		add(c.InfoURL, "", "the page at /")
+		add(c.PrivacyURL, "", "the page at /privacy")
+	}
+	return all
+}

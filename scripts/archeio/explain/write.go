@@ -1,0 +1,125 @@
+package explain
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"archeio/ranges"
+)
+
+// now is the clock for the age of the range data; tests replace it.
+var now = time.Now
+
+// stdin explains each line of in: an address, white space, and a path or image.
+func (e *explainer) stdin(ctx context.Context, in io.Reader, out io.Writer, asJSON bool) error {
+	buffered := bufio.NewWriter(out)
+	defer buffered.Flush()
+	lines := bufio.NewReader(in)
+	for first, last := true, false; !last; {
+		if lines.Buffered() == 0 {
+			// A caller that waits for an answer before it writes the next line gets it.
+			if err := buffered.Flush(); err != nil {
+				return err
+			}
+		}
+		line, err := lines.ReadString('\n')
+		if last = err == io.EOF; err != nil && !last {
+			return fmt.Errorf("reading standard input: %w", err)
+		}
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		addr, what := line, ""
+		if i := strings.IndexAny(line, " \t"); i >= 0 {
+			addr, what = line[:i], strings.TrimSpace(line[i:])
+		}
+		path, host, err := pathOf(what)
+		if err != nil {
+			path = what // the redirector refuses it, which is an answer
+		}
+		x := e.explain(ctx, addr, path)
+		x.host = host
+		if !first && !asJSON {
+			fmt.Fprintln(buffered)
+		}
+		first = false
+		if err := x.write(buffered, asJSON); err != nil {
+			return err
+		}
+	}
+	return buffered.Flush()
+}
+
+func (x *explanation) write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(x)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, value)
+		}
+	}
+	client := x.IP
+	if !x.addr.IsValid() {
+		client += "  (invalid address)"
+	}
+	row("client", client)
+	row("cloud", cmp.Or(x.Cloud, "unknown"))
+	row("region", x.Region)
+	row("range", x.Range)
+	row("range data", rangeData())
+	row("function", x.function)
+	row("host", x.host)
+	row("request", x.Method+" "+x.Path)
+	row("kind", cmp.Or(x.Kind, "not part of the registry API"))
+	row("name", x.Name)
+	if algorithm, _, ok := strings.Cut(x.Reference, ":"); ok {
+		row("digest", x.Reference+"  ("+algorithm+")")
+	} else {
+		row("tag", x.Reference)
+	}
+	var candidates []string
+	for _, c := range x.targets {
+		if c.distance != nil {
+			c.name += fmt.Sprintf(" (%d km)", *c.distance)
+		}
+		candidates = append(candidates, c.name)
+	}
+	row("candidates", strings.Join(candidates, ", "))
+	row("reason", x.Reason)
+	answer := fmt.Sprint(x.Status)
+	if x.Location != "" {
+		answer += " to " + x.Location
+	}
+	row("answer", answer)
+	row("body", x.body)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, o := range x.outcomes {
+		if _, err := fmt.Fprintf(w, "\n%s: %s\n  to %s\n", o.condition, o.reason, o.location); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rangeData returns the date of the range table and its age.
+func rangeData() string {
+	date := ranges.Date()
+	days := int(now().Sub(date).Hours() / 24)
+	age := fmt.Sprintf("%d days old", days)
+	if days == 1 {
+		age = "1 day old"
+	}
+	return date.Format(time.DateOnly) + ", " + age
+}
