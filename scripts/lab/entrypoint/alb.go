@@ -7,20 +7,21 @@ import (
 
 const traceID = "Root=1-5c536348-3d683b8b04734faae651f476"
 
-// ALB plays an Application Load Balancer with a Lambda target group. multi is
-// the target group's lambda.multi_value_headers.enabled.
+// ALB returns a handler that simulates an Application Load Balancer with a
+// Lambda target group. multi is the target group's attribute
+// lambda.multi_value_headers.enabled.
 //
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
 func ALB(invoke Invoke, multi bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, query := target(r)
-		headers := lowered(r)
-		// The load balancer appends its peer to what the client sent.
-		headers["x-forwarded-for"] = []string{strings.Join(append(headers["x-forwarded-for"], peer(r).Addr().String()), ", ")}
+		headers := forwardedHeaders(r)
+		// The load balancer appends its peer's address to the client's header.
+		headers["x-forwarded-for"] = []string{strings.Join(append(headers["x-forwarded-for"], clientAddr(r).Addr().String()), ", ")}
 		headers["x-forwarded-port"] = []string{port(r)}
 		headers["x-forwarded-proto"] = []string{"http"}
 		headers["x-amzn-trace-id"] = []string{traceID}
-		// It does not decode parameters, but takes them apart.
+		// It splits the query into parameters, but does not decode them.
 		parameters := map[string][]string{}
 		for item := range strings.SplitSeq(query, "&") {
 			if item != "" {
@@ -41,25 +42,25 @@ func ALB(invoke Invoke, multi bool) http.Handler {
 			event["multiValueHeaders"] = headers
 			event["multiValueQueryStringParameters"] = parameters
 		} else {
-			event["headers"] = last(headers)
-			event["queryStringParameters"] = last(parameters)
+			event["headers"] = lastValues(headers)
+			event["queryStringParameters"] = lastValues(parameters)
 		}
-		a, ok := ask(w, r, invoke, event)
+		resp, ok := call(w, r, invoke, event)
 		if !ok {
 			return
 		}
-		// The real one makes a 502 of a null, and of the wrong kind of header
-		// fields.
-		if a.StatusDescription == nil || a.Body == nil || multi && a.MultiValueHeaders == nil || !multi && a.Headers == nil {
-			http.Error(w, "502 Bad Gateway: the function's answer has a null or lacks a member", http.StatusBadGateway)
+		// A real load balancer returns 502 for a null member and for headers in
+		// the form of the other mode.
+		if resp.StatusDescription == nil || resp.Body == nil || multi && resp.MultiValueHeaders == nil || !multi && resp.Headers == nil {
+			http.Error(w, "502 Bad Gateway: the function's response has a missing or null member", http.StatusBadGateway)
 			return
 		}
-		write(w, a)
+		write(w, resp)
 	})
 }
 
-// last keeps the last value of each name, as the single-value mode does.
-func last(values map[string][]string) map[string]string {
+// lastValues returns the last value of each name, as in single-value mode.
+func lastValues(values map[string][]string) map[string]string {
 	out := map[string]string{}
 	for name, v := range values {
 		out[name] = v[len(v)-1]

@@ -9,64 +9,66 @@ import (
 	"strings"
 	"time"
 
+	"archeio/lambda/config"
 	"archeio/ranges"
 )
 
-// edge is the address of the CloudFront server that the function URL sees.
-const edge = "64.252.0.1"
+// edgeAddress is the address of the CloudFront edge server that the function URL
+// reports as the source IP.
+const edgeAddress = "64.252.0.1"
 
 const functionURL = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws"
 
-// CloudFront plays a distribution: /containers/images/* comes from the bucket
-// at mirror, and everything else from a function URL that only the
-// distribution may call. As the real one does, it signs its requests, so that
-// the function never sees a client's Authorization, and tells the function in
-// a header of its own that there was one.
+// CloudFront returns a handler that simulates a distribution with two origins:
+// the bucket at mirror for /containers/images/*, and for all other paths a
+// function URL that only the distribution may invoke. Like the real one, it
+// signs its requests to the function URL, so the function never receives a
+// client's Authorization header, only X-Viewer-Authorized if there was one.
 //
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-lambda.html
 func CloudFront(invoke Invoke, mirror *url.URL) http.Handler {
 	bucket := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(mirror)
-		// Origin access control puts its own signature here; a bucket that
-		// is read anonymously wants none.
+		// Origin access control replaces this header with its own signature; the
+		// bucket here is read anonymously.
 		r.Out.Header.Del("Authorization")
 		r.Out.Header.Del(ClientAddressHeader)
 	}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/containers/images/") {
+		if strings.HasPrefix(r.URL.Path, "/"+config.BlobPrefix) {
 			bucket.ServeHTTP(w, r)
 			return
 		}
-		a, ok := ask(w, r, invoke, functionURLEvent(r))
+		resp, ok := call(w, r, invoke, functionURLEvent(r))
 		if !ok {
 			return
 		}
-		write(w, a)
+		write(w, resp)
 	})
 }
 
 func functionURLEvent(r *http.Request) map[string]any {
 	path, query := target(r)
-	from := peer(r)
-	// What a distribution's policy lets through, and what it adds.
+	viewer := clientAddr(r)
+	// The headers that the distribution's policy forwards, and those that it adds.
 	headers := map[string]string{
 		"host":                      functionURL,
 		"user-agent":                "Amazon CloudFront",
 		"via":                       "1.1 0123456789abcdef0123456789abcdef.cloudfront.net (CloudFront)",
 		"x-amz-cf-id":               "gt1Rwn3zJ2XPSVj4IzmhIFdNFDyyAyfLnN0GvhTT9j0KDMnXFgA2yQ==",
 		"x-amzn-trace-id":           traceID,
-		"x-forwarded-for":           from.Addr().String(),
+		"x-forwarded-for":           viewer.Addr().String(),
 		"x-forwarded-port":          "443",
 		"x-forwarded-proto":         "https",
 		"x-amz-date":                time.Now().UTC().Format("20060102T150405Z"),
 		"x-amz-source-account":      "123456789012",
 		"x-amz-source-arn":          "arn:aws:cloudfront::123456789012:distribution/E1EXAMPLE",
 		"authorization":             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
-		"cloudfront-viewer-address": viewerAddress(from),
+		"cloudfront-viewer-address": viewerAddress(viewer),
 		"cloudfront-viewer-country": "FR",
 	}
-	// CloudFront does not say where in its own network a client of AWS is.
-	if place, _ := ranges.Lookup(from.Addr()); place.Cloud != ranges.AWS {
+	// CloudFront sends no coordinates for clients in AWS.
+	if place, _ := ranges.Lookup(viewer.Addr()); place.Cloud != ranges.AWS {
 		headers["cloudfront-viewer-latitude"] = "48.85660"
 		headers["cloudfront-viewer-longitude"] = "2.35220"
 	}
@@ -93,7 +95,7 @@ func functionURLEvent(r *http.Request) map[string]any {
 				"method":    r.Method,
 				"path":      decoded,
 				"protocol":  "HTTP/1.1",
-				"sourceIp":  edge,
+				"sourceIp":  edgeAddress,
 				"userAgent": "Amazon CloudFront",
 			},
 			"requestId": "00000000-0000-4000-8000-000000000000",
@@ -106,7 +108,7 @@ func functionURLEvent(r *http.Request) map[string]any {
 	}
 }
 
-// viewerAddress writes IPv6 without brackets, as CloudFront does.
+// viewerAddress returns a as CloudFront formats it: IPv6 without brackets.
 func viewerAddress(a netip.AddrPort) string {
 	return a.Addr().String() + ":" + strconv.Itoa(int(a.Port()))
 }

@@ -1,10 +1,11 @@
-// Package front plays the fronts that call the function: an Application Load
-// Balancer, and CloudFront with a function URL behind it. Each is an HTTP
-// handler that makes of a request the event that the real one would, hands it
-// to the function, and makes an HTTP response of the answer.
+// Package entrypoint simulates the AWS services that invoke the function: an
+// Application Load Balancer, and CloudFront in front of a function URL. Each is
+// an HTTP handler that turns a request into the event that the real service
+// sends, invokes the function with it, and turns the result into an HTTP
+// response. The handlers are safe for concurrent use.
 //
-// A request header lets a client play another one: X-Simulated-Client-Address is the
-// address that the front then takes for its peer's.
+// The request header X-Simulated-Client-Address sets the client address that
+// the entry point reports to the function instead of the peer's.
 package entrypoint
 
 import (
@@ -17,14 +18,15 @@ import (
 	"strings"
 )
 
-// ClientAddressHeader is the request header with the address to play.
+// ClientAddressHeader is the request header that holds the simulated client
+// address, without a port. It is not forwarded.
 const ClientAddressHeader = "X-Simulated-Client-Address"
 
-// Invoke hands an event to a function.
+// Invoke invokes a function with an event and returns its result.
 type Invoke func(ctx context.Context, payload []byte) ([]byte, error)
 
-// answer is what both fronts take.
-type answer struct {
+// response is a function's result in the form that both entry points accept.
+type response struct {
 	StatusCode        int                 `json:"statusCode"`
 	StatusDescription *string             `json:"statusDescription"`
 	Headers           map[string]string   `json:"headers"`
@@ -32,63 +34,65 @@ type answer struct {
 	Body              *string             `json:"body"`
 }
 
-// ask invokes the function; false if there is no usable answer, and then the
-// client has got a 502, as from the real ones.
-func ask(w http.ResponseWriter, r *http.Request, invoke Invoke, event any) (answer, bool) {
+// call invokes the function. It reports false if there is no valid response;
+// the client has then received a 502, as from the real services.
+func call(w http.ResponseWriter, r *http.Request, invoke Invoke, event any) (response, bool) {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		panic(err) // events hold strings and numbers only
 	}
 	out, err := invoke(r.Context(), payload)
-	var a answer
+	var resp response
 	if err == nil {
-		err = json.Unmarshal(out, &a)
+		err = json.Unmarshal(out, &resp)
 	}
-	if err == nil && (a.StatusCode < 100 || a.StatusCode > 599) {
-		err = fmt.Errorf("status code %d", a.StatusCode)
+	if err == nil && (resp.StatusCode < 100 || resp.StatusCode > 599) {
+		err = fmt.Errorf("status code %d", resp.StatusCode)
 	}
 	if err != nil {
 		http.Error(w, "502 Bad Gateway: "+err.Error(), http.StatusBadGateway)
-		return a, false
+		return resp, false
 	}
-	return a, true
+	return resp, true
 }
 
-func write(w http.ResponseWriter, a answer) {
-	for name, value := range a.Headers {
+func write(w http.ResponseWriter, resp response) {
+	for name, value := range resp.Headers {
 		w.Header().Set(name, value)
 	}
-	for name, values := range a.MultiValueHeaders {
+	for name, values := range resp.MultiValueHeaders {
 		for _, value := range values {
 			w.Header().Add(name, value)
 		}
 	}
-	w.WriteHeader(a.StatusCode)
-	if a.Body != nil {
-		_, _ = w.Write([]byte(*a.Body))
+	w.WriteHeader(resp.StatusCode)
+	if resp.Body != nil {
+		_, _ = w.Write([]byte(*resp.Body))
 	}
 }
 
-// peer is the address and port of who asks, or of whom it plays.
-func peer(r *http.Request) netip.AddrPort {
-	p, err := netip.ParseAddrPort(r.RemoteAddr)
+// clientAddr returns the simulated client address if the request has one, and
+// the peer's otherwise. The port is always the peer's.
+func clientAddr(r *http.Request) netip.AddrPort {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		p = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+		peer = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	if played, err := netip.ParseAddr(r.Header.Get(ClientAddressHeader)); err == nil {
-		return netip.AddrPortFrom(played, p.Port())
+	if simulated, err := netip.ParseAddr(r.Header.Get(ClientAddressHeader)); err == nil {
+		return netip.AddrPortFrom(simulated, peer.Port())
 	}
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	return netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
 }
 
-// target is the path and the query as they stand in the request line.
+// target returns the path and the query as they are in the request line.
 func target(r *http.Request) (path, query string) {
 	path, query, _ = strings.Cut(r.RequestURI, "?")
 	return path, query
 }
 
-// lowered are the headers that a front passes on, with names in lower case.
-func lowered(r *http.Request) map[string][]string {
+// forwardedHeaders returns the headers that an entry point forwards, with their
+// names in lower case.
+func forwardedHeaders(r *http.Request) map[string][]string {
 	out := map[string][]string{"host": {r.Host}}
 	for name, values := range r.Header {
 		switch name {

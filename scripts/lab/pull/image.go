@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,33 +22,33 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Repository and Tag name the image that is pulled, as clients see it; there is
-// an earlier one too.
+// Repository and Tag are the reference that clients pull. The tag earlier is an
+// image that was published before.
 const Repository, Tag, earlier = "hello", "v2", "v1"
 
-// Hello is what the image prints when it runs.
+// Hello is what the image prints when it is run.
 const Hello = "hello from an image that was pulled through archeio"
 
-const program = `package main
+const programSource = `package main
 
 import "fmt"
 
 func main() { fmt.Println(%q) }
 `
 
-// Image is what Publish has made.
+// Image is a published image.
 type Image struct {
 	Digest v1.Hash
-	// Blobs are its layers and its config; Missing is the one that the mirrors
-	// lack, as it was pushed after they were filled.
+	// Blobs are the layers and the config. Missing is the one of them that was
+	// pushed after the mirrors were filled.
 	Blobs   []v1.Hash
 	Missing v1.Hash
 }
 
-// NewImage makes an image that runs on this machine's architecture. It is the
-// same each time.
+// NewImage returns an image for this machine's architecture. It is the same image
+// each time. It compiles the program in it once a process.
 func NewImage(ctx context.Context) (v1.Image, error) {
-	binary, err := compile(ctx)
+	binary, err := hello.compile(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +86,9 @@ func NewImage(ctx context.Context) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// Publish pushes an image to repository, with its registry's host, has fill fill
-// the mirrors, and then pushes the one that is pulled. It shares all layers with
-// the first, so the mirrors lack only its config.
+// Publish pushes an image to repository, which includes the registry's host,
+// calls fill to fill the mirrors, and then pushes the image that is returned. The
+// two images share all layers, so the mirrors miss only the second's config.
 func Publish(ctx context.Context, repository string, fill func(context.Context) error) (*Image, error) {
 	first, err := NewImage(ctx)
 	if err != nil {
@@ -143,26 +144,43 @@ func describe(image v1.Image) (*Image, error) {
 	return published, nil
 }
 
+// hello is the program of the image.
+var hello program
+
+type program struct {
+	mu     sync.Mutex
+	binary []byte // nil until it is compiled
+}
+
+func (p *program) compile(ctx context.Context) (_ []byte, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.binary == nil {
+		p.binary, err = compile(ctx)
+	}
+	return p.binary, err
+}
+
 func compile(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "archeio-image-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	source := filepath.Join(dir, "main.go")
-	if err := os.WriteFile(source, fmt.Appendf(nil, program, Hello), 0o644); err != nil {
+	file := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(file, fmt.Appendf(nil, programSource, Hello), 0o644); err != nil {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "hello")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, source)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, file)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the program of the image: %w\n%s", err, bytes.TrimSpace(out))
+		return nil, fmt.Errorf("building the program of the image: %w: %s", err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
 	}
 	return os.ReadFile(binary)
 }
 
-// Layer makes a layer of one file.
+// Layer returns a layer with one file.
 func Layer(name string, mode int64, data []byte) (v1.Layer, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

@@ -1,7 +1,7 @@
-// Package pull makes an image that runs, pulls it with go-containerregistry as
-// the client, writes down every request of the pull and where each blob came
-// from, and prints that as tables. What the image is pulled through is its
-// user's business.
+// Package pull makes an image that can be run, pulls it with go-containerregistry
+// as the client, records each request of the pull and where each blob came from,
+// and prints that as tables. What the image is pulled through is up to the
+// caller.
 package pull
 
 import (
@@ -15,10 +15,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,108 +30,125 @@ import (
 	"archeio/lambda/config"
 )
 
-// Hop is one request of a pull and what came back.
+// Hop is one request of a pull and its response.
 type Hop struct {
-	// URL is what was asked, To what that redirected to; empty for none.
-	URL, To string
-	Status  int
-	// Reason is the answer's X-Redirect-Reason; it may be empty.
+	// URL is the URL of the request, Location where the response redirects to,
+	// if it does.
+	URL, Location string
+	Status        int
+	// Reason is X-Redirect-Reason of the response; it may be empty.
 	Reason string
 }
 
-// Pull is how one pull went.
+// Pull is the record of one pull.
 type Pull struct {
 	Hops []Hop
-	// From maps a blob to the URL that it came from, Why to the reason.
+	// Manifest is the URL that the manifest came from.
+	Manifest string
+	// Sources maps the digest of each blob to the URL that it came from, and
+	// Reasons to the reason of the redirect.
 	Sources, Reasons map[string]string
-	// Output is what the pulled image printed; empty where it cannot run here.
+	// Output is what the pulled image printed; empty if this machine cannot run
+	// it.
 	Output string
+	// Duration is how long the pull took, without running the image.
+	Duration time.Duration
 }
 
-// Client is somebody who pulls.
+// Client is a client that pulls.
 type Client struct {
-	// Registry is the host that is asked.
+	// Registry is the host of the registry.
 	Registry string
-	// Secure is for https.
+	// Secure is whether the registry is reached by HTTPS.
 	Secure bool
-	// Transport sends every request, those that redirects lead to as well.
+	// Transport sends all requests, including those that follow redirects.
 	Transport http.RoundTripper
-	// SetAddress changes a request to Registry so that the front takes it for one of
-	// the client's; it may be nil.
+	// SetAddress changes a request to Registry so that the entry point attributes
+	// it to the client; it may be nil.
 	SetAddress func(*http.Request)
 }
 
-// Pull pulls a published image. The error is the first thing that went wrong;
-// the Pull holds the hops until then.
+// Pull pulls a published image and runs it. The error is the first failure; the
+// Pull holds the hops until then.
 func (c Client) Pull(ctx context.Context, image *Image) (*Pull, error) {
 	p := &Pull{Sources: map[string]string{}, Reasons: map[string]string{}}
-	recorder := &recorder{pull: p, client: c}
+	start := time.Now()
+	binary, err := c.pull(ctx, p, image)
+	p.Duration = time.Since(start)
+	if err != nil {
+		return p, err
+	}
+	p.Output, err = run(ctx, binary)
+	return p, err
+}
+
+// pull pulls the image and returns the binary in it.
+func (c Client) pull(ctx context.Context, p *Pull, image *Image) ([]byte, error) {
 	var options []name.Option
 	if !c.Secure {
 		options = append(options, name.Insecure)
 	}
 	ref, err := name.NewTag(c.Registry+"/"+Repository+":"+Tag, options...)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	pulled, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(recorder),
+	pulled, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(&recorder{pull: p, client: c}),
 		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}), remote.WithJobs(1))
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	digest, err := pulled.Digest()
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	if digest != image.Digest {
-		return p, fmt.Errorf("pulled %s, published was %s", digest, image.Digest)
+		return nil, fmt.Errorf("pulled manifest %s, published was %s", digest, image.Digest)
 	}
-	if err := download(ctx, p, pulled); err != nil {
-		return p, err
+	binary, err := download(pulled)
+	if err != nil {
+		return nil, err
 	}
 	for _, blob := range image.Blobs {
 		if p.Sources[blob.String()] == "" {
-			return p, fmt.Errorf("blob %s was not pulled", blob)
+			return nil, fmt.Errorf("blob %s was not pulled", blob)
 		}
 	}
-	return p, nil
+	return binary, nil
 }
 
-// download reads every layer to its end, which checks it against its digest,
-// and runs what came.
-func download(ctx context.Context, p *Pull, image v1.Image) error {
-	config, err := image.ConfigFile()
+// download reads every layer to its end, which verifies its digest, and returns
+// the file that is the image's entrypoint.
+func download(image v1.Image) (binary []byte, err error) {
+	imageConfig, err := image.ConfigFile()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	entrypoint := strings.TrimPrefix(config.Config.Entrypoint[0], "/")
+	entrypoint := strings.TrimPrefix(imageConfig.Config.Entrypoint[0], "/")
 	layers, err := image.Layers()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var binary []byte
 	for _, layer := range layers {
 		compressed, err := layer.Compressed()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		blob, err := io.ReadAll(compressed)
 		if err := errors.Join(err, compressed.Close()); err != nil {
-			return err
+			return nil, err
 		}
 		file, err := find(blob, entrypoint)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if file != nil {
 			binary = file
 		}
 	}
-	p.Output, err = run(ctx, binary)
-	return err
+	return binary, nil
 }
 
-// find answers a file of a layer, nil if the layer has none of that name.
+// find returns a file of a layer, nil if the layer does not have it.
 func find(layer []byte, name string) ([]byte, error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(layer))
 	if err != nil {
@@ -147,7 +167,7 @@ func find(layer []byte, name string) ([]byte, error) {
 	}
 }
 
-// run runs the image's entry point, where this machine can.
+// run runs the image's binary if this machine can, and returns what it printed.
 func run(ctx context.Context, binary []byte) (string, error) {
 	if runtime.GOOS != "linux" {
 		return "", nil
@@ -158,7 +178,12 @@ func run(ctx context.Context, binary []byte) (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "entrypoint")
-	if err := os.WriteFile(file, binary, 0o755); err != nil {
+	// A process that is forked while the file is open for writing inherits it,
+	// and until that process calls exec the file cannot be run (ETXTBSY).
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(file, binary, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		return "", err
 	}
 	out, err := exec.CommandContext(ctx, file).Output()
@@ -166,18 +191,17 @@ func run(ctx context.Context, binary []byte) (string, error) {
 		return "", fmt.Errorf("running the pulled image: %w", err)
 	}
 	if text := strings.TrimSpace(string(out)); text != Hello {
-		return "", fmt.Errorf("the pulled image printed %q, not %q", text, Hello)
+		return "", fmt.Errorf("the pulled image printed %q, want %q", text, Hello)
 	}
 	return Hello, nil
 }
 
-// recorder writes down the hops of a pull, and plays the client's address at
-// the front.
+// recorder records the hops of a pull and sets the client's address.
 type recorder struct {
-	pull   *Pull
 	client Client
 
-	mu sync.Mutex
+	mu   sync.Mutex
+	pull *Pull
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -192,7 +216,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	hop := Hop{URL: req.URL.String(), Status: resp.StatusCode, Reason: resp.Header.Get("X-Redirect-Reason")}
 	if location, err := resp.Location(); err == nil {
-		hop.To = location.String()
+		hop.Location = location.String()
 	} else if !errors.Is(err, http.ErrNoLocation) {
 		return nil, err
 	}
@@ -203,33 +227,35 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	case isBlob && req.URL.Host == r.client.Registry:
 		r.pull.Reasons[digest] = hop.Reason
 	case strings.Contains(req.URL.Path, "/"+config.BlobPrefix):
-		digest, isBlob = filepath.Base(req.URL.Path), true
+		digest, isBlob = path.Base(req.URL.Path), true
+	case strings.Contains(req.URL.Path, "/manifests/") && resp.StatusCode == http.StatusOK:
+		r.pull.Manifest = hop.URL
 	}
 	if isBlob && resp.StatusCode == http.StatusOK {
-		r.pull.Sources[digest] = req.URL.String()
+		r.pull.Sources[digest] = hop.URL
 	}
 	r.pull.Hops = append(r.pull.Hops, hop)
 	return resp, nil
 }
 
-// Want is the way that a pull must take: who serves the blobs that the mirrors
-// hold and why, and the same for the one that they lack.
+// Want is where the blobs of a pull must come from and the reasons of the
+// redirects: for the blobs that the mirrors have, and for the one they miss.
 type Want struct {
 	Present, PresentReason string
 	Missing, MissingReason string
 }
 
-// Mismatch says what is wrong with the way that a pull took; empty if nothing is.
-// who names the server of a URL.
-func (p *Pull) Mismatch(want Want, image *Image, who func(url string) string) string {
+// Mismatch returns in what a pull differs from want, empty if it does not.
+// serverName returns the name of the server of a URL, as want has it.
+func (p *Pull) Mismatch(want Want, image *Image, serverName func(url string) string) string {
 	for _, blob := range image.Blobs {
 		digest := blob.String()
-		from, why := want.Present, want.PresentReason
+		source, reason := want.Present, want.PresentReason
 		if blob == image.Missing {
-			from, why = want.Missing, want.MissingReason
+			source, reason = want.Missing, want.MissingReason
 		}
-		if got := who(p.Sources[digest]); got != from || p.Reasons[digest] != why {
-			return "blob " + blob.Hex[:12] + " came from " + got + " (" + p.Reasons[digest] + "), it must come from " + from + " (" + why + ")"
+		if got := serverName(p.Sources[digest]); got != source || p.Reasons[digest] != reason {
+			return fmt.Sprintf("blob %s came from %s (%s), want %s (%s)", blob.Hex[:12], or(got, "nowhere"), or(p.Reasons[digest], "no reason"), source, reason)
 		}
 	}
 	return ""

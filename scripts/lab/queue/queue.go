@@ -1,8 +1,8 @@
-// Package queue plays SQS for a function on this machine: it takes what the
-// function sends by the AWS SDK, and hands it to workers one message at a time,
-// as an event source mapping does. A message that fails is received again, and
-// after the last time it is a dead letter. There is no time in it: what failed
-// is received again at once.
+// Package queue simulates Amazon SQS for a function on this machine: it accepts
+// the messages that the function sends with the AWS SDK, and delivers them to
+// the function one at a time, as an event source mapping does. A message that
+// fails is delivered again at once, without a visibility timeout, and becomes a
+// dead letter after the last delivery.
 package queue
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,19 +23,19 @@ import (
 // Queue is a queue on a port of the loopback interface. All methods are safe
 // for concurrent use.
 type Queue struct {
-	// MaxReceiveCount is how often a message is received before it is a dead
-	// letter. Set it before the first one.
+	// MaxReceiveCount is how often a message is delivered before it becomes a
+	// dead letter. Set it before the first message is sent.
 	MaxReceiveCount int
 
 	listener net.Listener
 	server   *http.Server
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	waiting []*message
-	working int
-	sent    int
-	dead    []string
+	mu       sync.Mutex
+	changed  *sync.Cond
+	waiting  []*message
+	inFlight int
+	sent     int
+	dead     []string
 }
 
 type message struct {
@@ -55,37 +56,37 @@ func Listen() (*Queue, error) {
 	return q, nil
 }
 
-// Endpoint is the value of AWS_ENDPOINT_URL_SQS, URL that of the queue.
+// Endpoint returns the value for AWS_ENDPOINT_URL_SQS.
 func (q *Queue) Endpoint() string { return "http://" + q.listener.Addr().String() }
 
-// URL is the queue's own.
+// URL returns the queue URL.
 func (q *Queue) URL() string { return q.Endpoint() + "/000000000000/fill" }
 
-// Close ends all connections.
+// Close closes the listener and all connections.
 func (q *Queue) Close() error { return q.server.Close() }
 
-// Sent is how many messages were sent so far.
+// Sent returns the number of messages sent so far.
 func (q *Queue) Sent() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.sent
 }
 
-// DeadLetters are the bodies of the dead letters.
+// DeadLetters returns the bodies of the dead letters.
 func (q *Queue) DeadLetters() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return append([]string(nil), q.dead...)
+	return slices.Clone(q.dead)
 }
 
-// Purge drops all messages that nobody works on.
+// Purge deletes all messages that are not in flight.
 func (q *Queue) Purge() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = nil
 }
 
-// Send puts a message into the queue.
+// Send adds a message to the queue.
 func (q *Queue) Send(body string) (id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -96,8 +97,8 @@ func (q *Queue) Send(body string) (id string) {
 	return id
 }
 
-// ServeHTTP answers SendMessageBatch and GetQueueAttributes as SQS does, by its
-// JSON protocol.
+// ServeHTTP implements SendMessageBatch and GetQueueAttributes in the AWS JSON
+// protocol.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +112,7 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil && in.QueueUrl != q.URL():
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"there is no such queue"}`)
+		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"the queue does not exist"}`)
 		return
 	case err == nil && action == "GetQueueAttributes":
 		q.mu.Lock()
@@ -120,23 +121,29 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil || action != "SendMessageBatch" || len(in.Entries) == 0 || len(in.Entries) > 10:
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"this queue takes up to ten messages by SendMessageBatch, and GetQueueAttributes"}`)
+		fmt.Fprint(w, `{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"this queue supports GetQueueAttributes and SendMessageBatch with 1 to 10 messages"}`)
 		return
 	}
-	type taken struct {
+	type sent struct {
 		Id, MessageId, MD5OfMessageBody string
 	}
-	var out struct{ Successful []taken }
+	var out struct{ Successful []sent }
 	for _, e := range in.Entries {
-		out.Successful = append(out.Successful, taken{e.Id, q.Send(e.MessageBody), fmt.Sprintf("%x", md5.Sum([]byte(e.MessageBody)))})
+		out.Successful = append(out.Successful, sent{e.Id, q.Send(e.MessageBody), fmt.Sprintf("%x", md5.Sum([]byte(e.MessageBody)))})
 	}
 	json.NewEncoder(w).Encode(out)
 }
 
-// Drain hands messages to workers until there are none and none is being worked
-// on. invoke is one invocation of the function.
+// Drain delivers messages with the given number of workers until none is
+// waiting or in flight. invoke is one invocation of the function. The error is
+// the cause of ctx's end, if it ended.
 func (q *Queue) Drain(ctx context.Context, workers int, invoke func(context.Context, []byte) ([]byte, error)) error {
-	stop := context.AfterFunc(ctx, q.changed.Broadcast)
+	stop := context.AfterFunc(ctx, func() {
+		// Under the lock, so that no worker is between its check and its wait.
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.changed.Broadcast()
+	})
 	defer stop()
 	var group sync.WaitGroup
 	for range workers {
@@ -153,7 +160,7 @@ func (q *Queue) Drain(ctx context.Context, workers int, invoke func(context.Cont
 func (q *Queue) next(ctx context.Context) *message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) == 0 && q.working > 0 && ctx.Err() == nil {
+	for len(q.waiting) == 0 && q.inFlight > 0 && ctx.Err() == nil {
 		q.changed.Wait()
 	}
 	if len(q.waiting) == 0 || ctx.Err() != nil {
@@ -162,14 +169,14 @@ func (q *Queue) next(ctx context.Context) *message {
 	m := q.waiting[0]
 	q.waiting = q.waiting[1:]
 	m.received++
-	q.working++
+	q.inFlight++
 	return m
 }
 
 func (q *Queue) done(m *message, handled bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.working--
+	q.inFlight--
 	switch {
 	case handled:
 	case m.received >= q.MaxReceiveCount:
@@ -180,8 +187,8 @@ func (q *Queue) done(m *message, handled bool) {
 	q.changed.Broadcast()
 }
 
-// deliver tells whether a message was handled. A batch of which the answer
-// names no failure was, as a whole.
+// deliver reports whether a message was handled. An empty identifier among the
+// failures fails the whole batch.
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 func deliver(ctx context.Context, m *message, invoke func(context.Context, []byte) ([]byte, error)) bool {
 	payload, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{
@@ -193,11 +200,11 @@ func deliver(ctx context.Context, m *message, invoke func(context.Context, []byt
 		return false
 	}
 	out, err := invoke(ctx, payload)
-	var answer events.SQSEventResponse
-	if err != nil || json.Unmarshal(out, &answer) != nil {
+	var response events.SQSEventResponse
+	if err != nil || json.Unmarshal(out, &response) != nil {
 		return false
 	}
-	for _, f := range answer.BatchItemFailures {
+	for _, f := range response.BatchItemFailures {
 		if f.ItemIdentifier == m.id || strings.TrimSpace(f.ItemIdentifier) == "" {
 			return false
 		}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Process is one running function.
+// Process is a running function.
 type Process struct {
 	cmd    *exec.Cmd
 	stderr tail
@@ -21,9 +21,9 @@ type Process struct {
 	err    error
 }
 
-// Start runs a built function. Its environment is env and nothing of this
-// process but PATH, so that what is tried here depends on nothing else. What
-// it writes goes to output.
+// Start starts a built function. Its environment is env and nothing of this
+// process but PATH, so a result does not depend on the machine. Its output goes
+// to output.
 func (a *API) Start(bootstrap string, env map[string]string, output io.Writer) (*Process, error) {
 	p := &Process{exited: make(chan struct{})}
 	p.cmd = exec.Command(bootstrap)
@@ -31,7 +31,8 @@ func (a *API) Start(bootstrap string, env map[string]string, output io.Writer) (
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		p.cmd.Env = append(p.cmd.Env, name+"="+env[name])
 	}
-	// A group of its own, so that Ctrl-C reaches only the one who stops all.
+	// In its own process group, so that Ctrl-C reaches only this process, which
+	// then stops the function.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	both := &locked{out: output}
 	p.stderr.out = both
@@ -46,37 +47,38 @@ func (a *API) Start(bootstrap string, env map[string]string, output io.Writer) (
 	return p, nil
 }
 
-// Exited is closed when the process has ended.
+// Exited returns a channel that is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Err tells why the process ended, with the last line that it wrote. Call it
-// only after Exited.
+// Err returns an [*ExitError] with the reason why the process ended. Call it
+// only after Exited is closed.
 func (p *Process) Err() error {
 	return &ExitError{LastLine: p.stderr.last(), err: p.err}
 }
 
-// ExitError is the error for a process that ended by itself.
+// ExitError is the error for a process that ended.
 type ExitError struct {
-	// Line is the last that it wrote; empty for none.
+	// LastLine is the last line that it wrote to standard error, if any.
 	LastLine string
 	err      error
 }
 
 func (e *ExitError) Error() string {
 	if e.LastLine != "" {
-		return "the function ended: " + e.LastLine
+		return "the function exited: " + e.LastLine
 	}
-	return fmt.Sprintf("the function ended: %v", e.err)
+	return fmt.Sprintf("the function exited: %v", e.err)
 }
 
-// Pid is the process's number.
+// Pid returns the process ID.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// ExitCode is how the process ended, -1 if a signal ended it. Call it only after
-// Exited.
+// ExitCode returns the exit code, or -1 if a signal ended the process. Call it
+// only after Exited is closed.
 func (p *Process) ExitCode() int { return p.cmd.ProcessState.ExitCode() }
 
-// Stop ends the process and waits for it.
+// Stop terminates the process and waits until it has ended. A process that does
+// not end within five seconds is killed.
 func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -87,7 +89,7 @@ func (p *Process) Stop() {
 	}
 }
 
-// locked lets standard output and standard error go to one place.
+// locked serializes standard output and standard error into one writer.
 type locked struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -99,7 +101,7 @@ func (l *locked) Write(b []byte) (int, error) {
 	return l.out.Write(b)
 }
 
-// tail passes on what is written and keeps the last line.
+// tail forwards what is written and keeps the end of it.
 type tail struct {
 	out io.Writer
 
@@ -117,6 +119,7 @@ func (t *tail) Write(b []byte) (int, error) {
 	return t.out.Write(b)
 }
 
+// last returns the last line.
 func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,14 +1,13 @@
-// Package runtimeapi runs Lambda functions on this machine: the built binary
-// of one, under an HTTP server that speaks the Runtime API on loopback, as
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html describes it.
+// Package runtimeapi runs built Lambda functions on this machine. It implements
+// the Lambda Runtime API on loopback:
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 //
-// One API serves any number of processes of one function; each takes the next
-// event that waits. All methods are safe for concurrent use.
+// One API serves any number of processes of one function; each process receives
+// the next waiting event. All methods are safe for concurrent use.
 package runtimeapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,19 +18,19 @@ import (
 	"time"
 )
 
-// Timeout is how long an invocation may take where the context of Invoke has
-// no deadline.
-const Timeout = 10 * time.Second
+// DefaultTimeout is the timeout of an invocation if the context passed to Invoke
+// has no deadline.
+const DefaultTimeout = 10 * time.Second
 
-// FunctionError is an error that the function reported itself.
+// FunctionError is an error that the function reported to the Runtime API.
 type FunctionError struct {
-	// Payload is the error JSON: errorMessage, errorType.
+	// Payload is the error in JSON, with errorMessage and errorType.
 	Payload []byte
 }
 
 func (e *FunctionError) Error() string { return "the function reported an error: " + string(e.Payload) }
 
-// API is a Runtime API on a port of this machine.
+// API is a Runtime API on a port of the loopback interface.
 type API struct {
 	listener net.Listener
 	server   *http.Server
@@ -41,7 +40,7 @@ type API struct {
 	running map[string]*invocation
 	next    int
 
-	// polled is closed when a process has asked for its first event.
+	// polled is closed when a process requests its first event.
 	polled     chan struct{}
 	polledOnce sync.Once
 }
@@ -50,13 +49,13 @@ type invocation struct {
 	id       string
 	payload  []byte
 	deadline time.Time
-	taken    bool // by a process; guarded by API.mu
+	inFlight bool // received by a process; guarded by API.mu
 	done     chan struct{}
-	answer   []byte
+	result   []byte
 	err      error
 }
 
-// Listen opens an API on a free port of the loopback interface.
+// Listen opens an API on a free port.
 func Listen() (*API, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,21 +67,21 @@ func Listen() (*API, error) {
 	return a, nil
 }
 
-// Address is the value of AWS_LAMBDA_RUNTIME_API.
+// Address returns the value for AWS_LAMBDA_RUNTIME_API.
 func (a *API) Address() string { return a.listener.Addr().String() }
 
-// Close ends all connections. Stop the processes first.
+// Close closes the listener and all connections. Stop the processes first.
 func (a *API) Close() error { return a.server.Close() }
 
-// Ready is closed when a process asks for its first event.
+// Ready returns a channel that is closed when a process requests its first event.
 func (a *API) Ready() <-chan struct{} { return a.polled }
 
-// Invoke hands an event to the function and answers what it answers. The
-// error is a *FunctionError where the function reported one.
+// Invoke invokes the function with an event and returns its result. The error
+// is a [*FunctionError] if the function reported one.
 func (a *API) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = time.Now().Add(Timeout)
+		deadline = time.Now().Add(DefaultTimeout)
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -100,32 +99,32 @@ func (a *API) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case a.queue <- i:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the function to take an event: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("waiting for the function to receive the event: %w", context.Cause(ctx))
 	}
 	select {
 	case <-i.done:
-		return i.answer, i.err
+		return i.result, i.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the function's answer: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("waiting for the function's result: %w", context.Cause(ctx))
 	}
 }
 
-// FailInFlight ends the invocations that were taken and not answered with an error, as
-// the service does when the process that has them ends. It is for an API with
-// one process: which of several has an invocation is not known.
-func (a *API) FailInFlight(why error) {
+// FailInFlight makes Invoke return err for every event that a process has
+// received and not yet finished, as Lambda does when that process exits. It is
+// for an API with one process: with several, it would fail the events of all.
+func (a *API) FailInFlight(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, i := range a.running {
-		if i.taken {
+		if i.inFlight {
 			delete(a.running, id)
-			i.err = why
+			i.err = err
 			close(i.done)
 		}
 	}
 }
 
-// ServeHTTP is the API itself.
+// ServeHTTP implements the Runtime API.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.Path, "/2018-06-01/runtime/")
 	if !ok {
@@ -144,7 +143,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	id, what, _ := strings.Cut(strings.TrimPrefix(path, "invocation/"), "/")
+	id, action, _ := strings.Cut(strings.TrimPrefix(path, "invocation/"), "/")
 	a.mu.Lock()
 	i := a.running[id]
 	delete(a.running, id)
@@ -153,12 +152,12 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case i == nil:
 		http.Error(w, `{"errorType":"InvalidRequestID"}`, http.StatusBadRequest)
 		return
-	case what == "response":
-		i.answer = body
-	case what == "error":
+	case action == "response":
+		i.result = body
+	case action == "error":
 		i.err = &FunctionError{body}
 	default:
-		i.err = errors.New("the function called an unknown path of the Runtime API: " + strconv.Quote(path))
+		i.err = fmt.Errorf("unknown Runtime API path %q", path)
 	}
 	close(i.done)
 	w.WriteHeader(http.StatusAccepted)
@@ -169,7 +168,7 @@ func (a *API) serveNext(w http.ResponseWriter, r *http.Request) {
 	select {
 	case i := <-a.queue:
 		a.mu.Lock()
-		i.taken = true
+		i.inFlight = true
 		a.mu.Unlock()
 		h := w.Header()
 		h.Set("Content-Type", "application/json")

@@ -14,72 +14,94 @@ import (
 
 var environment = map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"}
 
-func TestSeveralProcessesShareTheEvents(t *testing.T) {
+func redirector(t *testing.T) string {
+	t.Helper()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bootstrap
+}
+
+func listen(t *testing.T) *API {
+	t.Helper()
 	api, err := Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { api.Close() })
-	for range 2 {
-		p, err := api.Start(bootstrap, environment, io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(p.Stop)
-	}
-	results := make(chan error, 32)
-	for range cap(results) {
-		go func() {
-			out, err := api.Invoke(t.Context(), []byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/"}`))
-			if err == nil && !strings.Contains(string(out), `"statusCode":200`) {
-				err = errors.New(string(out))
+	return api
+}
+
+// TestFunction runs the built redirector. Its parts are one test, so that the
+// function is built once.
+func TestFunction(t *testing.T) {
+	t.Parallel()
+	bootstrap := redirector(t)
+	t.Run("several-processes", func(t *testing.T) {
+		t.Parallel()
+		api := listen(t)
+		for range 2 {
+			p, err := api.Start(bootstrap, environment, io.Discard)
+			if err != nil {
+				t.Fatal(err)
 			}
-			results <- err
-		}()
-	}
-	for range cap(results) {
-		if err := <-results; err != nil {
-			t.Error(err)
+			t.Cleanup(p.Stop)
 		}
+		results := make(chan error, 32)
+		for range cap(results) {
+			go func() {
+				out, err := api.Invoke(t.Context(), []byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/"}`))
+				if err == nil && !strings.Contains(string(out), `"statusCode":200`) {
+					err = errors.New(string(out))
+				}
+				results <- err
+			}()
+		}
+		for range cap(results) {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	t.Run("function-error", func(t *testing.T) {
+		t.Parallel()
+		_, err := InvokeOnce(t.Context(), bootstrap, environment, []byte(`{"hello":"world"}`), io.Discard)
+		var reported *FunctionError
+		if !errors.As(err, &reported) || !strings.Contains(string(reported.Payload), `"errorType":"EventError"`) {
+			t.Errorf("error %v, want the function's own EventError", err)
+		}
+	})
+}
+
+// TestExit runs scripts that it writes itself. It is not parallel: a process that
+// another test starts could inherit the open file, and then the script cannot
+// be run ("text file busy").
+func TestExit(t *testing.T) {
+	for _, tt := range []struct{ name, script, want string }{
+		{"last-line", "echo first >&2\necho 'the last line' >&2\nexit 3\n", "the function exited: the last line"},
+		{"no-output", "exit 3\n", "the function exited: exit status 3"},
+		{"missing", "", "starting the function: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "bootstrap")
+			if tt.script != "" {
+				if err := os.WriteFile(file, []byte("#!/bin/sh\n"+tt.script), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := InvokeOnce(t.Context(), file, nil, []byte("{}"), io.Discard); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
 	}
 }
 
-func TestFunctionError(t *testing.T) {
-	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = InvokeOnce(t.Context(), bootstrap, environment, []byte(`{"hello":"world"}`), io.Discard)
-	var reported *FunctionError
-	if !errors.As(err, &reported) || !strings.Contains(string(reported.Payload), `"errorType":"EventError"`) {
-		t.Errorf("error %v, want the function's own EventError", err)
-	}
-}
-
-func TestProcessThatEndsAtOnce(t *testing.T) {
-	script := filepath.Join(t.TempDir(), "bootstrap")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho first >&2\necho 'the last line' >&2\nexit 3\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := InvokeOnce(t.Context(), script, nil, []byte("{}"), io.Discard); err == nil || err.Error() != "the function ended: the last line" {
-		t.Errorf("error %v", err)
-	}
-	if _, err := InvokeOnce(t.Context(), filepath.Join(t.TempDir(), "none"), nil, nil, io.Discard); err == nil {
-		t.Error("a function that is not there was started")
-	}
-}
-
-// What a process has taken is lost with it; what waits is for the next one.
-func TestLose(t *testing.T) {
-	api, err := Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { api.Close() })
+// TestFailInFlight fails the event that a process has received; the event that
+// waits goes to the next process.
+func TestFailInFlight(t *testing.T) {
+	t.Parallel()
+	api := listen(t)
 	results := make(chan error, 2)
 	for range cap(results) {
 		go func() {
@@ -87,7 +109,7 @@ func TestLose(t *testing.T) {
 			results <- err
 		}()
 	}
-	take := func() string {
+	receive := func() (requestID string) {
 		resp, err := http.Get("http://" + api.Address() + "/2018-06-01/runtime/invocation/next")
 		if err != nil {
 			t.Fatal(err)
@@ -95,18 +117,18 @@ func TestLose(t *testing.T) {
 		defer resp.Body.Close()
 		return resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
 	}
-	take()
-	ended := errors.New("it ended")
-	api.FailInFlight(ended)
-	if err := <-results; err != ended {
-		t.Errorf("the one that was taken: %v", err)
+	receive()
+	exited := errors.New("the process exited")
+	api.FailInFlight(exited)
+	if err := <-results; err != exited {
+		t.Errorf("the event in flight: error %v, want %v", err, exited)
 	}
-	resp, err := http.Post("http://"+api.Address()+"/2018-06-01/runtime/invocation/"+take()+"/response", "", strings.NewReader("{}"))
+	resp, err := http.Post("http://"+api.Address()+"/2018-06-01/runtime/invocation/"+receive()+"/response", "", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
 	if err := <-results; err != nil {
-		t.Errorf("the one that waited: %v", err)
+		t.Errorf("the event that waited: error %v", err)
 	}
 }

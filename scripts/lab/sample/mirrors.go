@@ -13,19 +13,20 @@ import (
 	"time"
 )
 
-// ServeMirrors plays the mirrors until stop is called: 200 for what mirrors.txt in
-// the event's folder lists, 503 for what has "/down/" in it, and 404 for
-// everything else. Where another process plays them on the same address it
-// waits for a few seconds until that one is done.
+// ServeMirrors simulates the mirrors on address until stop is called. It
+// responds with 200 to the paths that mirrors.txt next to env.json lists, with
+// 503 to paths that contain "/down/", and with 404 to all others. If the address
+// is in use, it waits up to ten seconds for it: another process may be simulating
+// the same mirrors.
 func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), err error) {
 	list, err := os.ReadFile(filepath.Join(e.dir, "mirrors.txt"))
 	if err != nil {
-		return nil, fmt.Errorf("reading what the sample mirrors hold: %w", err)
+		return nil, fmt.Errorf("reading the blobs of the sample mirrors: %w", err)
 	}
-	held := map[string]bool{}
+	stored := map[string]bool{}
 	for line := range strings.Lines(string(list)) {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-			held[line] = true
+			stored[line] = true
 		}
 	}
 	l, err := listen(ctx, address)
@@ -34,7 +35,7 @@ func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), 
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case held[r.URL.Path]:
+		case stored[r.URL.Path]:
 		case strings.Contains(r.URL.Path, "/down/"):
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
@@ -46,19 +47,19 @@ func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), 
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
-	giveUp := time.NewTimer(10 * time.Second)
-	defer giveUp.Stop()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
+	timeout := time.NewTimer(10 * time.Second)
+	defer timeout.Stop()
+	retry := time.NewTicker(50 * time.Millisecond)
+	defer retry.Stop()
 	for {
 		l, err := net.Listen("tcp", address)
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 			return l, err
 		}
 		select {
-		case <-again.C:
-		case <-giveUp.C:
-			return nil, fmt.Errorf("playing the sample mirrors: port %s is in use; stop what listens there, or set MIRROR_URL_TEMPLATE and DEFAULT_MIRROR_CHECK_URL to mirrors of your own", address)
+		case <-retry.C:
+		case <-timeout.C:
+			return nil, fmt.Errorf("simulating the sample mirrors: %s is in use: stop the program that listens there, or set MIRROR_URL_TEMPLATE and DEFAULT_MIRROR_CHECK_URL to your own mirrors", address)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

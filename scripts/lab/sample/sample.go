@@ -1,7 +1,7 @@
-// Package sample reads the sample events of the events folder: an event, the
-// environment it is to be answered in, and the answer it must get. It also
-// plays the mirrors of that environment, so that a sample is answered in the
-// same way with and without a network.
+// Package sample reads the sample events of the folder events: an event, the
+// environment of the function, and the result that is wanted. It also simulates
+// the mirrors of that environment, so that the result is the same with and
+// without a network.
 package sample
 
 import (
@@ -19,30 +19,40 @@ import (
 	"archeio/lambda/config"
 )
 
+// The ends of the names of files next to an event.
+const (
+	ending     = ".json"
+	envEnding  = ".env.json"
+	wantEnding = ".want.json"
+)
+
 // Event is a sample event.
 type Event struct {
-	// Name is the file's name without its ending.
+	// Name is the name of the event's file without its ending.
 	Name    string
 	Payload []byte
 	// Env is the environment of the function.
 	Env map[string]string
+	// Want is the wanted result in JSON; nil if there is no NAME.want.json.
+	Want []byte
 
-	dir string
+	dir string // of env.json and mirrors.txt
 }
 
-// Read reads an event's file, and the environment from the files beside it:
-// env.json of the folder, in the form that sam local invoke --env-vars takes,
-// and NAME.env.json in the same form, laid over it. Where there is no env.json beside the event,
-// that of fallback counts.
+// Read reads an event and the files next to it: the environment from env.json
+// of the folder, overlaid with NAME.env.json, both in the format of
+// sam local invoke --env-vars, and the wanted result from NAME.want.json. If the
+// folder has no env.json, that of the folder fallback is read.
 func Read(file, fallback string) (*Event, error) {
 	payload, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the event: %w", err)
 	}
+	base := strings.TrimSuffix(file, ending)
 	e := &Event{
-		Name:    strings.TrimSuffix(filepath.Base(file), ".json"),
+		Name:    filepath.Base(base),
 		Payload: payload,
-		Env:     map[string]string{"AWS_REGION": "us-east-1"}, // as SAM has it
+		Env:     map[string]string{"AWS_REGION": "us-east-1"}, // the default of sam local
 		dir:     filepath.Dir(file),
 	}
 	if _, err := os.Stat(filepath.Join(e.dir, "env.json")); err != nil {
@@ -53,16 +63,19 @@ func Read(file, fallback string) (*Event, error) {
 		return nil, err
 	}
 	maps.Copy(e.Env, common)
-	own, err := readEnv(strings.TrimSuffix(file, ".json") + ".env.json")
+	own, err := readEnv(base + envEnding)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	maps.Copy(e.Env, own)
+	if e.Want, err = os.ReadFile(base + wantEnding); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the wanted result: %w", err)
+	}
 	return e, nil
 }
 
-// Override lays the shell's variables over the event's: each configuration
-// variable that is set there wins, also where it is set to nothing.
+// Override replaces every configuration variable that lookup finds, also by an
+// empty value.
 func (e *Event) Override(lookup func(string) (string, bool)) {
 	for _, v := range config.Variables {
 		if value, ok := lookup(v.Name); ok {
@@ -71,9 +84,9 @@ func (e *Event) Override(lookup func(string) (string, bool)) {
 	}
 }
 
-// MirrorAddress is the address of this machine at which the environment's
-// mirrors or upstream are, empty if they are elsewhere. Only the address that
-// env.json itself names is played: what somebody sets by hand is theirs.
+// MirrorAddress returns the loopback address, HOST:PORT, at which the
+// environment expects its mirrors or its upstream. It is empty if they are not
+// those of env.json: an overridden URL is not simulated.
 func (e *Event) MirrorAddress() string {
 	common, err := readEnv(filepath.Join(e.dir, "env.json"))
 	if err != nil {
@@ -100,7 +113,7 @@ func readEnv(file string) (map[string]string, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&env); err != nil {
-		return nil, fmt.Errorf(`reading the environment: %q takes {"Parameters": {"NAME": "value"}}: %w`, file, err)
+		return nil, fmt.Errorf(`reading the environment: %q: want {"Parameters": {"NAME": "value"}}: %w`, file, err)
 	}
 	return env.Parameters, nil
 }

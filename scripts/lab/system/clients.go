@@ -11,15 +11,16 @@ import (
 	"archeio/scripts/lab/pull"
 )
 
-// Client is somebody who pulls, with the way that the pull must take.
+// Client is a simulated client and where its pulls must go.
 type Client struct {
 	Name string
 	Addr netip.Addr
 	Want pull.Want
 }
 
-// Address is the first in a cloud's region that the range table has, so that it
-// stays right when the table is updated.
+// Address returns an address in a cloud's region, the second of its first range
+// in the table, so that it stays right when the table is updated. It is the zero
+// Addr if the table has no range of the region.
 func Address(cloud ranges.Cloud, region string) netip.Addr {
 	for x := range ranges.All() {
 		if x.Place == (ranges.Place{Cloud: cloud, Region: region}) {
@@ -29,7 +30,7 @@ func Address(cloud ranges.Cloud, region string) netip.Addr {
 	return netip.Addr{}
 }
 
-// Clients are one in each kind of place.
+// Clients returns a client for each kind of location.
 func Clients() []Client {
 	return []Client{
 		{"AWS eu-west-3", Address(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentReason: "nearest-region", Missing: "upstream", MissingReason: "mirror-absent"}},
@@ -41,14 +42,15 @@ func Clients() []Client {
 }
 
 // Publish pushes an image to the upstream, fills the mirrors from there, and
-// pushes the image that is pulled, which has one blob more. What the filling
-// reports goes to out.
+// pushes the image that is returned, which has one more blob. The report of the
+// fill is written to out.
 func (s *System) Publish(ctx context.Context, out io.Writer) (*pull.Image, error) {
+	s.step("publishing an image")
 	return pull.Publish(ctx, s.Source()+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
 }
 
-// Pull pulls the published image through a front, as a client at an address
-// that the front is told to take for the client's.
+// Pull pulls the published image through the entry point at base, as a client
+// with the given address.
 func (s *System) Pull(ctx context.Context, base string, client netip.Addr, image *pull.Image) (*pull.Pull, error) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

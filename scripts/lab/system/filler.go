@@ -12,32 +12,30 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"archeio/lambda/build"
 	"archeio/lambda/config"
 	"archeio/scripts/lab/queue"
 	"archeio/scripts/lab/runtimeapi"
 )
 
-// StateBucket is where a Filler keeps its state.
+// StateBucket is the bucket for the state of a Filler.
 const StateBucket = "state"
 
-// Buckets are those of one S3 server, the primary first, which a Filler fills.
+// Buckets are the buckets that a Filler fills, the primary first. They are on one
+// S3 server.
 var Buckets = []string{"mirror-" + Regions[0], defaultBucket}
 
-// Filler is the functions that fill the mirrors, as one process of the built
-// one under the Runtime API, with a queue.
+// Filler is the function that fills the mirrors: one process of the built
+// function under the Runtime API, with a queue.
 type Filler struct {
 	Env   map[string]string
 	Queue *queue.Queue
 	API   *runtimeapi.API
-
-	process *runtimeapi.Process
 }
 
-// StartFiller builds and starts them. env is laid over their environment. It is
-// stopped with the stack.
+// StartFiller builds and starts a Filler. env overrides variables of its
+// environment, and its output goes to log. Stop stops it with the system.
 func (s *System) StartFiller(ctx context.Context, env map[string]string, log io.Writer) (*Filler, error) {
-	bootstrap, err := build.Bootstrap(ctx, "mirror")
+	bootstrap, err := functionBinary(ctx, "mirror")
 	if err != nil {
 		return nil, err
 	}
@@ -45,22 +43,21 @@ func (s *System) StartFiller(ctx context.Context, env map[string]string, log io.
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range env {
-		f.Env[name] = value
-	}
+	maps.Copy(f.Env, env)
 	if f.API, err = runtimeapi.Listen(); err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() { f.API.Close() })
-	if f.process, err = f.API.Start(bootstrap, f.Env, log); err != nil {
+	process, err := f.API.Start(bootstrap, f.Env, log)
+	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, f.process.Stop)
+	s.closers = append(s.closers, process.Stop)
 	return f, nil
 }
 
-// PrepareFiller makes the queue and the state bucket of a Filler, without its
-// process.
+// PrepareFiller returns a Filler with its queue and its state bucket, but without
+// a process; its API is nil.
 func (s *System) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 	f = &Filler{}
 	if f.Queue, err = queue.Listen(); err != nil {
@@ -76,17 +73,17 @@ func (s *System) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 		c.Buckets = append(c.Buckets, config.Bucket{Name: bucket, Region: Regions[0]})
 	}
 	f.Env = c.Env()
-	for name, value := range s.SDKEnv(Regions[0]) {
-		f.Env[name] = value
-	}
+	maps.Copy(f.Env, s.SDKEnv(Regions[0]))
 	f.Env["AWS_ENDPOINT_URL_SQS"] = f.Queue.Endpoint()
 	return f, nil
 }
 
-// Source is the upstream with its prefix, as what fills mirrors names it.
+// Source returns the source to fill the mirrors from: the upstream's host and the
+// repository prefix.
 func (s *System) Source() string { return hostOf(s.Upstream) + "/" + Prefix }
 
-// SDKEnv is the environment in which the AWS SDK finds the S3 server of a region.
+// SDKEnv returns the environment in which the AWS SDK and its tools use the S3
+// server of a region, and nothing of the user's configuration.
 func (s *System) SDKEnv(region string) map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL_S3": s.mirrors[region], "AWS_REGION": region,
@@ -95,19 +92,21 @@ func (s *System) SDKEnv(region string) map[string]string {
 	}
 }
 
-// Fill fills all mirrors from the upstream by mirror copy, as a person does from
-// a shell. Each region has an S3 server of its own here, so it takes one run
-// each.
+// Fill fills all mirrors from the upstream with "mirror copy", as an operator
+// does. Its report goes to out and its log to log. There is one run a region,
+// because each region has its own S3 server.
 func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
-	mirror, err := build.Bootstrap(ctx, "mirror")
+	s.step("building the program that fills the mirrors")
+	mirror, err := functionBinary(ctx, "mirror")
 	if err != nil {
 		return err
 	}
+	all := buckets()
 	for _, region := range Regions {
-		// The other region gets the same blobs, so the index of what the mirrors
-		// of one hold is that of all.
+		s.step("filling the mirrors in " + region)
+		// The mirrors of both regions have the same blobs, so the index of one
+		// region is the index of all.
 		args := []string{"copy", "-source", s.Source(), "-index"}
-		all := buckets()
 		for _, bucket := range slices.Sorted(maps.Keys(all)) {
 			if all[bucket] == region {
 				args = append(args, "-bucket", bucket)
@@ -124,7 +123,7 @@ func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
 		}
 		cmd.Stdout, cmd.Stderr = out, log
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("filling the mirrors in %s: %w; -v shows why", region, err)
+			return fmt.Errorf("filling the mirrors in %s: %w: run with -v for its log", region, err)
 		}
 	}
 	return nil

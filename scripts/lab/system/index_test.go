@@ -1,52 +1,57 @@
 package system
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"archeio/lambda/index"
 	"archeio/scripts/lab/entrypoint"
 	"archeio/scripts/lab/pull"
 )
 
-// TestIndex: once the index is loaded, a blob that nobody has asked for yet is
-// answered without a question to the mirror.
+// TestIndex checks that once the index is loaded, a blob is found in it without a
+// request to the mirror.
 func TestIndex(t *testing.T) {
+	t.Parallel()
+	var target atomic.Pointer[url.URL]
 	var mu sync.Mutex
-	var target *url.URL
-	asked := map[string]int{}
+	requests := map[string]int{}
 	check := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target) }}
+		proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target.Load()) }}
 		proxy.ServeHTTP(w, r)
 		mu.Lock()
 		defer mu.Unlock()
-		asked[r.Method+" "+r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]++
+		requests[r.Method+" "+r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]++
 	}))
 	defer check.Close()
-	count := func(what string) int {
+	count := func(request string) int {
 		mu.Lock()
 		defer mu.Unlock()
-		return asked[what]
+		return requests[request]
 	}
-	s, err := Start(t.Context(), Options{Log: io.Discard, Env: map[string]string{"DEFAULT_MIRROR_CHECK_URL": check.URL}})
+	target.Store(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}) // until there is a mirror
+	s, err := Start(t.Context(), Options{Env: map[string]string{"DEFAULT_MIRROR_CHECK_URL": check.URL}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	if target, err = url.Parse(s.bucketURL(Regions[0], defaultBucket)); err != nil {
-		t.Fatal(err)
-	}
-	image, err := s.Publish(t.Context(), io.Discard)
+	bucket, err := url.Parse(s.bucketURL(Regions[0], defaultBucket))
 	if err != nil {
 		t.Fatal(err)
 	}
-	blob := func(digest string) string {
+	target.Store(bucket)
+	image, err := s.Publish(t.Context(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob := func(digest string) (reason string) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Distribution+"/v2/"+pull.Repository+"/blobs/"+digest, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -60,30 +65,30 @@ func TestIndex(t *testing.T) {
 		return resp.Header.Get("X-Redirect-Reason")
 	}
 	first := image.Blobs[0].String()
-	for end := time.Now().Add(20 * time.Second); count("GET index.v1") == 0; {
+	for end := time.Now().Add(20 * time.Second); count("GET "+index.Name) == 0; {
 		if reason := blob(first); reason != "default-mirror" {
-			t.Fatalf("the first blob is answered with %q", reason)
+			t.Fatalf("the first blob has the reason %q, want default-mirror", reason)
 		}
 		if time.Now().After(end) {
-			t.Fatal("the index is never asked for")
+			t.Fatal("no request for the index within 20 s")
 		}
 	}
-	for range 20 { // its answer is read and searched by then
+	for range 20 { // the index is read and used by then
 		blob(first)
 	}
 	if n := count("HEAD " + first); n != 1 {
-		t.Errorf("before the index is there, the mirror was asked %d times", n)
+		t.Errorf("the mirror received %d requests for %s before the index was loaded, want 1", n, first)
 	}
 	for _, b := range image.Blobs[1:] {
-		want, questions := "default-mirror", 0
+		want, checks := "default-mirror", 0
 		if b == image.Missing {
-			want, questions = "mirror-absent", 1
+			want, checks = "mirror-absent", 1
 		}
 		if reason := blob(b.String()); reason != want {
-			t.Errorf("blob %s is answered with %q, want %q", b, reason, want)
+			t.Errorf("blob %s has the reason %q, want %q", b, reason, want)
 		}
-		if n := count("HEAD " + b.String()); n != questions {
-			t.Errorf("the mirror was asked %d times for %s, want %d", n, b, questions)
+		if n := count("HEAD " + b.String()); n != checks {
+			t.Errorf("the mirror received %d requests for %s, want %d", n, b, checks)
 		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package stack is the whole system on one machine, on loopback only: a
-// registry as the upstream, S3 servers as the mirrors, the built function
-// under the Runtime API, and the two fronts before it. All servers are real
-// ones; only AWS's own parts are played.
+// Package system runs the whole system on one machine, on loopback only: a
+// registry as the upstream, S3 servers as the mirrors, the built function under
+// the Lambda Runtime API, and both entry points in front of it. The servers are
+// real; only AWS's own services are simulated.
 package system
 
 import (
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,96 +26,109 @@ import (
 // Prefix is the repository prefix at the upstream.
 const Prefix = "example-project/images"
 
-// Regions have a mirror bucket each; the default mirror's bucket is in the
-// first of them.
+// Regions are the regions with a mirror bucket and an S3 server each. The bucket
+// of the default mirror is in the first of them.
 var Regions = []string{"us-east-1", "eu-central-1"}
 
-// defaultBucket is what the distribution serves.
+// defaultBucket is the bucket of the default mirror, which the distribution
+// serves.
 const defaultBucket = "mirror-default"
 
-// Options say how a stack is started.
+// Options are the options of Start. The zero value is valid.
 type Options struct {
-	// ALB and Distribution are the addresses of the two fronts; a port of 0 is
-	// any free one.
+	// ALB and Distribution are the addresses of the two entry points, HOST:PORT.
+	// The host must be a loopback address; port 0 is any free port. Empty is
+	// 127.0.0.1:0.
 	ALB, Distribution string
-	// SingleValue has the load balancer send single-value headers.
+	// SingleValue makes the load balancer send single-value headers.
 	SingleValue bool
-	// Processes is how many function processes there are; 0 is 1.
+	// Processes is the number of processes of the function; 0 is 1.
 	Processes int
-	// Env is laid over the function's environment.
+	// Env overrides variables of the function's environment.
 	Env map[string]string
-	// Log gets what the function and the servers write.
+	// Log is the writer for the output of the function and the servers; nil
+	// discards it. It must be safe for concurrent use.
 	Log io.Writer
-	// Progress is told what is being done; it may be nil.
-	Progress func(string)
+	// Progress is called before each step with what is done in it; it may be nil.
+	Progress func(step string)
 }
 
-// System is a running system.
+// System is a running system. Its methods are safe for concurrent use, except
+// those that start or stop something.
 type System struct {
 	// Upstream, ALB and Distribution are base URLs.
 	Upstream, ALB, Distribution string
 	// Env is the function's environment.
 	Env map[string]string
-	// API is where the function's processes take their events from.
+	// API is the Runtime API that the function's processes receive events from.
 	API *runtimeapi.API
 
-	mirrors   map[string]string // region to S3 endpoint
-	dir       string
-	log       io.Writer
-	processes []*runtimeapi.Process
-	closers   []func()
+	mirrors map[string]string // S3 endpoint by region
+	dir     string
+	log     io.Writer
+	step    func(string)
+	closers []func()
 }
 
-// Start builds what is to be built and starts everything. Stop must be called
-// if there is no error.
+// Start builds and starts everything. The caller must call Stop if there is no
+// error.
 func Start(ctx context.Context, o Options) (_ *System, err error) {
-	say := o.Progress
-	if say == nil {
-		say = func(string) {}
+	s := &System{mirrors: map[string]string{}, log: o.Log, step: o.Progress}
+	if s.log == nil {
+		s.log = io.Discard
 	}
-	s := &System{mirrors: map[string]string{}, log: o.Log}
+	if s.step == nil {
+		s.step = func(string) {}
+	}
 	defer func() {
 		if err != nil {
 			s.Stop()
 		}
 	}()
-	say("building the function and the servers (the first time takes a minute or two)")
-	built, err := compile(ctx)
+	// The addresses come first: a port in use is reported before anything is built.
+	albListener, err := s.listen(o.ALB, "the load balancer")
 	if err != nil {
 		return nil, err
 	}
+	distributionListener, err := s.listen(o.Distribution, "the distribution")
+	if err != nil {
+		return nil, err
+	}
+	s.ALB, s.Distribution = "http://"+albListener.Addr().String(), "http://"+distributionListener.Addr().String()
+
+	s.step("building the function (the first time takes a minute or two)")
+	function, err := functionBinary(ctx, "redirector")
+	if err != nil {
+		return nil, err
+	}
+	s.step("building a registry (the first time takes a minute or two)")
+	registry, err := serverBinary(ctx, "registry")
+	if err != nil {
+		return nil, err
+	}
+	s.step("building an S3 server (the first time takes a minute or two)")
+	s3, err := serverBinary(ctx, "s3")
+	if err != nil {
+		return nil, err
+	}
+
+	s.step("starting the registry, the S3 servers and the function")
 	if s.dir, err = os.MkdirTemp("", "archeio-"); err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() { os.RemoveAll(s.dir) })
-
-	say("starting a registry, two S3 servers, the function and its fronts")
-	albListener, err := listen(o.ALB, "the load balancer")
-	if err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, func() { albListener.Close() })
-	distributionListener, err := listen(o.Distribution, "the distribution")
-	if err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, func() { distributionListener.Close() })
-	s.ALB, s.Distribution = "http://"+albListener.Addr().String(), "http://"+distributionListener.Addr().String()
-
-	if s.Upstream, err = s.server(ctx, o.Log, built.registry, "-root", filepath.Join(s.dir, "registry")); err != nil {
+	if s.Upstream, err = s.startServer(ctx, registry, "-root", filepath.Join(s.dir, "registry")); err != nil {
 		return nil, err
 	}
 	for _, region := range Regions {
-		endpoint, err := s.server(ctx, o.Log, built.s3, "-region", region, "-root", filepath.Join(s.dir, region))
-		if err != nil {
+		if s.mirrors[region], err = s.startServer(ctx, s3, "-region", region, "-root", filepath.Join(s.dir, region)); err != nil {
 			return nil, err
 		}
-		s.mirrors[region] = endpoint
 	}
 	if err := s.createBuckets(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.startFunction(ctx, built.function, o); err != nil {
+	if err := s.startFunction(ctx, function, o); err != nil {
 		return nil, err
 	}
 	bucket, err := url.Parse(s.bucketURL(Regions[0], defaultBucket))
@@ -143,19 +157,16 @@ func (s *System) startFunction(ctx context.Context, bootstrap string, o Options)
 		overrides = append(overrides, region+"="+s.MirrorURL(region))
 	}
 	s.Env["MIRROR_URL_OVERRIDES"] = strings.Join(overrides, ",")
-	for name, value := range o.Env {
-		s.Env[name] = value
-	}
+	maps.Copy(s.Env, o.Env)
 	if s.API, err = runtimeapi.Listen(); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, func() { s.API.Close() })
 	for range max(1, o.Processes) {
-		p, err := s.API.Start(bootstrap, s.Env, o.Log)
+		p, err := s.API.Start(bootstrap, s.Env, s.log)
 		if err != nil {
 			return err
 		}
-		s.processes = append(s.processes, p)
 		s.closers = append(s.closers, p.Stop)
 		select {
 		case <-s.API.Ready():
@@ -168,7 +179,7 @@ func (s *System) startFunction(ctx context.Context, bootstrap string, o Options)
 	return nil
 }
 
-// Stop ends everything that was started and removes its files.
+// Stop stops everything that was started and removes its files.
 func (s *System) Stop() {
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		s.closers[i]()
@@ -176,12 +187,12 @@ func (s *System) Stop() {
 	s.closers = nil
 }
 
-// MirrorURL is the base URL of a region's mirror.
+// MirrorURL returns the base URL of a region's mirror.
 func (s *System) MirrorURL(region string) string { return s.bucketURL(region, "mirror-"+region) }
 
 func (s *System) bucketURL(region, bucket string) string { return s.mirrors[region] + "/" + bucket }
 
-// Hosts lists the base URLs of the system's servers.
+// Hosts returns the base URLs of the system's servers.
 func (s *System) Hosts() []string {
 	hosts := []string{s.Distribution, s.ALB, s.Upstream}
 	for _, region := range Regions {
@@ -190,7 +201,9 @@ func (s *System) Hosts() []string {
 	return hosts
 }
 
-// ServerName tells in a few words what the server of a URL is.
+// ServerName returns the name of the server of a URL: "load balancer",
+// "distribution", "upstream" or "mirror REGION". For any other server it is the
+// host.
 func (s *System) ServerName(address string) string {
 	host := hostOf(address)
 	switch "http://" + host {
@@ -215,22 +228,27 @@ func (s *System) serve(l net.Listener, h http.Handler) {
 	s.closers = append(s.closers, func() { server.Close() })
 }
 
-func listen(address, what string) (net.Listener, error) {
+// listen opens the listener of an entry point. Stop closes it.
+func (s *System) listen(address, entryPoint string) (net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("address of %s: %q: takes host:port", what, address)
+		return nil, fmt.Errorf("address of %s: %q: want HOST:PORT", entryPoint, address)
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("address of %s: %q: takes a loopback address, as 127.0.0.1:8080", what, address)
+		return nil, fmt.Errorf("address of %s: %q: want a loopback address, such as 127.0.0.1:8080", entryPoint, address)
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("address of %s: %s is in use; stop what listens there, or name another one (see -h)", what, address)
+		return nil, fmt.Errorf("address of %s: %s is in use: stop the program that listens there, or use another address (see -h)", entryPoint, address)
 	}
-	return l, err
+	if err != nil {
+		return nil, fmt.Errorf("address of %s: %w", entryPoint, err)
+	}
+	s.closers = append(s.closers, func() { l.Close() })
+	return l, nil
 }
 
 func hostOf(address string) string {

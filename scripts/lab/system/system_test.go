@@ -1,8 +1,8 @@
 package system
 
 import (
-	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,32 +11,25 @@ import (
 	"archeio/scripts/lab/pull"
 )
 
-// TestPulls pulls an image through the whole system, as a client in each kind
-// of place, through every front, and looks where each blob came from.
+// TestPulls pulls an image through the whole system, as each client through each
+// entry point, and checks where every blob came from.
 func TestPulls(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
-		name   string
-		single bool
-		env    map[string]string
-		fronts []string
+		name        string
+		single      bool
+		env         map[string]string
+		entryPoints []string
 	}{
 		{"multi-value", false, nil, []string{"alb", "distribution"}},
 		{"single-value", true, nil, []string{"alb"}},
-		// The client is then sent to a path on the host that it asked.
+		// The client is then redirected to a path on the host of its request.
 		{"default-mirror-on-the-same-host", false, map[string]string{"DEFAULT_AWS_BASE_URL": "/"}, []string{"distribution"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var log bytes.Buffer
-			s, err := Start(t.Context(), Options{SingleValue: tt.single, Env: tt.env, Log: &locked{w: &log}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(s.Stop)
-			image, err := s.Publish(t.Context(), io.Discard)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range tt.fronts {
+			t.Parallel()
+			s, image := start(t, Options{SingleValue: tt.single, Env: tt.env})
+			for _, name := range tt.entryPoints {
 				base := map[string]string{"alb": s.ALB, "distribution": s.Distribution}[name]
 				for _, c := range Clients() {
 					t.Run(name+"/"+strings.ReplaceAll(c.Name, " ", "-"), func(t *testing.T) {
@@ -44,12 +37,15 @@ func TestPulls(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if wrong := p.Mismatch(c.Want, image, s.ServerName); wrong != "" {
-							t.Error(wrong)
+						if mismatch := p.Mismatch(c.Want, image, s.ServerName); mismatch != "" {
+							t.Error(mismatch)
+						}
+						if got := s.ServerName(p.Manifest); got != "upstream" {
+							t.Errorf("the manifest came from %s, want upstream", got)
 						}
 						for _, h := range p.Hops {
 							if h.Status == http.StatusUnauthorized {
-								t.Errorf("%s asked for a token", s.ServerName(h.URL))
+								t.Errorf("%s responded with 401", s.ServerName(h.URL))
 							}
 						}
 					})
@@ -57,15 +53,31 @@ func TestPulls(t *testing.T) {
 			}
 			t.Run("forged-headers", func(t *testing.T) { forgedHeaders(t, s, image) })
 			t.Run("tags-with-query", func(t *testing.T) { tags(t, s) })
+			t.Run("only-blobs-are-readable", func(t *testing.T) { onlyBlobsAreReadable(t, s, image) })
 		})
 	}
 }
 
-// forgedHeaders: what a client says about itself changes nothing.
+// start starts a system and publishes an image in it.
+func start(t *testing.T, o Options) (*System, *pull.Image) {
+	t.Helper()
+	s, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	image, err := s.Publish(t.Context(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, image
+}
+
+// forgedHeaders checks that no header of a client changes the client's address.
 func forgedHeaders(t *testing.T, s *System, image *pull.Image) {
 	home, aws := Clients()[4].Addr.String(), Clients()[1].Addr.String()
 	for _, base := range []string{s.ALB, s.Distribution} {
-		answer := func(forged bool) string {
+		redirect := func(forged bool) string {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, base+"/v2/"+pull.Repository+"/blobs/"+image.Blobs[0].String(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -82,13 +94,13 @@ func forgedHeaders(t *testing.T, s *System, image *pull.Image) {
 			resp.Body.Close()
 			return resp.Status + " " + resp.Header.Get("X-Redirect-Reason") + " " + resp.Header.Get("Location")
 		}
-		if plain, forged := answer(false), answer(true); forged != plain || !strings.HasPrefix(plain, "307") {
-			t.Errorf("through the %s the forged address counts: %q, without it %q", s.ServerName(base), forged, plain)
+		if plain, forged := redirect(false), redirect(true); forged != plain || !strings.HasPrefix(plain, "307") {
+			t.Errorf("%s: redirect %q with a forged address, %q without", s.ServerName(base), forged, plain)
 		}
 	}
 }
 
-// tags: the query reaches the registry, and what it answers is what was asked.
+// tags checks that the query reaches the registry unchanged.
 func tags(t *testing.T, s *System) {
 	for _, base := range []string{s.ALB, s.Distribution} {
 		resp, err := http.Get(base + "/v2/" + pull.Repository + "/tags/list?n=1&last=v1%2Fb")
@@ -98,26 +110,17 @@ func tags(t *testing.T, s *System) {
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"`+pull.Tag+`"`) {
-			t.Errorf("%s: %s %s", base, resp.Status, body)
+			t.Errorf("%s: %s %s", s.ServerName(base), resp.Status, body)
 		}
 		if got := resp.Request.URL.RawQuery; got != "last=v1%2Fb&n=1" && got != "n=1&last=v1%2Fb" {
-			t.Errorf("the registry was asked with the query %q", got)
+			t.Errorf("%s: the registry received the query %q", s.ServerName(base), got)
 		}
 	}
 }
 
-// TestOnlyBlobsAreReadable holds the mirrors of the stack to the rule that the
-// deployed ones follow.
-func TestOnlyBlobsAreReadable(t *testing.T) {
-	s, err := Start(t.Context(), Options{Log: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	image, err := s.Publish(t.Context(), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
+// onlyBlobsAreReadable checks that the mirrors have the bucket policy of deployed
+// ones.
+func onlyBlobsAreReadable(t *testing.T, s *System, image *pull.Image) {
 	for path, want := range map[string]int{
 		"/containers/images/" + image.Blobs[0].String(): http.StatusOK,
 		"/": http.StatusForbidden,
@@ -135,14 +138,29 @@ func TestOnlyBlobsAreReadable(t *testing.T) {
 	}
 }
 
-func TestPortInUse(t *testing.T) {
-	s, err := Start(t.Context(), Options{Log: io.Discard})
+// TestAddress checks that an address that cannot be listened on is one line, and
+// that it is reported before anything is built.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Stop)
-	_, err = Start(t.Context(), Options{ALB: hostOf(s.ALB), Log: io.Discard})
-	if err == nil || !strings.Contains(err.Error(), hostOf(s.ALB)+" is in use") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error %v, want one line that names the port", err)
+	t.Cleanup(func() { l.Close() })
+	for _, tt := range []struct{ name, address, want string }{
+		{"in-use", l.Addr().String(), l.Addr().String() + " is in use: stop the program"},
+		{"no-port", "127.0.0.1", `"127.0.0.1": want HOST:PORT`},
+		{"not-loopback", "0.0.0.0:0", `"0.0.0.0:0": want a loopback address`},
+		{"name", "localhost:0", `"localhost:0": want a loopback address`},
+		{"bad-port", "127.0.0.1:http:x", "want HOST:PORT"},
+		{"port-out-of-range", "127.0.0.1:70000", "invalid port"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Start(t.Context(), Options{Distribution: tt.address, Progress: func(step string) { t.Errorf("step %q", step) }})
+			if err == nil || !strings.HasPrefix(err.Error(), "address of the distribution: ") || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line with %q", err, tt.want)
+			}
+		})
 	}
 }

@@ -46,7 +46,7 @@ func (c *checks) check(what, found string) {
 }
 
 func (c *checks) print() {
-	c.report.Blobs(c.image)
+	c.report.Summary(c.image)
 	fmt.Println("\nWhat a deployment has to keep to")
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "CHECK\tVERDICT")
@@ -123,7 +123,7 @@ func (c *checks) pulls(ctx context.Context) (err error) {
 		fmt.Printf("  %-20s  %s\n", c.who(host), host)
 	}
 	c.report.Hops("distribution", "load balancer")
-	c.failed += c.report.Bad()
+	c.failed += c.report.Failed()
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 	"archeio/lambda/config"
 )
 
-// S3 is an S3 client that may do everything in a region.
+// S3 returns a client for the S3 server of a region, with full access.
 func (s *System) S3(region string) *s3.Client {
 	return s3.New(s3.Options{
 		Region:       region,
@@ -24,7 +24,7 @@ func (s *System) S3(region string) *s3.Client {
 	})
 }
 
-// buckets lists every bucket with its region.
+// buckets returns the region of every mirror bucket.
 func buckets() map[string]string {
 	all := map[string]string{defaultBucket: Regions[0]}
 	for _, region := range Regions {
@@ -33,8 +33,8 @@ func buckets() map[string]string {
 	return all
 }
 
-// createBuckets makes the buckets, of which anybody may read the blobs and
-// nothing else.
+// createBuckets creates the mirror buckets. Their blobs can be read anonymously,
+// and nothing else can.
 func (s *System) createBuckets(ctx context.Context) error {
 	for bucket, region := range buckets() {
 		c := s.S3(region)
@@ -43,13 +43,13 @@ func (s *System) createBuckets(ctx context.Context) error {
 		}
 		policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/%s*"}]}`, bucket, config.BlobPrefix)
 		if _, err := c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
-			return fmt.Errorf("opening bucket %q for readers: %w", bucket, err)
+			return fmt.Errorf("setting the policy of bucket %q: %w", bucket, err)
 		}
 	}
 	return nil
 }
 
-// PutBlob stores a blob in every mirror. S3 checks it against its digest.
+// PutBlob stores a blob in every mirror, with its checksum.
 func (s *System) PutBlob(ctx context.Context, blob []byte) error {
 	sum := sha256.Sum256(blob)
 	key := fmt.Sprintf("%ssha256:%x", config.BlobPrefix, sum)

@@ -10,14 +10,14 @@ import (
 	"archeio/scripts/lab/pull"
 )
 
-// sampleRun is the run that the sample messages of events/mirror are about.
+// sampleRun is the run in the sample messages of events/mirror.
 const sampleRun = "sample"
 
-// PrepareSample pushes an image to the upstream and makes the state that the
-// sample messages of events/mirror speak of: a run that found empty mirrors.
+// PrepareSample pushes an image to the upstream and creates the state that the
+// sample messages of events/mirror refer to: a run that found empty mirrors.
 func (s *System) PrepareSample(ctx context.Context) error {
-	nothing := func(context.Context) error { return nil }
-	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, nothing); err != nil {
+	fill := func(context.Context) error { return nil }
+	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, fill); err != nil {
 		return err
 	}
 	bucket, key := StateBucket, config.RunPrefix+sampleRun+"/held"

@@ -5,7 +5,9 @@ import (
 	"io"
 )
 
-// InvokeOnce runs a function for one event.
+// InvokeOnce starts a function, invokes it once and stops it. The function's
+// output goes to output. The error is a [*FunctionError] if the function
+// reported one, and an [*ExitError] if its process ended.
 func InvokeOnce(ctx context.Context, bootstrap string, env map[string]string, payload []byte, output io.Writer) ([]byte, error) {
 	api, err := Listen()
 	if err != nil {
@@ -23,9 +25,9 @@ func InvokeOnce(ctx context.Context, bootstrap string, env map[string]string, pa
 		<-p.Exited()
 		cancel(p.Err())
 	}()
-	answer, err := api.Invoke(ctx, payload)
+	result, err := api.Invoke(ctx, payload)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return nil, cause
 	}
-	return answer, err
+	return result, err
 }
