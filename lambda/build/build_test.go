@@ -54,7 +54,7 @@ func TestEnvironmentIsPinned(t *testing.T) {
 	t.Setenv("GOFLAGS", "-tags=other")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("GOENV", filepath.Join(t.TempDir(), "env"))
-	if err := os.WriteFile(os.Getenv("GOENV"), []byte("GOARM64=v9.0\nGOPROXY=https://proxy.example\n"), 0o600); err != nil {
+	if err := os.WriteFile(os.Getenv("GOENV"), []byte("GOFLAGS=-tags=another\nGOARM64=v9.0\nGOPROXY=https://proxy.example\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	env, err := Environment(t.Context())
