@@ -92,18 +92,18 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 .PHONY: bootstrap preflight diff deploy adopt destroy report
 bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
 	$(CDK) bootstrap -c stage=$(STAGE)
-preflight: stage-named ## tell what stands in the way of a deployment of STAGE
-	@go run ./scripts/archeio/preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
+preflight: stage-named ## check whether STAGE can be deployed
+	@go run ./scripts/archeio preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
 deploy: preflight ## deploy STAGE, after preflight; RELEASE=none has redirectors changed at once
 	$(CDK) deploy --all -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE))
-adopt: stage-named ## take buckets that an earlier deployment of STAGE left back into their stacks: ARGS=-dry-run
-	@go run ./scripts/archeio/adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
+adopt: stage-named ## put buckets of an earlier deployment of STAGE back into their stacks: ARGS=-dry-run
+	@go run ./scripts/archeio adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
 destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
 	$(CDK) destroy $(if $(REGION),archeio-$(STAGE)-mirror-$(REGION),--all) -c stage=$(STAGE)
-report: stage-named ## print what STAGE did: ARGS="-last 24h -json"
-	@go run ./scripts/archeio/report -stage $(STAGE) $(ARGS)
+report: stage-named ## print the metrics of STAGE: ARGS="-last 24h -json"
+	@go run ./scripts/archeio report -stage $(STAGE) $(ARGS)
 
 .PHONY: stage-named
 stage-named:

@@ -17,16 +17,17 @@ import (
 	"archeio/infra/stage"
 )
 
-// deletionTime is far above what a stack takes that has nothing in it.
+// deletionTime is how long to wait for the deletion of an empty stack, far longer
+// than it takes.
 const deletionTime = 15 * time.Minute
 
-// AWS is an account, asked by AWS's SDK.
+// AWS is an Account that is accessed with the AWS SDK.
 type AWS struct {
 	config  aws.Config
 	account string
 }
 
-// NewAWS asks with the credentials of a configuration, which are those of the
+// NewAWS returns the account with an ID. The credentials of config must be of that
 // account.
 func NewAWS(config aws.Config, account string) *AWS { return &AWS{config, account} }
 
@@ -44,7 +45,7 @@ func (a *AWS) buckets(region string) *s3.Client {
 	return s3.NewFromConfig(a.in(region), func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
 }
 
-// describe answers nil where there is no such stack.
+// describe returns nil if there is no such stack.
 func (a *AWS) describe(ctx context.Context, region, stack string) (*types.Stack, error) {
 	out, err := a.stacks(region).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(stack)})
 	if missing(err) || err == nil && len(out.Stacks) == 0 {
@@ -56,8 +57,7 @@ func (a *AWS) describe(ctx context.Context, region, stack string) (*types.Stack,
 	return &out.Stacks[0], nil
 }
 
-// missing tells of CloudFormation's answer to a question about a stack that is
-// not there.
+// missing reports whether CloudFormation failed because there is no such stack.
 func missing(err error) bool {
 	return code(err) == "ValidationError" && strings.Contains(err.Error(), "does not exist")
 }
@@ -70,8 +70,8 @@ func code(err error) string {
 	return ""
 }
 
-// Status is that of Account.
-func (a *AWS) Status(ctx context.Context, region, stack string) (string, error) {
+// StackStatus implements Account.
+func (a *AWS) StackStatus(ctx context.Context, region, stack string) (string, error) {
 	st, err := a.describe(ctx, region, stack)
 	if st == nil || st.StackStatus == types.StackStatusDeleteComplete {
 		return "", err
@@ -79,7 +79,8 @@ func (a *AWS) Status(ctx context.Context, region, stack string) (string, error) 
 	return string(st.StackStatus), nil
 }
 
-// Output is an output of a stack; empty where there is none.
+// Output returns an output of a stack, empty if the stack or the output does not
+// exist.
 func (a *AWS) Output(ctx context.Context, region, stack, key string) (string, error) {
 	st, err := a.describe(ctx, region, stack)
 	if st == nil {
@@ -95,8 +96,8 @@ func (a *AWS) Output(ctx context.Context, region, stack, key string) (string, er
 
 const bucketType = "AWS::S3::Bucket"
 
-// resources are those of a stack that are still there and its own; none where
-// there is no such stack.
+// resources returns the resources that a stack still has, none if there is no such
+// stack.
 func (a *AWS) resources(ctx context.Context, region, stack string) ([]types.StackResourceSummary, error) {
 	var all []types.StackResourceSummary
 	for p := cloudformation.NewListStackResourcesPaginator(a.stacks(region), &cloudformation.ListStackResourcesInput{StackName: aws.String(stack)}); p.HasMorePages(); {
@@ -116,14 +117,13 @@ func (a *AWS) resources(ctx context.Context, region, stack string) ([]types.Stac
 	return all, nil
 }
 
-// gone tells of a resource's status that its stack has deleted it, or let go of
-// it.
+// gone reports whether a stack has deleted a resource, or no longer manages it.
 func gone(status types.ResourceStatus) bool {
 	return status == types.ResourceStatusDeleteComplete || status == types.ResourceStatusDeleteSkipped
 }
 
-// Resources are those of Account.
-func (a *AWS) Resources(ctx context.Context, region, stack string) ([]string, error) {
+// StackResources implements Account.
+func (a *AWS) StackResources(ctx context.Context, region, stack string) ([]string, error) {
 	all, err := a.resources(ctx, region, stack)
 	var left []string
 	for _, r := range all {
@@ -134,15 +134,15 @@ func (a *AWS) Resources(ctx context.Context, region, stack string) ([]string, er
 	return left, err
 }
 
-// Owner is that of Account.
-func (a *AWS) Owner(ctx context.Context, region, stack, bucket string) (string, error) {
-	all, err := a.resources(ctx, region, stack)
+// StackOf implements Account.
+func (a *AWS) StackOf(ctx context.Context, region, want, bucket string) (string, error) {
+	all, err := a.resources(ctx, region, want)
 	if err != nil {
 		return "", err
 	}
 	for _, r := range all {
 		if aws.ToString(r.ResourceType) == bucketType && aws.ToString(r.PhysicalResourceId) == bucket {
-			return stack, nil
+			return want, nil
 		}
 	}
 	out, err := a.stacks(region).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{PhysicalResourceId: aws.String(bucket)})
@@ -160,25 +160,25 @@ func (a *AWS) Owner(ctx context.Context, region, stack, bucket string) (string, 
 	return "", nil
 }
 
-// Bucket is that of Account.
-func (a *AWS) Bucket(ctx context.Context, region, bucket string) (Whose, error) {
+// Ownership implements Account.
+func (a *AWS) Ownership(ctx context.Context, region, bucket string) (Ownership, error) {
 	_, err := a.buckets(region).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(bucket), ExpectedBucketOwner: aws.String(a.account)})
-	var answer *awshttp.ResponseError
+	var response *awshttp.ResponseError
 	switch {
 	case err == nil:
-		return Ours, nil
-	case !errors.As(err, &answer):
-		return Nobodys, err
-	case answer.HTTPStatusCode() == http.StatusNotFound:
-		return Nobodys, nil
-	case answer.HTTPStatusCode() == http.StatusForbidden, answer.HTTPStatusCode() == http.StatusMovedPermanently:
-		return Others, nil
+		return Own, nil
+	case !errors.As(err, &response):
+		return Free, err
+	case response.HTTPStatusCode() == http.StatusNotFound:
+		return Free, nil
+	case response.HTTPStatusCode() == http.StatusForbidden, response.HTTPStatusCode() == http.StatusMovedPermanently:
+		return Foreign, nil
 	}
-	return Nobodys, err
+	return Free, err
 }
 
-// Stage is that of Account.
-func (a *AWS) Stage(ctx context.Context, region, bucket string) (string, error) {
+// StageTag implements Account.
+func (a *AWS) StageTag(ctx context.Context, region, bucket string) (string, error) {
 	out, err := a.buckets(region).GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: aws.String(bucket), ExpectedBucketOwner: aws.String(a.account)})
 	if code(err) == "NoSuchTagSet" {
 		return "", nil
@@ -194,10 +194,11 @@ func (a *AWS) Stage(ctx context.Context, region, bucket string) (string, error) 
 	return "", nil
 }
 
-// DeleteStack deletes a stack and waits until it is gone.
+// DeleteStack deletes a stack and waits until it is deleted. It does nothing if
+// there is no such stack.
 func (a *AWS) DeleteStack(ctx context.Context, region, stack string) error {
 	c := a.stacks(region)
-	// The name of a stack that is gone finds nothing, its id still does.
+	// A deleted stack can be described by its ID, but no longer by its name.
 	st, err := a.describe(ctx, region, stack)
 	if st == nil {
 		return err
@@ -208,8 +209,8 @@ func (a *AWS) DeleteStack(ctx context.Context, region, stack string) error {
 	return cloudformation.NewStackDeleteCompleteWaiter(c).Wait(ctx, &cloudformation.DescribeStacksInput{StackName: st.StackId}, deletionTime)
 }
 
-// DeletePolicy closes a bucket: CloudFormation makes no policy where there is
-// one.
+// DeletePolicy deletes the policy of a bucket, which then can no longer be read
+// from the internet: CloudFormation does not create a policy if there is one.
 func (a *AWS) DeletePolicy(ctx context.Context, region, bucket string) error {
 	_, err := a.buckets(region).DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(bucket), ExpectedBucketOwner: aws.String(a.account)})
 	return err

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// cloudFormation answers as AWS does for one stack called there, which has a
-// bucket called kept, and S3 for that bucket.
-func cloudFormation(t *testing.T) (*AWS, *[]string) {
+// newFake returns an account with fake CloudFormation and S3: a stack named there
+// that has a bucket named kept. The strings are the changes that were made.
+func newFake(t *testing.T) (*AWS, *[]string) {
 	t.Helper()
 	const resource = `<member><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId><ResourceType>%s</ResourceType><ResourceStatus>%s</ResourceStatus><StackName>there</StackName><LastUpdatedTimestamp>2026-11-01T00:00:00Z</LastUpdatedTimestamp><Timestamp>2026-11-01T00:00:00Z</Timestamp></member>`
 	var changed []string
@@ -24,7 +24,7 @@ func cloudFormation(t *testing.T) (*AWS, *[]string) {
 		if r.URL.Path != "/" || r.Method != http.MethodPost {
 			switch name := strings.Trim(r.URL.Path, "/"); {
 			case r.Header.Get("X-Amz-Expected-Bucket-Owner") != "123456789012":
-				t.Errorf("the bucket %s is asked for without its owner", name)
+				t.Errorf("request for bucket %s without X-Amz-Expected-Bucket-Owner", name)
 			case name == "others":
 				w.WriteHeader(http.StatusForbidden)
 			case name == "elsewhere":
@@ -83,9 +83,10 @@ func cloudFormation(t *testing.T) (*AWS, *[]string) {
 }
 
 func TestAWSStacks(t *testing.T) {
-	a, _ := cloudFormation(t)
+	t.Parallel()
+	a, _ := newFake(t)
 	for stack, want := range map[string]string{"there": "ROLLBACK_COMPLETE", "none": ""} {
-		if got, err := a.Status(t.Context(), "us-east-1", stack); err != nil || got != want {
+		if got, err := a.StackStatus(t.Context(), "us-east-1", stack); err != nil || got != want {
 			t.Errorf("status of %s: %q, %v, want %q", stack, got, err, want)
 		}
 	}
@@ -95,39 +96,41 @@ func TestAWSStacks(t *testing.T) {
 		}
 	}
 	if got, err := a.Output(t.Context(), "us-east-1", "none", "CodeHash"); err != nil || got != "" {
-		t.Errorf("output of no stack: %q, %v", got, err)
+		t.Errorf("output of a missing stack: %q, %v", got, err)
 	}
-	if got, err := a.Resources(t.Context(), "us-east-1", "there"); err != nil || !reflect.DeepEqual(got, []string{"AWS::SQS::Queue work"}) {
-		t.Errorf("what is left: %q, %v", got, err)
+	if got, err := a.StackResources(t.Context(), "us-east-1", "there"); err != nil || !reflect.DeepEqual(got, []string{"AWS::SQS::Queue work"}) {
+		t.Errorf("resources: %q, %v", got, err)
 	}
 	for bucket, want := range map[string]string{"kept": "there", "kept2": "there", "given-up": "", "none": ""} {
-		// Whether the stack is asked, or all of them.
+		// kept2 is found in the stack that is searched first.
 		stack := map[bool]string{true: "there", false: "none"}[bucket == "kept2"]
-		if got, err := a.Owner(t.Context(), "us-east-1", stack, bucket); err != nil || got != want {
-			t.Errorf("owner of %s: %q, %v, want %q", bucket, got, err, want)
+		if got, err := a.StackOf(t.Context(), "us-east-1", stack, bucket); err != nil || got != want {
+			t.Errorf("stack of %s: %q, %v, want %q", bucket, got, err, want)
 		}
 	}
 }
 
 func TestAWSBuckets(t *testing.T) {
-	a, _ := cloudFormation(t)
-	for bucket, want := range map[string]Whose{"kept": Ours, "none": Nobodys, "others": Others, "elsewhere": Others} {
-		if got, err := a.Bucket(t.Context(), "us-east-1", bucket); err != nil || got != want {
-			t.Errorf("%s is %v, %v, want %v", bucket, got, err, want)
+	t.Parallel()
+	a, _ := newFake(t)
+	for bucket, want := range map[string]Ownership{"kept": Own, "none": Free, "others": Foreign, "elsewhere": Foreign} {
+		if got, err := a.Ownership(t.Context(), "us-east-1", bucket); err != nil || got != want {
+			t.Errorf("ownership of %s: %v, %v, want %v", bucket, got, err, want)
 		}
 	}
-	if _, err := a.Bucket(t.Context(), "us-east-1", "broken"); err == nil {
-		t.Error("an answer that nobody understands is one")
+	if _, err := a.Ownership(t.Context(), "us-east-1", "broken"); err == nil {
+		t.Error("an unexpected status code is not an error")
 	}
 	for bucket, want := range map[string]string{"kept": "test", "bare": ""} {
-		if got, err := a.Stage(t.Context(), "us-east-1", bucket); err != nil || got != want {
-			t.Errorf("%s is of the stage %q, %v, want %q", bucket, got, err, want)
+		if got, err := a.StageTag(t.Context(), "us-east-1", bucket); err != nil || got != want {
+			t.Errorf("stage tag of %s: %q, %v, want %q", bucket, got, err, want)
 		}
 	}
 }
 
 func TestAWSDeletes(t *testing.T) {
-	a, changed := cloudFormation(t)
+	t.Parallel()
+	a, changed := newFake(t)
 	if err := a.DeletePolicy(t.Context(), "us-east-1", "kept"); err != nil {
 		t.Error(err)
 	}
@@ -137,6 +140,6 @@ func TestAWSDeletes(t *testing.T) {
 		}
 	}
 	if want := []string{"policy of kept", "stack arn:there"}; !reflect.DeepEqual(*changed, want) {
-		t.Errorf("changed are %q, want %q", *changed, want)
+		t.Errorf("changes %q, want %q", *changed, want)
 	}
 }

@@ -1,6 +1,6 @@
-// Package leftover finds what an earlier deployment of a stage has left in its
-// account: stacks whose creation or deletion failed, and buckets that outlived
-// their stack. Both keep the next deployment from being made.
+// Package leftover finds what earlier deployments of a stage left behind: stacks
+// that failed to be created or deleted, and buckets without a stack. Both block
+// the next deployment.
 package leftover
 
 import (
@@ -12,121 +12,127 @@ import (
 	"archeio/infra/stage"
 )
 
-// Account is what is asked of AWS.
+// Account is an AWS account that is searched for leftovers.
 type Account interface {
-	// Status is a stack's, empty where there is none.
-	Status(ctx context.Context, region, stack string) (string, error)
-	// Resources are those of a stack that are still there and are no buckets,
-	// each with its type.
-	Resources(ctx context.Context, region, stack string) ([]string, error)
-	// Owner is the stack that has a bucket, empty for none; the one that should
-	// is asked first.
-	Owner(ctx context.Context, region, stack, bucket string) (string, error)
-	// Bucket tells whether a bucket's name is taken, and by whom.
-	Bucket(ctx context.Context, region, bucket string) (Whose, error)
-	// Stage is the stage that a bucket's tag names, empty for none.
-	Stage(ctx context.Context, region, bucket string) (string, error)
+	// StackStatus returns the status of a stack, empty if there is no such stack.
+	StackStatus(ctx context.Context, region, stack string) (string, error)
+	// StackResources returns the resources that a stack still has, except buckets,
+	// each as its type and its physical ID.
+	StackResources(ctx context.Context, region, stack string) ([]string, error)
+	// StackOf returns the stack that a bucket belongs to, empty if it belongs to
+	// none. The stack want is searched first.
+	StackOf(ctx context.Context, region, want, bucket string) (string, error)
+	// Ownership returns who owns the bucket with a name.
+	Ownership(ctx context.Context, region, bucket string) (Ownership, error)
+	// StageTag returns the value of a bucket's tag [stage.Tag], empty if it has
+	// none.
+	StageTag(ctx context.Context, region, bucket string) (string, error)
 }
 
-// Whose tells whose a bucket is.
-type Whose int
+// Ownership is who owns the bucket with a name.
+type Ownership int
 
-// The answers to whose a bucket is.
+// Values of Ownership.
 const (
-	Nobodys Whose = iota
-	Ours
-	Others
+	// Free means that no bucket has the name.
+	Free Ownership = iota
+	// Own means that the bucket belongs to the account and is in the region.
+	Own
+	// Foreign means that the bucket is in another account or region.
+	Foreign
 )
 
-// Found is what stands in the way of a deployment, or is left over.
-type Found struct {
-	// Region and Name are the stack's or the bucket's.
+// Finding is a stack or a bucket that blocks a deployment.
+type Finding struct {
+	// Region and Name are those of the stack or the bucket.
 	Region, Name string
-	// Stack is the stack that a bucket belongs into, empty for a stack.
+	// Stack is the stack that a bucket must belong to, empty for a stack.
 	Stack string
-	// Adoptable tells that adopt can put it right.
+	// Adoptable reports whether archeio adopt can fix it.
 	Adoptable bool
-	// Says what it is, and what to do about it.
-	Says string
+	// Details is what was found and how to fix it.
+	Details string
 }
 
-// Failed tells of a stack's status that nothing can be made of the stack but to
-// delete it: its creation failed, or its deletion did.
-func Failed(status string) bool {
+// MustBeDeleted reports whether a stack with this status can only be deleted: it
+// was never created, or its deletion failed.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
+func MustBeDeleted(status string) bool {
 	return slices.Contains([]string{"REVIEW_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}, status)
 }
 
-// Stack looks at one stack; nil where it is not in the way.
-func Stack(ctx context.Context, a Account, s *stage.Stage, st stage.Stack) (*Found, error) {
-	status, err := a.Status(ctx, st.Region, st.Name)
+// CheckStack checks one stack of a stage. It returns nil if the stack does not
+// block a deployment.
+func CheckStack(ctx context.Context, a Account, s *stage.Stage, st stage.Stack) (*Finding, error) {
+	status, err := a.StackStatus(ctx, st.Region, st.Name)
 	if err != nil {
 		return nil, err
 	}
-	f := &Found{Region: st.Region, Name: st.Name}
+	f := &Finding{Region: st.Region, Name: st.Name}
 	switch {
-	case Failed(status):
-		left, err := a.Resources(ctx, st.Region, st.Name)
+	case MustBeDeleted(status):
+		left, err := a.StackResources(ctx, st.Region, st.Name)
 		if err != nil {
 			return nil, err
 		}
 		if len(left) > 0 {
-			f.Says = fmt.Sprintf("it is in %s and still has %s; find out why in its events, then delete it by aws cloudformation delete-stack --region %s --stack-name %s", status, strings.Join(left, ", "), st.Region, st.Name)
+			f.Details = fmt.Sprintf("the stack is in %s and still has %s; find the cause in its events, then run aws cloudformation delete-stack --region %s --stack-name %s", status, strings.Join(left, ", "), st.Region, st.Name)
 			return f, nil
 		}
 		f.Adoptable = true
-		f.Says = fmt.Sprintf("it is in %s, and nothing is left of it but perhaps its bucket; run make adopt STAGE=%s", status, s.Name)
+		f.Details = fmt.Sprintf("the stack is in %s and has no resources left, except possibly its bucket; run make adopt STAGE=%s", status, s.Name)
 		return f, nil
 	case status == "UPDATE_ROLLBACK_FAILED":
-		f.Says = fmt.Sprintf("it is in %s; find out why in its events, then run aws cloudformation continue-update-rollback --region %s --stack-name %s", status, st.Region, st.Name)
+		f.Details = fmt.Sprintf("the stack is in %s; find the cause in its events, then run aws cloudformation continue-update-rollback --region %s --stack-name %s", status, st.Region, st.Name)
 		return f, nil
 	case strings.HasSuffix(status, "_IN_PROGRESS"):
-		f.Says = fmt.Sprintf("it is in %s; wait for it: aws cloudformation describe-stacks --region %s --stack-name %s", status, st.Region, st.Name)
+		f.Details = fmt.Sprintf("the stack is in %s; wait for it: aws cloudformation describe-stacks --region %s --stack-name %s", status, st.Region, st.Name)
 		return f, nil
 	}
 	return nil, nil
 }
 
-// Bucket looks at one bucket, and answers whose it is beside what is found; nil
-// where it is not in the way.
-func Bucket(ctx context.Context, a Account, s *stage.Stage, b stage.Retained) (Whose, *Found, error) {
-	whose, err := a.Bucket(ctx, b.Region, b.Name)
-	if err != nil || whose == Nobodys {
-		return whose, nil, err
+// CheckBucket checks one bucket of a stage and returns who owns it. The finding is
+// nil if the bucket does not block a deployment.
+func CheckBucket(ctx context.Context, a Account, s *stage.Stage, b stage.Retained) (Ownership, *Finding, error) {
+	ownership, err := a.Ownership(ctx, b.Region, b.Name)
+	if err != nil || ownership == Free {
+		return ownership, nil, err
 	}
-	f := &Found{Region: b.Region, Name: b.Name, Stack: b.Stack}
-	if whose == Others {
-		f.Says = "the bucket belongs to another account or region; take another mirrorPrefix"
-		return whose, f, nil
+	f := &Finding{Region: b.Region, Name: b.Name, Stack: b.Stack}
+	if ownership == Foreign {
+		f.Details = "the bucket is in another account or region; set another mirrorPrefix"
+		return ownership, f, nil
 	}
-	owner, err := a.Owner(ctx, b.Region, b.Stack, b.Name)
+	stack, err := a.StackOf(ctx, b.Region, b.Stack, b.Name)
 	if err != nil {
-		return whose, nil, err
+		return ownership, nil, err
 	}
 	status := ""
-	if owner == b.Stack {
-		if status, err = a.Status(ctx, b.Region, owner); err != nil {
-			return whose, nil, err
+	if stack == b.Stack {
+		if status, err = a.StackStatus(ctx, b.Region, stack); err != nil {
+			return ownership, nil, err
 		}
 	}
-	if owner != "" && !Failed(status) {
-		if owner == b.Stack {
-			return whose, nil, nil
+	if stack != "" && !MustBeDeleted(status) {
+		if stack == b.Stack {
+			return ownership, nil, nil
 		}
-		f.Says = fmt.Sprintf("the bucket belongs to the stack %s; take another mirrorPrefix", owner)
-		return whose, f, nil
+		f.Details = fmt.Sprintf("the bucket belongs to the stack %s; set another mirrorPrefix", stack)
+		return ownership, f, nil
 	}
-	tag, err := a.Stage(ctx, b.Region, b.Name)
+	tag, err := a.StageTag(ctx, b.Region, b.Name)
 	switch {
 	case err != nil:
-		return whose, nil, err
+		return ownership, nil, err
 	case tag != s.Name:
-		f.Says = fmt.Sprintf("the bucket belongs to no stack, and its tag %s is %q; if it is the stage's, put the tag %s=%s on it, else take another mirrorPrefix", stage.Tag, tag, stage.Tag, s.Name)
-		return whose, f, nil
+		f.Details = fmt.Sprintf("the bucket belongs to no stack, and its tag %s is %q; if it belongs to this stage, tag it %s=%s, otherwise set another mirrorPrefix", stage.Tag, tag, stage.Tag, s.Name)
+		return ownership, f, nil
 	case slices.Contains(s.Retiring, b.Region):
-		f.Says = fmt.Sprintf("the mirror has retired, its stack is deleted and its bucket stays; take %s out of mirrors and retiring, or run make adopt STAGE=%s to have it back", b.Region, s.Name)
+		f.Details = fmt.Sprintf("the mirror is retired: its stack is deleted and its bucket is kept; remove %s from mirrors and retiring, or run make adopt STAGE=%s to restore the mirror", b.Region, s.Name)
 	default:
-		f.Says = fmt.Sprintf("an earlier deployment has left the bucket behind, and its stack cannot make it again; run make adopt STAGE=%s", s.Name)
+		f.Details = fmt.Sprintf("the bucket is left over from an earlier deployment, and its stack cannot create it again; run make adopt STAGE=%s", s.Name)
 	}
 	f.Adoptable = true
-	return whose, f, nil
+	return ownership, f, nil
 }

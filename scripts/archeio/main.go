@@ -11,9 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"archeio/scripts/archeio/adopt"
+	"archeio/scripts/archeio/capacity"
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/archeio/explain"
 	"archeio/scripts/archeio/hosts"
+	"archeio/scripts/archeio/preflight"
+	"archeio/scripts/archeio/report"
 	"archeio/scripts/archeio/version"
 	"archeio/scripts/archeio/worldmap"
 )
@@ -34,6 +38,10 @@ func root() *cobra.Command {
 		explain.Command(),
 		hosts.Command(),
 		worldmap.Command(),
+		capacity.Command(),
+		preflight.Command(),
+		adopt.Command(),
+		report.Command(),
 		version.Command(),
 	)
 	return c

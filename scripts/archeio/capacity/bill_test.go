@@ -1,8 +1,8 @@
-package main
+package capacity
 
 import "testing"
 
-// Bytes of GB, so that the arithmetic can be followed.
+// Bytes are whole GB, so that the arithmetic can be followed.
 var billed = Quantities{
 	Edge: 20_000, Invocations: 3e6, GBSeconds: 3e5, Reads: 5e6, Writes: 4000,
 	LogBytes: 6 * gb, Metrics: 20, CapacityUnits: 1000,
@@ -16,11 +16,12 @@ var billed = Quantities{
 		UpstreamInternet: {Bytes: 30 * gb},
 		ManifestInside:   {Bytes: 5 * gb},
 		ManifestInternet: {Bytes: 15 * gb},
-		Answers:          {Bytes: 100 * gb},
+		Redirects:        {Bytes: 100 * gb},
 	},
 }
 
 func TestBill(t *testing.T) {
+	t.Parallel()
 	want := []struct {
 		price      *Price
 		list, free float64
@@ -61,9 +62,10 @@ func TestBill(t *testing.T) {
 	near(t, "none", Total(list, "S4"), 0)
 }
 
-// Every mirror begins with the dearest tier: 60,000 GB in two cost
-// 2*(51200*0.023 + 8800*0.022), and not what 120,000 GB in one do.
-func TestStorageTiersAreOfEachMirror(t *testing.T) {
+// Every mirror starts at the most expensive tier: 60,000 GB in two mirrors cost
+// 2*(51200*0.023 + 8800*0.022), not the price of 120,000 GB in one.
+func TestStorageTiersPerMirror(t *testing.T) {
+	t.Parallel()
 	l := sample
 	l.Mirrors, l.StorageGB = 2, 60_000
 	for _, line := range Bill(l, billed, false) {
@@ -76,21 +78,24 @@ func TestStorageTiersAreOfEachMirror(t *testing.T) {
 	t.Error("no line for storage")
 }
 
-func TestWithoutMirrors(t *testing.T) {
-	// All blobs but those inside the upstream's cloud, and the manifests of the
-	// same clients: 1000+70+300+150+50+30+15 = 1615 GB; 1024*0.12 + 591*0.11.
-	near(t, "dollars", WithoutMirrors(sample, billed), 187.89)
+func TestUpstreamAlone(t *testing.T) {
+	t.Parallel()
+	// All blobs but those inside the upstream's cloud, and the manifests for the
+	// internet: 1000+70+300+150+50+30+15 = 1615 GB; 1024*0.12 + 591*0.11.
+	near(t, "dollars", UpstreamAlone(sample, billed), 187.89)
 }
 
 func TestFilling(t *testing.T) {
+	t.Parallel()
 	// 100 GB from the upstream at 0.12, three copies at 0.02, and
-	// 100*2^30/4e6 = 26843.5456 blobs written four times at 0.005 a thousand.
+	// 100*2^30/4e6 = 26843.5456 blobs written four times at 0.005 per thousand.
 	near(t, "dollars", Filling(sample), 12+6+0.536870912)
 }
 
-// Both registries are what they are said to be, pay less than without mirrors
-// and meet no quota.
+// Both presets have the traffic that their documentation states, cost less than the
+// upstream alone and reach no quota.
 func TestPresets(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		load  Load
 		bytes float64
@@ -101,12 +106,12 @@ func TestPresets(t *testing.T) {
 			}
 			near(t, "bytes", c.load.Pulls*c.load.Blobs*c.load.BlobMB*1e6, c.bytes)
 			r := Evaluate(name, c.load, false)
-			if r.Saved != r.WithoutMirrors-r.Total || r.Saved <= 0 {
-				t.Errorf("%v saved of %v, at %v", r.Saved, r.WithoutMirrors, r.Total)
+			if r.Saved != r.UpstreamAlone-r.Total || r.Saved <= 0 {
+				t.Errorf("saving %v of %v, total %v", r.Saved, r.UpstreamAlone, r.Total)
 			}
 			for _, q := range r.Quotas {
 				if q.Exceeded {
-					t.Errorf("%s is exceeded", q.Name)
+					t.Errorf("quota exceeded: %s", q.Name)
 				}
 			}
 		})

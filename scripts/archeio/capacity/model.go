@@ -1,4 +1,4 @@
-package main
+package capacity
 
 import "math"
 
@@ -7,33 +7,33 @@ const (
 	month  = hours * 3600
 	second = 1000 // ms
 
-	// lifeSeconds is MIRROR_HEALTH_INTERVAL, flushSeconds how often a process
-	// writes its metrics, indexSeconds MIRROR_INDEX_REFRESH.
-	lifeSeconds, flushSeconds, indexSeconds = 10, 10, 300
-	// environmentRate is how many requests a second Lambda gives one
-	// execution environment, however short they are.
+	// healthSeconds is MIRROR_HEALTH_INTERVAL, flushSeconds the interval at which a
+	// process writes its metrics, indexSeconds MIRROR_INDEX_REFRESH.
+	healthSeconds, flushSeconds, indexSeconds = 10, 10, 300
+	// environmentRate is how many requests per second one execution environment of
+	// a Lambda function serves at most, however short they are.
 	// https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
 	environmentRate = 10
 
-	// Assumed sizes, in bytes: of an answer of the front with its headers, a
-	// manifest, the lines START, END and REPORT that Lambda logs of each
-	// invocation, and one writing of metrics.
-	answerBytes, manifestBytes, platformBytes, flushBytes = 1000, 3000, 330, 5000
-	// regionMetrics are the kinds, clouds and reasons that a region counts;
-	// each mirror adds one for each of three answers.
-	regionMetrics, checkAnswers = 40, 3
-	// replicationMetrics are those of one replication rule.
+	// Assumed sizes in bytes: of a redirect with its headers, a manifest, the lines
+	// START, END and REPORT that Lambda logs for each invocation, and the metrics
+	// that a process writes at once.
+	redirectBytes, manifestBytes, platformBytes, flushBytes = 1000, 3000, 330, 5000
+	// regionMetrics is the number of kinds, clouds and reasons that are counted in a
+	// region. Each mirror adds one metric for each of checkResults.
+	regionMetrics, checkResults = 40, 3
+	// replicationMetrics is the number of metrics of one replication rule.
 	replicationMetrics = 4
 )
 
-// Path is a way that bytes go to clients.
+// Path is a path that bytes take to clients.
 type Path struct {
 	Name     string  `json:"name"`
 	Requests float64 `json:"requests"`
 	Bytes    float64 `json:"bytes"`
 }
 
-// The paths. Blobs take the first seven.
+// Indexes of [Quantities.Paths]. The first blobPaths are those of blobs.
 const (
 	BucketSame = iota
 	BucketOther
@@ -44,23 +44,23 @@ const (
 	UpstreamInternet
 	ManifestInside
 	ManifestInternet
-	Answers
+	Redirects
 )
 
 const blobPaths = UpstreamInternet + 1
 
-// Quantities are those of one month.
+// Quantities is what a load amounts to in a month.
 type Quantities struct {
 	Pings         float64 `json:"pings"`
 	Manifests     float64 `json:"manifests"`
 	Blobs         float64 `json:"blobs"`
-	Edge          float64 `json:"edgeRequests"` // also for blobs that it serves
+	Edge          float64 `json:"edgeRequests"` // including those for blobs
 	Balancer      float64 `json:"balancerRequests"`
 	Invocations   float64 `json:"invocations"`
 	GBSeconds     float64 `json:"gbSeconds"`
-	Questions     float64 `json:"questions"`  // whether a mirror has a blob
-	Checks        float64 `json:"checks"`     // of those, asked by HEAD
-	LifeChecks    float64 `json:"lifeChecks"` // at most: HEADs that only watch a mirror's life
+	Lookups       float64 `json:"lookups"`      // of whether a mirror has a blob
+	Checks        float64 `json:"checks"`       // of the lookups, those by HEAD
+	HealthChecks  float64 `json:"healthChecks"` // at most: HEADs only for a mirror's health
 	Environments  float64 `json:"environments"`
 	Reads         float64 `json:"s3Reads"`
 	Writes        float64 `json:"s3Writes"`
@@ -70,36 +70,36 @@ type Quantities struct {
 	Paths         []Path  `json:"paths"`
 }
 
-// Model works out a month.
+// Model returns the quantities of a load.
 func Model(l Load) Quantities {
 	q := Quantities{Pings: l.Pulls * l.Pings, Manifests: l.Pulls * l.Manifests, Blobs: l.Pulls * l.Blobs}
 	throughEdge := 1 - l.BalancerShare
 	front := q.Pings + q.Manifests + q.Blobs
 
-	// Where the blobs come from. Through a load balancer there is no default
-	// mirror: clients outside AWS are sent to a bucket itself.
-	there := 1 - l.Absent
+	// Where blobs are served from. Behind a load balancer, clients outside AWS are
+	// redirected to a bucket and not to CloudFront.
+	mirrored := 1 - l.Absent
 	aws, others := q.Blobs*l.AWS, q.Blobs*l.others()
 	blobs := [blobPaths]float64{
-		BucketSame:       aws * there * l.SameRegion,
-		BucketOther:      aws * there * (1 - l.SameRegion),
-		BucketInternet:   others * there * l.BalancerShare,
-		EdgeCached:       others * there * throughEdge * l.EdgeHit,
-		EdgeFetched:      others * there * throughEdge * (1 - l.EdgeHit),
+		BucketSame:       aws * mirrored * l.SameRegion,
+		BucketOther:      aws * mirrored * (1 - l.SameRegion),
+		BucketInternet:   others * mirrored * l.BalancerShare,
+		EdgeCached:       others * mirrored * throughEdge * l.EdgeHit,
+		EdgeFetched:      others * mirrored * throughEdge * (1 - l.EdgeHit),
 		UpstreamInside:   q.Blobs * l.UpstreamCloud,
 		UpstreamInternet: (aws + others) * l.Absent,
 	}
 	q.Paths = []Path{
-		BucketSame:       {Name: "bucket, to its own region"},
-		BucketOther:      {Name: "bucket, to another region"},
-		BucketInternet:   {Name: "bucket, to the internet"},
-		EdgeCached:       {Name: "distribution, from its cache"},
-		EdgeFetched:      {Name: "distribution, from a bucket"},
-		UpstreamInside:   {Name: "upstream, inside its cloud"},
-		UpstreamInternet: {Name: "upstream, to the internet"},
-		ManifestInside:   {"manifests, inside its cloud", q.Manifests * l.UpstreamCloud, 0},
-		ManifestInternet: {"manifests, to the internet", q.Manifests * (1 - l.UpstreamCloud), 0},
-		Answers:          {"the redirects themselves", front, front * answerBytes},
+		BucketSame:       {Name: "from a bucket to its own region"},
+		BucketOther:      {Name: "from a bucket to another region"},
+		BucketInternet:   {Name: "from a bucket to the internet"},
+		EdgeCached:       {Name: "from CloudFront, cached"},
+		EdgeFetched:      {Name: "from CloudFront, fetched from a bucket"},
+		UpstreamInside:   {Name: "from the upstream inside its cloud"},
+		UpstreamInternet: {Name: "from the upstream to the internet"},
+		ManifestInside:   {"manifests inside the upstream's cloud", q.Manifests * l.UpstreamCloud, 0},
+		ManifestInternet: {"manifests to the internet", q.Manifests * (1 - l.UpstreamCloud), 0},
+		Redirects:        {"redirects", front, front * redirectBytes},
 	}
 	for i, n := range blobs {
 		q.Paths[i].Requests, q.Paths[i].Bytes = n, n*l.BlobMB*1e6
@@ -108,54 +108,55 @@ func Model(l Load) Quantities {
 		q.Paths[i].Bytes = q.Paths[i].Requests * manifestBytes
 	}
 
-	// Who is asked.
+	// Where requests are served.
 	q.Edge = front*throughEdge + blobs[EdgeCached] + blobs[EdgeFetched]
 	q.Balancer = front * l.BalancerShare
 	q.Invocations = throughEdge*(q.Pings*(1-l.PingHit)+q.Manifests*(1-l.ManifestHit)+q.Blobs) + q.Balancer
 
-	// A client in AWS whose mirror lacks the blob is a question about the
-	// default mirror too; the index knows only what all mirrors have.
-	present := (aws + others) * there
+	// If the mirror of a client in AWS does not have the blob, it is also looked up
+	// in the default mirror. The index has only the blobs that all mirrors have.
+	present := (aws + others) * mirrored
 	absent := aws*l.Absent*2 + others*l.Absent
-	q.Questions = present + absent
+	q.Lookups = present + absent
 	q.Checks = (present*(1-l.IndexHit) + absent) * (1 - l.CacheHit)
 
-	// Checks of a mirror's life follow from the environments, and so are not in
-	// their mean yet.
+	// The number of health checks depends on the number of environments, so the mean
+	// duration does not include them here.
 	rate := q.Invocations / month
 	q.Environments = max(l.Redirectors, rate/environmentRate, rate*l.meanMS(q)/second)
-	// A redirector is taken to be asked about the mirrors around it.
+	// Assumes that a redirector only checks the mirrors near it.
 	around := math.Ceil(l.Mirrors / l.Redirectors)
-	q.LifeChecks = min(q.Questions-q.Checks, q.Environments*around*month/lifeSeconds)
+	q.HealthChecks = min(q.Lookups-q.Checks, q.Environments*around*month/healthSeconds)
 	q.GBSeconds = l.MemoryMB / 1024 * q.Invocations * l.meanMS(q) / second
 
 	q.Reads = blobs[BucketSame] + blobs[BucketOther] + blobs[BucketInternet] + blobs[EdgeFetched] +
-		q.Checks + q.LifeChecks + q.Environments*month/indexSeconds
+		q.Checks + q.HealthChecks + q.Environments*month/indexSeconds
 	if l.BlobMB > 0 {
 		added := l.GrowthGB * gb / (l.BlobMB * 1e6)
 		q.Writes = added * l.Mirrors
-		q.Reads += added * (l.Mirrors - 1) // by the replication
+		q.Reads += added * (l.Mirrors - 1) // by replication
 	}
 	flushes := min(q.Invocations, q.Environments*month/flushSeconds)
 	q.LogBytes = q.Invocations*platformBytes + flushes*flushBytes
-	q.Metrics = l.Redirectors*(regionMetrics+checkAnswers*around) + (l.Mirrors-1)*replicationMetrics
+	q.Metrics = l.Redirectors*(regionMetrics+checkResults*around) + (l.Mirrors-1)*replicationMetrics
 	q.CapacityUnits = l.capacityUnits(q)
 	return q
 }
 
-// meanMS is what is billed of a mean invocation.
+// meanMS returns the mean billed duration of an invocation, in milliseconds.
 func (l *Load) meanMS(q Quantities) float64 {
 	if q.Invocations == 0 {
 		return 0
 	}
-	return l.Warm + l.ColdShare*l.Cold + (q.Checks+q.LifeChecks)/q.Invocations*l.Check
+	return l.Warm + l.ColdShare*l.Cold + (q.Checks+q.HealthChecks)/q.Invocations*l.Check
 }
 
-// capacityUnits are LCU-hours: 25 new connections a second, one a pull, or 0.4
-// GB an hour to and from a function, requests being as large as answers.
+// capacityUnits returns LCU-hours. One LCU is 25 new connections per second, with
+// one connection per pull, or 0.4 GB per hour to and from a function, with requests
+// as large as redirects.
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
 func (l *Load) capacityUnits(q Quantities) float64 {
 	connections := l.Pulls * l.BalancerShare / month / 25
-	bytes := q.Balancer * 2 * answerBytes / gb / hours / 0.4
+	bytes := q.Balancer * 2 * redirectBytes / gb / hours / 0.4
 	return max(connections, bytes) * hours
 }

@@ -1,11 +1,11 @@
-package main
+package capacity
 
 import (
 	"math"
 	"testing"
 )
 
-// sample is small enough to be worked out by hand, and uses everything.
+// sample is small enough to be calculated by hand, and sets every input.
 var sample = Load{
 	Pulls: 1000, Pings: 1, Manifests: 2, Blobs: 5, BlobMB: 4,
 	AWS: 0.6, UpstreamCloud: 0.1, SameRegion: 0.75, Absent: 0.1,
@@ -15,6 +15,7 @@ var sample = Load{
 }
 
 func TestQuantities(t *testing.T) {
+	t.Parallel()
 	q := Model(sample)
 	for _, c := range []struct {
 		name      string
@@ -23,18 +24,18 @@ func TestQuantities(t *testing.T) {
 		{"pings", q.Pings, 1000},
 		{"manifests", q.Manifests, 2000},
 		{"blobs", q.Blobs, 5000},
-		// 8000 of the front * 0.8, and the 432 + 648 blobs below.
+		// 8000 client requests * 0.8, and the 432 + 648 blobs below.
 		{"edge-requests", q.Edge, 7480},
 		{"balancer-requests", q.Balancer, 1600}, // 8000*0.2
-		// (1000*0.5 + 2000*0.75 + 5000) * 0.8 + 1600, which nothing answers before.
+		// (1000*0.5 + 2000*0.75 + 5000) * 0.8 + 1600, which no cache serves.
 		{"invocations", q.Invocations, 7200},
-		// 5000*0.9 of clients outside the upstream's cloud; those in AWS whose
-		// mirror lacks the blob, 3000*0.1, are two: 4050 + 600 + 150.
-		{"questions", q.Questions, 4800},
+		// 5000*0.9 of clients outside the upstream's cloud; a client in AWS without the
+		// blob in its mirror, 3000*0.1, causes two: 4050 + 600 + 150.
+		{"lookups", q.Lookups, 4800},
 		{"checks", q.Checks, 780}, // (4050*0.2 + 750) * 0.5
-		// All others, as 2 environments * 2 mirrors * 262,800 intervals are more.
-		{"life-checks", q.LifeChecks, 4020},
-		{"environments", q.Environments, 2}, // one a redirector
+		// All other lookups, because 2 environments * 2 mirrors * 262,800 intervals are more.
+		{"health-checks", q.HealthChecks, 4020},
+		{"environments", q.Environments, 2}, // one per redirector
 		// 7200*(2 + 0.02*50) + 4800*10 = 69600 ms, of half a GB.
 		{"gb-seconds", q.GBSeconds, 34.8},
 		// 10*2^30/4e6 = 2684.35456 new blobs, in four mirrors.
@@ -42,9 +43,9 @@ func TestQuantities(t *testing.T) {
 		// Blobs 2025+675+270+648, checks 4800, the index 2*8760, three replicas
 		// of the new blobs 8053.06368.
 		{"reads", q.Reads, 33991.06368},
-		{"log-bytes", q.LogBytes, 38_376_000}, // 7200*(330+5000): each may flush
+		{"log-bytes", q.LogBytes, 38_376_000}, // 7200*(330+5000): each may write metrics
 		{"metrics", q.Metrics, 104},           // 2*(40 + 3*2) + 3*4
-		// 1600*2000/2^30 GB at 0.4 an hour; connections are fewer.
+		// 1600*2000/2^30 GB at 0.4 per hour; connections need less.
 		{"lcu-hours", q.CapacityUnits, 0.0074505806},
 	} {
 		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })
@@ -52,6 +53,7 @@ func TestQuantities(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
+	t.Parallel()
 	want := []Path{
 		BucketSame:       {Requests: 2025, Bytes: 8.1e9},  // 3000*0.9*0.75
 		BucketOther:      {Requests: 675, Bytes: 2.7e9},   // 3000*0.9*0.25
@@ -62,7 +64,7 @@ func TestPaths(t *testing.T) {
 		UpstreamInternet: {Requests: 450, Bytes: 1.8e9},   // 4500*0.1
 		ManifestInside:   {Requests: 200, Bytes: 600_000}, // 2000*0.1, 3000 bytes each
 		ManifestInternet: {Requests: 1800, Bytes: 5_400_000},
-		Answers:          {Requests: 8000, Bytes: 8e6}, // 1000 bytes each
+		Redirects:        {Requests: 8000, Bytes: 8e6}, // 1000 bytes each
 	}
 	got := Model(sample).Paths
 	if len(got) != len(want) {
@@ -74,39 +76,42 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A month has 2,628,000 seconds: the busy ones are asked 1000 times in each.
+// A month has 2,628,000 seconds. The busy loads have 1000 requests in each.
 func TestEnvironments(t *testing.T) {
+	t.Parallel()
 	busy := Load{Pulls: 2_628_000 * 1000, Blobs: 1, AWS: 1, IndexHit: 1, Mirrors: 6, Redirectors: 4, Warm: 2}
 	slow := busy
 	slow.Warm = 500
 	idle := busy
 	idle.Pulls = 1
 	for _, c := range []struct {
-		name       string
-		load       Load
-		want, life float64
+		name         string
+		load         Load
+		want, health float64
 	}{
-		{"ten-a-second-each", busy, 100, 100 * 2 * 262_800}, // 6 mirrors by 4 redirectors are 2
-		{"as-long-as-they-take", slow, 500, 500 * 2 * 262_800},
-		{"one-a-region", idle, 4, 1}, // one question, one check
+		{"ten-per-second-each", busy, 100, 100 * 2 * 262_800}, // 6 mirrors over 4 redirectors are 2
+		{"by-duration", slow, 500, 500 * 2 * 262_800},
+		{"one-per-region", idle, 4, 1}, // one lookup, one check
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			q := Model(c.load)
 			near(t, "environments", q.Environments, c.want)
-			near(t, "checks of life", q.LifeChecks, c.life)
+			near(t, "health checks", q.HealthChecks, c.health)
 		})
 	}
 }
 
 func TestFlushesOncePerInterval(t *testing.T) {
-	// 1000 a second in 100 environments, which write 262,800 times each.
+	t.Parallel()
+	// 1000 per second in 100 environments, which write metrics 262,800 times each.
 	l := Load{Pulls: 2_628_000 * 1000, Blobs: 1, UpstreamCloud: 1, Mirrors: 1, Redirectors: 1, Warm: 2}
 	near(t, "log bytes", Model(l).LogBytes, 2_628_000*1000*330+100*262_800*5000)
 }
 
 func TestCapacityUnitsByConnections(t *testing.T) {
-	// 2,628,000 * 100 pulls are 100 connections a second, 4 units; their
-	// requests are one in a hundred, and fewer bytes.
+	t.Parallel()
+	// 2,628,000 * 100 pulls are 100 connections per second, 4 units. Their bytes need
+	// less: only one pull in a hundred sends a request.
 	l := Load{Pulls: 2_628_000 * 100, Blobs: 0.01, BalancerShare: 1, Balancers: 1, Mirrors: 1, Redirectors: 1}
 	near(t, "LCU-hours", Model(l).CapacityUnits, 4*730)
 }
@@ -122,12 +127,13 @@ func variants() map[string]Load {
 		all[name+"-in-the-upstreams-cloud"] = inside
 		nothing := l
 		nothing.Pulls, nothing.BlobMB = 0, 0
-		all[name+"-asked-nothing"] = nothing
+		all[name+"-without-traffic"] = nothing
 	}
 	return all
 }
 
-func TestNothingIsLost(t *testing.T) {
+func TestSums(t *testing.T) {
+	t.Parallel()
 	for name, l := range variants() {
 		t.Run(name, func(t *testing.T) {
 			q := Model(l)
@@ -140,9 +146,9 @@ func TestNothingIsLost(t *testing.T) {
 			near(t, "bytes by path", bytes, l.Pulls*l.Blobs*l.BlobMB*1e6)
 			near(t, "manifests by path", q.Paths[ManifestInside].Requests+q.Paths[ManifestInternet].Requests, q.Manifests)
 			front := q.Pings + q.Manifests + q.Blobs
-			near(t, "requests by front", q.Edge-q.Paths[EdgeCached].Requests-q.Paths[EdgeFetched].Requests+q.Balancer, front)
-			if q.Invocations > front || q.Checks+q.LifeChecks > q.Questions*(1+1e-9) {
-				t.Errorf("%v invocations of %v, %v checks of %v", q.Invocations, front, q.Checks+q.LifeChecks, q.Questions)
+			near(t, "requests by entry point", q.Edge-q.Paths[EdgeCached].Requests-q.Paths[EdgeFetched].Requests+q.Balancer, front)
+			if q.Invocations > front || q.Checks+q.HealthChecks > q.Lookups*(1+1e-9) {
+				t.Errorf("%v invocations for %v requests, %v checks for %v lookups", q.Invocations, front, q.Checks+q.HealthChecks, q.Lookups)
 			}
 			for _, line := range Bill(l, q, true) {
 				if !(line.Dollars >= 0) || math.IsInf(line.Dollars, 0) {
@@ -156,8 +162,9 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// What answers earlier never costs more.
+// A higher hit rate never costs more.
 func TestHitsNeverCostMore(t *testing.T) {
+	t.Parallel()
 	for name, l := range variants() {
 		for _, hit := range []struct {
 			flag  string

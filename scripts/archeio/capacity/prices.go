@@ -1,9 +1,10 @@
-package main
+package capacity
 
 import "math"
 
-// PricesDate is when this table was put together. Dollars of list prices,
-// without taxes, discounts and commitments; regional services as in us-east-1.
+// PricesDate is the month in which this table was compiled. Prices are list prices
+// in US dollars, without taxes, discounts and commitments; those of regional
+// services are for us-east-1.
 const PricesDate = "2026-11"
 
 // AWS and Google count a GB as 2^30 bytes, and a TB as 1,024 GB.
@@ -12,43 +13,44 @@ const (
 	tb = 1024
 )
 
-// Tier is what a unit costs up to so many units; UpTo is 0 in the last one.
+// Tier is the price of the units up to a number of units. UpTo is 0 in the last
+// tier.
 type Tier struct {
 	UpTo    float64 `json:"upTo,omitempty"`
 	Dollars float64 `json:"dollars"`
 }
 
-// Price is what Per units of something cost in a month.
+// Price is the price of Per units in a month.
 type Price struct {
 	Service string  `json:"service"`
 	Name    string  `json:"name"`
 	Unit    string  `json:"unit"`
 	Per     float64 `json:"per"`
 	Tiers   []Tier  `json:"tiers"`
-	// Free units a month are given to every account, for all it runs.
+	// Free is how many units an account gets free each month, over all its use.
 	Free   float64 `json:"free,omitempty"`
 	Source string  `json:"source"`
-	// Seen is where the figure was read: a stored copy of the provider's own
-	// page, or others that quote it. Empty means from memory: unconfirmed.
+	// Seen is where the price was read: in a stored copy of the provider's page or
+	// in a page that quotes it. Empty means from memory, so unconfirmed.
 	Seen string `json:"seen"`
 }
 
-const own = "stored copy of the provider's page"
+const providerPage = "stored copy of the provider's page"
 
 var (
 	edgeNear = Price{
 		Service: "CloudFront", Name: "transfer, North America and Europe", Unit: "GB", Per: 1, Free: 1 * tb,
 		Tiers:  []Tier{{10 * tb, 0.085}, {50 * tb, 0.080}, {150 * tb, 0.060}, {500 * tb, 0.040}, {1024 * tb, 0.030}, {5120 * tb, 0.025}, {0, 0.020}},
-		Source: "https://aws.amazon.com/cloudfront/pricing/", Seen: own,
+		Source: "https://aws.amazon.com/cloudfront/pricing/", Seen: providerPage,
 	}
-	// Hong Kong's column. The first tier of other places is 0.109 to 0.114,
-	// their last one 0.04 to 0.08.
+	// The prices of Hong Kong. In other places the first tier costs 0.109 to 0.114,
+	// the last one 0.04 to 0.08.
 	edgeFar = Price{
 		Service: "CloudFront", Name: "transfer, elsewhere", Unit: "GB", Per: 1,
 		Tiers:  []Tier{{10 * tb, 0.120}, {50 * tb, 0.100}, {150 * tb, 0.095}, {500 * tb, 0.090}, {1024 * tb, 0.080}, {5120 * tb, 0.070}, {0, 0.060}},
-		Source: "https://aws.amazon.com/cloudfront/pricing/", Seen: own,
+		Source: "https://aws.amazon.com/cloudfront/pricing/", Seen: providerPage,
 	}
-	// Europe's; the United States' is 0.0100.
+	// The price of Europe; that of the United States is 0.0100.
 	edgeRequests = Price{
 		Service: "CloudFront", Name: "HTTPS requests", Unit: "requests", Per: 10_000, Free: 10_000_000,
 		Tiers:  []Tier{{0, 0.0120}},
@@ -67,7 +69,7 @@ var (
 	lambdaDuration = Price{
 		Service: "Lambda", Name: "duration, arm64", Unit: "GB-second", Per: 1, Free: 400_000,
 		Tiers:  []Tier{{7.5e9, 0.0000133334}, {18.75e9, 0.0000120001}, {0, 0.0000106667}},
-		Source: "https://aws.amazon.com/lambda/pricing/", Seen: "quoted 2024; its tiers " + own,
+		Source: "https://aws.amazon.com/lambda/pricing/", Seen: "quoted 2024; its tiers " + providerPage,
 	}
 	s3Storage = Price{
 		Service: "S3", Name: "storage, Standard", Unit: "GB-month", Per: 1,
@@ -84,7 +86,7 @@ var (
 		Tiers:  []Tier{{0, 0.005}},
 		Source: "https://aws.amazon.com/s3/pricing/", Seen: "quoted, undated",
 	}
-	// Out of some regions it costs several times as much.
+	// From some regions it costs several times as much.
 	toRegion = Price{
 		Service: "S3", Name: "transfer to another region", Unit: "GB", Per: 1,
 		Tiers:  []Tier{{0, 0.02}},
@@ -121,8 +123,8 @@ var (
 		Tiers:  []Tier{{0, 0.005}},
 		Source: "https://aws.amazon.com/vpc/pricing/", Seen: "quoted 2024",
 	}
-	// Artifact Registry charges internet egress as the Premium tier. Inside
-	// its own location it is free.
+	// Artifact Registry charges for internet egress as the Premium network tier does.
+	// Inside its own location it is free.
 	upstreamOut = Price{
 		Service: "Upstream", Name: "transfer to the internet", Unit: "GB", Per: 1,
 		Tiers:  []Tier{{1 * tb, 0.12}, {10 * tb, 0.11}, {0, 0.08}},
@@ -130,15 +132,15 @@ var (
 	}
 )
 
-// Prices lists all of them; those of one service stand together.
+// Prices is the price list, grouped by service.
 var Prices = []*Price{
 	&edgeNear, &edgeFar, &edgeRequests, &edgeFunctions, &lambdaRequests, &lambdaDuration,
 	&s3Storage, &s3Reads, &s3Writes, &toRegion, &toInternet, &logIngest, &customMetrics,
 	&balancerHours, &balancerUnits, &addressHours, &upstreamOut,
 }
 
-// Cost is the dollars for so many units in one month, without the free ones
-// where they count.
+// Cost returns the dollars for units in one month, with the free units subtracted if
+// free is true.
 func (p *Price) Cost(units float64, free bool) float64 {
 	dollars := p.list(units)
 	if free {

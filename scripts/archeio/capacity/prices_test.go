@@ -1,4 +1,4 @@
-package main
+package capacity
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// near compares what was worked out by hand, to the digits written there.
+// near compares with a result that was calculated by hand, to its digits.
 func near(t *testing.T, what string, got, want float64) {
 	t.Helper()
 	if math.Abs(got-want) > 1e-6*max(1, math.Abs(want)) {
@@ -15,6 +15,7 @@ func near(t *testing.T, what string, got, want float64) {
 }
 
 func TestCost(t *testing.T) {
+	t.Parallel()
 	p := Price{Per: 10, Free: 30, Tiers: []Tier{{100, 5}, {300, 4}, {0, 1}}}
 	for _, c := range []struct {
 		name  string
@@ -28,7 +29,7 @@ func TestCost(t *testing.T) {
 		{"just-beyond-first", 110, false, 54},          // 50 + 10/10*4
 		{"end-of-second", 300, false, 130},             // 50 + 200/10*4
 		{"open-end", 1300, false, 230},                 // 130 + 1000/10*1
-		{"all-free", 30, true, 0},                      // no more than the free ones
+		{"all-free", 30, true, 0},                      // at most the free units
 		{"less-than-free", 10, true, 0},                // never negative
 		{"free-are-the-first", 110, true, 39},          // 54 - 30/10*5
 		{"free-not-counted", 30, false, 15},            // 30/10*5
@@ -39,8 +40,9 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// The bounds are those of the price lists: 10 TB are 10,240 GB.
+// The bounds are those of the price lists, in which 10 TB are 10,240 GB.
 func TestTierBoundaries(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		price *Price
@@ -81,18 +83,19 @@ func TestTierBoundaries(t *testing.T) {
 }
 
 func TestPricesAreComplete(t *testing.T) {
+	t.Parallel()
 	names := map[string]bool{}
 	for _, p := range Prices {
 		name := p.Service + ": " + p.Name
 		if names[name] || p.Service == "" || p.Name == "" || p.Unit == "" || p.Per <= 0 {
-			t.Errorf("%q is there twice or lacks something", name)
+			t.Errorf("%q is a duplicate or incomplete", name)
 		}
 		names[name] = true
 		if !strings.HasPrefix(p.Source, "https://") {
 			t.Errorf("%q has no source", name)
 		}
 		if len(p.Tiers) == 0 || p.Tiers[len(p.Tiers)-1].UpTo != 0 {
-			t.Fatalf("%q has an end", name)
+			t.Fatalf("%q: the last tier has an upper bound", name)
 		}
 		for i, tier := range p.Tiers {
 			if tier.Dollars <= 0 {
@@ -102,7 +105,7 @@ func TestPricesAreComplete(t *testing.T) {
 				continue
 			}
 			if last := p.Tiers[i-1]; last.UpTo <= 0 || tier.UpTo != 0 && tier.UpTo <= last.UpTo || tier.Dollars >= last.Dollars {
-				t.Errorf("%q: tier %d does not follow the one before", name, i)
+				t.Errorf("%q: tier %d is not above and cheaper than the one before", name, i)
 			}
 		}
 	}

@@ -1,18 +1,18 @@
-package main
+package capacity
 
-// Quota is a limit of AWS and what is needed of it at the peak.
+// Quota is an AWS quota and how much of it is needed at the peak.
 type Quota struct {
 	Name   string  `json:"name"`
 	Need   float64 `json:"need"`
 	Limit  float64 `json:"limit"`
 	Source string  `json:"source"`
-	// Pulls a month meet the limit, about; 0 where none do.
-	Pulls    float64 `json:"metAtPulls"`
+	// Pulls is about how many pulls a month reach the quota, 0 if none do.
+	Pulls    float64 `json:"reachedAtPulls"`
 	Exceeded bool    `json:"exceeded"`
 }
 
-// Quotas compares the peak with the default quotas. More can be had of all but
-// S3's, which grows by itself.
+// Quotas returns the default quotas and what the load needs of them at its peak.
+// All can be increased but S3's, which scales by itself.
 func Quotas(l Load, q Quantities) []Quota {
 	const (
 		lambdaQuotas  = "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
@@ -23,7 +23,7 @@ func Quotas(l Load, q Quantities) []Quota {
 	mean := q.Invocations / month * l.busiest(l.Redirectors)
 	perSecond := mean * l.Peak
 	concurrent := perSecond * l.meanMS(q) / second
-	edgeBytes := q.Paths[EdgeCached].Bytes + q.Paths[EdgeFetched].Bytes + q.Paths[Answers].Bytes*(1-l.BalancerShare)
+	edgeBytes := q.Paths[EdgeCached].Bytes + q.Paths[EdgeFetched].Bytes + q.Paths[Redirects].Bytes*(1-l.BalancerShare)
 	quota := func(name string, need, limit float64, source string) Quota {
 		row := Quota{Name: name, Need: need, Limit: limit, Source: source, Exceeded: need > limit}
 		if need > 0 {
@@ -32,12 +32,12 @@ func Quotas(l Load, q Quantities) []Quota {
 		return row
 	}
 	return []Quota{
-		quota("Lambda, concurrent executions in a region", concurrent, 1000, lambdaQuotas),
-		quota("Lambda, requests/s in a region", perSecond, 1000*environmentRate, lambdaScaling),
-		// A rise from the mean to the peak within ten seconds.
-		quota("Lambda, new requests/s in 10 s", perSecond-mean, 1000*environmentRate, lambdaScaling),
-		quota("CloudFront, requests/s", q.Edge/month*l.Peak, 250_000, edgeQuotas),
-		quota("CloudFront, Gbit/s", edgeBytes*8/1e9/month*l.Peak, 150, edgeQuotas),
-		quota("S3, reads/s of a bucket", q.Reads/month*l.Peak*l.busiest(l.Mirrors), 5500, s3Rates),
+		quota("Lambda: concurrency per region", concurrent, 1000, lambdaQuotas),
+		quota("Lambda: requests/s per region", perSecond, 1000*environmentRate, lambdaScaling),
+		// If the rate rises from the mean to the peak within ten seconds.
+		quota("Lambda: added requests/s in 10 s", perSecond-mean, 1000*environmentRate, lambdaScaling),
+		quota("CloudFront: requests/s", q.Edge/month*l.Peak, 250_000, edgeQuotas),
+		quota("CloudFront: Gbit/s", edgeBytes*8/1e9/month*l.Peak, 150, edgeQuotas),
+		quota("S3: reads/s per bucket", q.Reads/month*l.Peak*l.busiest(l.Mirrors), 5500, s3Rates),
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package capacity
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// table has rows of a label and one cell for each registry.
+// table is a table with a label and one cell per result in each row.
 type table struct {
 	results []Result
 	rows    [][]string
@@ -22,7 +22,7 @@ func (t *table) row(label string, cell func(Result) string) {
 
 func (t *table) section(title string) { t.rows = append(t.rows, []string{title}) }
 
-// some tells whether any registry has something in a row.
+// some reports whether a value is not zero in any result.
 func (t *table) some(value func(Result) float64) bool {
 	for _, r := range t.results {
 		if value(r) != 0 {
@@ -32,7 +32,7 @@ func (t *table) some(value func(Result) float64) bool {
 	return false
 }
 
-// writeTo aligns labels to the left and cells to the right.
+// writeTo writes the table with labels aligned to the left and cells to the right.
 func (t *table) writeTo(out io.Writer) {
 	widths := make([]int, len(t.results)+1)
 	for _, cells := range t.rows {
@@ -49,14 +49,14 @@ func (t *table) writeTo(out io.Writer) {
 	}
 }
 
-// si writes a number with three digits and a prefix.
+// si formats a number with three digits and a prefix.
 func si(v float64, unit string) string {
 	prefix := ""
 	for _, p := range []struct {
 		size float64
 		name string
 	}{{1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if v >= p.size*0.9995 { // rounded, it would have four digits
+		if v >= p.size*0.9995 { // 999.5 would round to four digits
 			v, prefix = v/p.size, p.name
 			break
 		}
@@ -64,7 +64,7 @@ func si(v float64, unit string) string {
 	return strings.TrimSpace(fmt.Sprintf("%.3g %s%s", v, prefix, unit))
 }
 
-// plain writes an input as one would type it, with commas.
+// plain formats an input as a user would type it, with commas.
 func plain(v float64) string {
 	if v < 1000 {
 		return fmt.Sprint(v)
@@ -72,7 +72,7 @@ func plain(v float64) string {
 	return commas(v)
 }
 
-// dollars has cents where they are not lost among the dollars.
+// dollars formats an amount, with cents if it is below 100.
 func dollars(v float64) string {
 	if v > -100 && v < 100 {
 		return fmt.Sprintf("%.2f", v)

@@ -1,4 +1,4 @@
-package main
+package preflight
 
 import (
 	"context"
@@ -27,22 +27,28 @@ import (
 	"archeio/infra/stage"
 )
 
-// cloud is what is asked of AWS.
+// cloud is AWS with the credentials of one profile.
 type cloud interface {
+	// account returns the ID of the credentials' account. It must be called before
+	// the other methods.
 	account(context.Context) (string, error)
+	// publicAccessBlocked reports whether the account blocks public buckets.
 	publicAccessBlocked(context.Context) (bool, error)
+	// organizationBlocks reports whether the organization blocks public buckets.
 	organizationBlocks(context.Context) (bool, error)
 	zone(ctx context.Context, id string) (zone, error)
-	// quota answers how much there is of what Service Quotas calls by a name, and
-	// whether it tells.
-	quota(ctx context.Context, service, name string) (n int, told bool, err error)
-	// functions are the names of all functions at the edge.
+	// quota returns the quota of a service with a name, and whether Service Quotas
+	// lists it.
+	quota(ctx context.Context, service, name string) (limit int, listed bool, err error)
+	// functions returns the names of all CloudFront functions.
 	functions(context.Context) ([]string, error)
+	// enabled reports whether the region is enabled for the account.
 	enabled(ctx context.Context, region string) (bool, error)
-	// bootstrapped answers the version of the CDK's bootstrap stack, 0 for none.
+	// bootstrapped returns the version of the CDK's bootstrap stack, 0 for none.
 	bootstrapped(ctx context.Context, region string) (int, error)
+	// concurrency returns the unreserved concurrent executions of the account.
 	concurrency(ctx context.Context, region string) (int, error)
-	// Output is an output of a stack; empty where there is none.
+	// Output returns an output of a stack, empty if it does not exist.
 	Output(ctx context.Context, region, stack, key string) (string, error)
 	leftover.Account
 }
@@ -54,21 +60,21 @@ type zone struct {
 	servers []string
 }
 
-// sdk asks AWS itself.
+// sdk is a cloud that is accessed with the AWS SDK.
 type sdk struct {
-	*leftover.AWS // when the account is known
+	*leftover.AWS // set by account
 	config        aws.Config
-	id            string // of the account
+	id            string // of the account, set by account
 }
 
-// newCloud asks with the credentials of a profile; empty is the one that is in
-// use.
+// newCloud returns AWS with the credentials of a profile, empty for the default
+// one.
 func newCloud(ctx context.Context, profile string) (cloud, error) {
 	c, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
 	if err != nil {
 		return nil, err
 	}
-	// These are global, and signed for this region.
+	// The region that global services are signed for.
 	c.Region = stage.EdgeRegion
 	return &sdk{config: c}, nil
 }
@@ -101,7 +107,7 @@ func (s *sdk) publicAccessBlocked(ctx context.Context) (bool, error) {
 	return b != nil && (aws.ToBool(b.BlockPublicPolicy) || aws.ToBool(b.RestrictPublicBuckets)), nil
 }
 
-// organizationBlocks reads the policy that is in force for the account.
+// organizationBlocks reads the effective S3 policy of the account.
 // https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_s3_syntax.html
 func (s *sdk) organizationBlocks(ctx context.Context) (bool, error) {
 	out, err := organizations.NewFromConfig(s.config).DescribeEffectivePolicy(ctx, &organizations.DescribeEffectivePolicyInput{
@@ -123,7 +129,7 @@ func policyBlocks(text string) (bool, error) {
 		} `json:"s3_attributes"`
 	}
 	if err := json.Unmarshal([]byte(text), &policy); err != nil {
-		return false, fmt.Errorf("the organization's S3 policy %q is not understood: %w", text, err)
+		return false, fmt.Errorf("parsing the organization's S3 policy %q: %w", text, err)
 	}
 	return policy.S3.Block == "all", nil
 }
@@ -152,7 +158,7 @@ func (s *sdk) functions(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, f := range out.FunctionList.Items {
-			// Each is there in development and live.
+			// Each is listed as DEVELOPMENT and as LIVE.
 			if name := aws.ToString(f.Name); !slices.Contains(names, name) {
 				names = append(names, name)
 			}
@@ -187,7 +193,7 @@ func (s *sdk) enabled(ctx context.Context, region string) (bool, error) {
 }
 
 func (s *sdk) bootstrapped(ctx context.Context, region string) (int, error) {
-	// Of the bootstrap stack that the CDK makes unless it is told otherwise.
+	// The parameter of a bootstrap stack with the default qualifier.
 	out, err := ssm.NewFromConfig(s.in(region)).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/cdk-bootstrap/hnb659fds/version")})
 	if code(err) == "ParameterNotFound" {
 		return 0, nil
@@ -204,12 +210,12 @@ func (s *sdk) concurrency(ctx context.Context, region string) (int, error) {
 		return 0, err
 	}
 	if out.AccountLimit == nil {
-		return 0, errors.New("no limit of the account is told")
+		return 0, errors.New("Lambda returned no account limit")
 	}
 	return int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
 }
 
-// code is what AWS calls an error.
+// code returns the code of an AWS error, empty for other errors.
 func code(err error) string {
 	var e smithy.APIError
 	if errors.As(err, &e) {

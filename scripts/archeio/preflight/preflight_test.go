@@ -1,239 +1,228 @@
-package main
+package preflight
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"archeio/infra/leftover"
+	"archeio/scripts/archeio/cli"
 )
 
-// fake is an account in which all is well, but for what a test changes.
-type fake struct {
-	id                  string
-	err                 error
-	public, orgBlocks   bool
-	orgErr              error
-	theZone             zone
-	servers             []string
-	serversErr          error
-	disabled            string
-	version, concurrent int
-	quotas              map[string]int
-	edge                []string // functions there
-	buckets             map[string]leftover.Whose
-	owner, tag, status  map[string]string
-	output              string
-}
-
-func well() fake {
-	return fake{
-		id: "123456789012", version: 30, concurrent: 1000, servers: []string{"ns-1.awsdns.example."}, output: "hash-arm64",
-		theZone: zone{name: "example.com.", servers: []string{"ns-1.awsdns.example", "ns-2.awsdns.example"}},
-		quotas:  map[string]int{originsQuota: 25},
+func TestReadyStage(t *testing.T) {
+	t.Parallel()
+	got := preflightOf(t, ready(), 200, "-image", "pause:3.9")
+	if got.code != cli.ExitDone || strings.Contains(got.stdout, string(fail)) || strings.Contains(got.stdout, string(warn)) || got.stderr != "" {
+		t.Errorf("exit code %d, stderr %q\n%s", got.code, got.stderr, got.stdout)
 	}
-}
-
-func (f fake) account(context.Context) (string, error)           { return f.id, f.err }
-func (f fake) publicAccessBlocked(context.Context) (bool, error) { return f.public, nil }
-func (f fake) organizationBlocks(context.Context) (bool, error)  { return f.orgBlocks, f.orgErr }
-func (f fake) zone(context.Context, string) (zone, error)        { return f.theZone, nil }
-func (f fake) quota(_ context.Context, _, name string) (int, bool, error) {
-	n, ok := f.quotas[name]
-	return n, ok, nil
-}
-func (f fake) functions(context.Context) ([]string, error) { return f.edge, nil }
-func (f fake) enabled(_ context.Context, region string) (bool, error) {
-	return region != f.disabled, nil
-}
-func (f fake) bootstrapped(context.Context, string) (int, error) { return f.version, nil }
-func (f fake) concurrency(context.Context, string) (int, error)  { return f.concurrent, nil }
-func (f fake) Output(_ context.Context, region, stack, key string) (string, error) {
-	if stack == "archeio-first-redirector-"+region && key == "CodeHash" {
-		return f.output, nil
-	}
-	return "", nil
-}
-func (f fake) Status(_ context.Context, _, stack string) (string, error)   { return f.status[stack], nil }
-func (f fake) Resources(context.Context, string, string) ([]string, error) { return nil, nil }
-func (f fake) Owner(_ context.Context, _, _, bucket string) (string, error) {
-	return f.owner[bucket], nil
-}
-func (f fake) Stage(_ context.Context, _, bucket string) (string, error) { return f.tag[bucket], nil }
-func (f fake) Bucket(_ context.Context, _, name string) (leftover.Whose, error) {
-	return f.buckets[name], nil
-}
-
-func preflightOf(t *testing.T, f fake, status int, args ...string) (string, error) {
-	t.Helper()
-	return preflightWith(t, f, status, "", args...)
-}
-
-// preflightWith runs preflight for a stage with more keys.
-func preflightWith(t *testing.T, f fake, status int, more string, args ...string) (string, error) {
-	t.Helper()
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "" {
-			t.Error("the upstream is asked with a login")
-		}
-		if r.URL.Path != "/v2/" && r.URL.Path != "/v2/images/pause/manifests/3.9" {
-			t.Errorf("the upstream is asked for %s", r.URL.Path)
-		}
-		w.WriteHeader(status)
-	}))
-	defer upstream.Close()
-	file := filepath.Join(t.TempDir(), "cdk.json")
-	const first = `{"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://registry.example"}}`
-	if err := os.WriteFile(file, []byte(`{"context": {"stages": {"first": `+first+`, "elsewhere": `+strings.Replace(first, "123456789012", "210987654321", 1)+`, "test": {
-		"account": "123456789012", "mirrors": ["eu-central-1", "us-west-2"], "redirectors": ["eu-central-1"],
-		"domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"},
-		"upstream": {"endpoint": "`+upstream.URL+`", "path": "images"}`+more+`
-	}}}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	err := run(t.Context(), append([]string{"-file", file, "-stage", "test"}, args...), &out, world{
-		connect: func(_ context.Context, profile string) (cloud, error) {
-			f := f
-			if profile != "" {
-				f.id = profile
-			}
-			return f, nil
-		},
-		client:  upstream.Client(),
-		servers: func(context.Context, string) ([]string, error) { return f.servers, f.serversErr },
-		hash:    func(_ context.Context, architecture string) (string, error) { return "hash-" + architecture, nil },
-	})
-	return out.String(), err
-}
-
-func TestAllIsWell(t *testing.T) {
-	got, err := preflightOf(t, well(), 200, "-image", "pause:3.9")
-	if err != nil || strings.Contains(got, string(blocked)) || strings.Contains(got, string(unsure)) {
-		t.Errorf("%v\n%s", err, got)
-	}
-	// The edge's region is one of the stage's too.
-	for _, want := range []string{"us-east-1 ", "eu-central-1 ", "us-west-2 ", "the account has 1000, the stage needs 15 at once", "-state-123456789012-eu-central-1-an is free",
-		"the account lets mirrors be public", "no S3 policy of an organization", "asked of the zone's own name servers", "none is in the way",
-		"the account has 25, and 3 are needed", "Service Quotas does not name it, usual are 100, and 1 are needed"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("the table does not say %q:\n%s", want, got)
+	// us-east-1 is not in the stage, but CloudFront requires it.
+	for _, want := range []string{"us-east-1 ", "eu-central-1 ", "us-west-2 ", "the account has 1000 unreserved concurrent executions (15 needed)", "-state-123456789012-eu-central-1-an is available",
+		"the account allows public buckets", "no S3 policy of an organization", "public DNS uses the hosted zone for example.com", "no stack blocks",
+		"the quota is 25 (3 needed)", "quota not listed; assuming the default of 100 (1 needed)"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("no %q in\n%s", want, got.stdout)
 		}
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	change := func(f func(*fake)) fake { out := well(); f(&out); return out }
+func TestFindings(t *testing.T) {
+	t.Parallel()
 	const mirror, mirrorStack = "archeio-test-123456789012-us-west-2-an", "archeio-test-mirror-us-west-2"
-	mine := map[string]leftover.Whose{mirror: leftover.Ours}
+	own := map[string]leftover.Ownership{mirror: leftover.Own}
+	image := []string{"-image", "pause:3.9"}
 	for _, tt := range []struct {
-		name   string
-		cloud  fake
-		status int
-		args   []string
-		stops  bool
-		want   string
+		name    string
+		account fake
+		status  int // of the upstream
+		args    []string
+		result  result
+		want    string
 	}{
-		{"login", change(func(f *fake) { f.err = errors.New("expired") }), 200, nil, true, "AWS does not take the credentials: expired; log in"},
-		{"account", change(func(f *fake) { f.id = "210987654321" }), 200, nil, true, "they are of the account 210987654321, the stage is in 123456789012"},
-		{"public", change(func(f *fake) { f.public = true }), 200, nil, true, "switch BlockPublicPolicy and RestrictPublicBuckets off"},
-		{"organization", change(func(f *fake) { f.orgBlocks = true }), 200, nil, true, "exempt the account 123456789012 from its S3 policy"},
-		{"organization-unseen", change(func(f *fake) { f.orgErr = errors.New("access denied") }), 200, nil, false, "cannot be seen from here: access denied; ask those who run it"},
-		{"zone", change(func(f *fake) { f.theZone.name = "example.org." }), 200, nil, true, "is the zone example.org., the stage says example.com"},
-		{"region", change(func(f *fake) { f.disabled = "us-west-2" }), 200, nil, true, "aws account enable-region --region-name us-west-2"},
-		{"bootstrap", change(func(f *fake) { f.version = 0 }), 200, nil, true, "run make bootstrap STAGE=test"},
-		{"concurrency", change(func(f *fake) { f.concurrent = 10 }), 200, nil, true, "the account has 10 of the 15"},
-		{"requests", well(), 200, []string{"-requests", "20000"}, true, "the account has 1000 of the 2005"},
-		{"bucket", change(func(f *fake) { f.buckets = map[string]leftover.Whose{mirror: leftover.Others} }), 200, nil, true, mirror + ": the bucket belongs to another account"},
-		{"bucket-left", change(func(f *fake) { f.buckets, f.tag = mine, map[string]string{mirror: "test"} }), 200, nil, true, mirror + ": an earlier deployment has left the bucket behind, and its stack cannot make it again; run make adopt STAGE=test"},
-		{"bucket-unknown", change(func(f *fake) { f.buckets = mine }), 200, nil, true, "belongs to no stack, and its tag archeio:stage is"},
-		{"bucket-in-its-stack", change(func(f *fake) {
-			f.buckets, f.owner, f.status = mine, map[string]string{mirror: mirrorStack}, map[string]string{mirrorStack: "UPDATE_COMPLETE"}
-		}), 200, nil, false, mirror + " is there, in its stack"},
-		{"bucket-in-another", change(func(f *fake) { f.buckets, f.owner = mine, map[string]string{mirror: "website"} }), 200, nil, true, "belongs to the stack website"},
-		{"stack-failed", change(func(f *fake) { f.status = map[string]string{mirrorStack: "ROLLBACK_COMPLETE"} }), 200, nil, true, mirrorStack + ": it is in ROLLBACK_COMPLETE, and nothing is left of it but perhaps its bucket; run make adopt"},
-		{"stack-busy", change(func(f *fake) { f.status = map[string]string{mirrorStack: "UPDATE_IN_PROGRESS"} }), 200, nil, true, "it is in UPDATE_IN_PROGRESS; wait for it"},
-		{"edge-stack", change(func(f *fake) { f.status = map[string]string{"archeio-test-edge-us-east-1": "UPDATE_ROLLBACK_FAILED"} }), 200, nil, true, "continue-update-rollback --region us-east-1"},
-		{"zone-private", change(func(f *fake) { f.theZone.private = true }), 200, nil, true, "is a private zone, in which no certificate can be validated"},
-		{"zone-elsewhere", change(func(f *fake) { f.servers = []string{"ns.registrar.example."} }), 200, nil, true, "the world asks ns.registrar.example. for example.com, the zone is on ns-1.awsdns.example, ns-2.awsdns.example"},
-		{"zone-unseen", change(func(f *fake) { f.serversErr = errors.New("no such host") }), 200, nil, false, "the name servers of example.com are not found from here: no such host"},
-		{"origins", change(func(f *fake) { f.quotas[originsQuota] = 2 }), 200, nil, true, "the account has 2, and 3 are needed; ask for more of \"Origins per distribution\""},
-		{"functions", change(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "b"} }), 200, nil, true, "the account has 2, and 3 are needed; ask for more of \"Functions per AWS account\""},
-		{"functions-with-ours", change(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "archeio-test-viewer-request"} }), 200, nil, false, "the account has 2, and 2 are needed"},
-		{"challenge", well(), 401, []string{"-image", "pause:3.9"}, true, "it wants a token for pause:3.9"},
-		{"no-image", well(), 404, []string{"-image", "pause:3.9"}, true, "it answers 404 for pause:3.9"},
-		{"ping", well(), 401, nil, false, "name an image by -image to know"},
+		{"login", with(func(f *fake) { f.err = errors.New("expired") }), 200, nil, fail, "no valid AWS credentials: expired; log in"},
+		{"account", with(func(f *fake) { f.id = "210987654321" }), 200, nil, fail, "the credentials are for account 210987654321, but the stage is in 123456789012"},
+		{"public", with(func(f *fake) { f.public = true }), 200, nil, fail, "turn off BlockPublicPolicy and RestrictPublicBuckets"},
+		{"organization", with(func(f *fake) { f.orgBlocks = true }), 200, nil, fail, "exempt account 123456789012 from its S3 policy"},
+		{"organization-denied", with(func(f *fake) { f.orgErr = errors.New("access denied") }), 200, nil, warn, "could not check whether the organization blocks public buckets: access denied; ask its administrators"},
+		{"zone", with(func(f *fake) { f.hostedZone.name = "example.org." }), 200, nil, fail, "is the zone example.org., but the stage has example.com"},
+		{"zone-private", with(func(f *fake) { f.hostedZone.private = true }), 200, nil, fail, "is a private zone, which cannot validate a certificate"},
+		{"zone-not-delegated", with(func(f *fake) { f.servers = []string{"ns.registrar.example."} }), 200, nil, fail, "public DNS has the name servers ns.registrar.example. for example.com, but the hosted zone is on ns-1.awsdns.example, ns-2.awsdns.example"},
+		{"zone-lookup-failed", with(func(f *fake) { f.serversErr = errors.New("no such host") }), 200, nil, warn, "could not look up the name servers of example.com: no such host"},
+		{"region", with(func(f *fake) { f.disabled = "us-west-2" }), 200, nil, fail, "aws account enable-region --region-name us-west-2"},
+		{"bootstrap", with(func(f *fake) { f.version = 0 }), 200, nil, fail, "the region is not CDK-bootstrapped; run make bootstrap STAGE=test"},
+		{"bootstrap-old", with(func(f *fake) { f.version = 5 }), 200, nil, fail, "has version 5, want at least 6; run make bootstrap STAGE=test"},
+		{"concurrency", with(func(f *fake) { f.concurrent = 10 }), 200, nil, fail, "the account has 10 unreserved concurrent executions (15 needed); request an increase"},
+		{"requests", ready(), 200, []string{"-requests", "20000"}, fail, "(2005 needed); request an increase"},
+		{"bucket", with(func(f *fake) { f.buckets = map[string]leftover.Ownership{mirror: leftover.Foreign} }), 200, nil, fail, mirror + ": the bucket is in another account or region"},
+		{"bucket-left", with(func(f *fake) { f.buckets, f.tag = own, map[string]string{mirror: "test"} }), 200, nil, fail, mirror + ": the bucket is left over from an earlier deployment, and its stack cannot create it again; run make adopt STAGE=test"},
+		{"bucket-untagged", with(func(f *fake) { f.buckets = own }), 200, nil, fail, "belongs to no stack, and its tag archeio:stage is"},
+		{"bucket-in-its-stack", with(func(f *fake) {
+			f.buckets, f.stackOf, f.status = own, map[string]string{mirror: mirrorStack}, map[string]string{mirrorStack: "UPDATE_COMPLETE"}
+		}), 200, image, pass, mirror + " exists in its stack"},
+		{"bucket-in-another-stack", with(func(f *fake) { f.buckets, f.stackOf = own, map[string]string{mirror: "website"} }), 200, nil, fail, "belongs to the stack website"},
+		{"stack-failed", with(func(f *fake) { f.status = map[string]string{mirrorStack: "ROLLBACK_COMPLETE"} }), 200, nil, fail, mirrorStack + ": the stack is in ROLLBACK_COMPLETE and has no resources left, except possibly its bucket; run make adopt"},
+		{"stack-busy", with(func(f *fake) { f.status = map[string]string{mirrorStack: "UPDATE_IN_PROGRESS"} }), 200, nil, fail, "the stack is in UPDATE_IN_PROGRESS; wait for it"},
+		{"edge-stack", with(func(f *fake) { f.status = map[string]string{"archeio-test-edge-us-east-1": "UPDATE_ROLLBACK_FAILED"} }), 200, nil, fail, "continue-update-rollback --region us-east-1"},
+		{"origins", with(func(f *fake) { f.quotas[originsQuota] = 2 }), 200, nil, fail, "the quota is 2 (3 needed); request an increase of \"Origins per distribution\""},
+		{"functions", with(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "b"} }), 200, nil, fail, "the quota is 2 (3 needed); request an increase of \"Functions per AWS account\""},
+		{"functions-with-own", with(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "archeio-test-viewer-request"} }), 200, image, pass, "the quota is 2 (2 needed)"},
+		{"challenge", ready(), 401, image, fail, "it requires a token for pause:3.9"},
+		{"image-missing", ready(), 404, image, fail, "it returned 404 for pause:3.9"},
+		{"challenge-without-image", ready(), 401, nil, warn, "pass -image to test with an image"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := preflightOf(t, tt.cloud, tt.status, tt.args...)
-			if errors.Is(err, errInTheWay) != tt.stops || err != nil && !tt.stops {
-				t.Errorf("error %v, want one: %v\n%s", err, tt.stops, got)
+			t.Parallel()
+			got := preflightOf(t, tt.account, tt.status, tt.args...)
+			code, stderr := cli.ExitDone, ""
+			if tt.result == fail {
+				code, stderr = cli.ExitProblem, "checks failed; fix them before the deployment\n"
 			}
-			if !strings.Contains(got, tt.want) {
-				t.Errorf("the table does not say %q:\n%s", tt.want, got)
+			if got.code != code || !strings.HasSuffix(got.stderr, stderr) || (got.stderr == "") != (stderr == "") {
+				t.Errorf("exit code %d, want %d; stderr %q\n%s", got.code, code, got.stderr, got.stdout)
+			}
+			if !slices.ContainsFunc(strings.Split(got.stdout, "\n"), func(line string) bool {
+				return strings.Contains(line, "  "+string(tt.result)+"  ") && strings.Contains(line, tt.want)
+			}) {
+				t.Errorf("no line with %s and %q in\n%s", tt.result, tt.want, got.stdout)
 			}
 		})
 	}
 }
 
-func TestUnknownStage(t *testing.T) {
-	if _, err := preflightOf(t, well(), 200, "-stage", "none"); err == nil || !strings.Contains(err.Error(), `there is no stage "none"`) {
-		t.Errorf("error %v", err)
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	type output struct {
+		Stage  string
+		Ready  bool
+		Checks []struct{ Where, Check, Result, Details string }
+	}
+	for _, tt := range []struct {
+		name    string
+		account fake
+		ready   bool
+		code    int
+	}{
+		{"ready", ready(), true, cli.ExitDone},
+		{"blocked", with(func(f *fake) { f.public = true }), false, cli.ExitProblem},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			run := preflightOf(t, tt.account, 200, "-json")
+			var got output
+			if err := json.Unmarshal([]byte(run.stdout), &got); err != nil {
+				t.Fatalf("%v in %s", err, run.stdout)
+			}
+			if run.code != tt.code || got.Stage != "test" || got.Ready != tt.ready || len(got.Checks) < 10 {
+				t.Errorf("exit code %d, got %+v", run.code, got)
+			}
+			for _, c := range got.Checks {
+				if c.Where == "" || c.Check == "" || c.Result == "" || c.Details == "" {
+					t.Errorf("check %+v has an empty member", c)
+				}
+			}
+		})
 	}
 }
 
-// The stage that comes first must run the code of this source.
-func TestAfter(t *testing.T) {
-	change := func(f func(*fake)) fake { out := well(); f(&out); return out }
+func TestUsage(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, keys string
-		cloud      fake
 		args       []string
-		stops      bool
-		want       string // empty where it is not looked at
+		want       string
 	}{
-		{"runs", `, "release": {"after": "first"}`, well(), nil, false, "the stage first runs this code in all of its regions"},
-		{"runs-another", `, "release": {"after": "first"}`, change(func(f *fake) { f.output = "older" }), nil, true, "the stage first does not run this code in eu-west-1; run make deploy STAGE=first first"},
-		{"runs-nothing", `, "release": {"after": "first"}`, change(func(f *fake) { f.output = "" }), nil, true, "the stage first does not run this code in eu-west-1"},
-		{"no-time", `, "release": {"after": "first"}`, change(func(f *fake) { f.output = "older" }), []string{"-release", "none"}, false, ""},
-		{"other-account", `, "release": {"after": "elsewhere"}`, well(), nil, false, "in the account 210987654321, which these credentials do not see; name a profile of it by -after-profile"},
-		{"other-account-profile", `, "release": {"after": "elsewhere"}`, well(), []string{"-after-profile", "210987654321"}, true, "the stage elsewhere does not run this code in eu-west-1"},
-		{"nothing-first", `, "release": {}`, change(func(f *fake) { f.output = "older" }), nil, false, ""},
-		{"no-login", `, "release": {"after": "first"}`, change(func(f *fake) { f.err = errors.New("expired") }), nil, true, ""},
+		{"stage", "", []string{"-stage", "none"}, `"none"`},
+		{"requests-zero", "", []string{"-requests", "0"}, "-requests 0: want a number above 0"},
+		{"requests-not-a-number", "", []string{"-requests", "NaN"}, "-requests NaN: want a number above 0"},
+		{"image-without-tag", "", []string{"-image", "pause"}, `-image "pause": want NAME:TAG`},
+		{"image-digest", "", []string{"-image", "pause@sha256:00"}, "want NAME:TAG"},
+		{"release", `, "release": {}`, []string{"-release", "fast"}, `"fast"`},
+		{"release-after", `, "release": {"after": "third"}`, nil, `"third"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := preflightWith(t, tt.cloud, 200, tt.keys, tt.args...)
-			if errors.Is(err, errInTheWay) != tt.stops || err != nil && !tt.stops {
-				t.Errorf("error %v, want one: %v\n%s", err, tt.stops, got)
-			}
-			if looked := strings.Contains(got, "release  "); looked != (tt.want != "") || !strings.Contains(got, tt.want) {
-				t.Errorf("the table does not say %q:\n%s", tt.want, got)
+			t.Parallel()
+			got := preflightWith(t, t.Context(), ready(), 200, tt.keys, tt.args...)
+			if got.code != cli.ExitUsage || !strings.Contains(got.stderr, tt.want) || got.stdout != "" {
+				t.Errorf("exit code %d, stdout %q, stderr %q, want %q", got.code, got.stdout, got.stderr, tt.want)
 			}
 		})
 	}
-	if _, err := preflightOf(t, well(), 200, "-release", "fast"); err == nil || !strings.Contains(err.Error(), `release="fast": takes none`) {
-		t.Errorf("error %v", err)
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := preflightWith(t, ctx, ready(), 200, ""); got.code != cli.ExitInterrupted || got.stdout != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
 	}
 }
 
-// One that has signatures lacks the images, and must not want a token either.
+// The stage in release.after must run the code of this source.
+func TestReleasedBefore(t *testing.T) {
+	t.Parallel()
+	older := with(func(f *fake) { f.output = "older" })
+	for _, tt := range []struct {
+		name, keys string
+		account    fake
+		args       []string
+		code       int
+		want       string // empty if it is not checked
+	}{
+		{"runs", `, "release": {"after": "first"}`, ready(), nil, cli.ExitDone, "the stage first runs this code in all its regions"},
+		{"runs-another", `, "release": {"after": "first"}`, older, nil, cli.ExitProblem, "the stage first does not run this code in eu-west-1; run make deploy STAGE=first first"},
+		{"runs-nothing", `, "release": {"after": "first"}`, with(func(f *fake) { f.output = "" }), nil, cli.ExitProblem, "the stage first does not run this code in eu-west-1"},
+		{"release-none", `, "release": {"after": "first"}`, older, []string{"-release", "none"}, cli.ExitDone, ""},
+		{"other-account", `, "release": {"after": "elsewhere"}`, ready(), nil, cli.ExitDone, "in account 210987654321, which these credentials cannot read; pass a profile for it with -after-profile"},
+		{"other-account-profile", `, "release": {"after": "elsewhere"}`, ready(), []string{"-after-profile", "210987654321"}, cli.ExitProblem, "the stage elsewhere does not run this code in eu-west-1"},
+		{"no-after", `, "release": {}`, older, nil, cli.ExitDone, ""},
+		{"login", `, "release": {"after": "first"}`, with(func(f *fake) { f.err = errors.New("expired") }), nil, cli.ExitProblem, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := preflightWith(t, t.Context(), tt.account, 200, tt.keys, tt.args...)
+			if got.code != tt.code {
+				t.Errorf("exit code %d, want %d; stderr %q\n%s", got.code, tt.code, got.stderr, got.stdout)
+			}
+			if checked := strings.Contains(got.stdout, "\nrelease "); checked != (tt.want != "") || !strings.Contains(got.stdout, tt.want) {
+				t.Errorf("no %q in\n%s", tt.want, got.stdout)
+			}
+		})
+	}
+}
+
+// An upstream for signatures may not have the image, but must not require a token
+// either.
 func TestSignatureUpstream(t *testing.T) {
-	for status, want := range map[int]string{200: "it answers without a token", 404: "it answers without a token", 401: "it wants a token for pause:3.9"} {
-		signatures := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-		got, err := preflightWith(t, well(), 200, `, "signatureUpstream": "`+signatures.URL+`"`, "-image", "pause:3.9")
-		signatures.Close()
-		if (err != nil) != (status == 401) || !strings.Contains(got, want) || !strings.Contains(got, signatures.URL) {
-			t.Errorf("%d: %v, want %q:\n%s", status, err, want, got)
-		}
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		status int
+		code   int
+		want   string
+	}{
+		{"ok", 200, cli.ExitDone, "it serves requests without a token"},
+		{"not-found", 404, cli.ExitDone, "it serves requests without a token"},
+		{"challenge", 401, cli.ExitProblem, "it requires a token for pause:3.9"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			signatures := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(tt.status) }))
+			defer signatures.Close()
+			got := preflightWith(t, t.Context(), ready(), 200, `, "signatureUpstream": "`+signatures.URL+`"`, "-image", "pause:3.9")
+			if got.code != tt.code || !strings.Contains(got.stdout, tt.want) || !strings.Contains(got.stdout, signatures.URL) {
+				t.Errorf("exit code %d, want %d and %q in\n%s", got.code, tt.code, tt.want, got.stdout)
+			}
+		})
 	}
 }
 
 func TestPolicyBlocks(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]bool{
 		`{"s3_attributes":{"public_access_block_configuration":"all"}}`:  true,
 		`{"s3_attributes":{"public_access_block_configuration":"none"}}`: false,
@@ -244,6 +233,6 @@ func TestPolicyBlocks(t *testing.T) {
 		}
 	}
 	if _, err := policyBlocks("all"); err == nil {
-		t.Error("what is no JSON is understood")
+		t.Error("no error for a policy that is not JSON")
 	}
 }

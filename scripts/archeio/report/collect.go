@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 	"archeio/infra/dashboard"
 )
 
-// api is what is asked of CloudWatch.
+// api is CloudWatch in one region.
 type api interface {
 	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
 }
 
-// answer is what a question got. A value is nil where CloudWatch has none.
+// answer holds the values of a question of the dashboard.
 type answer struct {
 	Question string  `json:"question"`
 	Unit     string  `json:"unit,omitempty"`
@@ -29,14 +29,16 @@ type answer struct {
 
 type value struct {
 	Label string   `json:"label"`
-	Value *float64 `json:"value"`
+	Value *float64 `json:"value"` // nil if CloudWatch has none
 }
 
-// mostQueries is how many metrics CloudWatch takes in a request.
-const mostQueries = 500
+// maxQueries is how many metrics a request for data may have.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+const maxQueries = 500
 
-// collect asks each region for its metrics, and adds them up.
-func collect(ctx context.Context, ask func(string) (api, error), questions []dashboard.Question, from, to time.Time) ([]answer, error) {
+// collect gets the metrics of all questions, region by region, and aggregates them
+// into the values of their series.
+func collect(ctx context.Context, in func(region string) api, questions []dashboard.Question, from, to time.Time) ([]answer, error) {
 	byRegion := map[string]map[string]dashboard.Metric{}
 	for _, q := range questions {
 		for _, s := range q.Series {
@@ -50,10 +52,7 @@ func collect(ctx context.Context, ask func(string) (api, error), questions []das
 	}
 	found := map[string]float64{}
 	for _, region := range slices.Sorted(maps.Keys(byRegion)) {
-		client, err := ask(region)
-		if err != nil {
-			return nil, err
-		}
+		client := in(region)
 		for _, daily := range []bool{false, true} {
 			var metrics []dashboard.Metric
 			for _, k := range slices.Sorted(maps.Keys(byRegion[region])) {
@@ -61,9 +60,9 @@ func collect(ctx context.Context, ask func(string) (api, error), questions []das
 					metrics = append(metrics, m)
 				}
 			}
-			for part := range slices.Chunk(metrics, mostQueries) {
+			for part := range slices.Chunk(metrics, maxQueries) {
 				if err := fetch(ctx, client, part, daily, from, to, found); err != nil {
-					return nil, fmt.Errorf("CloudWatch in %s: %w", region, err)
+					return nil, fmt.Errorf("getting metrics from CloudWatch in %s: %w", region, err)
 				}
 			}
 		}
@@ -83,8 +82,8 @@ func key(m dashboard.Metric) string {
 	return strings.Join(append([]string{m.Region, m.Namespace, m.Name, m.Stat}, m.Dimensions...), "|")
 }
 
-// valueOf is the sum of the metrics of a series that have a value, in percent
-// where it is a share.
+// valueOf returns the sum of the metrics of a series, in percent if the series is
+// a share, and nil if none of them has a value.
 func valueOf(s dashboard.Series, found map[string]float64) *float64 {
 	sum := func(all []dashboard.Metric) (total float64, any bool) {
 		for _, m := range all {
@@ -107,12 +106,13 @@ func valueOf(s dashboard.Series, found map[string]float64) *float64 {
 	return &v
 }
 
-// fetch asks for the periods of metrics and makes one value of each.
+// fetch gets the data points of metrics and aggregates those of each into one value
+// in found.
 func fetch(ctx context.Context, client api, metrics []dashboard.Metric, daily bool, from, to time.Time, found map[string]float64) error {
 	period := 5 * time.Minute
 	switch {
 	case daily:
-		// What comes once a day may come late.
+		// Metrics that are published once a day may be late.
 		period, from = 24*time.Hour, to.Add(-3*24*time.Hour)
 	case to.Sub(from) > 6*time.Hour:
 		period = time.Hour
@@ -145,7 +145,7 @@ func fetch(ctx context.Context, client api, metrics []dashboard.Metric, daily bo
 				switch {
 				case m.Stat == "Sum":
 					v += before
-				case !daily && seen: // of percentiles too, the worst
+				case !daily && seen: // the maximum, also of percentiles
 					v = max(v, before)
 				}
 				found[key(m)] = v

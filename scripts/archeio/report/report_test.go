@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"context"
@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"archeio/lambda/metrics"
+	"archeio/scripts/archeio/cli"
 )
 
 const cdkJSON = `{"context": {"stages": {"test": {
@@ -20,7 +23,7 @@ const cdkJSON = `{"context": {"stages": {"test": {
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "project/images"}
 }}}}`
 
-// fake is CloudWatch in a region: values by what is asked for, a page each.
+// fake is CloudWatch in a region. It returns the values of a metric one a page.
 type fake struct {
 	t      *testing.T
 	values map[string][]float64
@@ -32,7 +35,7 @@ func (f fake) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput
 		return nil, f.err
 	}
 	if n := len(in.MetricDataQueries); n > 500 || n == 0 {
-		f.t.Errorf("%d metrics are asked for at once", n)
+		f.t.Errorf("request for %d metrics", n)
 	}
 	page := 0
 	if in.NextToken != nil {
@@ -45,12 +48,11 @@ func (f fake) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput
 		for _, d := range m.Dimensions {
 			parts = append(parts, *d.Value)
 		}
-		// A page has one value of each.
 		if v := f.values[strings.Join(parts, " ")]; page < len(v) {
 			out.MetricDataResults = append(out.MetricDataResults, types.MetricDataResult{Id: q.Id, Values: v[page : page+1]})
 		}
 		if in.EndTime.Sub(*in.StartTime) < time.Duration(*q.MetricStat.Period)*time.Second {
-			f.t.Errorf("%v: a window of less than a period", parts)
+			f.t.Errorf("%v: the time range is shorter than a period", parts)
 		}
 	}
 	if page == 0 {
@@ -59,86 +61,120 @@ func (f fake) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput
 	return out, nil
 }
 
-func report(t *testing.T, regions map[string]fake, args ...string) (string, error) {
+// outcome is what a run of the command printed, and its exit code.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+func report(t *testing.T, ctx context.Context, regions map[string]fake, args ...string) outcome {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "cdk.json")
 	if err := os.WriteFile(file, []byte(cdkJSON), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	err := run(t.Context(), append([]string{"-file", file, "-stage", "test"}, args...), &out, func(region string) (api, error) {
-		f := regions[region]
-		f.t = t
-		return f, nil
-	})
-	return out.String(), err
+	connect := func(context.Context) (func(string) api, error) {
+		return func(region string) api {
+			f := regions[region]
+			f.t = t
+			return f
+		}, nil
+	}
+	var stdout, stderr strings.Builder
+	code := cli.Run(ctx, command(connect), append([]string{"-file", file, "-stage", "test"}, args...), strings.NewReader(""), &stdout, &stderr)
+	return outcome{code, stdout.String(), stderr.String()}
 }
 
 var regions = map[string]fake{
 	"eu-central-1": {values: map[string][]float64{
-		"Requests Sum manifest": {1, 2}, "Requests Sum blob": {30, 10}, "Requests Sum AWS": {7},
-		"Requests Sum aws-region": {20}, "Requests Sum default-mirror": {10}, "Requests Sum mirror-unavailable": {2},
-		"TotalLatency p99": {8, 3}, "IndexAge Maximum": {300, 600}, "MissingBlobs Maximum us-west-2": {4},
+		metrics.Requests + " Sum manifest": {1, 2}, metrics.Requests + " Sum blob": {30, 10}, metrics.Requests + " Sum AWS": {7},
+		metrics.Requests + " Sum aws-region": {20}, metrics.Requests + " Sum default-mirror": {10}, metrics.Requests + " Sum mirror-unavailable": {2},
+		metrics.TotalLatency + " p99": {8, 3}, metrics.IndexAge + " Maximum": {300, 600}, metrics.MissingBlobs + " Maximum us-west-2": {4},
 		"BucketSizeBytes Average archeio-test-123456789012-eu-central-1-an StandardStorage": {1e9, 2e9},
 	}},
-	"us-west-2": {values: map[string][]float64{"Requests Sum blob": {10}, "Requests Sum aws-region": {5}}},
+	"us-west-2": {values: map[string][]float64{metrics.Requests + " Sum blob": {10}, metrics.Requests + " Sum aws-region": {5}}},
 	"us-east-1": {values: map[string][]float64{"EstimatedCharges Maximum USD": {12.5}}},
 }
 
-func TestTable(t *testing.T) {
-	got, err := report(t, regions)
-	if err != nil {
-		t.Fatal(err)
+func TestText(t *testing.T) {
+	t.Parallel()
+	got := report(t, t.Context(), regions)
+	if got.code != cli.ExitDone || got.stderr != "" {
+		t.Fatalf("exit code %d, stderr %q", got.code, got.stderr)
 	}
+	text := strings.Join(strings.FieldsFunc(got.stdout, func(r rune) bool { return r == ' ' }), " ")
 	for _, want := range []string{
-		"Stage test, the last 24h0m0s", "manifests 3\n", "blobs 50\n", "AWS 7\n", "aws-region 25\n", "default-mirror 10\n",
+		"Stage test, last 24h. ", "manifests 3\n", "blobs 50\n", "AWS 7\n", "aws-region 25\n", "default-mirror 10\n",
 		// 35 of 50, and 2 of 50.
-		"redirected to a mirror 70.0 %", "could not say 4.0 %",
-		// The worst, and the latest.
-		"slowest in 100 8.0 ms", "age in seconds 600\n", "lacking in us-west-2 4\n", "eu-central-1 2.00 GB", "so far 12.50 dollars",
-		"Bytes sent by the mirrors\n nothing is known",
+		" 70.0 %", " 4.0 %",
+		// The maximum, and the latest.
+		" 8.0 ms", " 600\n", "us-west-2 4\n", "eu-central-1 2.00 GB", " 12.50 dollars",
+		"\n no data\n",
 	} {
-		if !strings.Contains(strings.Join(strings.FieldsFunc(got, func(r rune) bool { return r == ' ' }), " "), want) {
-			t.Errorf("the report does not say %q:\n%s", want, got)
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, got.stdout)
 		}
 	}
-	if strings.Contains(got, "mirror-rule") {
-		t.Errorf("the report names what there is none of:\n%s", got)
+	if strings.Contains(got.stdout, "mirror-rule") {
+		t.Errorf("a metric without a value in\n%s", got.stdout)
 	}
 }
 
 func TestJSON(t *testing.T) {
-	got, err := report(t, regions, "-json", "-last", "1h")
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	got := report(t, t.Context(), regions, "-json", "-last", "1h")
 	var parsed struct {
-		Stage   string
-		Answers []answer
+		Stage    string
+		From, To time.Time
+		Answers  []answer
 	}
-	if err := json.Unmarshal([]byte(got), &parsed); err != nil {
-		t.Fatalf("%s: %v", got, err)
+	if err := json.Unmarshal([]byte(got.stdout), &parsed); err != nil {
+		t.Fatalf("%v in %s", err, got.stdout)
 	}
-	if parsed.Stage != "test" || len(parsed.Answers) != 10 || *parsed.Answers[0].Values[1].Value != 50 || parsed.Answers[2].Values[2].Value != nil {
-		t.Errorf("the report is %+v", parsed)
+	if parsed.Stage != "test" || parsed.To.Sub(parsed.From) != time.Hour || len(parsed.Answers) != 10 || *parsed.Answers[0].Values[1].Value != 50 || parsed.Answers[2].Values[2].Value != nil {
+		t.Errorf("got %+v", parsed)
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestErrors(t *testing.T) {
+	t.Parallel()
 	broken := map[string]fake{"eu-central-1": {err: errors.New("access denied")}}
 	for _, tt := range []struct {
 		name    string
 		regions map[string]fake
 		args    []string
+		code    int
 		want    string
 	}{
-		{"denied", broken, nil, "CloudWatch in eu-central-1: access denied"},
-		{"stage", regions, []string{"-stage", "none"}, `there is no stage "none"`},
-		{"short", regions, []string{"-last", "1m"}, "-last takes from 5m to 336h"},
-		{"long", regions, []string{"-last", "337h"}, "-last takes from 5m to 336h"},
+		{"denied", broken, nil, cli.ExitProblem, "getting metrics from CloudWatch in eu-central-1: access denied"},
+		{"stage", regions, []string{"-stage", "none"}, cli.ExitUsage, `"none"`},
+		{"last-short", regions, []string{"-last", "1m"}, cli.ExitUsage, "-last 1m0s: want a duration from 5m to 336h"},
+		{"last-long", regions, []string{"-last", "337h"}, cli.ExitUsage, "want a duration from 5m to 336h"},
 	} {
-		if _, err := report(t, tt.regions, tt.args...); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := report(t, t.Context(), tt.regions, tt.args...)
+			if got.code != tt.code || !strings.Contains(got.stderr, tt.want) || got.stdout != "" {
+				t.Errorf("exit code %d, want %d; stderr %q, want %q; stdout %q", got.code, tt.code, got.stderr, tt.want, got.stdout)
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := report(t, ctx, map[string]fake{"eu-central-1": {err: ctx.Err()}}); got.code != cli.ExitInterrupted || got.stdout != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestShort(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{24 * time.Hour: "24h", 90 * time.Minute: "1h30m", 5 * time.Minute: "5m", 301 * time.Second: "5m1s", 10 * time.Minute: "10m"} {
+		if got := short(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
 		}
 	}
 }

@@ -1,30 +1,43 @@
-package main
+package report
 
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// table prints what has a value.
-func table(out io.Writer, stage string, last time.Duration, answers []answer) error {
+// writeText writes the values that CloudWatch has, by question.
+func writeText(out io.Writer, stage string, last time.Duration, answers []answer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "Stage %s, the last %s; times and ages are those of the worst period.\n", stage, last)
+	fmt.Fprintf(w, "Stage %s, last %s. Latencies and ages are maxima over all periods.\n", stage, short(last))
 	for _, a := range answers {
 		fmt.Fprintf(w, "\n%s\n", a.Question)
-		any := false
+		found := false
 		for _, v := range a.Values {
 			if v.Value != nil {
-				any = true
+				found = true
 				fmt.Fprintf(w, "  %s\t%s\n", v.Label, number(*v.Value, a.Unit))
 			}
 		}
-		if !any {
-			fmt.Fprintln(w, "  nothing is known")
+		if !found {
+			fmt.Fprintln(w, "  no data")
 		}
 	}
 	return w.Flush()
+}
+
+// short returns a duration without minutes and seconds that are zero.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func number(v float64, unit string) string {

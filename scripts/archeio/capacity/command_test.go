@@ -1,69 +1,79 @@
-package main
+package capacity
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"archeio/scripts/archeio/cli"
 )
+
+// run runs the command and returns its exit code and what it printed.
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	code = cli.Run(t.Context(), Command(), args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
 
 func output(t *testing.T, args ...string) string {
 	t.Helper()
-	var out bytes.Buffer
-	if err := run(args, &out); err != nil {
-		t.Fatal(err)
+	code, stdout, stderr := run(t, args...)
+	if code != cli.ExitDone || stderr != "" {
+		t.Fatalf("exit code %d, stderr %q", code, stderr)
 	}
-	return out.String()
+	return stdout
 }
 
-func TestBadFlags(t *testing.T) {
+func TestUsage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, args, want string }{
-		{"share-above-one", "-edge-hit 1.1", "-edge-hit takes a number from 0 to 1; it is 1.1"},
-		{"share-below-zero", "-aws -0.1", "-aws takes a number from 0 to 1; it is -0.1"},
-		{"share-not-a-number", "-absent NaN", "-absent takes a number from 0 to 1; it is NaN"},
-		{"pulls-without-end", "-pulls Inf", "-pulls takes a number from 0 to 1e+15; it is +Inf"},
-		{"pulls-negative", "-pulls -1", "-pulls takes a number from 0 to 1e+15; it is -1"},
-		{"pulls-a-word", "-pulls many", `invalid value "many" for flag -pulls: parse error`},
-		{"shares-above-one", "-aws 0.7 -upstream-cloud 0.4", "-aws 0.7 and -upstream-cloud 0.4 are more than all clients"},
-		{"no-mirror", "-mirrors 0", "-mirrors takes a number from 1 to 1000; it is 0"},
-		{"half-a-mirror", "-mirrors 1.5", "-mirrors takes a whole number; it is 1.5"},
-		{"no-redirector", "-redirectors 0", "-redirectors takes a number from 1 to 1000; it is 0"},
-		{"memory-too-small", "-memory 64", "-memory takes a number from 128 to 10240; it is 64"},
-		{"peak-below-mean", "-peak 0.5", "-peak takes a number from 1 to 1e+06; it is 0.5"},
-		{"no-balancers", "-balancer-share 0.5", "-balancer-share 0.5 needs load balancers; -balancers is 0"},
-		{"preset-unknown", "-preset huge", `-preset takes small, large or both; it is "huge"`},
-		{"flag-unknown", "-hits 1", "flag provided but not defined: -hits"},
-		{"argument", "large", `"large" is no flag; see -h`},
+		{"share-above-one", "-edge-hit 1.1", "-edge-hit 1.1: want a number from 0 to 1"},
+		{"share-below-zero", "-aws -0.1", "-aws -0.1: want a number from 0 to 1"},
+		{"share-not-a-number", "-absent NaN", "-absent NaN: want a number from 0 to 1"},
+		{"pulls-infinite", "-pulls Inf", "-pulls +Inf: want a number from 0 to 1e+15"},
+		{"pulls-negative", "-pulls -1", "-pulls -1: want a number from 0 to 1e+15"},
+		{"pulls-a-word", "-pulls many", `-pulls "many": invalid syntax`},
+		{"shares-above-one", "-aws 0.7 -upstream-cloud 0.4", "-aws 0.7 and -upstream-cloud 0.4: want shares with a sum of at most 1"},
+		{"no-mirror", "-mirrors 0", "-mirrors 0: want a number from 1 to 1000"},
+		{"half-a-mirror", "-mirrors 1.5", "-mirrors 1.5: want a whole number"},
+		{"no-redirector", "-redirectors 0", "-redirectors 0: want a number from 1 to 1000"},
+		{"memory-too-small", "-memory 64", "-memory 64: want a number from 128 to 10240"},
+		{"peak-below-mean", "-peak 0.5", "-peak 0.5: want a number from 1 to 1e+06"},
+		{"no-balancers", "-balancer-share 0.5", "-balancer-share 0.5: want -balancers above 0"},
+		{"preset-unknown", "-preset huge", `-preset "huge": want small, large or both`},
+		{"flag-unknown", "-hits 1", "unknown flag -hits"},
+		{"argument", "large", `unexpected argument "large"`},
+		{"picture-and-json", "-o x.svg -json", "-output cannot be combined with -json or -prices"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out bytes.Buffer
-			err := run(strings.Fields(c.args), &out)
-			if err == nil || err.Error() != c.want {
-				t.Errorf("error %v, want %s", err, c.want)
-			}
-			if out.Len() > 0 {
-				t.Errorf("prints %q", out.String())
+			t.Parallel()
+			code, stdout, stderr := run(t, strings.Fields(c.args)...)
+			if want := "capacity: " + c.want + "; see capacity -h\n"; code != cli.ExitUsage || stderr != want || stdout != "" {
+				t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, want)
 			}
 		})
 	}
 }
 
-func TestSharesThatSumToOne(t *testing.T) {
+func TestSharesWithASumOfOne(t *testing.T) {
+	t.Parallel()
 	output(t, "-aws", "0.9", "-upstream-cloud", "0.1")
 	l := Load{AWS: 0.9, UpstreamCloud: 0.1}
 	if got := l.others(); got != 0 {
-		t.Errorf("%v of the clients are left", got)
+		t.Errorf("share of other clients %v, want 0", got)
 	}
 }
 
 func TestText(t *testing.T) {
+	t.Parallel()
 	both := output(t)
 	for _, want := range []string{
-		"ASSUMED", "A MONTH", "BYTES BY PATH", "DOLLARS A MONTH", "QUOTAS AT THE PEAK",
-		"HTTPS requests *", "* unconfirmed", "List prices of " + PricesDate, "free units are not counted", "below one prefix",
+		"ASSUMPTIONS", "PER MONTH", "BY PATH", "DOLLARS PER MONTH", "QUOTAS AT PEAK",
+		"HTTPS requests *", "* unconfirmed", "List prices of " + PricesDate, "free units are not subtracted", "one prefix",
 	} {
 		if !strings.Contains(both, want) {
 			t.Errorf("no %q in\n%s", want, both)
@@ -73,10 +83,10 @@ func TestText(t *testing.T) {
 		t.Errorf("printed\n%s", both)
 	}
 	one := output(t, "-preset", "large", "-pulls", "1e11", "-free-tier")
-	if strings.Contains(one, "small") || !strings.Contains(one, "EXCEEDED from ") || !strings.Contains(one, "free units are counted") {
+	if strings.Contains(one, "small") || !strings.Contains(one, "EXCEEDED above ") || !strings.Contains(one, "free units are subtracted") {
 		t.Errorf("printed\n%s", one)
 	}
-	// A line that is nothing for any registry is left out.
+	// A line that is zero for all loads is omitted.
 	balanced := output(t, "-balancers", "2")
 	for _, line := range []string{"  ALB ", "    load balancers ", "    public IPv4 addresses "} {
 		if strings.Contains(both, line) || !strings.Contains(balanced, line) {
@@ -85,15 +95,16 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Every field has a flag of its own, which -h explains.
+// Every field of a load has its own flag, documented in the help.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	text := output(t, "-h")
 	inputs := new(Load).inputs()
 	fields := map[*float64]bool{}
 	for _, in := range inputs {
 		fields[in.value] = true
 		if !strings.Contains(text, "  -"+in.name+" ") || in.usage == "" {
-			t.Errorf("-%s is not explained", in.name)
+			t.Errorf("-%s is not documented", in.name)
 		}
 	}
 	if n := reflect.TypeFor[Load]().NumField(); len(fields) != n || len(inputs) != n {
@@ -102,15 +113,19 @@ func TestHelp(t *testing.T) {
 }
 
 func TestPrices(t *testing.T) {
+	t.Parallel()
 	text := output(t, "-prices")
 	for _, want := range []string{PricesDate, "UNCONFIRMED", "0.085 up to 10,240", "https://aws.amazon.com/s3/pricing/", "0.0000133334"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
+	if got, want := members(t, []byte(output(t, "-prices", "-json"))), []string{"prices", "pricesDate"}; !slices.Equal(got, want) {
+		t.Errorf("members %q, want %q", got, want)
+	}
 }
 
-// members are the names in an object.
+// members returns the names of the members of a JSON object.
 func members(t *testing.T, text json.RawMessage) []string {
 	t.Helper()
 	var object map[string]json.RawMessage
@@ -121,6 +136,7 @@ func members(t *testing.T, text json.RawMessage) []string {
 }
 
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	text := output(t, "-json", "-index-hit", "0.25")
 	var document struct {
 		PricesDate string
@@ -135,7 +151,7 @@ func TestJSON(t *testing.T) {
 	}
 	for i, preset := range []string{"small", "large"} {
 		registry := document.Registries[i]
-		want := []string{"assumed", "bill", "fillingOnce", "preset", "quantities", "quotas", "saved", "total", "withoutMirrors"}
+		want := []string{"assumed", "bill", "fillingOnce", "preset", "quantities", "quotas", "saved", "total", "upstreamAlone"}
 		if got := members(t, registry); !slices.Equal(got, want) {
 			t.Errorf("members %q, want %q", got, want)
 		}
@@ -151,6 +167,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestFreeTier(t *testing.T) {
+	t.Parallel()
 	total := func(args ...string) float64 {
 		var document struct{ Registries []Result }
 		if err := json.Unmarshal([]byte(output(t, append(args, "-json", "-preset", "small")...)), &document); err != nil {
@@ -159,11 +176,12 @@ func TestFreeTier(t *testing.T) {
 		return document.Registries[0].Total
 	}
 	if list, free := total(), total("-free-tier"); free >= list {
-		t.Errorf("%v dollars with free units, %v without", free, list)
+		t.Errorf("%v dollars with free units subtracted, %v without", free, list)
 	}
 }
 
 func TestNumbers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ got, want string }{
 		{si(0, ""), "0"}, {si(0.0249, ""), "0.0249"}, {si(999.4, "B"), "999 B"}, {si(999.6, "B"), "1 kB"},
 		{si(1234567, ""), "1.23 M"}, {si(10e15, "B"), "10 PB"},

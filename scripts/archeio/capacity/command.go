@@ -1,0 +1,108 @@
+// Package capacity is the command archeio capacity: it models what a registry
+// needs and costs in a month. It gives requests, invocations, checks, bytes by
+// path, dollars by service, and the load at which each AWS quota is reached. It
+// works offline; the prices are in prices.go.
+package capacity
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"archeio/scripts/archeio/cli"
+)
+
+// Command returns the command.
+func Command() *cobra.Command {
+	o := options{load: small}
+	c := &cobra.Command{
+		Use:   "capacity [flags]",
+		Short: "model what a registry needs and costs in a month",
+		Long: "Models what a registry needs and costs in a month: for a small company and for\n" +
+			"10 PB a month, next to each other. Each flag of the load applies to both; the\n" +
+			"defaults are those of small. -prices prints the price list it is based on.",
+		Example: cli.Example(
+			"archeio capacity -preset large -index-hit 0.5",
+			"archeio capacity -o cost.svg"),
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Flags(), c.OutOrStdout()) },
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.preset, "preset", "both", "which `LOAD` to start from: small, large or both")
+	f.BoolVar(&o.freeTier, "free-tier", false, "subtract the units that AWS gives every account each month")
+	f.BoolVar(&o.onlyPrices, "prices", false, "print the price list only")
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	f.StringVarP(&o.output, "output", "o", "", "write a picture of the saving as SVG to `FILE`, of large if -preset is both")
+	for _, in := range o.load.inputs() {
+		f.Float64Var(in.value, in.name, *in.value, in.usage)
+	}
+	return c
+}
+
+type options struct {
+	preset, output               string
+	freeTier, onlyPrices, asJSON bool
+	load                         Load // the values of the flags
+}
+
+// presets are the loads to start from, by name.
+var presets = []struct {
+	name string
+	load Load
+}{{"small", small}, {"large", large}}
+
+func (o *options) run(flags *pflag.FlagSet, out io.Writer) error {
+	if o.output != "" && (o.asJSON || o.onlyPrices) {
+		return cli.Usagef("-output cannot be combined with -json or -prices")
+	}
+	results, err := o.results(flags)
+	switch {
+	case err != nil:
+		return err
+	case o.output != "":
+		return o.writePicture(out, results[len(results)-1])
+	case o.onlyPrices && o.asJSON:
+		return cli.JSON(out, priceList{PricesDate, Prices})
+	case o.onlyPrices:
+		return writePrices(out)
+	case o.asJSON:
+		return writeJSON(out, results)
+	}
+	return writeText(out, results, o.freeTier)
+}
+
+// results evaluates the presets that were chosen, with the flags that were set.
+func (o *options) results(flags *pflag.FlagSet) ([]Result, error) {
+	var results []Result
+	for _, p := range presets {
+		l := p.load
+		set := o.load.inputs()
+		for i, in := range l.inputs() {
+			if flags.Changed(in.name) {
+				*in.value = *set[i].value
+			}
+		}
+		if err := l.validate(); err != nil {
+			return nil, cli.Usage(err)
+		}
+		if o.preset == p.name || o.preset == "both" {
+			results = append(results, Evaluate(p.name, l, o.freeTier))
+		}
+	}
+	if results == nil {
+		return nil, cli.Usagef("-preset %q: want small, large or both", o.preset)
+	}
+	return results, nil
+}
+
+func (o *options) writePicture(out io.Writer, r Result) error {
+	picture := draw(r)
+	if err := os.WriteFile(o.output, picture, 0o644); err != nil {
+		return fmt.Errorf("writing the picture: %w", err)
+	}
+	_, err := fmt.Fprintf(out, "wrote %s (%d bytes)\n", o.output, len(picture))
+	return err
+}

@@ -1,0 +1,133 @@
+package preflight
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"archeio/infra/leftover"
+	"archeio/scripts/archeio/cli"
+)
+
+// fake is an AWS account as the checks see it.
+type fake struct {
+	id                  string
+	err                 error // of account
+	public, orgBlocks   bool
+	orgErr              error
+	hostedZone          zone
+	servers             []string // of public DNS
+	serversErr          error
+	disabled            string // region
+	version, concurrent int
+	quotas              map[string]int
+	edge                []string // CloudFront functions
+	buckets             map[string]leftover.Ownership
+	stackOf, tag        map[string]string // by bucket
+	status              map[string]string // by stack
+	output              string
+}
+
+// ready returns an account in which every check passes.
+func ready() fake {
+	return fake{
+		id: "123456789012", version: 30, concurrent: 1000, servers: []string{"ns-1.awsdns.example."}, output: "hash-arm64",
+		hostedZone: zone{name: "example.com.", servers: []string{"ns-1.awsdns.example", "ns-2.awsdns.example"}},
+		quotas:     map[string]int{originsQuota: 25},
+	}
+}
+
+// with returns a ready account with a change.
+func with(change func(*fake)) fake {
+	f := ready()
+	change(&f)
+	return f
+}
+
+func (f fake) account(context.Context) (string, error)           { return f.id, f.err }
+func (f fake) publicAccessBlocked(context.Context) (bool, error) { return f.public, nil }
+func (f fake) organizationBlocks(context.Context) (bool, error)  { return f.orgBlocks, f.orgErr }
+func (f fake) zone(context.Context, string) (zone, error)        { return f.hostedZone, nil }
+func (f fake) quota(_ context.Context, _, name string) (int, bool, error) {
+	n, ok := f.quotas[name]
+	return n, ok, nil
+}
+func (f fake) functions(context.Context) ([]string, error) { return f.edge, nil }
+func (f fake) enabled(_ context.Context, region string) (bool, error) {
+	return region != f.disabled, nil
+}
+func (f fake) bootstrapped(context.Context, string) (int, error) { return f.version, nil }
+func (f fake) concurrency(context.Context, string) (int, error)  { return f.concurrent, nil }
+func (f fake) Output(_ context.Context, region, stack, key string) (string, error) {
+	if stack == "archeio-first-redirector-"+region && key == "CodeHash" {
+		return f.output, nil
+	}
+	return "", nil
+}
+func (f fake) StackStatus(_ context.Context, _, stack string) (string, error) {
+	return f.status[stack], nil
+}
+func (f fake) StackResources(context.Context, string, string) ([]string, error) { return nil, nil }
+func (f fake) StackOf(_ context.Context, _, _, bucket string) (string, error) {
+	return f.stackOf[bucket], nil
+}
+func (f fake) StageTag(_ context.Context, _, bucket string) (string, error) {
+	return f.tag[bucket], nil
+}
+func (f fake) Ownership(_ context.Context, _, name string) (leftover.Ownership, error) {
+	return f.buckets[name], nil
+}
+
+// outcome is what a run of the command printed, and its exit code.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+func preflightOf(t *testing.T, f fake, status int, args ...string) outcome {
+	t.Helper()
+	return preflightWith(t, t.Context(), f, status, "", args...)
+}
+
+// preflightWith runs the command for a stage with more keys and an upstream that
+// returns a status.
+func preflightWith(t *testing.T, ctx context.Context, f fake, status int, keys string, args ...string) outcome {
+	t.Helper()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("request to the upstream with an Authorization header")
+		}
+		if r.URL.Path != "/v2/" && r.URL.Path != "/v2/images/pause/manifests/3.9" {
+			t.Errorf("request to the upstream for %s", r.URL.Path)
+		}
+		w.WriteHeader(status)
+	}))
+	defer upstream.Close()
+	file := filepath.Join(t.TempDir(), "cdk.json")
+	const first = `{"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://registry.example"}}`
+	if err := os.WriteFile(file, []byte(`{"context": {"stages": {"first": `+first+`, "elsewhere": `+strings.Replace(first, "123456789012", "210987654321", 1)+`, "test": {
+		"account": "123456789012", "mirrors": ["eu-central-1", "us-west-2"], "redirectors": ["eu-central-1"],
+		"domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"},
+		"upstream": {"endpoint": "`+upstream.URL+`", "path": "images"}`+keys+`
+	}}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr strings.Builder
+	code := cli.Run(ctx, command(external{
+		connect: func(_ context.Context, profile string) (cloud, error) {
+			f := f
+			if profile != "" {
+				f.id = profile
+			}
+			return f, nil
+		},
+		client:      upstream.Client(),
+		nameServers: func(context.Context, string) ([]string, error) { return f.servers, f.serversErr },
+		codeHash:    func(_ context.Context, architecture string) (string, error) { return "hash-" + architecture, nil },
+	}), append([]string{"-file", file, "-stage", "test"}, args...), strings.NewReader(""), &stdout, &stderr)
+	return outcome{code, stdout.String(), stderr.String()}
+}

@@ -1,0 +1,107 @@
+package preflight
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"archeio/infra/leftover"
+	"archeio/infra/stage"
+)
+
+const (
+	// environmentRate is how many requests per second one execution environment
+	// of a Lambda function serves at most.
+	// https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+	environmentRate = 10
+
+	// minBootstrap is the oldest bootstrap stack version that the CDK's templates
+	// accept.
+	minBootstrap = 6
+)
+
+func (p *preflight) region(ctx context.Context, region string) {
+	switch enabled, err := p.cloud.enabled(ctx, region); {
+	case err != nil:
+		p.unknown(region, "enabled", err)
+	case !enabled:
+		p.fail(region, "enabled", "the region is not enabled for the account; run aws account enable-region --region-name %s and wait until it is", region)
+		return
+	default:
+		p.pass(region, "enabled", "the region is enabled")
+	}
+	switch version, err := p.cloud.bootstrapped(ctx, region); {
+	case err != nil:
+		p.unknown(region, "bootstrap", err)
+	case version == 0:
+		p.fail(region, "bootstrap", "the region is not CDK-bootstrapped; run make bootstrap STAGE=%s", p.stage.Name)
+	case version < minBootstrap:
+		p.fail(region, "bootstrap", "the CDK bootstrap stack has version %d, want at least %d; run make bootstrap STAGE=%s", version, minBootstrap, p.stage.Name)
+	default:
+		p.pass(region, "bootstrap", "the CDK bootstrap stack has version %d", version)
+	}
+	p.concurrency(ctx, region)
+	p.stacks(ctx, region)
+	for _, b := range p.stage.RetainedBuckets() {
+		if b.Region == region {
+			p.bucket(ctx, b)
+		}
+	}
+}
+
+// stacks checks for stacks that an earlier deployment left unfinished.
+func (p *preflight) stacks(ctx context.Context, region string) {
+	ready := true
+	for _, st := range p.stage.Stacks() {
+		if st.Region != region {
+			continue
+		}
+		switch f, err := leftover.CheckStack(ctx, p.cloud, p.stage, st); {
+		case err != nil:
+			ready = false
+			p.unknown(region, "stack "+st.What, err)
+		case f != nil:
+			ready = false
+			p.fail(region, "stack "+st.What, "%s: %s", st.Name, f.Details)
+		}
+	}
+	if ready {
+		p.pass(region, "stacks", "no stack blocks the deployment")
+	}
+}
+
+func (p *preflight) concurrency(ctx context.Context, region string) {
+	const what = "Lambda concurrency"
+	needed := 0
+	if slices.Contains(p.stage.Redirectors, region) {
+		needed += int(math.Ceil(p.rate / environmentRate))
+	}
+	if p.stage.Filler != nil && region == p.stage.Primary {
+		needed += p.stage.Filler.Workers + 1
+	}
+	if needed == 0 {
+		return
+	}
+	switch limit, err := p.cloud.concurrency(ctx, region); {
+	case err != nil:
+		p.unknown(region, what, err)
+	case limit < needed:
+		p.fail(region, what, "the account has %d unreserved concurrent executions (%d needed); request an increase in Service Quotas", limit, needed)
+	default:
+		p.pass(region, what, "the account has %d unreserved concurrent executions (%d needed)", limit, needed)
+	}
+}
+
+func (p *preflight) bucket(ctx context.Context, b stage.Retained) {
+	const what = "bucket"
+	switch ownership, f, err := leftover.CheckBucket(ctx, p.cloud, p.stage, b); {
+	case err != nil:
+		p.unknown(b.Region, what, err)
+	case f != nil:
+		p.fail(b.Region, what, "%s: %s", b.Name, f.Details)
+	case ownership == leftover.Own:
+		p.pass(b.Region, what, "%s exists in its stack", b.Name)
+	default:
+		p.pass(b.Region, what, "the name %s is available", b.Name)
+	}
+}
