@@ -49,7 +49,7 @@ func TestBinaryHasNoTraceOfTheMachine(t *testing.T) {
 	}
 }
 
-// Function must build for another architecture, whatever the environment says.
+// Neither the environment nor the file of go env -w may change the binary.
 func TestEnvironmentIsPinned(t *testing.T) {
 	t.Setenv("GOFLAGS", "-tags=other")
 	t.Setenv("GOAMD64", "v3")
