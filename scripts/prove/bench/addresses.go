@@ -8,14 +8,14 @@ import (
 	"archeio/ranges"
 )
 
-// block is a prefix and the place that it belongs to.
+// block is a prefix and its place.
 type block struct {
 	prefix netip.Prefix
 	place  ranges.Place
 }
 
-// blocks are the fewest prefixes that cover each range of the table. They
-// stand in for the providers' documents, which are no part of the project.
+// blocks returns the fewest prefixes that cover each range of the table. They
+// replace the documents of the cloud providers, which are not in the repository.
 func blocks() [][]block {
 	var all [][]block
 	for x := range ranges.All() {
@@ -40,15 +40,14 @@ func blocks() [][]block {
 	return all
 }
 
-// addresses are n different ones that the table knows: a range at random,
-// then an address in it. Ranges rather than addresses are drawn evenly, so
-// that small ones count.
+// addresses returns n different addresses in the table, each from a random range:
+// ranges rather than addresses are drawn evenly, so that small ones count too.
 func addresses(n int, from [][]block) []netip.Addr {
 	r := rand.New(rand.NewPCG(1, 2))
 	seen := make(map[netip.Addr]bool, n)
 	out := make([]netip.Addr, 0, n)
 	for len(out) < n {
-		a := within(r, draw(r, from[r.IntN(len(from))]))
+		a := randomAddress(r, draw(r, from[r.IntN(len(from))]))
 		if !seen[a] {
 			seen[a] = true
 			out = append(out, a)
@@ -57,7 +56,8 @@ func addresses(n int, from [][]block) []netip.Addr {
 	return out
 }
 
-// draw picks a prefix of a range by its share of the range's addresses.
+// draw returns a prefix of a range, with its share of the range's addresses as
+// the probability.
 func draw(r *rand.Rand, one []block) netip.Prefix {
 	sum := 0.0
 	for _, x := range one {
@@ -72,8 +72,8 @@ func draw(r *rand.Rand, one []block) netip.Prefix {
 	return one[len(one)-1].prefix
 }
 
-// within is a random address of a prefix.
-func within(r *rand.Rand, p netip.Prefix) netip.Addr {
+// randomAddress returns a random address in a prefix.
+func randomAddress(r *rand.Rand, p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(b)*8; i++ {
 		if r.IntN(2) == 1 {
@@ -84,6 +84,7 @@ func within(r *rand.Rand, p netip.Prefix) netip.Addr {
 	return a
 }
 
+// last returns the last address in a prefix.
 func last(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(b)*8; i++ {

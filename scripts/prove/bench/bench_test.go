@@ -14,31 +14,31 @@ import (
 	"testing"
 )
 
-// complete is what the table must have, one line a row.
-const complete = `lookup of an address | bart Table
-lookup of an address | bart Fast
-lookup of an address | binary trie
-lookup of an IPv4 address | bart Table
-lookup of an IPv6 address | bart Table
-lookup, allocations of a thousand | bart Table
-lookup in an index of 10 k blobs | binary search
-lookup in an index of 10 k blobs | Go map
-lookup in an index of 10 k blobs, when others have used the caches | a load from as many bytes
-blob event, payload to answer | encoding/json, decoding only
-blob event, payload to answer | adapter and net/http handler
+// wantRows are the rows that the table must have.
+const wantRows = `address lookup | bart Table
+address lookup | bart Fast
+address lookup | binary trie
+IPv4 address lookup | bart Table
+IPv6 address lookup | bart Table
+address lookup, allocations of 1,000 | bart Table
+index lookup, 10 k blobs | binary search
+index lookup, 10 k blobs | Go map
+index lookup, 10 k blobs, cold CPU caches | one load from as many bytes
+blob event | encoding/json, decoding only
+blob event | adapter and net/http handler
 blob event, allocations | encoding/json, decoding only
 blob event, allocations | adapter and net/http handler
-start to the first next | empty function
-start to the first answer | empty function
-invocation through the Runtime API, from memory | empty function
-invocation through the Runtime API, from the index | empty function
-invocation through the Runtime API, nothing but as long an answer | empty function
-the work of one, after a pause | empty function
-pull of 4 blobs, cold cache | no existence check
-pull of 4 blobs, warm cache | no existence check
-pull of 4 blobs, with the index | no existence check
-resident memory at rest, with an index of 10 k blobs | empty function
-resident memory at rest, without an index | empty function
+start to the first request for an event | empty function
+start to the first response | empty function
+invocation through the Runtime API, blob cached | empty function
+invocation through the Runtime API, blob in the index | empty function
+invocation through the Runtime API, only a response as long | empty function
+the handler alone, cold CPU caches | empty function
+pull of 4 blobs, cold cache | no existence checks
+pull of 4 blobs, warm cache | no existence checks
+pull of 4 blobs, index | no existence checks
+resident memory, index of 10 k blobs | empty function
+resident memory, no index | empty function
 binary, stripped | empty function
 range table | bart Table, on the heap
 `
@@ -63,24 +63,25 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %v is over the budget", x.What, x.Ours)
 		}
 	}
-	want := complete
+	want := wantRows
 	if runtime.GOOS != "linux" {
 		want = regexp.MustCompile(`(?m)^resident .*\n`).ReplaceAllString(want, "")
 	}
 	if rows != want {
-		t.Errorf("the table has the rows\n%swant\n%s", rows, want)
+		t.Errorf("rows\n%swant\n%s", rows, want)
 	}
-	for _, what := range []string{"main reads the configuration", "main builds the handler"} {
+	for _, what := range []string{"main: read the configuration", "main: build the handler"} {
 		if !slices.ContainsFunc(r.Start, func(s step) bool { return s.What == what && s.Allocations > 0 }) {
-			t.Errorf("what is done at start lacks %q", what)
+			t.Errorf("the work before the first event has no %q", what)
 		}
 	}
-	if len(r.Start) < 3 || !strings.Contains(r.Start[0].What, "packages that the empty function has too") || r.Start[0].Allocations == 0 {
-		t.Errorf("what is done at start lacks the packages: %+v", r.Start)
+	if len(r.Start) < 3 || !strings.Contains(r.Start[0].What, "packages of the empty function too") || r.Start[0].Allocations == 0 {
+		t.Errorf("the work before the first event has no packages: %+v", r.Start)
 	}
 }
 
 func TestPrint(t *testing.T) {
+	t.Parallel()
 	var r report
 	r.compare("ratio kept", "x", ns, []float64{30, 10, 20}, []float64{100, 100, 100}, ratioOf(0.25))
 	r.compare("ratio not kept", "x", ns, []float64{26e5}, []float64{100e5}, ratioOf(0.25))
@@ -89,7 +90,7 @@ func TestPrint(t *testing.T) {
 	r.compare("no budget", "x", ns, []float64{1}, []float64{1}, budget{})
 	r.Start = []step{{"package x", 1500, 9, 2}}
 	var out strings.Builder
-	if err := r.print(&out); err != nil {
+	if err := r.print(&out, false); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -97,15 +98,17 @@ func TestPrint(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"WHAT OURS OTHER RATIO MIN–MAX BUDGET",
+		"MEASUREMENT OURS OTHER COMPARED WITH RATIO MIN–MAX BUDGET RESULT",
 		"ratio kept 20.0 ns 100.0 ns x 0.20 0.10–0.30 0.25 ok",
 		"ratio not kept 2.60 ms 10.00 ms x 0.26 - 0.25 OVER",
 		"size kept 8.00 MB 4.00 MB x 2.00 - 8.00 MB ok",
 		"none allowed 1 0 x - - 0 OVER",
 		"no budget 1.0 ns 1.0 ns x 1.00 - - -",
 		"",
-		"WHAT IS DONE AT START TIME BYTES ALLOCATIONS",
+		"WORK BEFORE THE FIRST EVENT TIME BYTES ALLOCATIONS",
 		"package x 1.50 µs 9 2",
+		"",
+		"2 within budget, 2 over budget, 1 without a budget",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("printed\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -113,43 +116,60 @@ func TestPrint(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, tt := range []struct{ args, want string }{
-		{"-only lookup,none", `-only "lookup,none": takes names of lookup,index,event,`},
-		{"-only=", `-only "": takes names of lookup,`},
-		{"-rounds -1", "-rounds -1: takes a number of rounds"},
-		{"lookup", `unexpected argument "lookup"; see -h`},
+	t.Parallel()
+	for _, tt := range []struct{ name, args, want string }{
+		{"unknown-measurement", "-only lookup,evnt", `-only "lookup,evnt": unknown measurement "evnt" (did you mean "event"?): use some of lookup,index,event,`},
+		{"no-measurement", "-only=", `-only "": unknown measurement "": use some of lookup,`},
+		{"negative-rounds", "-rounds -1", "-rounds -1: must be at least 0"},
+		{"argument", "lookup", `unexpected argument "lookup"`},
 	} {
-		err := run(t.Context(), strings.Fields(tt.args), io.Discard, io.Discard)
-		if err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: error %v, want one line with %q", tt.args, err, tt.want)
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := run(t.Context(), strings.Fields(tt.args), io.Discard, io.Discard)
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line that begins with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := run(t.Context(), []string{"-h"}, &out, io.Discard); !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "-rounds N") {
+		t.Errorf("error %v, help\n%s", err, out.String())
+	}
+	for _, m := range measurements {
+		if !strings.Contains(out.String(), m.what) {
+			t.Errorf("the help has no measurement %s", m.name)
 		}
 	}
-	var help strings.Builder
-	if err := run(t.Context(), []string{"-h"}, io.Discard, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "-rounds number") {
-		t.Errorf("error %v, help\n%s", err, help.String())
-	}
 }
 
-// stopper ends a run when it says that a measurement begins.
-type stopper struct {
-	at   string
-	stop context.CancelFunc
+// canceler cancels a run when a measurement begins.
+type canceler struct {
+	at     string
+	cancel context.CancelFunc
 }
 
-func (s *stopper) Write(p []byte) (int, error) {
-	if strings.Contains(string(p), s.at) {
-		s.stop()
+func (c *canceler) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), c.at) {
+		c.cancel()
 	}
 	return len(p), nil
 }
 
-func TestStops(t *testing.T) {
+// TestInterrupt: every measurement ends early when the run is canceled, but for
+// the one that takes no time.
+func TestInterrupt(t *testing.T) {
 	for _, name := range names() {
-		ctx, cancel := context.WithCancel(t.Context())
-		err := run(ctx, []string{"-only", name}, io.Discard, &stopper{" " + name + ":", cancel})
-		if name != "size" && !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: error %v, want that it was stopped", name, err)
-		}
-		cancel()
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := run(ctx, []string{"-only", name}, io.Discard, &canceler{" " + name + ":", cancel})
+			if name != "size" && !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v, want %v", err, context.Canceled)
+			}
+		})
 	}
 }

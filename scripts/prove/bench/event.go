@@ -24,19 +24,19 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// environment is a function's with six mirrors.
+// environment is that of a function with six mirrors.
 var environment = map[string]string{
 	"UPSTREAM_REGISTRY_ENDPOINT": "https://us-docker.pkg.dev",
 	"UPSTREAM_REGISTRY_PATH":     "example-project/images",
 	"DEFAULT_AWS_BASE_URL":       "https://d111111abcdef8.cloudfront.net",
 	"MIRROR_REGIONS":             "us-east-1,us-west-2,eu-central-1,eu-west-1,ap-southeast-1,ap-northeast-1",
 	"MIRROR_URL_TEMPLATE":        "https://mirror-{region}.s3.dualstack.{region}.amazonaws.com",
-	// What is remembered of a mirror counts for as long as the measurement is.
+	// Longer than the measurement, so that every mirror stays healthy.
 	"MIRROR_HEALTH_INTERVAL": "1h",
 }
 
-// payloads are events of a load balancer: blobs that differ, asked for by
-// clients that differ.
+// payloads returns n events of a load balancer, each for another blob from another
+// client.
 func payloads(n int) [][]byte {
 	out := make([][]byte, n)
 	for i := range out {
@@ -45,7 +45,7 @@ func payloads(n int) [][]byte {
 	return out
 }
 
-// blobOf is the digest of the blob that a payload asks for.
+// blobOf returns the digest of the blob in a payload.
 func blobOf(i int) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(fmt.Append(nil, i))) }
 
 func blobEvent(repository, digest, client string) []byte {
@@ -56,38 +56,38 @@ func blobEvent(repository, digest, client string) []byte {
 		`"body":"","isBase64Encoded":false}`, repository, digest, client)
 }
 
-// everything is a network in which every mirror has every blob.
-type everything struct{}
+// allBlobs is a network in which every mirror has every blob.
+type allBlobs struct{}
 
-func (everything) RoundTrip(r *http.Request) (*http.Response, error) {
+func (allBlobs) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
 
-// newHandler makes the part that both our way and the adapter's have.
+// newHandler returns the handler that the gateway and the adapter share.
 func newHandler(c *config.Config, recorder *metrics.Recorder) *redirect.Handler {
-	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: everything{}, Observe: recorder.Check})
+	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: allBlobs{}, Observe: recorder.Check})
 	return redirect.New(c, redirect.NewOrigins(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
 }
 
-// adapted is the handler as a net/http one, for the adapter.
+// adapted returns the handler as a net/http one, for the adapter.
 func adapted(h *redirect.Handler, after func()) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := redirect.Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, NoDistribution: true, Authorized: r.Header.Get("Authorization") != ""}
 		q.Client, _ = clientip.Rightmost(r.Header.Get("X-Forwarded-For"))
-		answer := h.Handle(r.Context(), q)
+		resp := h.Handle(r.Context(), q)
 		after()
-		for _, f := range answer.Fields() {
+		for _, f := range resp.Fields() {
 			if f.Value != "" {
 				w.Header().Set(f.Name, f.Value)
 			}
 		}
-		w.WriteHeader(answer.Status)
-		io.WriteString(w, answer.Body)
+		w.WriteHeader(resp.Status)
+		io.WriteString(w, resp.Body)
 	})
 }
 
-// event compares the way of a blob event, with the mirror known from memory.
-func event(ctx context.Context, b *bench) error {
+// measureEvent compares handling of a blob event, with the blob cached as present.
+func measureEvent(ctx context.Context, b *bench) error {
 	c, err := config.Load(func(name string) string { return environment[name] })
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func event(ctx context.Context, b *bench) error {
 	ours := gateway.New(c.ClientAddressHeader, h.Handle, recorder.Flush)
 	adapter := lambda.NewHandler(httpadapter.NewALB(adapted(h, recorder.Flush)).ProxyWithContext)
 	for _, payload := range all {
-		if err := alike(ctx, payload, ours, adapter); err != nil {
+		if err := sameLocation(ctx, payload, ours, adapter); err != nil {
 			return err
 		}
 	}
@@ -108,17 +108,17 @@ func event(ctx context.Context, b *bench) error {
 		err := json.Unmarshal(payload, &e)
 		return []byte(e.Path), err
 	}
-	ways := []func(context.Context, []byte) ([]byte, error){ours.Invoke, decode, adapter.Invoke}
+	handlers := []func(context.Context, []byte) ([]byte, error){ours.Invoke, decode, adapter.Invoke}
 	var sides []side
-	for _, way := range ways {
-		next, turn := 0, len(all)/4 // so many that each pays for the garbage that it makes
+	for _, handle := range handlers {
+		next, turn := 0, len(all)/4 // enough for a side to collect its own garbage
 		sides = append(sides, func(ctx context.Context) (float64, error) {
 			part := all[next : next+turn]
 			next = (next + turn) % len(all)
 			began := time.Now()
 			for _, payload := range part {
-				if out, err := way(ctx, payload); err != nil || len(out) == 0 {
-					return 0, errors.Join(errors.New("an event was not answered"), err)
+				if out, err := handle(ctx, payload); err != nil || len(out) == 0 {
+					return 0, errors.Join(errors.New("an event got no response"), err)
 				}
 			}
 			return float64(time.Since(began)) / float64(turn), nil
@@ -128,23 +128,25 @@ func event(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.report.compare("blob event, payload to answer", "encoding/json, decoding only", ns, v[0], v[1], ratioOf(0.4))
-	b.report.compare("blob event, payload to answer", "adapter and net/http handler", ns, v[0], v[2], ratioOf(1.0/8))
+	const what, decoding, adapting = "blob event", "encoding/json, decoding only", "adapter and net/http handler"
+	b.report.compare(what, decoding, ns, v[0], v[1], ratioOf(0.4))
+	b.report.compare(what, adapting, ns, v[0], v[2], ratioOf(1.0/8))
 
-	allocated := make([][]float64, len(ways))
-	for i, way := range ways {
-		allocated[i] = []float64{testing.AllocsPerRun(b.pick(1000, 10), func() { way(ctx, all[0]) })}
+	allocated := make([][]float64, len(handlers))
+	for i, handle := range handlers {
+		allocated[i] = []float64{testing.AllocsPerRun(b.pick(1000, 10), func() { handle(ctx, all[0]) })}
 	}
-	b.report.compare("blob event, allocations", "encoding/json, decoding only", allocations, allocated[0], allocated[1], atMost(8))
-	b.report.compare("blob event, allocations", "adapter and net/http handler", allocations, allocated[0], allocated[2], budget{})
+	b.report.compare(what+", allocations", decoding, allocations, allocated[0], allocated[1], atMost(8))
+	b.report.compare(what+", allocations", adapting, allocations, allocated[0], allocated[2], budget{})
 	return nil
 }
 
-// alike checks that two ways send a client to the same place.
-func alike(ctx context.Context, payload []byte, ways ...lambda.Handler) error {
+// sameLocation returns an error unless all handlers redirect an event to the same
+// location.
+func sameLocation(ctx context.Context, payload []byte, handlers ...lambda.Handler) error {
 	first := ""
-	for _, way := range ways {
-		out, err := way.Invoke(ctx, payload)
+	for _, h := range handlers {
+		out, err := h.Invoke(ctx, payload)
 		if err != nil {
 			return err
 		}
@@ -154,7 +156,7 @@ func alike(ctx context.Context, payload []byte, ways ...lambda.Handler) error {
 		}
 		location := http.Header(a.MultiValueHeaders).Get("Location")
 		if location == "" || first != "" && location != first {
-			return fmt.Errorf("the ways lead to %q and to %q", first, location)
+			return fmt.Errorf("the handlers redirect to %q and to %q", first, location)
 		}
 		first = location
 	}

@@ -11,7 +11,7 @@ import (
 	"archeio/lambda/index"
 )
 
-// prefixes are n random entries of an index.
+// prefixes returns n random entries of an index.
 func prefixes(n int) []uint64 {
 	r := rand.New(rand.NewPCG(3, 4))
 	all := make([]uint64, n)
@@ -21,12 +21,12 @@ func prefixes(n int) []uint64 {
 	return all
 }
 
-// digestOf is a digest that begins with an entry.
+// digestOf returns a digest that begins with an entry.
 func digestOf(prefix uint64) string { return fmt.Sprintf("sha256:%016x%048x", prefix, 0) }
 
-// indexed compares the lookup of digests that are in an index with what else
-// one would keep them in. Each reads the digest itself.
-func indexed(ctx context.Context, b *bench) error {
+// measureIndex compares the lookup of digests in an index with a binary search and
+// with a map. Each parses the digest itself.
+func measureIndex(ctx context.Context, b *bench) error {
 	all := prefixes(b.pick(1_000_000, 10_000))
 	digests := make([]string, b.pick(1<<18, 1_000))
 	for i := range digests {
@@ -70,8 +70,8 @@ func indexed(ctx context.Context, b *bench) error {
 		}
 		return found
 	}
-	// The floor: the digest is read, and one of the entries, which nobody
-	// could foresee.
+	// The least that is possible: parse the digest and load one entry, which the
+	// processor cannot predict.
 	load := func(part []string) (found int) {
 		for _, d := range part {
 			p, _ := index.Prefix(d)
@@ -82,22 +82,22 @@ func indexed(ctx context.Context, b *bench) error {
 		return found
 	}
 	v, err := b.interleave(ctx, 21, 1,
-		searched(digests, 2, ours), searched(digests, 2, search), searched(digests, 2, hashed),
-		searched(digests, 1, ours), searched(digests, 1, load))
+		timeSearches(digests, 2, ours), timeSearches(digests, 2, search), timeSearches(digests, 2, hashed),
+		timeSearches(digests, 1, ours), timeSearches(digests, 1, load))
 	if err != nil {
 		return err
 	}
-	what := "lookup in an index of " + count(len(all)) + " blobs"
+	what := "index lookup, " + formatCount(len(all)) + " blobs"
 	b.report.compare(what, "binary search", ns, v[0], v[1], atMost(100))
 	b.report.compare(what, "Go map", ns, v[0], v[2], budget{})
-	b.report.compare(what+", when others have used the caches", "a load from as many bytes", ns, v[3], v[4], budget{})
+	b.report.compare(what+", cold CPU caches", "one load from as many bytes", ns, v[3], v[4], budget{})
 	return nil
 }
 
-// searched is a side that finds all digests so many times, and measures the last
-// time: the first, the sides before have filled the caches with what is theirs.
-// Digests are read before, a part at a time, as that of a request is.
-func searched(digests []string, times int, find func([]string) int) side {
+// timeSearches returns a side that finds all digests so many times, and measures
+// the last time: the first time, the CPU caches have what the side before used. The
+// digests are parsed before, a part at a time, as is that of a request.
+func timeSearches(digests []string, times int, find func([]string) int) side {
 	return func(context.Context) (float64, error) {
 		var took time.Duration
 		for range times {
@@ -117,15 +117,4 @@ func searched(digests []string, times int, find func([]string) int) side {
 		}
 		return float64(took) / float64(len(digests)), nil
 	}
-}
-
-// count writes a number of blobs in few characters.
-func count(n int) string {
-	switch {
-	case n%1_000_000 == 0:
-		return fmt.Sprintf("%d M", n/1_000_000)
-	case n%1_000 == 0:
-		return fmt.Sprintf("%d k", n/1_000)
-	}
-	return fmt.Sprint(n)
 }

@@ -6,8 +6,9 @@ import (
 	"archeio/ranges"
 )
 
-// What is compared with the range table answers as it does.
+// TestTrie compares the trie with the range table.
 func TestTrie(t *testing.T) {
+	t.Parallel()
 	all, plain := blocks(), newTrie()
 	for _, one := range all {
 		for _, x := range one {
@@ -17,7 +18,7 @@ func TestTrie(t *testing.T) {
 	for _, a := range addresses(10_000, all) {
 		got, ok := plain.lookup(a)
 		if want, _ := ranges.Lookup(a); !ok || got != want {
-			t.Fatalf("the trie says that %s is in %v, the table %v", a, got, want)
+			t.Fatalf("%s: the trie has %v, the table %v", a, got, want)
 		}
 	}
 	for _, one := range all[:1000] {
@@ -27,7 +28,7 @@ func TestTrie(t *testing.T) {
 		}
 		got, ok := plain.lookup(before)
 		if want, found := ranges.Lookup(before); ok != found || got != want {
-			t.Errorf("the trie says that %s is in %v, the table %v", before, got, want)
+			t.Errorf("%s: the trie has %v, the table %v", before, got, want)
 		}
 	}
 }

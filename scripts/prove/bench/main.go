@@ -1,52 +1,43 @@
-// Command bench measures the redirector beside what one would use in its
-// place, each pair in one run and taking turns, and prints one table.
+// Command bench compares the redirector with its alternatives and prints one
+// table. The two of a pair take turns within one run.
 //
 //	go run ./scripts/prove/bench
 //	go run ./scripts/prove/bench -only lookup,event -rounds 51
 //
-// A value over its budget is marked and is no error: times depend on the
-// machine. What does not is held by the tests of the packages.
+// A value over its budget is marked and is no failure, as times depend on the
+// machine. Budgets that do not are held by the tests of the packages.
 package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"archeio/lambda/build"
+	"archeio/lambda/spelling"
+	"archeio/scripts/prove/cli"
 )
 
-const usage = `Usage: go run ./scripts/prove/bench [flags]
-
-Measures the redirector beside what one would use in its place. The two of a
-pair take turns, so that a change of the machine's speed meets both. The table
-has the medians of all rounds, and the median of the rounds' ratios with the
-smallest and the largest. Progress goes to standard error.
-
-`
-
-// measurements are all that there are, in the order of the table.
-var measurements = []struct {
+// measurement adds rows to the report.
+type measurement struct {
 	name, what string
 	run        func(context.Context, *bench) error
-}{
-	{"lookup", "lookup of an address", lookup},
-	{"index", "lookup in the index", indexed},
-	{"event", "blob event, payload bytes to answer bytes", event},
-	{"start", "start of the process", start},
-	{"warm", "invocation of a running function", warm},
-	{"pull", "pull through the local stack", pulls},
-	{"memory", "memory at rest", memory},
-	{"size", "sizes of the binary and the range table", sizes},
+}
+
+// measurements are all measurements, in the order of the table.
+var measurements = []measurement{
+	{"lookup", "lookup of an address in the range table", measureLookup},
+	{"index", "lookup of a blob in the index", measureIndex},
+	{"event", "blob event, from event to response", measureEvent},
+	{"start", "start of the process", measureStart},
+	{"warm", "invocation of a warm function", measureWarm},
+	{"pull", "pull through the local system", measurePull},
+	{"memory", "resident memory", measureMemory},
+	{"size", "sizes of the binary and the range table", measureSize},
 }
 
 func names() []string {
@@ -57,51 +48,41 @@ func names() []string {
 	return all
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// A reader that goes away, as head does, must not leave servers behind.
-	signal.Ignore(syscall.SIGPIPE)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "stopped")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+func help() string {
+	var b strings.Builder
+	b.WriteString(`Usage: go run ./scripts/prove/bench [flags]
+
+Compares the redirector with its alternatives. The two of a pair take turns, so that
+both see every change of the machine's speed. The table has the medians of all rounds,
+and the median, the smallest and the largest of the rounds' ratios. Less is better.
+
+Measurements:
+`)
+	for _, m := range measurements {
+		fmt.Fprintf(&b, "  %-8s%s\n", m.name, m.what)
 	}
+	b.WriteString("\nExample:\n  go run ./scripts/prove/bench -only lookup,event -rounds 51\n")
+	return b.String()
 }
+
+func main() { cli.Main("bench", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-		fmt.Fprintln(stderr, "\nWhat can be measured:")
-		for _, m := range measurements {
-			fmt.Fprintf(stderr, "  %-8s%s\n", m.name, m.what)
-		}
-	}
-	short := flags.Bool("short", false, "measure everything once and briefly, only to see that it runs")
-	asJSON := flags.Bool("json", false, "print JSON; times are in nanoseconds")
-	only := flags.String("only", strings.Join(names(), ","), "measure these `names`, comma-separated")
-	rounds := flags.Int("rounds", 0, "`number` of rounds; 0 is as many as each measurement needs")
-	if err := flags.Parse(args); err != nil {
+	short := flags.Bool("short", false, "measure everything once and briefly, to check that it works")
+	asJSON := flags.Bool("json", false, "print JSON, with times in nanoseconds")
+	only := flags.String("only", strings.Join(names(), ","), "make the measurements in `LIST`, comma-separated")
+	rounds := flags.Int("rounds", 0, "measure `N` rounds; 0 for the default of each measurement")
+	if err := cli.Parse(flags, args, help(), stdout); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
-	}
 	if *rounds < 0 {
-		return fmt.Errorf("-rounds %d: takes a number of rounds, as 15", *rounds)
+		return cli.Usagef("-rounds %d: must be at least 0", *rounds)
 	}
 	wanted := strings.Split(*only, ",")
 	for _, name := range wanted {
 		if !slices.Contains(names(), name) {
-			return fmt.Errorf("-only %q: takes names of %s", *only, strings.Join(names(), ","))
+			return cli.Usagef("-only %q: unknown measurement %q%s: use some of %s", *only, name, spelling.DidYouMean(name, slices.Values(names())), strings.Join(names(), ","))
 		}
 	}
 	root, err := build.Root()
@@ -113,22 +94,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{root: root, dir: dir, short: *short, rounds: *rounds, log: stderr}
-	began := time.Now()
+	b := &bench{root: root, dir: dir, short: *short, rounds: *rounds, progress: cli.NewProgress(stderr)}
 	for _, m := range measurements {
 		if !slices.Contains(wanted, m.name) {
 			continue
 		}
-		fmt.Fprintf(stderr, "%6.1fs  %s: %s\n", time.Since(began).Seconds(), m.name, m.what)
+		b.progress.Step("%s: %s", m.name, m.what)
 		if err := m.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	fmt.Fprintf(stderr, "%6.1fs  done\n", time.Since(began).Seconds())
-	if *asJSON {
-		e := json.NewEncoder(stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(b.report)
-	}
-	return b.report.print(stdout)
+	b.progress.Step("done")
+	return b.report.print(stdout, *asJSON)
 }

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// memory compares the resident memory of the functions when they have
-// answered some thousand events, ours without an index and with one.
-func memory(ctx context.Context, b *bench) error {
+// measureMemory compares the resident memory of the functions after some thousand
+// events, of ours with an index and without.
+func measureMemory(ctx context.Context, b *bench) error {
 	if runtime.GOOS != "linux" {
-		fmt.Fprintln(b.log, "        not measured: only Linux tells how much is resident")
+		b.progress.Note("skipped: resident memory is read on Linux only")
 		return nil
 	}
 	ours, other, err := b.functions(ctx)
@@ -21,13 +21,13 @@ func memory(ctx context.Context, b *bench) error {
 		return err
 	}
 	entries := prefixes(b.pick(1_000_000, 10_000))
-	env, stop, err := mirrors(entries)
+	env, stop, err := serveMirrors(entries)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	events := payloads(b.pick(4096, 16))
-	answered := func(binary string, env map[string]string, indexed bool) side {
+	memoryOf := func(binary string, env map[string]string, indexed bool) side {
 		return func(ctx context.Context) (float64, error) {
 			f, err := launch(ctx, binary, env, io.Discard)
 			if err != nil {
@@ -39,22 +39,23 @@ func memory(ctx context.Context, b *bench) error {
 					return 0, err
 				}
 			}
-			if err := f.all(ctx, events); err != nil {
+			if err := f.invokeAll(ctx, events); err != nil {
 				return 0, err
 			}
 			return resident(f.process.Pid())
 		}
 	}
-	v, err := b.interleave(ctx, 3, 1, answered(ours, env, true), answered(ours, withoutIndex(env), false), answered(other, env, false))
+	v, err := b.interleave(ctx, 3, 1, memoryOf(ours, env, true), memoryOf(ours, withoutIndex(env), false), memoryOf(other, env, false))
 	if err != nil {
 		return err
 	}
-	b.report.compare("resident memory at rest, with an index of "+count(len(entries))+" blobs", "empty function", bytesOf, v[0], v[2], atMost(40e6))
-	b.report.compare("resident memory at rest, without an index", "empty function", bytesOf, v[1], v[2], budget{})
+	const what = "resident memory"
+	b.report.compare(what+", index of "+formatCount(len(entries))+" blobs", "empty function", bytesOf, v[0], v[2], atMost(40e6))
+	b.report.compare(what+", no index", "empty function", bytesOf, v[1], v[2], budget{})
 	return nil
 }
 
-// resident is the VmRSS of a process.
+// resident returns the VmRSS of a process in bytes, see proc_pid_status(5).
 func resident(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

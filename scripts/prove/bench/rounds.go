@@ -2,21 +2,22 @@ package main
 
 import (
 	"context"
-	"io"
 	"runtime"
 	"slices"
+
+	"archeio/scripts/prove/cli"
 )
 
-// bench is what the measurements share.
+// bench is what the measurements have in common.
 type bench struct {
-	root, dir string // the repository, and a place for files
+	root, dir string // of the repository, and for files
 	short     bool
-	rounds    int // 0: each measurement's own number
-	log       io.Writer
+	rounds    int // 0 for the default of each measurement
+	progress  *cli.Progress
 	report    report
 }
 
-// pick answers the full or the short form of a number.
+// pick returns the full or the short value of a parameter.
 func (b *bench) pick(full, short int) int {
 	if b.short {
 		return short
@@ -24,12 +25,12 @@ func (b *bench) pick(full, short int) int {
 	return full
 }
 
-// side is one of those that are compared. It does its work once through, and
-// answers what one unit of it took, in nanoseconds or whatever is compared.
+// side is one of those that are compared. It does its work once and returns what
+// one unit took, in nanoseconds or whatever else is compared.
 type side func(context.Context) (float64, error)
 
-// interleave lets the sides take turns, and answers the values of each, one a
-// round: the mean of so many turns. A first round does not count.
+// interleave lets the sides take turns. It returns the values of each side, one a
+// round: the mean of its turns. A warm-up round before the first does not count.
 func (b *bench) interleave(ctx context.Context, rounds, turns int, sides ...side) ([][]float64, error) {
 	if b.rounds > 0 {
 		rounds = b.rounds
@@ -40,27 +41,37 @@ func (b *bench) interleave(ctx context.Context, rounds, turns int, sides ...side
 	}
 	values := make([][]float64, len(sides))
 	for round := first; round < rounds; round++ {
-		sums := make([]float64, len(sides))
-		for range turns {
-			for i, run := range sides {
-				if err := context.Cause(ctx); err != nil {
-					return nil, err
-				}
-				runtime.GC() // nobody cleans up behind the one before
-				v, err := run(ctx)
-				if err != nil {
-					return nil, err
-				}
-				sums[i] += v
-			}
+		means, err := takeTurns(ctx, turns, sides)
+		if err != nil {
+			return nil, err
 		}
-		for i := range sides {
-			if round >= 0 {
-				values[i] = append(values[i], sums[i]/float64(turns))
-			}
+		if round < 0 {
+			continue
+		}
+		for i, mean := range means {
+			values[i] = append(values[i], mean)
 		}
 	}
 	return values, nil
+}
+
+// takeTurns returns the mean of each side's turns.
+func takeTurns(ctx context.Context, turns int, sides []side) ([]float64, error) {
+	means := make([]float64, len(sides))
+	for range turns {
+		for i, run := range sides {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			runtime.GC() // so that no side collects the garbage of another one
+			v, err := run(ctx)
+			if err != nil {
+				return nil, err
+			}
+			means[i] += v / float64(turns)
+		}
+	}
+	return means, nil
 }
 
 func median(values []float64) float64 {

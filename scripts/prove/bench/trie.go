@@ -6,7 +6,8 @@ import (
 	"archeio/ranges"
 )
 
-// trie is a plain binary trie: one node a bit, the longest prefix counts.
+// trie is a plain binary trie: it has one node a bit, and the longest prefix
+// matches.
 type trie struct{ root4, root6 *node }
 
 type node struct {

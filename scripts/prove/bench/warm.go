@@ -11,15 +11,14 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// turn is how many invocations follow each other: few, because what else the
-// machine does comes and goes within milliseconds.
+// turn is how many invocations follow each other: few, because the machine's other
+// load changes within milliseconds.
 const turn = 64
 
-// warm compares invocations of running functions, through the Runtime API.
-// Ours knows the mirror of every blob from memory, or from the index. What is
-// over those of the empty function has two rows of its own: the longer answer,
-// and the work.
-func warm(ctx context.Context, b *bench) error {
+// measureWarm compares invocations of running functions through the Runtime API.
+// For ours, every blob is cached, or in the index. Two more rows explain the
+// difference: the longer response, and the work.
+func measureWarm(ctx context.Context, b *bench) error {
 	binary, other, err := b.functions(ctx)
 	if err != nil {
 		return err
@@ -30,12 +29,12 @@ func warm(ctx context.Context, b *bench) error {
 		p, _ := index.Prefix(blobOf(i))
 		entries = append(entries, p)
 	}
-	env, stop, err := mirrors(entries)
+	env, stop, err := serveMirrors(entries)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	work, answer, err := alone(ctx, events)
+	work, response, err := handlerOnly(ctx, events)
 	if err != nil {
 		return err
 	}
@@ -44,7 +43,7 @@ func warm(ctx context.Context, b *bench) error {
 		binary  string
 		env     map[string]string
 		indexed bool
-	}{{binary, withoutIndex(env), false}, {binary, env, true}, {other, map[string]string{"ANSWER": string(answer)}, false}, {other, nil, false}} {
+	}{{binary, withoutIndex(env), false}, {binary, env, true}, {other, map[string]string{"ANSWER": string(response)}, false}, {other, nil, false}} {
 		running, err := launch(ctx, f.binary, f.env, io.Discard)
 		if err != nil {
 			return err
@@ -55,7 +54,7 @@ func warm(ctx context.Context, b *bench) error {
 				return err
 			}
 		}
-		if err := running.all(ctx, events); err != nil {
+		if err := running.invokeAll(ctx, events); err != nil {
 			return err
 		}
 		next := 0
@@ -63,7 +62,7 @@ func warm(ctx context.Context, b *bench) error {
 			part := events[next : next+turn]
 			next = (next + turn) % len(events)
 			began := time.Now()
-			err := running.all(ctx, part)
+			err := running.invokeAll(ctx, part)
 			return float64(time.Since(began)) / float64(turn), err
 		})
 	}
@@ -71,28 +70,27 @@ func warm(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	const what = "invocation through the Runtime API"
-	b.report.compare(what+", from memory", "empty function", ns, v[1], v[4], ratioOf(1.05))
-	b.report.compare(what+", from the index", "empty function", ns, v[2], v[4], ratioOf(1.05))
-	b.report.compare(what+", nothing but as long an answer", "empty function", ns, v[3], v[4], budget{})
-	b.report.compare("the work of one, after a pause", "empty function", ns, v[0], v[4], budget{})
+	const what, against = "invocation through the Runtime API", "empty function"
+	b.report.compare(what+", blob cached", against, ns, v[1], v[4], ratioOf(1.05))
+	b.report.compare(what+", blob in the index", against, ns, v[2], v[4], ratioOf(1.05))
+	b.report.compare(what+", only a response as long", against, ns, v[3], v[4], budget{})
+	b.report.compare("the handler alone, cold CPU caches", against, ns, v[0], v[4], budget{})
 	return nil
 }
 
-// alone is the work of events by themselves, each after a pause: what lies
-// between two invocations leaves nothing of the one before in the processor, and
-// the work takes four times as long as in a row. It answers one of the answers
-// too.
-func alone(ctx context.Context, events [][]byte) (side, []byte, error) {
+// handlerOnly returns a side that handles events without the Runtime API, each after
+// a pause: what happens between two invocations evicts the CPU caches, and the work
+// takes four times as long as without pauses. It returns one of the responses too.
+func handlerOnly(ctx context.Context, events [][]byte) (side, []byte, error) {
 	c, err := config.Load(func(name string) string { return environment[name] })
 	if err != nil {
 		return nil, nil, err
 	}
 	recorder := metrics.NewRecorder(io.Discard, time.Now)
 	g := gateway.New(c.ClientAddressHeader, newHandler(c, recorder).Handle, recorder.Flush)
-	var answer []byte
+	var response []byte
 	for _, event := range events {
-		if answer, err = g.Invoke(ctx, event); err != nil {
+		if response, err = g.Invoke(ctx, event); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -110,5 +108,5 @@ func alone(ctx context.Context, events [][]byte) (side, []byte, error) {
 			next = (next + 1) % len(events)
 		}
 		return float64(took) / turn, nil
-	}, answer, nil
+	}, response, nil
 }

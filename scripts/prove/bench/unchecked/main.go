@@ -1,5 +1,5 @@
-// Command unchecked is the redirector without existence checks: it takes
-// every mirror to have every blob. It is what a pull is compared with.
+// Command unchecked is the redirector without existence checks, which pulls are
+// compared with: it assumes that every mirror has every blob.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"archeio/lambda/redirect"
 )
 
+// present is a mirror that has every blob.
 type present struct{}
 
 func (present) Has(context.Context, *blobs.Limit, string) blobs.Answer { return blobs.Present }

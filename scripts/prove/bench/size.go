@@ -11,9 +11,9 @@ import (
 	"archeio/ranges"
 )
 
-// sizes compares what is shipped, and the range table with the memory that
-// the same prefixes take in one that is built at start.
-func sizes(ctx context.Context, b *bench) error {
+// measureSize compares the size of the binary with that of the empty function, and
+// the range table with the memory of a table that is built at start.
+func measureSize(ctx context.Context, b *bench) error {
 	ours, other, err := b.functions(ctx)
 	if err != nil {
 		return err
@@ -27,11 +27,13 @@ func sizes(ctx context.Context, b *bench) error {
 		return []float64{float64(info.Size())}
 	}
 	b.report.compare("binary, stripped", "empty function", bytesOf, size(ours), size(other), atMost(8e6))
-	b.report.compare("range table", "bart Table, on the heap", bytesOf, size(filepath.Join(b.root, "ranges", "table.bin")), []float64{heap()}, budget{})
+	b.report.compare("range table", "bart Table, on the heap", bytesOf, size(filepath.Join(b.root, "ranges", "table.bin")), []float64{bartMemory()}, budget{})
 	return err
 }
 
-func heap() float64 {
+// bartMemory returns the bytes on the heap of a bart.Table with the prefixes of the
+// range table.
+func bartMemory() float64 {
 	all := blocks()
 	var before, after runtime.MemStats
 	runtime.GC()
