@@ -61,7 +61,7 @@ check: ## check formatting (gofmt), go vet, and tidy module files
 	cd scripts/lab/servers && go mod tidy -diff
 
 .PHONY: bench
-bench: ## measure ours beside the others and print one table: ARGS=-h
+bench: ## compare speed with alternatives and print one table: ARGS=-h
 	@go build -o .build/bench ./scripts/prove/bench
 	@.build/bench $(ARGS)
 
@@ -90,13 +90,13 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 	$(CDK) synth --quiet $(if $(STAGE),-c stage=$(STAGE)) $(if $(ARCHITECTURE),-c architecture=$(ARCHITECTURE))
 
 .PHONY: bootstrap preflight diff deploy adopt destroy report
-bootstrap: stage-named ## prepare the accounts and regions of STAGE for the CDK, once
+bootstrap: stage-named ## bootstrap the account and regions of STAGE for the CDK, once
 	$(CDK) bootstrap -c stage=$(STAGE)
 preflight: stage-named ## check whether STAGE can be deployed
 	@go run ./scripts/archeio preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff -c stage=$(STAGE)
-deploy: preflight ## deploy STAGE, after preflight; RELEASE=none has redirectors changed at once
+deploy: preflight ## run preflight, then deploy STAGE; RELEASE=none skips the canary
 	$(CDK) deploy --all -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE))
 adopt: stage-named ## put buckets of an earlier deployment of STAGE back into their stacks: ARGS=-dry-run
 	@go run ./scripts/archeio adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
@@ -107,7 +107,7 @@ report: stage-named ## print the metrics of STAGE: ARGS="-last 24h -json"
 
 .PHONY: stage-named
 stage-named:
-	@test -n "$(STAGE)" || { echo "name a stage of cdk.json, as in: make $(firstword $(MAKECMDGOALS)) STAGE=sandbox" >&2; exit 2; }
+	@test -n "$(STAGE)" || { echo "missing STAGE: a stage of cdk.json, as in: make $(firstword $(MAKECMDGOALS)) STAGE=sandbox" >&2; exit 2; }
 
 .PHONY: sam
 sam: $(if $(shell command -v $(PYTHON)),python) ## send an event by sam local invoke: EVENT=events/x.json
@@ -118,7 +118,7 @@ deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1
 	@go run ./scripts/prove/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: e2e
-e2e: ## pull with real clients, have parts fail, ask a million times: ARGS=-h
+e2e: ## pull with real clients, inject faults, send a million requests: ARGS=-h
 	@go build -o .build/e2e/e2e ./scripts/prove/e2e
 	@.build/e2e/e2e $(ARGS)
 
@@ -132,13 +132,13 @@ release: ## build the zips of both architectures, their bills of materials and S
 	@go run ./scripts/dev/release $(ARGS)
 
 .PHONY: staticcheck
-staticcheck: ## look for mistakes that go vet does not know
+staticcheck: ## run staticcheck
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-# Empty: a database that cannot be reached is a failure.
+# If empty, a database that cannot be reached is a failure.
 VULNERABILITIES_SKIP ?= 1
 .PHONY: vulnerabilities
-vulnerabilities: ## ask whether known vulnerabilities are reached from here
+vulnerabilities: ## check for known vulnerabilities with govulncheck
 	@mkdir -p .build; go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... >.build/vulnerabilities 2>&1; code=$$?; cat .build/vulnerabilities; \
 	if [ $$code != 0 ] && [ -n "$(VULNERABILITIES_SKIP)" ] && grep -qE '^govulncheck: fetching vulnerabilities: .*(no such host|connection refused|network is unreachable|i/o timeout)' .build/vulnerabilities; then \
 		echo "SKIPPED: the database of vulnerabilities, vuln.go.dev, cannot be reached"; exit 0; fi; exit $$code
@@ -155,7 +155,7 @@ python: .build/python/installed ## install the Python programs that lint, sam an
 	@touch $@
 
 .PHONY: ranges
-ranges: ## compile the IP ranges anew and show what changes: AWS= GCP= AZURE= name files
+ranges: ## compile the IP ranges again and show what changes: AWS= GCP= AZURE= are files
 	go run ./ranges/compile $(if $(AWS),-aws $(AWS)) $(if $(GCP),-gcp $(GCP)) $(if $(AZURE),-azure $(AZURE)) $(ARGS)
 
 .PHONY: coastline

@@ -47,7 +47,7 @@ func unknownCommand(c *cobra.Command, name string) error {
 	return Usagef("unknown command %q%s", name, spelling.DidYouMean(name, slices.Values(names)))
 }
 
-// flagError says what is wrong with a flag, spelled with one dash.
+// flagError returns what is wrong with a flag, spelled with one dash.
 func flagError(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError

@@ -23,7 +23,7 @@ type function struct {
 	script  *script
 }
 
-// script says what the mirrors and the upstream answer.
+// script holds the answers of the mirrors and the upstream.
 type script struct {
 	// first is the answer of the mirror that is asked first, others that of all
 	// mirrors asked after it, upstream that of the upstream.

@@ -6,7 +6,7 @@ import (
 )
 
 // pathOf returns the path that a client asks for first when it pulls what, an
-// image reference as people write it; a path is returned as it is. The host of a
+// image reference as docker and crane accept it; a path is returned as it is. The host of a
 // reference is returned separately, empty if there is none.
 //
 // The grammar is that of github.com/distribution/reference: what stands before
