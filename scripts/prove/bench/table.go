@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"archeio/scripts/lab/terminal"
 	"archeio/scripts/prove/cli"
 )
 
@@ -27,7 +28,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		rows = append(rows, cells)
 		counts[cells[len(cells)-1]]++
 	}
-	cli.Table(w, cli.Color(w), []string{"MEASUREMENT", "OURS", "OTHER", "COMPARED WITH", "RATIO", "MIN–MAX", "BUDGET", "RESULT"}, rows,
+	cli.Table(w, terminal.Colors(w), []string{"MEASUREMENT", "OURS", "OTHER", "COMPARED WITH", "RATIO", "MIN–MAX", "BUDGET", "RESULT"}, rows,
 		func(row []string) bool { return row[len(row)-1] == over })
 	if len(r.Start) > 0 {
 		fmt.Fprintln(w)

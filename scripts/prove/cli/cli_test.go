@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 )
@@ -129,18 +128,6 @@ func TestTable(t *testing.T) {
 				t.Errorf("%q, want %q", out.String(), tt.want)
 			}
 		})
-	}
-}
-
-func TestColor(t *testing.T) {
-	t.Parallel()
-	file, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if Color(file) || Color(&bytes.Buffer{}) {
-		t.Error("a file or a buffer counts as a terminal")
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Progress prints one line a step, with the seconds since the start. It is safe
-// for concurrent use.
+// Progress prints one line a step, with the seconds since the start, as a log of a
+// run of several minutes. It is safe for concurrent use.
 type Progress struct {
 	mu    sync.Mutex
 	w     io.Writer

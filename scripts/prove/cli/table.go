@@ -3,11 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/term"
+	"archeio/scripts/lab/terminal"
 )
 
 // Table prints rows in columns below a head. No cell may have several lines. If
@@ -23,7 +22,7 @@ func Table(w io.Writer, color bool, head []string, rows [][]string, red func(row
 	row := -1 // the head
 	for line := range strings.Lines(text.String()) {
 		if color && red != nil && row >= 0 && red(rows[row]) {
-			line = "\x1b[31m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+			line = terminal.Paint(true, terminal.Red, strings.TrimSuffix(line, "\n")) + "\n"
 		}
 		io.WriteString(w, line)
 		row++
@@ -32,10 +31,3 @@ func Table(w io.Writer, color bool, head []string, rows [][]string, red func(row
 
 // FailedRow reports whether the last cell of a row is a failed Result.
 func FailedRow(row []string) bool { return Result(row[len(row)-1]).Failed() }
-
-// Color reports whether w is a terminal and NO_COLOR (https://no-color.org) is
-// not set.
-func Color(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
-}

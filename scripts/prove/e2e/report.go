@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"archeio/scripts/lab/terminal"
 	"archeio/scripts/prove/cli"
 )
 
@@ -77,7 +78,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
-	color := cli.Color(w)
+	color := terminal.Colors(w)
 	if len(r.Clients) > 0 {
 		r.printClients(w, color)
 		fmt.Fprintln(w)
