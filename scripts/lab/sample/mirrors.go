@@ -11,13 +11,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"archeio/lambda/config"
+	"archeio/lambda/index"
 )
 
 // ServeMirrors simulates the mirrors on address until stop is called. It
 // responds with 200 to the paths that mirrors.txt next to env.json lists, with
-// 503 to paths that contain "/down/", and with 404 to all others. If the address
-// is in use, it waits up to ten seconds for it: another process may be simulating
-// the same mirrors.
+// 503 to paths that contain "/down/", and with 404 to all others. The blob index
+// is empty, so every blob is checked. If the address is in use, it waits up to ten
+// seconds for it: another process may be simulating the same mirrors.
 func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), err error) {
 	list, err := os.ReadFile(filepath.Join(e.dir, "mirrors.txt"))
 	if err != nil {
@@ -29,6 +32,10 @@ func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), 
 			stored[line] = true
 		}
 	}
+	blobIndex, err := index.Encode(time.Now(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("making an empty blob index: %w", err)
+	}
 	l, err := listen(ctx, address)
 	if err != nil {
 		return nil, err
@@ -38,6 +45,8 @@ func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), 
 		case stored[r.URL.Path]:
 		case strings.Contains(r.URL.Path, "/down/"):
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case strings.HasSuffix(r.URL.Path, "/"+config.BlobPrefix+index.Name):
+			w.Write(blobIndex)
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}

@@ -33,16 +33,13 @@ type Event struct {
 	Payload []byte
 	// Env is the environment of the function.
 	Env map[string]string
-	// Want is the wanted result in JSON; nil if there is no NAME.want.json.
-	Want []byte
 
 	dir string // of env.json and mirrors.txt
 }
 
-// Read reads an event and the files next to it: the environment from env.json
-// of the folder, overlaid with NAME.env.json, both in the format of
-// sam local invoke --env-vars, and the wanted result from NAME.want.json. If the
-// folder has no env.json, that of the folder fallback is read.
+// Read reads an event and the environment next to it: env.json of the folder,
+// overlaid with NAME.env.json, both in the format of sam local invoke --env-vars.
+// If the folder has no env.json, that of the folder fallback is read.
 func Read(file, fallback string) (*Event, error) {
 	payload, err := os.ReadFile(file)
 	if err != nil {
@@ -68,9 +65,6 @@ func Read(file, fallback string) (*Event, error) {
 		return nil, err
 	}
 	maps.Copy(e.Env, own)
-	if e.Want, err = os.ReadFile(base + wantEnding); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the wanted result: %w", err)
-	}
 	return e, nil
 }
 

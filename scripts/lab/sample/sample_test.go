@@ -9,11 +9,16 @@ import (
 	"testing"
 )
 
+// folder writes files, by path relative to a new folder that it returns.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -21,6 +26,7 @@ func folder(t *testing.T, files map[string]string) string {
 }
 
 func TestEnvironment(t *testing.T) {
+	t.Parallel()
 	dir := folder(t, map[string]string{
 		"env.json":   `{"Parameters":{"UPSTREAM_CLOUDS":"GCP","INFO_URL":"https://a.example/","MIRROR_URL_TEMPLATE":"http://127.0.0.1:1/{region}"}}`,
 		"x.json":     `{"event":1}`,
@@ -46,23 +52,24 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	if v, ok := e.Env["INFO_URL"]; !ok || v != "" {
-		t.Errorf("INFO_URL is %q, %v; what the shell sets to nothing is nothing", v, ok)
+		t.Errorf("INFO_URL is %q, %v; want the empty value of the shell", v, ok)
 	}
 	if _, ok := e.Env["PATH"]; ok {
-		t.Error("a variable of the shell that is none of the configuration got through")
+		t.Error("PATH of the shell is in the environment, want configuration variables only")
 	}
-	if string(e.Payload) != `{"event":1}` || e.MirrorAddress() != "127.0.0.1:1" {
-		t.Errorf("payload %s, mirrors at %q", e.Payload, e.MirrorAddress())
+	if e.Name != "x" || string(e.Payload) != `{"event":1}` || e.MirrorAddress() != "127.0.0.1:1" {
+		t.Errorf("name %q, payload %s, mirrors at %q", e.Name, e.Payload, e.MirrorAddress())
 	}
 	e.Override(func(name string) (string, bool) {
 		return "https://elsewhere.example/{region}", name == "MIRROR_URL_TEMPLATE"
 	})
 	if got := e.MirrorAddress(); got != "" {
-		t.Errorf("mirrors at %q, though they are somebody else's", got)
+		t.Errorf("mirrors at %q after an override, want none", got)
 	}
 }
 
-func TestWrongFiles(t *testing.T) {
+func TestBadFiles(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		files map[string]string
@@ -70,11 +77,12 @@ func TestWrongFiles(t *testing.T) {
 	}{
 		{"no-event", map[string]string{"env.json": "{}"}, "reading the event"},
 		{"no-environment", map[string]string{"x.json": "{}"}, "reading the environment"},
-		{"broken-environment", map[string]string{"x.json": "{}", "env.json": "{"}, "env.json"},
-		{"broken-own-environment", map[string]string{"x.json": "{}", "env.json": "{}", "x.env.json": "[]"}, "x.env.json"},
+		{"bad-environment", map[string]string{"x.json": "{}", "env.json": "{"}, "env.json"},
+		{"bad-own-environment", map[string]string{"x.json": "{}", "env.json": "{}", "x.env.json": "[]"}, "x.env.json"},
 		{"own-environment-in-another-form", map[string]string{"x.json": "{}", "env.json": "{}", "x.env.json": `{"LOG_LEVEL":"debug"}`}, "x.env.json"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			dir := folder(t, tt.files)
 			_, err := Read(filepath.Join(dir, "x.json"), filepath.Join(dir, "none"))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
@@ -85,7 +93,8 @@ func TestWrongFiles(t *testing.T) {
 }
 
 func TestMirrors(t *testing.T) {
-	dir := folder(t, map[string]string{"env.json": "{}", "x.json": "{}", "mirrors.txt": "# what is held\n/eu/containers/images/sha256:a\n"})
+	t.Parallel()
+	dir := folder(t, map[string]string{"env.json": "{}", "x.json": "{}", "mirrors.txt": "# stored\n/eu/containers/images/sha256:a\n"})
 	e, err := Read(filepath.Join(dir, "x.json"), "")
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +110,13 @@ func TestMirrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	for path, want := range map[string]int{"/eu/containers/images/sha256:a": 200, "/eu/containers/images/sha256:b": 404, "/down/x": 503} {
+	for path, want := range map[string]int{
+		"/eu/containers/images/sha256:a":   http.StatusOK,
+		"/eu/containers/images/sha256:b":   http.StatusNotFound,
+		"/eu/containers/images/index.v1":   http.StatusOK,
+		"/down/containers/images/index.v1": http.StatusServiceUnavailable,
+		"/down/x":                          http.StatusServiceUnavailable,
+	} {
 		resp, err := http.Head("http://" + address + path)
 		if err != nil {
 			t.Fatal(err)
@@ -110,5 +125,83 @@ func TestMirrors(t *testing.T) {
 		if resp.StatusCode != want {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
 		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{
+		"events/env.json":              "{}",
+		"events/alb/ping.json":         "{}",
+		"events/alb/ping.want.json":    "{}",
+		"events/alb/blob-aws.json":     "{}",
+		"events/alb/blob-aws.env.json": "{}",
+		"events/edge/ping.json":        "{}",
+		"events/edge/viewer-ping.json": "{}",
+		"own":                          "{}",
+	})
+	events := filepath.Join(dir, "events")
+	for _, tt := range []struct{ name, file, want, suggestion string }{
+		{"file", "events/alb/ping.json", "events/alb/ping.json", ""},
+		{"without-ending", "events/alb/ping", "events/alb/ping.json", ""},
+		{"elsewhere", "own", "own", ""},
+		{"misspelled", "events/alb/pin.json", "", "events/alb/ping.json"},
+		{"misspelled-folder", "events/edg/viewer-ping.json", "", "events/edge/viewer-ping.json"},
+		{"misspelled-without-ending", "events/alb/blob-awss", "", "events/alb/blob-aws.json"},
+		{"flat", "events/alb-ping.json", "", "events/alb/ping.json"},
+		{"without-folder", "events/ping.json", "", "events/alb/ping.json"},
+		{"without-folder-misspelled", "viewer-pin", "", "events/edge/viewer-ping.json"},
+		{"other-folder", "events/url/viewer-ping.json", "", "events/edge/viewer-ping.json"},
+		{"folder", "events/alb", "", "events/alb/ping.json"},
+		{"nothing-close", "events/alb/manifest-by-digest.json", "", "events/alb/ping.json"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Find(filepath.Join(dir, tt.file), events)
+			if tt.want != "" {
+				if err != nil || got != filepath.Join(dir, tt.want) {
+					t.Errorf("%q, error %v; want %q", got, err, tt.want)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), `"`+filepath.Join(dir, tt.suggestion)+`"`) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line with %s", err, tt.suggestion)
+			}
+		})
+	}
+}
+
+func TestWant(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"x.json": "{}", "x.want.json": `{"a":1}`, "y.json": "{}"})
+	for file, want := range map[string]string{"x.json": `{"a":1}`, "y.json": ""} {
+		if got, err := Want(filepath.Join(dir, file)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, error %v; want %q", file, got, err, want)
+		}
+	}
+}
+
+func TestEqual(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, result, want string
+		equal              bool
+		err                string
+	}{
+		{"order", `{"a":1,"b":2}`, `{"b":2, "a":1}`, true, ""},
+		{"other-value", `{"a":1}`, `{"a":2}`, false, ""},
+		{"run", `{"run":"plan-20261126T101112.123Z"}`, `{"run":"plan-TIME"}`, true, ""},
+		{"other-run", `{"run":"status-20261126T101112.123Z"}`, `{"run":"plan-TIME"}`, false, ""},
+		{"run-in-another-form", `{"run":"plan-2026"}`, `{"run":"plan-TIME"}`, false, ""},
+		{"bad-result", `{`, `{}`, false, "reading the result: "},
+		{"bad-want", `{}`, `{`, false, "reading the wanted result: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			equal, err := Equal([]byte(tt.result), []byte(tt.want))
+			if equal != tt.equal || (err != nil) != (tt.err != "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
+				t.Errorf("%v, error %v; want %v, %q", equal, err, tt.equal, tt.err)
+			}
+		})
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 
 	"archeio/lambda/build"
@@ -12,18 +11,19 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// mirror sends an event to the functions that fill the mirrors.
-func mirror(ctx context.Context, file, bootstrap string) ([]byte, error) {
-	payload, err := os.ReadFile(file)
+// fill invokes the function that fills the mirrors, in a system of its own.
+func (i *invocation) fill(ctx context.Context) (result []byte, err error) {
+	payload, err := os.ReadFile(i.file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the event: %w", err)
 	}
-	if bootstrap == "" {
-		if bootstrap, err = build.Bootstrap(ctx, "mirror"); err != nil {
+	if i.bootstrap == "" {
+		i.progress("building the function")
+		if i.bootstrap, err = build.Bootstrap(ctx, "mirror"); err != nil {
 			return nil, err
 		}
 	}
-	s, err := system.Start(ctx, system.Options{Log: io.Discard})
+	s, err := system.Start(ctx, system.Options{Progress: i.progress})
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +32,7 @@ func mirror(ctx context.Context, file, bootstrap string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.progress("pushing an image to the registry")
 	if err := s.PrepareSample(ctx); err != nil {
 		return nil, err
 	}
@@ -40,5 +41,6 @@ func mirror(ctx context.Context, file, bootstrap string) ([]byte, error) {
 			f.Env[v.Name] = value
 		}
 	}
-	return runtimeapi.InvokeOnce(ctx, bootstrap, f.Env, payload, os.Stderr)
+	i.done()
+	return runtimeapi.InvokeOnce(ctx, i.bootstrap, f.Env, payload, i.output)
 }
