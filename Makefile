@@ -37,14 +37,15 @@ build: ## build the function for this machine, as .build/redirector/bootstrap
 	@go run ./scripts/dev/build redirector
 
 .PHONY: run
-run: ## run the whole system here and pull an image through it; ONCE=1 exits then
+run: ## run the whole system here and pull an image through it: ONCE=1 exits then, V=1 shows each request
+	@echo '   0.0s  building scripts/dev/local (the first time takes a minute or two)' >&2
 	@go build -o .build/local ./scripts/dev/local
-	@.build/local $(if $(ONCE),-once) $(ARGS)
+	@.build/local $(if $(ONCE),-once) $(if $(V),-v) $(ARGS)
 
 .PHONY: invoke
 invoke: ## send one event to the built function: EVENT=events/x.json
 	@go build -o .build/invoke ./scripts/dev/invoke
-	@.build/invoke "$(EVENT)"
+	@.build/invoke $(if $(V),-v) "$(EVENT)"
 
 .PHONY: test
 test: ## run all tests
@@ -156,7 +157,7 @@ python: .build/python/installed ## install the Python programs that lint, sam an
 
 .PHONY: ranges
 ranges: ## compile the IP ranges again and show what changes: AWS= GCP= AZURE= are files
-	go run ./ranges/compile $(if $(AWS),-aws $(AWS)) $(if $(GCP),-gcp $(GCP)) $(if $(AZURE),-azure $(AZURE)) $(ARGS)
+	@go run ./scripts/archeio ranges compile $(if $(AWS),-aws $(AWS)) $(if $(GCP),-gcp $(GCP)) $(if $(AZURE),-azure $(AZURE)) $(ARGS)
 
 .PHONY: coastline
 coastline: ## generate the coastlines of the world map again, from the npm package world-atlas

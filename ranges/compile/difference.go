@@ -1,4 +1,4 @@
-package main
+package compile
 
 import (
 	"net/netip"
@@ -7,14 +7,13 @@ import (
 	"archeio/ranges"
 )
 
-// move is a run of addresses that get another place; the zero place is none.
+// move is a run of addresses with another place; the zero place is none.
 type move struct {
 	first, last netip.Addr
 	from, to    ranges.Place
 }
 
-// differences compares two lists of ranges, each in order and without
-// overlaps, by walking along both.
+// differences compares two lists of ranges, each ordered and without overlaps.
 func differences(before, after []ranges.Range) []move {
 	before, after = slices.Clone(before), slices.Clone(after)
 	var moves []move
@@ -42,13 +41,13 @@ func differences(before, after []ranges.Range) []move {
 		if from != to {
 			moves = append(moves, move{first, last, from, to})
 		}
-		before, after = behind(before, last), behind(after, last)
+		before, after = trim(before, last), trim(after, last)
 	}
 	return moves
 }
 
-// behind cuts off what reaches up to last. It may change the head of the list.
-func behind(list []ranges.Range, last netip.Addr) []ranges.Range {
+// trim removes the addresses up to last. It may change the first element.
+func trim(list []ranges.Range, last netip.Addr) []ranges.Range {
 	switch {
 	case len(list) == 0 || last.Less(list[0].First):
 		return list
@@ -59,7 +58,7 @@ func behind(list []ranges.Range, last netip.Addr) []ranges.Range {
 	return list
 }
 
-// prefixesOf covers a range with as few prefixes as possible.
+// prefixesOf returns the fewest prefixes that cover a range.
 func prefixesOf(first, last netip.Addr) []netip.Prefix {
 	var out []netip.Prefix
 	for {

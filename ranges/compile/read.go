@@ -1,81 +1,124 @@
-package main
+package compile
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 )
 
 const (
-	// largest is far above the documents, of which none has 10 MB.
-	largest  = 64 << 20
-	patience = 2 * time.Minute
+	// maxSize is in bytes. No document is larger than 10 MB.
+	maxSize     = 64 << 20
+	readTimeout = 2 * time.Minute
 )
 
-// read gets a provider's document from a file or an https address.
-func (p provider) read(ctx context.Context, from string) (document, error) {
-	data, err := fetch(ctx, from)
+// Read reads a document from a file or an https URL. If from is p.URL and that is
+// a page, the page is read first. Redirects must be https as well. A nil client is
+// http.DefaultClient. Read gives up after two minutes a request, and refuses more
+// than 64 MiB, decompressed.
+func (p Provider) Read(ctx context.Context, client *http.Client, from string) (Document, error) {
+	d, err := p.read(ctx, client, from)
 	if err != nil {
-		return document{}, err
-	}
-	if p.link != nil && from == p.official {
-		link := p.link.Find(data)
-		if link == nil {
-			return document{}, fmt.Errorf("the page does not link to the document; download it by hand and name the file with -%s", p.flag)
-		}
-		if data, err = fetch(ctx, string(link)); err != nil {
-			return document{}, err
-		}
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return document{}, errors.New("it is empty")
-	}
-	d, err := p.parse(data)
-	if err != nil {
-		return document{}, fmt.Errorf("it is not a document of %s IP ranges: %w", p.cloud, err)
+		return Document{}, fmt.Errorf("reading the %s document %q: %w", p.Cloud, from, err)
 	}
 	return d, nil
 }
 
-func fetch(ctx context.Context, from string) ([]byte, error) {
+func (p Provider) read(ctx context.Context, client *http.Client, from string) (Document, error) {
+	data, err := fetch(ctx, client, from)
+	if err != nil {
+		return Document{}, err
+	}
+	if p.link != nil && from == p.URL {
+		link := p.link.Find(data)
+		if link == nil {
+			return Document{}, errors.New("the page has no link to the document: download it in a browser and name the file")
+		}
+		from = string(link)
+		if data, err = fetch(ctx, client, from); err != nil {
+			return Document{}, err
+		}
+	}
+	return p.Parse(from, data)
+}
+
+func fetch(ctx context.Context, client *http.Client, from string) ([]byte, error) {
 	if !strings.Contains(from, "://") {
 		f, err := os.Open(from)
 		if err != nil {
-			return nil, err
+			return nil, cause(err)
 		}
 		defer f.Close()
 		return readAll(f)
 	}
 	if !strings.HasPrefix(from, "https://") {
-		return nil, errors.New("only https addresses and files are read")
+		return nil, errors.New("want a file or an https URL")
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := onlyHTTPS(client).Do(req)
 	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the server answered %s", resp.Status)
+		return nil, fmt.Errorf("server responded %q", resp.Status)
 	}
 	return readAll(resp.Body)
 }
 
-func readAll(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, largest+1))
-	if err == nil && len(data) > largest {
-		err = fmt.Errorf("it is larger than %d MiB", largest>>20)
+// onlyHTTPS returns a copy of the client that follows redirects to https only.
+func onlyHTTPS(client *http.Client) *http.Client {
+	if client == nil {
+		client = http.DefaultClient
 	}
-	return data, err
+	c := *client
+	c.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		switch {
+		case req.URL.Scheme != "https":
+			return errors.New("redirect to a URL that is not https")
+		case len(via) >= 10:
+			return errors.New("stopped after 10 redirects")
+		case client.CheckRedirect != nil:
+			return client.CheckRedirect(req, via)
+		}
+		return nil
+	}
+	return &c
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
+	switch {
+	case err != nil:
+		return nil, cause(err)
+	case len(data) > maxSize:
+		return nil, fmt.Errorf("larger than %d MiB", maxSize>>20)
+	}
+	return data, nil
+}
+
+// cause returns what is wrong with a file or a request, for messages that quote
+// its name themselves.
+func cause(err error) error {
+	var file *fs.PathError
+	var request *url.Error
+	switch {
+	case errors.As(err, &file):
+		return file.Err
+	case errors.As(err, &request):
+		return request.Err
+	}
+	return err
 }

@@ -1,188 +1,169 @@
-package main
+package compile
 
 import (
 	"cmp"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/big"
 	"net/netip"
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"archeio/ranges"
 )
 
-// report is what an update means, in terms of answers: which addresses get
-// another one. A prefix that comes or goes inside a longer one of the same
-// place changes no answer and is not listed.
-type report struct {
-	Sources []sourceChange `json:"sources"`
-	Changes []change       `json:"changes"`
-	Doubts  []string       `json:"doubts"`
+// Report is what differs between two tables, in terms of lookups: which addresses
+// get another place. A prefix that comes or goes inside a longer one of the same
+// place changes no lookup and is not listed. It has the names of its JSON.
+type Report struct {
+	Clouds    []CloudChange `json:"clouds"`
+	Conflicts []string      `json:"conflicts"`
+	Changes   []Change      `json:"changes"`
 }
 
-type sourceChange struct {
-	Cloud     ranges.Cloud `json:"cloud"`
-	Published string       `json:"published"`
-	Before    coverage     `json:"before"`
-	After     coverage     `json:"after"`
+// CloudChange is a cloud in both tables.
+type CloudChange struct {
+	Cloud  ranges.Cloud `json:"cloud"`
+	Before Coverage     `json:"before"`
+	After  Coverage     `json:"after"`
 }
 
-// coverage is how much of the address space a cloud has: IPv4 addresses, and
-// IPv6 in networks of /64, as fractions of one where a prefix is longer.
-type coverage struct {
-	Prefixes int     `json:"prefixes"`
-	IPv4     float64 `json:"ipv4_addresses"`
-	IPv6     float64 `json:"ipv6_networks"`
+// Coverage is a cloud in one table. All is zero if the table does not have it.
+type Coverage struct {
+	Version  string    `json:"version"`
+	Date     time.Time `json:"date,omitzero"`
+	Prefixes int       `json:"prefixes"`
+	Size
 }
 
-// change is everything that moves from one place to another. An empty place
-// is no cloud: the addresses appear or vanish.
-type change struct {
+// Change is the set of addresses that move from one place to another. An empty
+// place means no cloud.
+type Change struct {
 	From     string         `json:"from"`
 	To       string         `json:"to"`
 	Prefixes []netip.Prefix `json:"prefixes"`
-	IPv4     float64        `json:"ipv4_addresses"`
-	IPv6     float64        `json:"ipv6_networks"`
+	Size
 }
 
-func name(p ranges.Place) string {
-	if p == (ranges.Place{}) {
-		return ""
+// Compare returns what differs between two tables. The zero table is an empty
+// one.
+func Compare(before, after ranges.Table) Report {
+	r := Report{Changes: []Change{}, Conflicts: []string{}}
+	was, is := coverage(before), coverage(after)
+	for _, cloud := range ranges.Clouds {
+		if b, a := was[cloud], is[cloud]; b != (Coverage{}) || a != (Coverage{}) {
+			r.Clouds = append(r.Clouds, CloudChange{cloud, b, a})
+		}
 	}
-	return string(p.Cloud) + " " + p.Region
-}
-
-func compare(before *ranges.Table, after ranges.Table) *report {
-	r := &report{Changes: []change{}, Doubts: []string{}}
-	was := map[ranges.Cloud]coverage{}
-	var old []ranges.Range
-	if before != nil {
-		was = covered(*before)
-		old = slices.Collect(before.All())
-	}
-	is := covered(after)
-	for _, s := range after.Sources() {
-		r.Sources = append(r.Sources, sourceChange{s.Cloud, s.Version, was[s.Cloud], is[s.Cloud]})
-	}
-	moved := map[[2]string]*change{}
-	for _, m := range differences(old, slices.Collect(after.All())) {
-		key := [2]string{name(m.from), name(m.to)}
+	type pair struct{ from, to ranges.Place }
+	moved := map[pair]*Change{}
+	for _, m := range differences(slices.Collect(before.All()), slices.Collect(after.All())) {
+		key := pair{m.from, m.to}
 		c := moved[key]
 		if c == nil {
-			c = &change{From: key[0], To: key[1]}
+			c = &Change{From: m.from.String(), To: m.to.String()}
 			moved[key] = c
 		}
 		c.Prefixes = append(c.Prefixes, prefixesOf(m.first, m.last)...)
-		v4, v6 := size(m.first, m.last)
-		c.IPv4 += v4
-		c.IPv6 += v6
+		c.add(m.first, m.last)
 	}
 	for _, c := range moved {
 		r.Changes = append(r.Changes, *c)
 	}
-	slices.SortFunc(r.Changes, func(a, b change) int {
+	slices.SortFunc(r.Changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
 	return r
 }
 
-func covered(t ranges.Table) map[ranges.Cloud]coverage {
-	sum := map[ranges.Cloud]coverage{}
-	for _, s := range t.Sources() {
-		sum[s.Cloud] = coverage{Prefixes: s.Prefixes}
-	}
-	for x := range t.All() {
-		c := sum[x.Place.Cloud]
-		v4, v6 := size(x.First, x.Last)
-		c.IPv4 += v4
-		c.IPv6 += v6
-		sum[x.Place.Cloud] = c
-	}
-	return sum
-}
+// ErrShrunk is wrapped by the error of CheckSize.
+var ErrShrunk = errors.New("more than a fifth is missing")
 
-// lost says which cloud shrinks by more than a fifth, if one does. Each
-// measure counts by itself: a document that lost all of its IPv6 may still
-// have most of its prefixes.
-func (r *report) lost() string {
-	for _, s := range r.Sources {
+// CheckSize returns an error if a cloud lost more than a fifth of its prefixes,
+// IPv4 addresses or IPv6 networks. Each counts by itself: a document without its
+// IPv6 may still have most of its prefixes.
+func (r Report) CheckSize() error {
+	for _, c := range r.Clouds {
 		for _, m := range []struct {
 			what          string
 			before, after float64
 		}{
-			{"prefixes", float64(s.Before.Prefixes), float64(s.After.Prefixes)},
-			{"IPv4 addresses", s.Before.IPv4, s.After.IPv4},
-			{"IPv6 networks", s.Before.IPv6, s.After.IPv6},
+			{"prefixes", float64(c.Before.Prefixes), float64(c.After.Prefixes)},
+			{"IPv4 addresses", c.Before.IPv4, c.After.IPv4},
+			{"IPv6 /64 networks", c.Before.IPv6, c.After.IPv6},
 		} {
 			if m.after < m.before*4/5 {
-				return fmt.Sprintf("%s shrinks from %s to %s %s, more than a fifth", s.Cloud, count(m.before), count(m.after), m.what)
+				return fmt.Errorf("%s shrinks from %s to %s %s: %w", c.Cloud, count(m.before), count(m.after), m.what, ErrShrunk)
 			}
 		}
-	}
-	return ""
-}
-
-func (r *report) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
-
-func (r *report) writeText(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CLOUD\tDOCUMENT\tPREFIXES\tIPv4 ADDRESSES\tIPv6 /64s")
-	for _, s := range r.Sources {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.Cloud, s.Published,
-			step(float64(s.Before.Prefixes), float64(s.After.Prefixes)), step(s.Before.IPv4, s.After.IPv4), step(s.Before.IPv6, s.After.IPv6))
-	}
-	t.Flush()
-	for _, d := range r.Doubts {
-		fmt.Fprintln(w, "\ndoubt:", d)
-	}
-	if len(r.Changes) == 0 {
-		fmt.Fprintln(w, "\nno address gets another answer")
-		return nil
-	}
-	for _, c := range r.Changes {
-		var verb string
-		switch {
-		case c.From == "":
-			verb = "appears in " + c.To
-		case c.To == "":
-			verb = "vanishes from " + c.From
-		default:
-			verb = "moves from " + c.From + " to " + c.To
-		}
-		fmt.Fprintf(w, "\n%s: %s", verb, plural(len(c.Prefixes), "prefix", "prefixes"))
-		if c.IPv4 > 0 {
-			fmt.Fprintf(w, ", %s IPv4 addresses", count(c.IPv4))
-		}
-		if c.IPv6 > 0 {
-			fmt.Fprintf(w, ", %s IPv6 /64s", count(c.IPv6))
-		}
-		fmt.Fprintln(w)
-		var line strings.Builder
-		for _, p := range c.Prefixes {
-			if line.Len()+len(p.String()) > 96 {
-				fmt.Fprintln(w, " "+line.String())
-				line.Reset()
-			}
-			line.WriteString(" " + p.String())
-		}
-		fmt.Fprintln(w, " "+line.String())
 	}
 	return nil
 }
 
-func step(before, after float64) string {
-	if before == after {
-		return count(after)
+// Text returns the report for a reader.
+func (r Report) Text() string {
+	var out strings.Builder
+	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CLOUD\tDOCUMENT\tPREFIXES\tIPv4 ADDRESSES\tIPv6 /64s")
+	for _, c := range r.Clouds {
+		b, a := c.Before, c.After
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", c.Cloud, step(b.Version, a.Version),
+			step(count(float64(b.Prefixes)), count(float64(a.Prefixes))), step(count(b.IPv4), count(a.IPv4)), step(count(b.IPv6), count(a.IPv6)))
 	}
-	return count(before) + " -> " + count(after)
+	t.Flush()
+	for _, c := range r.Conflicts {
+		fmt.Fprintf(&out, "\nconflict: %s\n", c)
+	}
+	if len(r.Changes) == 0 {
+		fmt.Fprintf(&out, "\nno address moves\n")
+	}
+	for _, c := range r.Changes {
+		c.write(&out)
+	}
+	return out.String()
+}
+
+// lineLength is how many columns of prefixes are written before a line break.
+const lineLength = 96
+
+func (c Change) write(w io.Writer) {
+	verb := "moves from " + c.From + " to " + c.To
+	switch {
+	case c.From == "":
+		verb = "added to " + c.To
+	case c.To == "":
+		verb = "removed from " + c.From
+	}
+	fmt.Fprintf(w, "\n%s: %s", verb, plural(len(c.Prefixes), "prefix", "prefixes"))
+	if c.IPv4 > 0 {
+		fmt.Fprintf(w, ", %s IPv4 addresses", count(c.IPv4))
+	}
+	if c.IPv6 > 0 {
+		fmt.Fprintf(w, ", %s IPv6 /64s", count(c.IPv6))
+	}
+	fmt.Fprintln(w)
+	var line strings.Builder
+	for _, p := range c.Prefixes {
+		if line.Len()+len(p.String()) > lineLength {
+			fmt.Fprintln(w, " "+line.String())
+			line.Reset()
+		}
+		line.WriteString(" " + p.String())
+	}
+	fmt.Fprintln(w, " "+line.String())
+}
+
+// step returns a value that may have changed.
+func step(before, after string) string {
+	switch {
+	case before == after:
+		return after
+	case before == "" || after == "":
+		return cmp.Or(before, "none") + " -> " + cmp.Or(after, "none")
+	}
+	return before + " -> " + after
 }
 
 func plural(n int, one, many string) string {
@@ -191,29 +172,3 @@ func plural(n int, one, many string) string {
 	}
 	return fmt.Sprintf("%d %s", n, many)
 }
-
-func count(v float64) string {
-	switch {
-	case v < 1 && v > 0:
-		return "<1"
-	case v >= 1e12:
-		return fmt.Sprintf("%.3g", v)
-	}
-	digits := fmt.Sprintf("%.0f", math.Floor(v))
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-// size is a range in IPv4 addresses or in IPv6 networks of /64.
-func size(first, last netip.Addr) (v4, v6 float64) {
-	n := new(big.Int).Sub(number(last), number(first))
-	f, _ := new(big.Float).SetInt(n.Add(n, big.NewInt(1))).Float64()
-	if first.Is4() {
-		return f, 0
-	}
-	return 0, math.Ldexp(f, -64)
-}
-
-func number(a netip.Addr) *big.Int { return new(big.Int).SetBytes(a.AsSlice()) }

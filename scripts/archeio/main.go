@@ -17,6 +17,7 @@ import (
 	"archeio/scripts/archeio/explain"
 	"archeio/scripts/archeio/hosts"
 	"archeio/scripts/archeio/preflight"
+	"archeio/scripts/archeio/ranges"
 	"archeio/scripts/archeio/report"
 	"archeio/scripts/archeio/version"
 	"archeio/scripts/archeio/worldmap"
@@ -42,6 +43,7 @@ func root() *cobra.Command {
 		preflight.Command(),
 		adopt.Command(),
 		report.Command(),
+		ranges.Command(),
 		version.Command(),
 	)
 	return c

@@ -1,0 +1,69 @@
+// Package compile turns the documents in which AWS, Google and Azure publish
+// their IP ranges into a range table, and reports what differs between tables.
+//
+//	var documents []compile.Document
+//	for _, p := range compile.Providers {
+//		d, err := p.Read(ctx, nil, p.URL)
+//		…
+//		documents = append(documents, d)
+//	}
+//	after, conflicts, err := compile.Compile(documents)
+//	report := compile.Compare(before, after)
+//
+// The same documents always give the same bytes. Package ranges holds the format
+// of the table.
+package compile
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"archeio/ranges"
+)
+
+// Conflict is a prefix that is claimed for two places.
+type Conflict struct {
+	Prefix netip.Prefix
+	// Ignored is the earlier claim, Used the later one, in the order of
+	// ranges.Clouds and within a document.
+	Ignored, Used ranges.Place
+}
+
+func (c Conflict) String() string {
+	return fmt.Sprintf("%s is claimed for %s and %s; using %s", c.Prefix, c.Ignored, c.Used, c.Used)
+}
+
+// Compile returns the table of the documents and the conflicts between them,
+// ordered by prefix. The order of the documents does not matter.
+func Compile(documents []Document) (ranges.Table, []Conflict, error) {
+	documents = slices.SortedStableFunc(slices.Values(documents), func(a, b Document) int {
+		return slices.Index(ranges.Clouds[:], a.Cloud) - slices.Index(ranges.Clouds[:], b.Cloud)
+	})
+	var all []ranges.Prefix
+	var sources []ranges.Source
+	var conflicts []Conflict
+	at := map[netip.Prefix]int{}
+	for _, d := range documents {
+		distinct := map[netip.Prefix]bool{}
+		for _, p := range d.Prefixes {
+			distinct[p.Prefix] = true
+			i, claimed := at[p.Prefix]
+			switch {
+			case !claimed:
+				at[p.Prefix] = len(all)
+				all = append(all, p)
+			case all[i].Place != p.Place:
+				conflicts = append(conflicts, Conflict{p.Prefix, all[i].Place, p.Place})
+				all[i] = p
+			}
+		}
+		sources = append(sources, ranges.Source{Cloud: d.Cloud, Version: d.Version, Date: d.Date, Prefixes: len(distinct)})
+	}
+	table, err := ranges.Compile(all, sources)
+	if err != nil {
+		return ranges.Table{}, nil, fmt.Errorf("compiling %d prefixes: %w", len(all), err)
+	}
+	slices.SortStableFunc(conflicts, func(a, b Conflict) int { return a.Prefix.Compare(b.Prefix) })
+	return table, conflicts, nil
+}

@@ -1,0 +1,58 @@
+package compile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"archeio/ranges"
+)
+
+// Provider is how a cloud publishes its IP ranges.
+type Provider struct {
+	Cloud ranges.Cloud
+	// URL is the official address of the document, or of the page that links to
+	// it.
+	URL string
+	// link matches the address of the document in the page at URL. It is nil if
+	// URL is the document itself.
+	link  *regexp.Regexp
+	parse parser
+}
+
+// Providers has one row for each of ranges.Clouds, in the same order.
+var Providers = [len(ranges.Clouds)]Provider{{
+	Cloud: ranges.AWS,
+	URL:   "https://ip-ranges.amazonaws.com/ip-ranges.json",
+	parse: parseAWS,
+}, {
+	Cloud: ranges.GCP,
+	URL:   "https://www.gstatic.com/ipranges/cloud.json",
+	parse: parseGoogle,
+}, {
+	Cloud: ranges.Azure,
+	URL:   "https://www.microsoft.com/en-us/download/details.aspx?id=56519",
+	link:  regexp.MustCompile(`https://download\.microsoft\.com/download/[0-9A-Za-z/-]+/ServiceTags_Public_[0-9]+\.json`),
+	parse: parseAzure,
+}}
+
+// Parse returns the document in data. The name is that of its file or its URL;
+// for Azure it may hold the date. An entry that is invalid makes the whole
+// document invalid, as does a missing date or version.
+func (p Provider) Parse(name string, data []byte) (Document, error) {
+	d := Document{Cloud: p.Cloud}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return Document{}, errors.New("document is empty")
+	}
+	if err := p.parse(&d, name, data); err != nil {
+		return Document{}, fmt.Errorf("invalid document of %s IP ranges: %w", p.Cloud, err)
+	}
+	switch {
+	case len(d.Prefixes) == 0:
+		return Document{}, fmt.Errorf("invalid document of %s IP ranges: no prefixes", p.Cloud)
+	case d.Version == "" || d.Date.IsZero() && p.Cloud != ranges.Azure:
+		return Document{}, fmt.Errorf("invalid document of %s IP ranges: no date or version", p.Cloud)
+	}
+	return d, nil
+}

@@ -1,0 +1,107 @@
+package compile
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"archeio/ranges"
+)
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	server := httptest.NewTLSServer(mux)
+	t.Cleanup(server.Close)
+	mux.HandleFunc("/aws.json", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(aws)) })
+	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/aws.json", http.StatusFound) })
+	mux.HandleFunc("/plain", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://example.com/aws.json", http.StatusFound)
+	})
+	file := filepath.Join(t.TempDir(), "aws.json")
+	if err := os.WriteFile(file, []byte(aws), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := file + ".missing"
+	for _, tt := range []struct{ name, from, want string }{
+		{"file", file, ""},
+		{"url", server.URL + "/aws.json", ""},
+		{"redirect", server.URL + "/moved", ""},
+		{"redirect-to-http", server.URL + "/plain", "redirect to a URL that is not https"},
+		{"no-such-url", server.URL + "/none", `server responded "404 Not Found"`},
+		{"no-such-file", missing, "no such file or directory"},
+		{"folder", filepath.Dir(file), "is a directory"},
+		{"http", "http://example.com/x.json", "want a file or an https URL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := Providers[0].Read(t.Context(), server.Client(), tt.from)
+			if tt.want == "" {
+				if err != nil || len(d.Prefixes) != 4 {
+					t.Errorf("%d prefixes, want 4; error %v", len(d.Prefixes), err)
+				}
+				return
+			}
+			prefix := `reading the AWS document "` + tt.from + `": `
+			if err == nil || !strings.HasPrefix(err.Error(), prefix) || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), tt.from) != 1 {
+				t.Errorf("error %v, want %s%s", err, prefix, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadThroughPage(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	server := httptest.NewTLSServer(mux)
+	t.Cleanup(server.Close)
+	page := `<a href="` + server.URL + `/ServiceTags_Public_20260727.json">`
+	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) })
+	mux.HandleFunc("/empty", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/ServiceTags_Public_20260727.json", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(azure)) })
+	p := Providers[len(Providers)-1]
+	p.URL, p.link = server.URL+"/page", regexp.MustCompile(regexp.QuoteMeta(server.URL)+`/ServiceTags_Public_[0-9]+\.json`)
+	d, err := p.Read(t.Context(), server.Client(), p.URL)
+	if err != nil || len(d.Prefixes) != 1 || d.Date.IsZero() {
+		t.Errorf("document %+v, error %v, want 1 prefix and the date of the file name", d, err)
+	}
+	p.URL = server.URL + "/empty"
+	if _, err := p.Read(t.Context(), server.Client(), p.URL); err == nil || !strings.Contains(err.Error(), "no link to the document") {
+		t.Errorf("page without a link: error %v", err)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "table.bin")
+	if _, err := ReadFile(name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ReadFile of a missing file: %v", err)
+	}
+	table := build(t, aws, google, azure)
+	for range 2 { // the second time it replaces the file
+		if err := WriteFile(name, table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := ReadFile(name); err != nil || got != table {
+		t.Errorf("table differs from the one that was written; error %v", err)
+	}
+	if left, _ := filepath.Glob(name + ".*"); left != nil {
+		t.Errorf("WriteFile left %v", left)
+	}
+	if err := os.WriteFile(name, []byte("ARCHIP"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadFile(name); !errors.Is(err, ranges.ErrDamaged) || strings.Count(err.Error(), name) != 1 {
+		t.Errorf("ReadFile of a damaged file: %v", err)
+	}
+	if err := WriteFile(filepath.Join(dir, "none", "table.bin"), table); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("WriteFile into a missing folder: %v", err)
+	}
+}

@@ -1,0 +1,58 @@
+package compile
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"net/netip"
+
+	"archeio/ranges"
+)
+
+// Size is a part of the address space. IPv4 is in addresses. IPv6 is in networks
+// of /64, in fractions of one for longer prefixes.
+type Size struct {
+	IPv4 float64 `json:"ipv4_addresses"`
+	IPv6 float64 `json:"ipv6_networks"`
+}
+
+func (s *Size) add(first, last netip.Addr) {
+	n := new(big.Int).Sub(number(last), number(first))
+	f, _ := new(big.Float).SetInt(n.Add(n, big.NewInt(1))).Float64()
+	if first.Is4() {
+		s.IPv4 += f
+	} else {
+		s.IPv6 += math.Ldexp(f, -64)
+	}
+}
+
+func number(a netip.Addr) *big.Int { return new(big.Int).SetBytes(a.AsSlice()) }
+
+// coverage returns the clouds of a table.
+func coverage(t ranges.Table) map[ranges.Cloud]Coverage {
+	all := map[ranges.Cloud]Coverage{}
+	for _, s := range t.Sources() {
+		all[s.Cloud] = Coverage{Version: s.Version, Date: s.Date, Prefixes: s.Prefixes}
+	}
+	for x := range t.All() {
+		c := all[x.Place.Cloud]
+		c.add(x.First, x.Last)
+		all[x.Place.Cloud] = c
+	}
+	return all
+}
+
+// count returns a number with separators; "<1" between 0 and 1.
+func count(v float64) string {
+	switch {
+	case v < 1 && v > 0:
+		return "<1"
+	case v >= 1e12:
+		return fmt.Sprintf("%.3g", v)
+	}
+	digits := fmt.Sprintf("%.0f", math.Floor(v))
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

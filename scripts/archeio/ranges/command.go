@@ -1,0 +1,33 @@
+// Package ranges is the command archeio ranges: it compiles, compares and shows
+// the table of the clouds' IP ranges.
+package ranges
+
+import (
+	"github.com/spf13/cobra"
+
+	"archeio/ranges"
+	"archeio/ranges/compile"
+)
+
+// Command returns the command.
+func Command() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ranges",
+		Short: "compile, compare and show the IP ranges of the clouds",
+		Long: "Works on the table that maps an IP address to a cloud and region. The redirector\n" +
+			"and this program have it built in; in the repository it is ranges/table.bin.",
+	}
+	c.AddCommand(compileCommand(), diffCommand(), showCommand())
+	return c
+}
+
+// embedded names the table that is built into this program.
+const embedded = "embedded"
+
+// read returns the table that an argument names.
+func read(name string) (ranges.Table, error) {
+	if name == embedded {
+		return ranges.Embedded(), ranges.Check()
+	}
+	return compile.ReadFile(name)
+}

@@ -1,0 +1,194 @@
+package ranges
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"archeio/ranges"
+	"archeio/ranges/compile"
+	"archeio/scripts/archeio/cli"
+)
+
+const (
+	aws = `{"syncToken":"1767225600","createDate":"2026-01-01-00-00-00","prefixes":[
+		{"ip_prefix":"15.193.0.0/19","region":"GLOBAL"},
+		{"ip_prefix":"15.193.0.0/24","region":"ap-south-1"},
+		{"ip_prefix":"3.5.0.0/16","region":"us-east-1"}]}`
+	google = `{"syncToken":"1767225605123","creationTime":"2025-12-31T16:00:05","prefixes":[
+		{"ipv6Prefix":"2600:1900:8000::/44","scope":"africa-south1"}]}`
+	azure = `{"changeNumber":7,"values":[
+		{"name":"AzureCloud.westeurope","properties":{"region":"westeurope","addressPrefixes":["4.180.0.0/16"]}}]}`
+)
+
+// run runs the command and returns its exit code and what it printed.
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	code = cli.Run(t.Context(), Command(), args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// compileTo compiles documents into a table.
+func compileTo(t *testing.T, table, aws string, flags ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	dir := t.TempDir()
+	args := append([]string{"compile", "-o", table}, flags...)
+	for name, text := range map[string]string{"aws": aws, "gcp": google, "azure": azure} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-"+name, file)
+	}
+	return run(t, args...)
+}
+
+func TestCompile(t *testing.T) {
+	t.Parallel()
+	table := filepath.Join(t.TempDir(), "table.bin")
+	moved := strings.Replace(aws, "us-east-1", "us-east-2", 1)
+	shrunk := strings.Replace(aws, "3.5.0.0/16", "3.5.0.0/17", 1)
+	claimed := strings.Replace(aws, "3.5.0.0/16", "4.180.0.0/16", 1)
+	for _, tt := range []struct {
+		name, aws, flag string
+		code            int
+		stdout, stderr  string
+		written         bool
+	}{
+		{"dry-run-without-table", aws, "-dry-run", 0, "added to AWS ap-south-1: 1 prefix, 256 IPv4 addresses\n  15.193.0.0/24\n", "", false},
+		{"first", aws, "", 0, "CLOUD  DOCUMENT", "wrote " + table, true},
+		{"same", aws, "", 0, "no address moves", "is up to date", false},
+		{"dry-run", moved, "-dry-run", 0, "moves from AWS us-east-1 to AWS us-east-2: 1 prefix, 65,536 IPv4 addresses\n  3.5.0.0/16\n", "", false},
+		{"moved-json", moved, "-json", 0, `"from": "AWS us-east-1",`, "wrote", true},
+		{"shrunk", shrunk, "", 1, "removed from AWS us-east-2", "AWS shrinks from 73,728 to 40,960 IPv4 addresses: more than a fifth is missing; nothing was written: use -allow-shrink", false},
+		{"allow-shrink", shrunk, "-allow-shrink", 0, "", "wrote", true},
+		{"conflict", claimed, "-allow-shrink", 0, "conflict: 4.180.0.0/16 is claimed for AWS us-east-1 and Azure westeurope; using Azure westeurope", "", true},
+		{"invalid", "{}", "", 1, "", "invalid document of AWS IP ranges: no prefixes; nothing was written", false},
+	} {
+		before, _ := os.ReadFile(table)
+		code, stdout, stderr := compileTo(t, table, tt.aws, strings.Fields(tt.flag)...)
+		if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || tt.stderr == "" && !tt.written && stderr != "" {
+			t.Errorf("%s: exit code %d, want %d; stderr %q, want %q; stdout, want %q:\n%s", tt.name, code, tt.code, stderr, tt.stderr, tt.stdout, stdout)
+		}
+		if after, _ := os.ReadFile(table); (string(before) != string(after)) != tt.written {
+			t.Errorf("%s: table written %v, want %v", tt.name, !tt.written, tt.written)
+		}
+	}
+	if err := os.WriteFile(table, []byte("ARCHIP"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := compileTo(t, table, aws); code != 1 || !strings.Contains(stderr, "restore it from version control") {
+		t.Errorf("damaged table: exit code %d, stderr %q", code, stderr)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	before, after := filepath.Join(dir, "old.bin"), filepath.Join(dir, "new.bin")
+	var azureVersion string // in the committed table
+	for _, s := range ranges.Sources() {
+		if s.Cloud == ranges.Azure {
+			azureVersion = s.Version
+		}
+	}
+	compileTo(t, before, aws)
+	compileTo(t, after, strings.Replace(aws, "us-east-1", "us-east-2", 1))
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"text", []string{before, after}, "moves from AWS us-east-1 to AWS us-east-2: 1 prefix"},
+		{"backwards", []string{after, before}, "moves from AWS us-east-2 to AWS us-east-1: 1 prefix"},
+		{"json", []string{"-json", before, after}, `"prefixes": [
+        "3.5.0.0/16"
+      ],`},
+		{"same", []string{before, before}, "no address moves"},
+		{"from-embedded", []string{after}, "Azure  " + azureVersion + " -> change 7"},
+		{"to-embedded", []string{after, "embedded"}, "Azure  change 7 -> " + azureVersion},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, append([]string{"diff"}, tt.args...)...)
+			if code != 0 || stderr != "" || !strings.Contains(stdout, tt.want) {
+				t.Errorf("exit code %d, stderr %q, stdout without %q:\n%.2000s", code, stderr, tt.want, stdout)
+			}
+		})
+	}
+}
+
+func TestShow(t *testing.T) {
+	t.Parallel()
+	table := filepath.Join(t.TempDir(), "table.bin")
+	compileTo(t, table, aws)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"text", []string{table}, "AWS    2026-01-01-00-00-00  2026-01-01 00:00:00"},
+		{"region", []string{table}, "AWS    GLOBAL         1       7,936"},
+		{"json", []string{table, "-json"}, `"date": "2026-01-01T00:00:05Z",`},
+		{"ip", []string{table, "-ip", "15.193.0.7"}, "address     15.193.0.7\ncloud       AWS\nregion      ap-south-1\nrange       15.193.0.0 - 15.193.0.255\nrange data  2026-01-01\n"},
+		{"ip-mapped", []string{table, "-ip", "::ffff:15.193.0.7"}, "range       15.193.0.0 - 15.193.0.255\n"},
+		{"ip-nowhere", []string{table, "-ip", "10.0.0.1"}, "cloud       none\nregion      none\nrange       none\n"},
+		{"embedded", []string{"-ip", "15.193.0.1"}, "region      ap-south-1\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, append([]string{"show"}, tt.args...)...)
+			if code != 0 || stderr != "" || !strings.Contains(stdout, tt.want) {
+				t.Errorf("exit code %d, stderr %q, stdout without %q:\n%s", code, stderr, tt.want, stdout)
+			}
+		})
+	}
+	_, stdout, _ := run(t, "show", table, "-ip", "10.0.0.1", "-json")
+	var got location
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || got.Cloud != "" || got.Address.String() != "10.0.0.1" || got.Date.IsZero() {
+		t.Errorf("JSON is %s, error %v", stdout, err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "table.bin")
+	for _, tt := range []struct {
+		name, args string
+		code       int
+		want       string
+	}{
+		{"unknown-command", "shwo", 2, `unknown command "shwo" (did you mean "show"?)`},
+		{"compile-argument", "compile x.json", 2, `unexpected argument "x.json"`},
+		{"compile-dry-run-without-dash", "compile dry-run", 2, `unexpected argument "dry-run" (did you mean -dry-run?)`},
+		{"compile-http", "compile -o " + missing + " -aws http://example.com/x", 1, `reading the AWS document "http://example.com/x": want a file or an https URL; nothing was written`},
+		{"diff-nothing", "diff", 2, "missing NEW: the file of a table"},
+		{"diff-three", "diff a b c", 2, `unexpected argument "c"`},
+		{"diff-missing-file", "diff " + missing, 1, `reading the table "` + missing + `": no such file or directory`},
+		{"show-two", "show a b", 2, `unexpected argument "b"`},
+		{"show-bad-address", "show -ip 1.2.3", 2, `-ip "1.2.3": invalid IP address`},
+		{"show-missing-file", "show " + missing, 1, "no such file or directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, strings.Fields(tt.args)...)
+			if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("exit code %d, want %d; stdout %q, stderr %q, want %q", code, tt.code, stdout, stderr, tt.want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-h":         "compile  ",
+		"compile -h": compile.Providers[0].URL,
+		"diff -h":    "[OLD] NEW",
+		"show -h":    "-ip ADDR",
+	} {
+		if code, stdout, _ := run(t, strings.Fields(args)...); code != 0 || !strings.Contains(stdout, want) || args != "-h" && !strings.Contains(stdout, "Example:") {
+			t.Errorf("%s: exit code %d, help without %q:\n%s", args, code, want, stdout)
+		}
+	}
+}

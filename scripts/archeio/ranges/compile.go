@@ -1,0 +1,93 @@
+package ranges
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"archeio/ranges"
+	"archeio/ranges/compile"
+	"archeio/scripts/archeio/cli"
+)
+
+func compileCommand() *cobra.Command {
+	var file string
+	var dryRun, allowShrink, asJSON bool
+	c := &cobra.Command{
+		Use:   "compile [flags]",
+		Short: "compile the documents of the clouds into a table",
+		Long: "Reads the documents in which the clouds publish their IP ranges, prints which\n" +
+			"addresses move compared with the table in place, and replaces it. Nothing is\n" +
+			"written if a document is invalid. The same documents always give the same bytes.",
+		Example: cli.Example(
+			"archeio ranges compile -dry-run",
+			"archeio ranges compile -azure ServiceTags_Public_20260727.json"),
+	}
+	f := c.Flags()
+	var from [len(compile.Providers)]string
+	for i, p := range compile.Providers {
+		f.StringVar(&from[i], strings.ToLower(string(p.Cloud)), p.URL, fmt.Sprintf("`FILE|URL` of the %s document", p.Cloud))
+	}
+	f.StringVarP(&file, "output", "o", filepath.Join("ranges", "table.bin"), "`FILE` of the table to compare with and replace")
+	f.BoolVar(&dryRun, "dry-run", false, "write nothing")
+	f.BoolVar(&allowShrink, "allow-shrink", false, "accept a cloud that lost more than a fifth of its addresses or prefixes")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		before, err := compile.ReadFile(file)
+		exists := !errors.Is(err, fs.ErrNotExist)
+		switch {
+		case errors.Is(err, ranges.ErrDamaged):
+			return fmt.Errorf("%w: restore it from version control", err)
+		case err != nil && exists:
+			return err
+		}
+		var documents []compile.Document
+		for i, p := range compile.Providers {
+			d, err := p.Read(c.Context(), nil, from[i])
+			if err != nil {
+				return fmt.Errorf("%w; nothing was written", err)
+			}
+			documents = append(documents, d)
+		}
+		after, conflicts, err := compile.Compile(documents)
+		if err != nil {
+			return fmt.Errorf("%w; nothing was written", err)
+		}
+		report := compile.Compare(before, after)
+		for _, conflict := range conflicts {
+			report.Conflicts = append(report.Conflicts, conflict.String())
+		}
+		if err := print(c.OutOrStdout(), report, asJSON); err != nil {
+			return err
+		}
+		if err := report.CheckSize(); err != nil && !allowShrink {
+			return fmt.Errorf("%w; nothing was written: use -allow-shrink if this is correct", err)
+		}
+		switch {
+		case dryRun:
+			return nil
+		case exists && before == after:
+			_, err := fmt.Fprintf(c.ErrOrStderr(), "%s is up to date\n", file)
+			return err
+		}
+		if err := compile.WriteFile(file, after); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.ErrOrStderr(), "wrote %s, %d bytes\n", file, len(after.Bytes()))
+		return err
+	}
+	return c
+}
+
+func print(w io.Writer, report compile.Report, asJSON bool) error {
+	if asJSON {
+		return cli.JSON(w, report)
+	}
+	_, err := io.WriteString(w, report.Text())
+	return err
+}
