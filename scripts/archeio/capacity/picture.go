@@ -70,26 +70,10 @@ func services() []string {
 func draw(r Result) []byte {
 	var b bytes.Buffer
 	ps := parts(r.Bill)
-	rows := (len(ps) + keyColumns - 1) / keyColumns
-	height := keyPosition + max(rows, 1)*keyRowHeight - 6
-	var blobBytes float64
-	for _, p := range r.Quantities.Paths[:blobPaths] {
-		blobBytes += p.Bytes
-	}
-	title := fmt.Sprintf("%s a month for %s instead of %s", si(blobBytes, "B"), rounded(r.Total), rounded(r.UpstreamAlone))
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc">`+"\n", pictureWidth, height, pictureWidth, height)
-	fmt.Fprintf(&b, "<title id=\"title\">%s</title>\n<desc id=\"desc\">Upstream alone %s; with mirrors %s", title, rounded(r.UpstreamAlone), rounded(r.Total))
-	for _, p := range ps {
-		fmt.Fprintf(&b, ", %s %s", p.service, rounded(p.dollars))
-	}
-	fmt.Fprintf(&b, ".</desc>\n<style>\n%s</style>\n", pictureStyle)
-	for i, top := range []int{alonePosition, withPosition, zoomPosition} {
-		fmt.Fprintf(&b, `<clipPath id="bar%d"><rect x="%d" y="%d" width="%d" height="%d" rx="4"/></clipPath>`+"\n", i, margin, top, barWidth, barHeight)
-	}
-	fmt.Fprintf(&b, `<text class="title" x="%d" y="36">%s</text>`+"\n", margin, title)
-	fmt.Fprintf(&b, `<text class="muted" x="%d" y="60">%s pulls a month. Modelled at list prices of %s, in US dollars.</text>`+"\n", margin, inWords(r.Assumed["pulls"]), PricesDate)
+	header(&b, r, ps)
 
-	scale := barWidth / max(r.UpstreamAlone, r.Total, math.SmallestNonzeroFloat32)
+	// The total is never 0: a region with a redirector has metrics that cost.
+	scale := barWidth / max(r.UpstreamAlone, r.Total)
 	alone, with := r.UpstreamAlone*scale, r.Total*scale
 	upstream := fmt.Sprint("s", slices.Index(services(), upstreamOut.Service))
 
@@ -104,11 +88,9 @@ func draw(r Result) []byte {
 		fmt.Fprintf(&b, `<text class="strong" x="%s" y="%d" text-anchor="middle">saves %s (%.0f%%)</text>`+"\n", px(x+left/2), withPosition+barHeight/2+5, rounded(r.Saved), 100*r.Saved/r.UpstreamAlone)
 	}
 
-	if r.Total > 0 {
-		fmt.Fprintf(&b, `<path class="zoom" d="M%d %dH%sL%d %dH%dZ"/>`+"\n", margin, withPosition+barHeight+3, px(margin+with), margin+barWidth, zoomPosition-3, margin)
-		fmt.Fprintf(&b, `<text class="muted small" x="%d" y="%d" text-anchor="end">enlarged, by service</text>`+"\n", margin+barWidth, zoomPosition-15)
-		bar(&b, 2, zoomPosition, ps, barWidth/r.Total)
-	}
+	fmt.Fprintf(&b, `<path class="zoom" d="M%d %dH%sL%d %dH%dZ"/>`+"\n", margin, withPosition+barHeight+3, px(margin+with), margin+barWidth, zoomPosition-3, margin)
+	fmt.Fprintf(&b, `<text class="muted small" x="%d" y="%d" text-anchor="end">enlarged, by service</text>`+"\n", margin+barWidth, zoomPosition-15)
+	bar(&b, 2, zoomPosition, ps, barWidth/r.Total)
 	for i, p := range ps {
 		x, y := margin+i%keyColumns*(barWidth/keyColumns), keyPosition+i/keyColumns*keyRowHeight
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="12" height="12" rx="2"/>`, p.class, x, y-11)
@@ -116,6 +98,32 @@ func draw(r Result) []byte {
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
+}
+
+// header writes everything above the bars, and the description for screen readers.
+func header(b *bytes.Buffer, r Result, ps []part) {
+	rows := (len(ps) + keyColumns - 1) / keyColumns
+	height := keyPosition + rows*keyRowHeight - 6
+	var blobBytes float64
+	for _, p := range r.Quantities.Paths[:blobPaths] {
+		blobBytes += p.Bytes
+	}
+	title := fmt.Sprintf("%s a month for %s instead of %s", si(blobBytes, "B"), rounded(r.Total), rounded(r.UpstreamAlone))
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc">`+"\n", pictureWidth, height, pictureWidth, height)
+	fmt.Fprintf(b, "<title id=\"title\">%s</title>\n<desc id=\"desc\">The upstream alone costs %s; with archeio it is %s", title, rounded(r.UpstreamAlone), rounded(r.Total))
+	for i, p := range ps {
+		sep := ", "
+		if i == 0 {
+			sep = ": "
+		}
+		fmt.Fprintf(b, "%s%s %s", sep, p.service, rounded(p.dollars))
+	}
+	fmt.Fprintf(b, ".</desc>\n<style>\n%s</style>\n", pictureStyle)
+	for i, top := range []int{alonePosition, withPosition, zoomPosition} {
+		fmt.Fprintf(b, `<clipPath id="bar%d"><rect x="%d" y="%d" width="%d" height="%d" rx="4"/></clipPath>`+"\n", i, margin, top, barWidth, barHeight)
+	}
+	fmt.Fprintf(b, `<text class="title" x="%d" y="36">%s</text>`+"\n", margin, title)
+	fmt.Fprintf(b, `<text class="muted" x="%d" y="60">%s pulls a month. Modelled at list prices of %s, in US dollars.</text>`+"\n", margin, inWords(r.Assumed["pulls"]), PricesDate)
 }
 
 // label writes the name and the amount of a bar above it.
@@ -151,7 +159,7 @@ func rounded(v float64) string {
 	return "$" + dollars(v)
 }
 
-// inWords formats a count in words, such as 400 million.
+// inWords formats a count, such as 400 million.
 func inWords(v float64) string {
 	for _, w := range []struct {
 		size float64
