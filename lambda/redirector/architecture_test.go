@@ -7,103 +7,261 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"archeio/lambda/build"
 )
 
-type pkg struct {
-	ImportPath string
-	Standard   bool
-	Doc        string
-	Imports    []string
-	Deps       []string
+// module is the prefix of the import paths of this repository. The tables below
+// have import paths without it.
+const module = "archeio/"
+
+// golist is a package as "go list -json" prints it.
+type golist struct {
+	ImportPath, Doc           string
+	Imports                   []string
+	TestImports, XTestImports []string
+	Deps                      []string
 }
 
-func packages(t *testing.T, args ...string) map[string]pkg {
-	t.Helper()
+// packages returns the packages of the repository by import path, without module.
+var packages = sync.OnceValues(func() (map[string]golist, error) {
 	root, err := build.Root()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	cmd := exec.Command("go", append([]string{"list", "-tags", build.Tags, "-json=ImportPath,Standard,Doc,Imports,Deps"}, args...)...)
+	cmd := exec.Command("go", "list", "-tags", "lambda.norpc", "-json=ImportPath,Doc,Imports,TestImports,XTestImports,Deps", "./...")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {
+		return nil, err
+	}
+	all := map[string]golist{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p golist
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, err
+		}
+		all[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+})
+
+func repository(t *testing.T) map[string]golist {
+	t.Helper()
+	all, err := packages()
+	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]pkg{}
-	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p pkg
-		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return all
-		} else if err != nil {
-			t.Fatal(err)
+	return all
+}
+
+// below reports whether a path is one of some folders, or in one. A folder that
+// ends in "/" does not include itself.
+func below(path string, folders ...string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool {
+		return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
+	})
+}
+
+// standard reports whether an import path is of the standard library.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && first+"/" != module
+}
+
+// layers have, for each package that a function is made of, what it may import
+// besides the standard library, and why nothing else.
+var layers = []struct {
+	pkg    string
+	may    []string
+	reason string
+}{
+	{"ranges", nil, "the range table is data and knows nothing of requests"},
+	{"ranges/regions", nil, "regions are data and know nothing of requests"},
+	{"ranges/compile", []string{"ranges"}, "the table is compiled from the providers' documents alone"},
+
+	{"lambda/oci", nil, "parsing a path is pure"},
+	{"lambda/clientip", nil, "parsing an address is pure"},
+	{"lambda/metrics", nil, "metrics are lines on standard output"},
+	{"lambda/index", nil, "the index is a format of bytes"},
+	{"lambda/spelling", nil, "suggestions depend on nothing but the names"},
+	{"lambda/build", nil, "binaries are built by the go command"},
+	{"lambda/config", []string{"lambda/index", "lambda/oci", "lambda/spelling", "ranges", "ranges/regions"}, "a configuration is validated without I/O"},
+	{"lambda/route", []string{"lambda/oci", "ranges", "ranges/regions", "lambda/config"}, "a decision is pure: whether a mirror has a blob is checked afterwards"},
+	{"lambda/hosts", []string{"lambda/config"}, "the hosts follow from the configuration"},
+	{"lambda/worldmap", []string{"lambda/route", "lambda/oci", "lambda/config", "ranges", "ranges/regions"}, "the map is drawn from decisions, without I/O"},
+	{"lambda/blobs", []string{"lambda/index", "lambda/config"}, "a check is an HTTP request, and knows nothing of decisions"},
+	{"lambda/redirect", []string{"lambda/oci", "lambda/route", "lambda/blobs", "lambda/config", "lambda/metrics", "ranges", "ranges/regions"}, "the handler does not know the entry points: gateway calls it"},
+	{"lambda/gateway", []string{"lambda/redirect", "lambda/clientip", "ranges/regions", "github.com/go-json-experiment/json"}, "events are decoded and encoded, and nothing else"},
+	{"lambda/redirector", []string{"lambda/gateway", "lambda/redirect", "lambda/blobs", "lambda/config", "lambda/metrics", "ranges", "github.com/aws/aws-lambda-go"}, "the main only builds the handler"},
+
+	{"lambda/copier", []string{
+		"lambda/config", "lambda/index", "lambda/metrics", "lambda/oci",
+		"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/google/go-containerregistry", "golang.org/x/sync", "golang.org/x/time",
+	}, "mirrors are filled from a registry, and nothing of that is on the way of a request"},
+	{"lambda/mirror", []string{
+		"lambda/copier", "lambda/config", "lambda/blobs",
+		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/google/go-containerregistry",
+	}, "the main only builds the planner and the worker"},
+	{"lambda/rollout/smoketest", []string{"lambda/config", "lambda/route"}, "the smoke test must not trust the code that it tests"},
+	{"lambda/rollout", []string{"lambda/rollout/smoketest", "lambda/config", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2"}, "the main only runs the smoke test and reports to CodeDeploy"},
+}
+
+// TestLayers checks the imports of every package in lambda and ranges.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	all := repository(t)
+	listed := map[string]bool{}
+	for _, l := range layers {
+		listed[l.pkg] = true
+		p, ok := all[l.pkg]
+		if !ok {
+			t.Errorf("there is no package %s: remove it from layers", l.pkg)
 		}
-		all[p.ImportPath] = p
+		for _, path := range p.Imports {
+			if short := strings.TrimPrefix(path, module); !standard(path) && !below(short, l.may...) {
+				t.Errorf("%s imports %s: %s", l.pkg, short, l.reason)
+			}
+		}
+	}
+	for name := range all {
+		if below(name, "lambda", "ranges") && !listed[name] && !strings.Contains(name, "/testdata/") {
+			t.Errorf("package %s is not in layers: add what it may import, and why nothing else", name)
+		}
 	}
 }
 
-// The ways that imports must not go, each with its reason.
-var banned = []struct {
-	from, to, reason string
+// bans are imports that are not allowed between folders, each with the exceptions
+// and the reason. Tests are checked too if tests is true.
+var bans = []struct {
+	from, to, except []string
+	tests            bool
+	reason           string
 }{
-	{"archeio/lambda/redirector", "github.com/aws/aws-sdk-go-v2/", "the function starts in milliseconds because it carries no SDK"},
-	{"archeio/lambda/redirector", "github.com/aws/aws-cdk-go/", "the CDK is for deployment only"},
-	{"archeio/lambda/redirector", "github.com/aws/jsii-runtime-go", "the CDK is for deployment only"},
-	{"archeio/lambda/redirector", "github.com/google/go-containerregistry", "the redirector never talks to a registry as a client"},
-	{"archeio/lambda/redirector", "archeio/lambda/copier", "the redirector reads no registry and writes no bucket"},
-	{"archeio/lambda/copier", "archeio/scripts/", "what people run by hand is no part of the functions"},
-	{"archeio/lambda/redirector", "archeio/scripts/", "what people run by hand is no part of the function"},
-	{"archeio/lambda/redirector", "regexp", "compiling expressions is work at start-up"},
-	{"archeio/lambda/redirect", "archeio/lambda/gateway", "data flows from the gateway to the handler, not back"},
-	{"archeio/lambda/redirect", "github.com/aws/aws-lambda-go", "the handler does not know what front asks"},
-	{"archeio/lambda/route", "net/http", "a decision asks nobody"},
-	{"archeio/lambda/route", "archeio/lambda/blobs", "a decision asks nobody"},
-	{"archeio/lambda/oci", "net/http", "classifying a path asks nobody"},
-	{"archeio/ranges", "archeio/lambda/", "the table knows nothing of requests"},
+	{[]string{"lambda", "infra", "ranges"}, []string{"scripts"}, nil, false, "programs stand above the functions and the CDK app"},
+	{[]string{"lambda", "infra", "ranges"}, []string{"scripts"}, []string{"scripts/lab"}, true, "tests may use the simulated AWS services, but no program"},
+	{[]string{"lambda", "ranges"}, []string{"infra"}, nil, true, "a function does not know how it is deployed"},
+	{[]string{"ranges"}, []string{"lambda"}, nil, true, "the table knows nothing of requests"},
+	{[]string{"scripts/lab"}, []string{"scripts"}, []string{"scripts/lab"}, true, "libraries do not depend on programs"},
+	{[]string{"scripts/lab"}, []string{"infra"}, nil, true, "the local system is configured like a function, not like a stage"},
+	{[]string{"scripts/archeio"}, []string{"scripts/dev", "scripts/prove"}, nil, true, "operators do not get developers' programs"},
+	{[]string{"scripts/dev"}, []string{"scripts/archeio", "scripts/prove"}, nil, true, "programs share libraries, not each other's code"},
+	{[]string{"scripts/prove"}, []string{"scripts/archeio", "scripts/dev"}, nil, true, "programs share libraries, not each other's code"},
+	{[]string{"infra"}, []string{"lambda"}, []string{
+		"lambda/config",   // writes the environment of the functions
+		"lambda/metrics",  // names of metrics for alarms and the dashboard
+		"lambda/build",    // builds the functions
+		"lambda/spelling", // suggests the nearest stage key
+		"lambda/route",    // values of the dimension Reason
+		"lambda/oci",      // values of the dimension Kind
+		"lambda/blobs",    // values of the dimensions Check and Index
+		"lambda/index",    // the object that the planner may write
+		"lambda/redirect", // the response of the CloudFront Function to other methods
+	}, true, "the CDK app takes only names and the environment from the functions"},
 }
 
-// standardOnly may import nothing but the standard library: they are what
-// others would want to reuse.
-var standardOnly = []string{
-	"archeio/lambda/oci", "archeio/lambda/clientip", "archeio/lambda/metrics", "archeio/ranges", "archeio/ranges/regions",
+// TestBans checks the imports between folders.
+func TestBans(t *testing.T) {
+	t.Parallel()
+	all := repository(t)
+	for _, b := range bans {
+		for name, p := range all {
+			if !below(name, b.from...) {
+				continue
+			}
+			imports := p.Imports
+			if b.tests {
+				imports = slices.Concat(imports, p.TestImports, p.XTestImports)
+			}
+			for _, path := range imports {
+				path, own := strings.CutPrefix(path, module)
+				if own && below(path, b.to...) && !below(path, b.except...) {
+					t.Errorf("%s imports %s: %s", name, path, b.reason)
+				}
+			}
+		}
+	}
 }
 
-func TestImports(t *testing.T) {
-	all := packages(t, "-deps", "./lambda/...", "./ranges/...")
-	for _, b := range banned {
-		p, ok := all[b.from]
+// links are packages that a binary must not link, directly or indirectly.
+var links = []struct{ binary, to, reason string }{
+	{"lambda/redirector", "github.com/aws/aws-sdk-go-v2", "initializing the SDK takes longer than the rest of the start"},
+	{"lambda/redirector", "github.com/aws/aws-cdk-go", "the CDK is for deployment"},
+	{"lambda/redirector", "github.com/aws/jsii-runtime-go", "the CDK is for deployment"},
+	{"lambda/redirector", "github.com/spf13/cobra", "a function has no command line"},
+	{"lambda/redirector", "github.com/google/go-containerregistry", "the redirector is not a client of a registry"},
+	{"lambda/redirector", "archeio/lambda/copier", "the redirector fills no mirror"},
+	{"lambda/redirector", "regexp", "compiling expressions is work at start-up"},
+	{"lambda/mirror", "github.com/spf13/cobra", "a function has no command line"},
+	{"lambda/mirror", "github.com/aws/jsii-runtime-go", "the CDK is for deployment"},
+	{"lambda/rollout", "github.com/spf13/cobra", "a function has no command line"},
+	{"lambda/rollout", "github.com/aws/jsii-runtime-go", "the CDK is for deployment"},
+	{"scripts/archeio", "github.com/aws/jsii-runtime-go", "the operator's program must run without Node.js"},
+}
+
+// TestLinks checks what the binaries link.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	all := repository(t)
+	for _, l := range links {
+		p, ok := all[l.binary]
 		if !ok {
-			t.Errorf("there is no package %s", b.from)
+			t.Errorf("there is no package %s: remove it from links", l.binary)
 		}
 		for _, dep := range p.Deps {
-			if dep == b.to || strings.HasSuffix(b.to, "/") && strings.HasPrefix(dep, b.to) {
-				t.Errorf("%s imports %s: %s", b.from, dep, b.reason)
-			}
-		}
-	}
-	for _, name := range standardOnly {
-		for _, dep := range all[name].Deps {
-			if !all[dep].Standard && dep != name && !slices.Contains(standardOnly, dep) {
-				t.Errorf("%s imports %s: it may use the standard library only", name, dep)
+			if below(dep, l.to) {
+				t.Errorf("%s links %s: %s", l.binary, dep, l.reason)
 			}
 		}
 	}
 }
 
-func TestPackagesExplainThemselves(t *testing.T) {
-	for name, p := range packages(t, "./...") {
+func TestPackageComments(t *testing.T) {
+	t.Parallel()
+	for name, p := range repository(t) {
 		if p.Doc == "" {
 			t.Errorf("package %s has no doc comment", name)
 		}
 	}
 }
 
+const developmentPage = ".github/development.md"
+
+// TestHouse compares the map of folders in the development page, if there is one,
+// with the packages: every folder up to the second level is there, and nothing else.
+func TestHouse(t *testing.T) {
+	t.Parallel()
+	page, ok := documents(t)[developmentPage]
+	if !ok {
+		t.Skipf("there is no %s", developmentPage)
+	}
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range repository(t) {
+		parts := strings.Split(name, "/")
+		if folder := strings.Join(parts[:min(len(parts), 2)], "/"); !strings.Contains(page, folder) {
+			t.Errorf("%s: the folder %s is missing", developmentPage, folder)
+		}
+	}
+	for _, path := range regexp.MustCompile(`\b(lambda|ranges|infra|events|scripts)/[a-z0-9/_-]+`).FindAllString(page, -1) {
+		if matches, err := filepath.Glob(filepath.Join(root, path) + "*"); err != nil || len(matches) == 0 {
+			t.Errorf("%s: there is no %s", developmentPage, path)
+		}
+	}
+}
+
 func TestBinarySize(t *testing.T) {
-	const budget = 8_000_000
+	t.Parallel()
+	const budget = 8_000_000 // bytes
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +271,6 @@ func TestBinarySize(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Size() > budget {
-		t.Errorf("the binary has %d bytes, the budget is %d", info.Size(), budget)
+		t.Errorf("the binary has %d bytes, want at most %d", info.Size(), budget)
 	}
 }

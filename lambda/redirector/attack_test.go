@@ -10,91 +10,91 @@ import (
 	"testing"
 )
 
-// attacks are the sample events events/attack/*.json, each with the reason for
-// the answer beside it. TestEvents sends them to the built function.
+// attacks are the sample events in events/attack, each with the reason for its
+// response. TestEvents sends them to the built function.
 var attacks = []struct{ name, why string }{
-	{"alb-redirect-slashes", "a path that begins with two slashes is no host of ours to repeat"},
+	{"alb-redirect-slashes", "a path that starts with two slashes does not become a host"},
 	{"alb-redirect-slashes-encoded", "the same with encoded slashes"},
-	{"alb-redirect-backslash", "browsers read a backslash as a slash"},
-	{"alb-redirect-userinfo", "an @ would make what stands before it a user"},
-	{"alb-redirect-userinfo-digest", "the same behind a digest"},
-	{"alb-redirect-scheme", "a URL in the place of a name"},
-	{"alb-redirect-absolute-form", "a proxy's request line that came through whole"},
-	{"alb-redirect-host-as-name", "a host is a valid name, and stays a name behind our prefix"},
-	{"alb-redirect-host-headers", "Host and its relatives lead nowhere"},
-	{"alb-redirect-info-query", "the page for people takes no next stop"},
+	{"alb-redirect-backslash", "browsers treat a backslash as a slash"},
+	{"alb-redirect-userinfo", "an @ would turn what precedes it into user information"},
+	{"alb-redirect-userinfo-digest", "the same after a digest"},
+	{"alb-redirect-scheme", "a URL in place of a name"},
+	{"alb-redirect-absolute-form", "a request target in absolute form, as proxies receive it"},
+	{"alb-redirect-host-as-name", "a host is a valid name, and stays a name after the prefix"},
+	{"alb-redirect-host-headers", "Host and similar headers have no effect"},
+	{"alb-redirect-info-query", "the info page has no redirect parameter"},
 	{"alb-redirect-tags-query", "a URL in a query stays in the query"},
 	{"alb-redirect-fragment", "a # would end the query"},
-	{"cloudfront-redirect-host-headers", "the distribution's own host is never spelled out, so none can be put in its place"},
-	{"edge-redirect-host-headers", "Host does not count at the edge either"},
+	{"cloudfront-redirect-host-headers", "the Location of the distribution has no host, so none can be replaced"},
+	{"edge-redirect-host-headers", "Host has no effect at the edge either"},
 	{"rest-redirect-host-headers", "nor in an API"},
 	{"alb-header-name", "a line break in a name, encoded once"},
 	{"alb-header-name-twice", "encoded twice it is a name with a percent sign"},
-	{"alb-header-tag", "a line break behind a tag"},
-	{"alb-header-digest", "a lone line feed behind a digest"},
-	{"alb-header-query", "a line break in a query that the balancer has passed on"},
-	{"alb-header-query-encoded", "encoded it goes on as it is: the query is never decoded"},
+	{"alb-header-tag", "a line break after a tag"},
+	{"alb-header-digest", "a single line feed after a digest"},
+	{"alb-header-query", "a line break in a query that the load balancer passes on"},
+	{"alb-header-query-encoded", "an encoded line break is unchanged: the query is never decoded"},
 	{"alb-header-query-key", "a line break in the name of a parameter"},
 	{"alb-header-method", "a line break in a method is escaped in the body, and in no header"},
-	{"alb-header-narrowed", "characters that are CR and LF if one keeps their low byte only"},
-	{"alb-header-separator", "a line separator of Unicode"},
+	{"alb-header-narrowed", "characters that become CR and LF if only their low byte is kept"},
+	{"alb-header-separator", "a Unicode line separator"},
 	{"url-header-query", "a space and a line break in a raw query"},
 	{"edge-header-query", "the same at the edge"},
-	{"http-api-header-name", "an HTTP API decodes the path, so the line break comes raw"},
+	{"http-api-header-name", "an HTTP API decodes the path, so the line break is not encoded"},
 	{"rest-header-query", "a REST API decodes the query, so it is encoded again"},
-	{"alb-traversal-root", "dots from the root"},
-	{"alb-traversal-encoded-twice", "dots encoded twice"},
-	{"alb-traversal-encoded-digits", "an escape whose digits are escaped"},
-	{"alb-traversal-backslash", "dots with backslashes"},
-	{"alb-traversal-parameter", "a path parameter, which some servers drop"},
-	{"alb-traversal-digest", "a digest that climbs out of the folder of blobs"},
-	{"alb-traversal-page-link", "a name that begins with our prefix is not prefixed again, but must be a name"},
-	{"alb-traversal-prefix", "a name that only looks like our prefix is prefixed"},
-	{"alb-traversal-prefix-manifest", "only listings may leave the prefix out"},
-	{"cloudfront-traversal-mirror", "the path of a mirror is none of the function's"},
+	{"alb-traversal-root", "dot segments at the root"},
+	{"alb-traversal-encoded-twice", "dot segments encoded twice"},
+	{"alb-traversal-encoded-digits", "an escape with escaped digits"},
+	{"alb-traversal-backslash", "dot segments with backslashes"},
+	{"alb-traversal-parameter", "a path parameter, which some servers remove"},
+	{"alb-traversal-digest", "a digest that leaves the folder of blobs"},
+	{"alb-traversal-page-link", "a name that has the prefix does not get it again, but must be valid"},
+	{"alb-traversal-prefix", "a name that only starts like the prefix does get it"},
+	{"alb-traversal-prefix-manifest", "only listings may have the prefix already"},
+	{"cloudfront-traversal-mirror", "the path of a mirror is not a path of the function"},
 	{"alb-utf8-overlong", "dots and a slash as overlong UTF-8"},
 	{"alb-utf8-overlong-three", "a slash in three bytes"},
-	{"alb-utf8-broken", "the first byte of a character alone"},
+	{"alb-utf8-broken", "only the first byte of a character"},
 	{"alb-utf8-fullwidth", "characters that normalize to dots and a slash"},
-	{"alb-utf8-surrogate", "half of a pair of surrogates, as JSON can spell it"},
+	{"alb-utf8-surrogate", "half of a surrogate pair, which JSON can contain"},
 	{"alb-nul-name", "a NUL in a name"},
-	{"alb-nul-tag", "a NUL behind a tag"},
-	{"alb-nul-digest", "a NUL behind a digest"},
+	{"alb-nul-tag", "a NUL after a tag"},
+	{"alb-nul-digest", "a NUL after a digest"},
 	{"alb-nul-query", "a NUL in a query"},
-	{"alb-encoded-path", "escapes that stand for the plain path change nothing"},
-	{"alb-encoded-unicode", "the escape of old Windows servers is broken"},
-	{"alb-forged-list", "only what the balancer appended counts"},
-	{"alb-forged-end", "an empty last entry is nobody, and not the one before it"},
-	{"alb-forged-values", "of several fields the last one counts"},
-	{"alb-forged-spelling", "two spellings of the field that differ are nobody"},
-	{"alb-forged-headers", "a balancer's events believe no other header"},
-	{"alb-forged-position", "nor a position"},
-	{"alb-forged-octal", "leading zeros are read differently by everybody, so they are no address"},
-	{"url-forged-headers", "where no header is named, the caller's own address counts"},
-	{"url-forged-authorized", "who says that they send a login gets the default mirror: it hurts nobody else"},
-	{"cloudfront-forged-forwarded-for", "behind a distribution only the named header counts"},
-	{"cloudfront-forged-twice", "two addresses in the named header are nobody"},
-	{"cloudfront-forged-spelling", "so are two spellings of it"},
-	{"cloudfront-forged-signature", "what only looks like the edge's signature is a login of the client's"},
-	{"cloudfront-forged-without", "without the edge's header nobody else is asked"},
-	{"http-api-forged-headers", "an API's own word counts"},
-	{"rest-forged-headers", "in both kinds of APIs"},
-	{"edge-forged-headers", "the edge knows its peer"},
+	{"alb-encoded-path", "escapes of a valid path have no effect"},
+	{"alb-encoded-unicode", "the %u escape of old Windows servers is invalid"},
+	{"alb-forged-list", "only the address that the load balancer appends is trusted"},
+	{"alb-forged-end", "an empty last entry is no address, and the one before it is not used"},
+	{"alb-forged-values", "the last of several values of the header is used"},
+	{"alb-forged-spelling", "two spellings of the header with different values are no address"},
+	{"alb-forged-headers", "no other header is trusted in events of a load balancer"},
+	{"alb-forged-position", "nor is a position"},
+	{"alb-forged-octal", "an address with leading zeros is ambiguous, so it is invalid"},
+	{"url-forged-headers", "without a configured header the source address of the event is used"},
+	{"url-forged-authorized", "a client that claims to send credentials gets the default mirror, which harms no one else"},
+	{"cloudfront-forged-forwarded-for", "behind a distribution only the configured header is used"},
+	{"cloudfront-forged-twice", "two addresses in the configured header are no address"},
+	{"cloudfront-forged-spelling", "nor are two spellings of it"},
+	{"cloudfront-forged-signature", "a value that only looks like the signature of the edge is the client's Authorization"},
+	{"cloudfront-forged-without", "without the header of the edge no other one is used"},
+	{"http-api-forged-headers", "an API reports the source address"},
+	{"rest-forged-headers", "so do both kinds of APIs"},
+	{"edge-forged-headers", "the edge reports the address of its peer"},
 	{"alb-smuggled-body", "a request in a body is never read"},
-	{"alb-smuggled-pseudo-headers", "pseudo headers of HTTP/2 that got through as headers"},
+	{"alb-smuggled-pseudo-headers", "HTTP/2 pseudo-headers that arrive as headers"},
 	{"alb-smuggled-method", "a header does not change the method"},
-	{"alb-smuggled-query", "an encoded question mark begins no query"},
-	{"alb-method-connect", "nobody is tunnelled"},
-	{"alb-method-case", "methods are what they are in their case"},
-	{"alb-method-star", "a server-wide request is for no page"},
-	{"alb-shape-two-fronts", "an event of two fronts is read as the one that believes least"},
-	{"alb-shape-records", "records of another service beside it change nothing"},
+	{"alb-smuggled-query", "an encoded question mark does not start a query"},
+	{"alb-method-connect", "the redirector is not a proxy"},
+	{"alb-method-case", "methods are case-sensitive"},
+	{"alb-method-star", "a server-wide OPTIONS request has no path"},
+	{"alb-shape-two-entry-points", "an event of two entry points is decoded as the one that trusts least"},
+	{"alb-shape-records", "Records of another service next to the event have no effect"},
 }
 
-// TestAttackSamples holds the answers themselves to what no attack may get,
-// whatever somebody writes into a sample: a Location has a host that
-// env.json names, or none, and no answer has a byte in a header that ends it.
+// TestAttackSamples checks the expected responses to attacks: a Location has a host
+// of env.json or none, and no header has a byte that ends it.
 func TestAttackSamples(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(eventsDir, "attack/*.want.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -105,13 +105,13 @@ func TestAttackSamples(t *testing.T) {
 	}
 	for _, a := range attacks {
 		if inTable = append(inTable, a.name); a.why == "" {
-			t.Errorf("%s has no reason", a.name)
+			t.Errorf("%s: want a reason for the response", a.name)
 		}
 	}
 	slices.Sort(inTable)
 	slices.Sort(inFolder)
 	if !slices.Equal(inFolder, inTable) {
-		t.Errorf("the folder has\n%s\nthe table has\n%s", inFolder, inTable)
+		t.Errorf("events/attack has\n%s\nwant, as in the table,\n%s", inFolder, inTable)
 	}
 	common, err := os.ReadFile(filepath.Join(eventsDir, "env.json"))
 	if err != nil {
@@ -122,10 +122,10 @@ func TestAttackSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, values := range answerHeaders(t, text) {
+		for name, values := range responseHeaders(t, text) {
 			for _, value := range values {
 				if i := strings.IndexFunc(value, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
-					t.Errorf("%s: %s has the character %q in it", file, name, value[i:i+1])
+					t.Errorf("%s: header %s has the byte %q", file, name, value[i:i+1])
 				}
 				if !strings.EqualFold(name, "Location") {
 					continue
@@ -137,25 +137,25 @@ func TestAttackSamples(t *testing.T) {
 				case u.Host == "" && (u.Scheme != "" || !strings.HasPrefix(value, "/containers/images/sha")),
 					u.Host != "" && !strings.Contains(string(common), u.Scheme+"://"+u.Host),
 					u.User != nil, u.Fragment != "", strings.Contains(u.Path, ".."):
-					t.Errorf("%s: the Location is %q", file, value)
+					t.Errorf("%s: unsafe Location %q", file, value)
 				}
 			}
 		}
 	}
 }
 
-// answerHeaders reads the header fields of an answer in any shape.
-func answerHeaders(t *testing.T, text []byte) map[string][]string {
+// responseHeaders returns the header fields of a response in any format.
+func responseHeaders(t *testing.T, text []byte) map[string][]string {
 	t.Helper()
-	var answer struct {
+	var response struct {
 		Headers           map[string]json.RawMessage
 		MultiValueHeaders map[string][]string
 	}
-	if err := json.Unmarshal(text, &answer); err != nil {
+	if err := json.Unmarshal(text, &response); err != nil {
 		t.Fatal(err)
 	}
 	all := map[string][]string{}
-	for name, raw := range answer.Headers {
+	for name, raw := range response.Headers {
 		var one string
 		var several []struct{ Key, Value string }
 		switch {
@@ -164,19 +164,19 @@ func answerHeaders(t *testing.T, text []byte) map[string][]string {
 		case json.Unmarshal(raw, &several) == nil:
 			for _, field := range several {
 				if !strings.EqualFold(field.Key, name) {
-					t.Errorf("header %q stands under %q", field.Key, name)
+					t.Errorf("header %q has the key %q", name, field.Key)
 				}
 				all[name] = append(all[name], field.Value)
 			}
 		default:
-			t.Fatalf("header %s is %s", name, raw)
+			t.Fatalf("header %s has the unknown format %s", name, raw)
 		}
 	}
-	for name, values := range answer.MultiValueHeaders {
+	for name, values := range response.MultiValueHeaders {
 		all[name] = append(all[name], values...)
 	}
 	if len(all) == 0 {
-		t.Fatalf("no header in %s", text)
+		t.Fatalf("response has no header: %s", text)
 	}
 	return all
 }

@@ -17,15 +17,15 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// everything is a network in which every mirror has every blob.
-type everything struct{}
+// fullMirrors is a transport to mirrors that have every blob.
+type fullMirrors struct{}
 
-func (everything) RoundTrip(r *http.Request) (*http.Response, error) {
+func (fullMirrors) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
 }
 
-// assembled is the function as main builds it, but for the network.
-func assembled(tb testing.TB) *gateway.Gateway {
+// newGateway returns the function as main builds it, except for the transport.
+func newGateway(tb testing.TB) *gateway.Gateway {
 	tb.Helper()
 	env := map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": "https://us-docker.pkg.dev",
@@ -40,13 +40,13 @@ func assembled(tb testing.TB) *gateway.Gateway {
 		tb.Fatal(err)
 	}
 	recorder := metrics.NewRecorder(io.Discard, time.Now)
-	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: everything{}, Observe: recorder.Check})
+	checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Transport: fullMirrors{}, Observe: recorder.Check})
 	handler := redirect.New(c, redirect.NewOrigins(c, checker), recorder, slog.New(slog.NewJSONHandler(io.Discard, nil)))
 	return gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush)
 }
 
-// blobEvents are different requests of different clients, as a load balancer
-// sends them.
+// blobEvents returns events of a load balancer: requests for different blobs of
+// different clients.
 func blobEvents(n int) [][]byte {
 	out := make([][]byte, n)
 	for i := range out {
@@ -60,17 +60,17 @@ func blobEvents(n int) [][]byte {
 	return out
 }
 
-// The budget is far above what is needed, so that it is broken only by a
-// change of kind: scripts/prove/bench tells what it is.
+// TestEventAllocations has a generous budget, so that only a change of design
+// exceeds it. scripts/prove/bench measures the exact number.
 func TestEventAllocations(t *testing.T) {
 	const budget = 8
-	g := assembled(t)
+	g := newGateway(t)
 	payload := blobEvents(1)[0]
-	answer, err := g.Invoke(t.Context(), payload)
-	if err != nil || !strings.Contains(string(answer), "mirror-eu-central-1") {
-		t.Fatalf("answer %s, error %v", answer, err)
+	response, err := g.Invoke(t.Context(), payload)
+	if err != nil || !strings.Contains(string(response), "mirror-eu-central-1") {
+		t.Fatalf("response %s, error %v; want a redirect to eu-central-1", response, err)
 	}
 	if n := testing.AllocsPerRun(1000, func() { g.Invoke(t.Context(), payload) }); n > budget {
-		t.Errorf("a blob event allocates %v times, the budget is %d", n, budget)
+		t.Errorf("a blob event allocates %v times, want at most %d", n, budget)
 	}
 }

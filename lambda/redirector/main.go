@@ -1,6 +1,6 @@
-// Command redirector is the Lambda function. It reads its configuration from
-// the environment (see package config), and answers the events of every front
-// that package gateway knows.
+// Command redirector is the Lambda function that redirects registry clients. It
+// reads its configuration from the environment, see package config, and handles
+// the events of every entry point, see package gateway.
 package main
 
 import (
@@ -31,22 +31,23 @@ func main() {
 		Observe:        recorder.Check,
 		Index: blobs.IndexOptions{
 			URL: c.IndexURL(), Refresh: c.IndexRefresh, MaxAge: c.IndexMaxAge,
-			Observe: watch(recorder, log),
+			Observe: observeIndex(recorder, log),
 		},
 	})
 	handler := redirect.New(c, redirect.NewOrigins(c, checker), recorder, log)
-	// Loading the index before an answer is sent would share the processor with it.
-	lambda.Start(newWork(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
+	// The index is refreshed after a response is sent, so that it does not compete
+	// with the request for the CPU.
+	lambda.Start(newGraceful(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
 }
 
-// watch counts what becomes of the index, and warns once of each trouble until
-// it is over.
-func watch(recorder *metrics.Recorder, log *slog.Logger) func(blobs.IndexEvent) {
-	var last string // attempts are made one after the other
+// observeIndex returns a function that records each load of the blob index, and logs
+// a warning when loading starts to fail or fails in another way.
+func observeIndex(recorder *metrics.Recorder, log *slog.Logger) func(blobs.IndexEvent) {
+	var last string // loads are sequential
 	return func(e blobs.IndexEvent) {
 		recorder.Index(e.Outcome, e.Age)
 		if e.Err != nil && e.Outcome != last {
-			log.Warn("the index is not used, or an older one is; blobs are looked for one by one", "index", e.Outcome, "error", e.Err.Error())
+			log.Warn("blob index unavailable or stale; falling back to HEAD checks", "index", e.Outcome, "error", e.Err.Error())
 		}
 		last = e.Outcome
 	}

@@ -19,8 +19,9 @@ import (
 
 const eventsDir = "../../events"
 
-// TestEvents sends every sample event to the built binary, each to a process
-// of its own, and compares the answer with the one beside the event.
+// TestEvents sends every sample event to the built function, each to a new process,
+// and compares the response with the .want.json file of the event. The sample
+// mirrors have a fixed port, so no other test here that uses them is parallel.
 func TestEvents(t *testing.T) {
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
@@ -39,7 +40,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	if len(names) < 30 {
-		t.Fatalf("there are only %d sample events", len(names))
+		t.Fatalf("%d sample events, want at least 30", len(names))
 	}
 	first, err := sample.Read(filepath.Join(eventsDir, names[0]+".json"), eventsDir)
 	if err != nil {
@@ -49,9 +50,10 @@ func TestEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
+	t.Cleanup(stop)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(eventsDir, name+".json")
 			event, err := sample.Read(file, eventsDir)
 			if err != nil {
@@ -69,7 +71,7 @@ func TestEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !equal(t, got, text) {
-				t.Errorf("answer\n%s\nwant\n%s", got, text)
+				t.Errorf("response\n%s\nwant\n%s", got, text)
 			}
 		})
 	}
@@ -87,9 +89,10 @@ func equal(t *testing.T, a, b []byte) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// A wrong configuration stops the function before its first event, with one
-// line that says what is wrong.
-func TestWrongConfiguration(t *testing.T) {
+// TestInvalidConfiguration checks that the function exits before its first event,
+// with one line that says what is wrong.
+func TestInvalidConfiguration(t *testing.T) {
+	t.Parallel()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +115,7 @@ func TestWrongConfiguration(t *testing.T) {
 	}
 }
 
-// The function writes what it counted about an answer and about the mirrors
-// that it asked.
+// TestMetricsAreWritten checks the metrics of a request and of its existence checks.
 func TestMetricsAreWritten(t *testing.T) {
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
@@ -134,7 +136,7 @@ func TestMetricsAreWritten(t *testing.T) {
 	}
 	for _, want := range []string{`"Namespace":"Archeio"`, `"Kind":"blob"`, `"Cloud":"AWS"`, `"Reason":"aws-region"`, ` present"`, `"ColdStarts":1`, `"TotalLatency"`, `"CheckLatency"`} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("%s is missing in what the function wrote:\n%s", want, out.String())
+			t.Errorf("output has no %s:\n%s", want, out.String())
 		}
 	}
 }

@@ -11,14 +11,15 @@ import (
 	"archeio/lambda/build"
 )
 
-// What is data is data in the binary: none of our packages makes anything
-// before main. The first event waits for what they would make.
-func TestNothingIsMadeAtStart(t *testing.T) {
+// TestPackageInitialization checks that no package of this repository allocates
+// before main, which would delay the first event: tables must be static data.
+func TestPackageInitialization(t *testing.T) {
+	t.Parallel()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without a configuration it ends in main.
+	// Without a configuration it exits in main.
 	cmd := exec.CommandContext(t.Context(), bootstrap)
 	cmd.Env = []string{"GODEBUG=inittrace=1"}
 	var out bytes.Buffer
@@ -34,10 +35,10 @@ func TestNothingIsMadeAtStart(t *testing.T) {
 		}
 		packages++
 		if strings.HasPrefix(name, "archeio/") && allocations > 0 {
-			t.Errorf("package %s makes %d things of %d bytes at start", name, allocations, size)
+			t.Errorf("initializing package %s allocates %d times, %d bytes; want none", name, allocations, size)
 		}
 	}
 	if packages == 0 {
-		t.Errorf("no package is initialized: %s", &out)
+		t.Errorf("output has no initialization of a package: %s", &out)
 	}
 }

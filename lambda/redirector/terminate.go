@@ -16,86 +16,88 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// work stands before the handler and knows whether an invocation is under way.
-// At SIGTERM the process ends between two of them, so that no client loses its
-// answer. AWS sends it only where an extension is registered, and kills what
-// waits too long; servers that run the function elsewhere, and people, send it
-// any time.
-type work struct {
+// graceful wraps a handler so that SIGTERM ends the process between two
+// invocations and no client loses its response. Lambda sends SIGTERM only if an
+// extension is registered, and kills the process if it takes too long; the local
+// runtime and operators may send it at any time.
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+type graceful struct {
 	lambda.Handler
-	// sent is called when an answer is sent, last before the process ends.
-	sent, last func()
-	first      sync.Once
-	running    atomic.Int64
-	ending     atomic.Bool
-	idle       chan struct{} // told when ending and nothing runs any more
+	// afterEach is called after each response is sent, atExit before the
+	// process exits.
+	afterEach, atExit func()
+
+	listen      sync.Once
+	running     atomic.Int64 // invocations
+	terminating atomic.Bool
+	idle        chan struct{} // receives when terminating and nothing is running
 }
 
-func newWork(h lambda.Handler, sent, last func()) *work {
-	return &work{Handler: h, sent: sent, last: last, idle: make(chan struct{}, 1)}
+func newGraceful(h lambda.Handler, afterEach, atExit func()) *graceful {
+	return &graceful{Handler: h, afterEach: afterEach, atExit: atExit, idle: make(chan struct{}, 1)}
 }
 
-// Invoke answers an event. In a process that is ending it hands the answer over
-// itself and does not return, as the runtime's loop would then take one more
-// event, which nobody would answer. What the Runtime API does not accept goes
-// back to that loop.
-func (w *work) Invoke(ctx context.Context, event []byte) ([]byte, error) {
-	w.first.Do(w.exitOnTerminate)
-	w.running.Add(1)
-	answer, err := w.Handler.Invoke(ctx, event)
-	if err == nil && w.ending.Load() && deliver(ctx, answer) == nil {
-		w.done()
+// Invoke handles an event. While the process is terminating, Invoke sends the
+// response itself and does not return, as the loop of the runtime would then fetch
+// another event that would get no response. A response that the Runtime API rejects
+// is returned to that loop.
+func (g *graceful) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	g.listen.Do(g.exitOnTerminate)
+	g.running.Add(1)
+	response, err := g.Handler.Invoke(ctx, event)
+	if err == nil && g.terminating.Load() && deliver(ctx, response) == nil {
+		g.done()
 		select {}
 	}
-	context.AfterFunc(ctx, w.done) // it ends when the answer is sent
-	return answer, err
+	context.AfterFunc(ctx, g.done) // the context ends after the response is sent
+	return response, err
 }
 
-func (w *work) done() {
-	if w.running.Add(-1) == 0 && w.ending.Load() {
+func (g *graceful) done() {
+	if g.running.Add(-1) == 0 && g.terminating.Load() {
 		select {
-		case w.idle <- struct{}{}:
+		case g.idle <- struct{}{}:
 		default:
 		}
 	}
-	w.sent()
+	g.afterEach()
 }
 
-// deliver is the call of the Runtime API that ends an invocation.
+// deliver sends the response of an invocation to the Runtime API.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-func deliver(ctx context.Context, answer []byte) error {
+func deliver(ctx context.Context, response []byte) error {
 	invocation, ok := lambdacontext.FromContext(ctx)
 	if !ok {
-		return errors.New("the context is not of an invocation")
+		return errors.New("sending the response: no invocation in the context")
 	}
-	client := http.Client{Transport: &http.Transport{}} // past any proxy of the environment
+	client := http.Client{Transport: &http.Transport{}} // ignores proxies of the environment
 	resp, err := client.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/invocation/"+invocation.AwsRequestID+"/response",
-		"application/json", bytes.NewReader(answer))
+		"application/json", bytes.NewReader(response))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("the Runtime API answers %s", resp.Status)
+		return fmt.Errorf("sending the response: the Runtime API returned %s", resp.Status)
 	}
 	return nil
 }
 
-// exitOnTerminate waits for SIGTERM and for the end of what is under way, and ends
-// the process. A second SIGTERM ends it at once, as does one before the first
-// event: there is nothing to lose then, and to listen takes a thread, which costs a
-// twentieth of the start.
-func (w *work) exitOnTerminate() {
+// exitOnTerminate starts to wait for SIGTERM. At SIGTERM it waits for the running
+// invocations and exits; a second SIGTERM kills the process at once. So does one
+// before the first event: there is nothing to lose then, and listening for signals
+// needs a thread, which takes 5 % of the start-up time.
+func (g *graceful) exitOnTerminate() {
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
 	go func() {
 		<-terminate
 		signal.Stop(terminate)
-		w.ending.Store(true)
-		for w.running.Load() > 0 {
-			<-w.idle
+		g.terminating.Store(true)
+		for g.running.Load() > 0 {
+			<-g.idle
 		}
-		w.last()
+		g.atExit()
 		os.Exit(0)
 	}()
 }

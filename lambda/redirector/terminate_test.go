@@ -19,9 +19,10 @@ import (
 
 const ping = `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/","multiValueHeaders":{}}`
 
-// TestTerminateInMidRequest: the answer that is under way is sent first, then
-// what was counted is written, and the process ends without an error.
-func TestTerminateInMidRequest(t *testing.T) {
+// TestTerminateDuringInvocation checks that the response is sent first, then the
+// metrics are written, and the process exits with 0.
+func TestTerminateDuringInvocation(t *testing.T) {
+	t.Parallel()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
@@ -30,10 +31,10 @@ func TestTerminateInMidRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, answer := make(chan bool), make(chan bool)
+	checked, respond := make(chan bool), make(chan bool)
 	mirror := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		asked <- true
-		<-answer
+		checked <- true
+		<-respond
 	}))
 	defer mirror.Close()
 	api, err := runtimeapi.Listen()
@@ -45,7 +46,7 @@ func TestTerminateInMidRequest(t *testing.T) {
 	process, err := api.Start(bootstrap, map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": "https://upstream.example",
 		"DEFAULT_AWS_BASE_URL":       mirror.URL,
-		"MIRROR_INDEX_REFRESH":       "none", // the blob is all that is asked for
+		"MIRROR_INDEX_REFRESH":       "none", // only the blob is requested
 	}, &out)
 	if err != nil {
 		t.Fatal(err)
@@ -55,63 +56,64 @@ func TestTerminateInMidRequest(t *testing.T) {
 		payload []byte
 		err     error
 	}
-	answered := make(chan result, 1)
+	first := make(chan result, 1)
 	go func() {
 		payload, err := api.Invoke(t.Context(), event.Payload)
-		answered <- result{payload, err}
+		first <- result{payload, err}
 	}()
-	<-asked
-	// One that waits meanwhile is left to the next process.
-	waited := make(chan result, 1)
+	<-checked
+	// An event that arrives now is left to the next process.
+	second := make(chan result, 1)
 	go func() {
 		payload, err := api.Invoke(t.Context(), []byte(ping))
-		waited <- result{payload, err}
+		second <- result{payload, err}
 	}()
 	if err := syscall.Kill(process.Pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	// The signal is taken before the mirror answers: a process that it ends does
-	// so within this time, and one that it does not end goes on waiting.
+	// The process must receive the signal before the mirror responds. It has no
+	// visible effect yet, unless the process exits at once, which is the error.
 	select {
 	case <-process.Exited():
-		t.Error("it ended in the midst of an invocation")
+		t.Error("the process exited during an invocation")
 	case <-time.After(100 * time.Millisecond):
 	}
-	answer <- true
-	if r := <-answered; r.err != nil || !strings.Contains(string(r.payload), mirror.URL) {
-		t.Errorf("answer %s, error %v", r.payload, r.err)
+	respond <- true
+	if r := <-first; r.err != nil || !strings.Contains(string(r.payload), mirror.URL) {
+		t.Errorf("response %s, error %v; want a redirect to the mirror", r.payload, r.err)
 	}
 	<-process.Exited()
 	if code := process.ExitCode(); code != 0 {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code %d, want 0", code)
 	}
 	if !strings.Contains(out.String(), `"Namespace":"Archeio"`) {
-		t.Errorf("no metrics in %s", &out)
+		t.Errorf("output has no metrics: %s", &out)
 	}
 	next, err := api.Start(bootstrap, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://upstream.example"}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer next.Stop()
-	if r := <-waited; r.err != nil || !strings.Contains(string(r.payload), `"statusCode":200`) {
-		t.Errorf("answer %s, error %v of the one that waited", r.payload, r.err)
+	if r := <-second; r.err != nil || !strings.Contains(string(r.payload), `"statusCode":200`) {
+		t.Errorf("response %s, error %v to the second event; want status 200", r.payload, r.err)
 	}
 }
 
-// TestTerminateIdle: a process that has answered ends as it wants, one that was
-// never asked as every other.
+// TestTerminateIdle checks that a process exits with 0 after its first event, and is
+// killed by the signal before it.
 func TestTerminateIdle(t *testing.T) {
+	t.Parallel()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
-		name  string
-		asked int
-		code  int
+		name   string
+		events int
+		code   int // -1 is killed by a signal
 	}{
-		{"never-asked", 0, -1},
-		{"asked", 2, 0},
+		{"before-first-event", 0, -1},
+		{"after-events", 2, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			api, err := runtimeapi.Listen()
@@ -126,7 +128,7 @@ func TestTerminateIdle(t *testing.T) {
 			}
 			defer process.Stop()
 			<-api.Ready()
-			for range tt.asked {
+			for range tt.events {
 				if _, err := api.Invoke(t.Context(), []byte(ping)); err != nil {
 					t.Fatal(err)
 				}
@@ -138,15 +140,15 @@ func TestTerminateIdle(t *testing.T) {
 			if code := process.ExitCode(); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
-			// The second request is counted, and written only at the end.
-			if n := strings.Count(out.String(), `"Kind":"ping","Requests":1`); n != tt.asked {
-				t.Errorf("%d requests in the metrics, want %d: %s", n, tt.asked, &out)
+			// The second request is written only at exit.
+			if n := strings.Count(out.String(), `"Kind":"ping","Requests":1`); n != tt.events {
+				t.Errorf("%d requests in the metrics, want %d: %s", n, tt.events, &out)
 			}
 		})
 	}
 }
 
-// TestDeliver: what the Runtime API does not accept is not taken for delivered.
+// TestDeliver checks that a response which the Runtime API rejects is an error.
 func TestDeliver(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -155,26 +157,26 @@ func TestDeliver(t *testing.T) {
 	}{
 		{"accepted", http.StatusAccepted, true},
 		{"too-large", http.StatusRequestEntityTooLarge, false},
-		{"broken", http.StatusInternalServerError, false},
+		{"server-error", http.StatusInternalServerError, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			asked := ""
+			requested := ""
 			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked = r.Method + " " + r.URL.Path
+				requested = r.Method + " " + r.URL.Path
 				w.WriteHeader(tt.status)
 			}))
 			defer api.Close()
 			t.Setenv("AWS_LAMBDA_RUNTIME_API", strings.TrimPrefix(api.URL, "http://"))
 			ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "7"})
 			if err := deliver(ctx, []byte("{}")); (err == nil) != tt.ok {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want success: %v", err, tt.ok)
 			}
-			if want := "POST /2018-06-01/runtime/invocation/7/response"; asked != want {
-				t.Errorf("asked %s, want %s", asked, want)
+			if want := "POST /2018-06-01/runtime/invocation/7/response"; requested != want {
+				t.Errorf("request %s, want %s", requested, want)
 			}
 		})
 	}
 	if deliver(t.Context(), nil) == nil {
-		t.Error("delivered without an invocation")
+		t.Error("no error without an invocation in the context")
 	}
 }

@@ -1,5 +1,5 @@
-// Command hello is the smallest function there is: what the redirector's
-// start is compared with. It gives the answer that ANSWER has, if any.
+// Command hello is the smallest Lambda function in Go, the baseline for the
+// redirector's start-up time. It returns the value of ANSWER, if set.
 package main
 
 import (

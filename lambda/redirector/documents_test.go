@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"archeio/lambda/build"
+	"archeio/lambda/config"
+	"archeio/lambda/route"
+)
+
+const referencePage = ".github/reference.md"
+
+// documents returns the Markdown files by their path from the root.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, pattern := range []string{"*.md", ".github/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[strings.TrimPrefix(file, root+string(filepath.Separator))] = string(text)
+		}
+	}
+	return all
+}
+
+// TestReference compares the tables of the reference page with the code. README.md
+// is the reference page until there is another; it explains reasons in groups and
+// has no table of metrics. The table of stage keys is tested in infra/stage.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	page, all := "README.md", documents(t)
+	text, split := all[referencePage]
+	if split {
+		page = referencePage
+	} else {
+		text = all[page]
+	}
+	want := func(row string) {
+		t.Helper()
+		if !strings.Contains(text, row) {
+			t.Errorf("%s: missing the row\n%s", page, row)
+		}
+	}
+	for _, v := range append(config.Variables[:], config.FillVariables[:]...) {
+		want(variableRow(v))
+	}
+	for _, reason := range route.Reasons() {
+		if split {
+			want(fmt.Sprintf("| `%s` | %s | %s |", reason, reason.Leads(), reason.Meaning()))
+		} else {
+			want("`" + reason.String() + "`")
+		}
+	}
+	if split {
+		for _, row := range metricRows(t) {
+			want(row)
+		}
+	}
+}
+
+// variableRow returns the row of a variable: name, meaning, default.
+func variableRow(v config.Variable) string {
+	def := "`" + v.Default + "`"
+	switch {
+	case strings.HasSuffix(v.Meaning, "; required"):
+		def = "required"
+	case v.Default == "":
+		def = "none"
+	}
+	return "| `" + v.Name + "` | " + v.Meaning + " | " + def + " |"
+}
+
+// metricRows returns the row of each metric: its name, and the comment of its
+// constant in package metrics.
+func metricRows(t *testing.T) []string {
+	t.Helper()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "lambda/metrics/names.go"), nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, d := range file.Decls {
+		group, ok := d.(*ast.GenDecl)
+		if !ok || !strings.HasPrefix(group.Doc.Text(), "The metrics of ") {
+			continue
+		}
+		for _, spec := range group.Specs {
+			v := spec.(*ast.ValueSpec)
+			name, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows = append(rows, "| `"+name+"` | "+strings.TrimSpace(v.Comment.Text())+" |")
+		}
+	}
+	if len(rows) < 10 {
+		t.Fatalf("names.go of package metrics has %d metrics, want at least 10", len(rows))
+	}
+	return rows
+}
+
+// TestDocumentReferences checks that the make targets and the files in events/ that
+// documents refer to exist.
+func TestDocumentReferences(t *testing.T) {
+	t.Parallel()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := regexp.MustCompile("(?m)(?:`|^|&& |\\$ )make ([a-z0-9-]+)\\b")
+	event := regexp.MustCompile(`events/[a-z0-9./-]+\.(json|txt)`)
+	for page, text := range documents(t) {
+		for _, m := range target.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
+				t.Errorf("%s: there is no target %q in the Makefile", page, m[1])
+			}
+		}
+		for _, name := range event.FindAllString(text, -1) {
+			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+				t.Errorf("%s: there is no file %s", page, name)
+			}
+		}
+	}
+}
