@@ -4,11 +4,15 @@
 //	go run ./scripts/dev/local          stays up until Ctrl-C
 //	go run ./scripts/dev/local -once    exits after the pulls
 //
-// The exit code is 1 if a pull failed or took the wrong way.
+// The exit code is 1 if a pull failed or a blob came from the wrong server, 2 for
+// wrong usage, and 130 if it was interrupted before the pulls were done. Stopped
+// by Ctrl-C afterwards, it exits with 0, or with 1 if a pull had failed.
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,161 +23,212 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"archeio/lambda/build"
 	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/system"
+	"archeio/scripts/lab/terminal"
 )
 
 const usage = `Usage: go run ./scripts/dev/local [flags]
 
 Builds and starts the whole system on loopback: a registry, S3 servers as the
-mirrors of two regions and the default mirror, the built Lambda function, a
-load balancer and a distribution before it. Publishes an image, fills the
-mirrors from the registry with mirror copy, publishes a newer image that has one
-blob more, and pulls that as clients in five places.
+mirrors of two regions and the default mirror, the built Lambda function, a load
+balancer and a distribution in front of it. Publishes an image, fills the mirrors
+from the registry, publishes a newer image with one more blob, and pulls it as
+clients in five places.
 
+Flags:
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// A reader that goes away, as head does, must not leave servers behind.
+	// A reader that closes the pipe, such as head, must not leave servers running.
 	signal.Ignore(syscall.SIGPIPE)
-	flags := flag.NewFlagSet("local", flag.ExitOnError)
-	flags.Usage = func() {
-		fmt.Fprint(os.Stderr, usage)
-		flags.PrintDefaults()
-	}
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
 	once := flags.Bool("once", false, "exit after the pulls")
-	alb := flags.String("alb", "127.0.0.1:8080", "`address` of the load balancer")
-	distribution := flags.String("distribution", "127.0.0.1:8081", "`address` of the distribution")
-	verbose := flags.Bool("v", false, "print what the function and the servers write, to standard error")
-	flags.Parse(os.Args[1:])
-	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "local: unexpected argument %q; see -h\n", flags.Arg(0))
-		os.Exit(2)
-	}
-	o := system.Options{ALB: *alb, Distribution: *distribution, Processes: 2, Log: io.Discard, Progress: progress()}
-	if *verbose {
-		o.Log = os.Stderr
-	}
-	err := run(ctx, o, *once)
+	alb := flags.String("alb", "127.0.0.1:8080", "`ADDRESS` of the load balancer")
+	distribution := flags.String("distribution", "127.0.0.1:8081", "`ADDRESS` of the distribution")
+	env := flags.String("env", "", "write the environment for the commands to try in another shell to `FILE`\n(default .build/local.env of the repository)")
+	verbose := flags.Bool("v", false, "print each request of the pulls, and to standard error the output of the function\nand the servers, with the function's metrics")
+	err := flags.Parse(args)
 	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "stopped")
-		if *once {
-			os.Exit(130)
-		}
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return 0
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "local: %v; see -h\n", err)
+		return 2
+	}
+	progress := terminal.NewProgress(stderr)
+	l := &local{
+		options: system.Options{ALB: *alb, Distribution: *distribution, Processes: 2, Progress: progress.Step},
+		once:    *once, verbose: *verbose, env: *env, stdout: stdout, progress: progress,
+	}
+	if *verbose {
+		l.options.Log = stderr
+	}
+	err = l.run(ctx)
+	progress.Done()
+	switch {
+	case ctx.Err() != nil && !l.up:
+		fmt.Fprintln(stderr, "local: interrupted")
+		return 130
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "local:", err)
-		os.Exit(1)
+		fmt.Fprintln(stderr, "local:", err)
+		return 1
 	}
+	return 0
 }
 
-// progress tells each step, and how long it took.
-func progress() func(string) {
-	start := time.Now()
-	return func(step string) {
-		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(start).Seconds(), step)
-	}
+// local is one run of the command.
+type local struct {
+	options       system.Options
+	once, verbose bool
+	env           string // a file; empty is the default
+	stdout        io.Writer
+	progress      *terminal.Progress
+
+	system *system.System
+	image  *pull.Image
+	up     bool // the pulls are done
 }
 
-func run(ctx context.Context, o system.Options, once bool) error {
-	s, err := system.Start(ctx, o)
+func (l *local) run(ctx context.Context) (err error) {
+	if l.system, err = system.Start(ctx, l.options); err != nil {
+		return err
+	}
+	defer l.system.Stop()
+	var filled bytes.Buffer
+	if l.image, err = l.system.Publish(ctx, &filled); err != nil {
+		return err
+	}
+	report, err := l.pulls(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.Stop()
-	o.Progress("publishing an image, filling the mirrors, publishing a newer one")
-	fmt.Println("Filling the mirrors of each region with mirror copy")
-	image, err := s.Publish(ctx, os.Stdout)
-	if err != nil {
+	l.progress.Done()
+	l.up = true
+	report.Summary(l.image)
+	if l.verbose {
+		fmt.Fprintf(l.stdout, "\nThe mirrors of each region were filled\n%s", &filled)
+		report.Hops(distribution, loadBalancer)
+	}
+	err = verdict(report)
+	if l.once {
 		return err
 	}
-	o.Progress("pulling")
-	bad, err := pulls(ctx, s, image)
-	if err != nil {
-		return err
-	}
-	if bad > 0 {
-		err = fmt.Errorf("%d pulls failed or took the wrong way; -v shows what the function writes", bad)
-	}
-	if once {
-		return err
-	}
-	if err != nil {
-		fmt.Println(err)
-	}
-	file, err := writeEnv(s, image)
-	if err != nil {
-		return err
+	file, envErr := l.writeEnv()
+	if envErr != nil {
+		return errors.Join(err, envErr)
 	}
 	defer os.Remove(file)
-	lines(s, image)
+	l.printCommands(file)
 	<-ctx.Done()
+	l.progress.Step("stopping")
+	return err
+}
+
+// The names of the entry points, as System.ServerName has them.
+const distribution, loadBalancer = "distribution", "load balancer"
+
+// pulls pulls the image as each client through each entry point.
+func (l *local) pulls(ctx context.Context) (*pull.Report, error) {
+	s := l.system
+	report := &pull.Report{Out: l.stdout, ServerName: s.ServerName, Color: terminal.Colors(l.stdout)}
+	clients := system.Clients()
+	l.progress.Step(fmt.Sprintf("pulling the image as %d clients through both entry points", len(clients)))
+	for _, e := range []struct{ name, base string }{{distribution, s.Distribution}, {loadBalancer, s.ALB}} {
+		for _, c := range clients {
+			p, err := s.Pull(ctx, e.base, c.Addr, l.image)
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			report.Rows = append(report.Rows, pull.Row{
+				EntryPoint: e.name, Client: c.Name, Pull: p,
+				Verdict: pull.Verdict(p, err, c.Want, l.image, s.ServerName),
+			})
+		}
+	}
+	return report, nil
+}
+
+// verdict returns an error if a pull failed.
+func verdict(r *pull.Report) error {
+	if failed := r.Failed(); failed > 0 {
+		return fmt.Errorf("%d of %d pulls failed: run it with V=1, or -v, for each request", failed, len(r.Rows))
+	}
 	return nil
 }
 
-// writeEnv writes a file for shells with what mirror needs to reach the system.
-func writeEnv(s *system.System, image *pull.Image) (file string, err error) {
-	root, err := build.Root()
-	if err != nil {
-		return "", err
+// writeEnv writes a file for shells with the environment that fills the mirrors of
+// the system.
+func (l *local) writeEnv() (file string, err error) {
+	if file = l.env; file == "" {
+		root, err := build.Root()
+		if err != nil {
+			return "", err
+		}
+		file = filepath.Join(root, ".build", "local.env")
 	}
 	var text strings.Builder
-	env := s.SDKEnv(system.Regions[0])
-	env["SOURCE"], env["DIGEST"] = s.Source(), image.Missing.String()
+	env := l.system.SDKEnv(system.Regions[0])
+	env["SOURCE"], env["DIGEST"] = l.system.Source(), l.image.Missing.String()
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(&text, "export %s='%s'\n", name, env[name])
 	}
-	file = filepath.Join(root, ".build", "local.env")
-	aside := file + ".new"
-	if err := os.WriteFile(aside, []byte(text.String()), 0o600); err != nil {
-		return "", err
+	// Renamed when it is complete: its existence says that the system is up.
+	complete := file + ".new"
+	if err := os.WriteFile(complete, []byte(text.String()), 0o600); err != nil {
+		return "", fmt.Errorf("writing the environment: %w", err)
 	}
-	return file, os.Rename(aside, file)
+	return file, os.Rename(complete, file)
 }
 
-// lines are commands to try.
-func lines(s *system.System, image *pull.Image) {
-	distribution, alb := strings.TrimPrefix(s.Distribution, "http://"), strings.TrimPrefix(s.ALB, "http://")
-	eu := system.Clients()[0].Addr
-	fmt.Printf(`
-Up until Ctrl-C. The load balancer is at %[1]s, the distribution at %[2]s. Try
+// printCommands prints where the servers are and commands to try.
+func (l *local) printCommands(env string) {
+	fmt.Fprintln(l.stdout, "\nRunning until Ctrl-C.")
+	for _, host := range l.system.Hosts() {
+		fmt.Fprintf(l.stdout, "  %-19s  %s\n", l.system.ServerName(host), host)
+	}
+	client := system.Clients()[0]
+	fmt.Fprintf(l.stdout, `
+Try, the first as a client in %[8]s:
 
-  curl -i -H 'X-Simulated-Client-Address: %[3]s' http://%[2]s/v2/%[4]s/blobs/%[6]s
+  curl -i -H 'X-Simulated-Client-Address: %[3]s' \
+    http://%[2]s/v2/%[4]s/blobs/%[6]s
   curl -sL http://%[1]s/v2/%[4]s/tags/list
   crane manifest %[2]s/%[4]s:%[5]s
   docker run --rm %[2]s/%[4]s:%[5]s
 
-In another shell, what fills the mirrors can be tried on one of the S3 servers:
+In another shell, the program that fills the mirrors can be tried:
 
-  . .build/local.env
-  go run ./lambda/mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1
-`, alb, distribution, eu, pull.Repository, pull.Tag, image.Blobs[0])
+  . %[9]s
+  %[7]s
+`, strings.TrimPrefix(l.system.ALB, "http://"), strings.TrimPrefix(l.system.Distribution, "http://"), client.Addr,
+		pull.Repository, pull.Tag, l.image.Blobs[0], statusCommand, client.Name, relative(env))
 }
 
-func pulls(ctx context.Context, s *system.System, image *pull.Image) (bad int, err error) {
-	report := pull.Report{Out: os.Stdout, ServerName: s.ServerName}
-	for _, f := range []struct{ name, base string }{{"distribution", s.Distribution}, {"load balancer", s.ALB}} {
-		for _, c := range system.Clients() {
-			p, err := s.Pull(ctx, f.base, c.Addr, image)
-			if ctx.Err() != nil {
-				return 0, context.Cause(ctx)
-			}
-			report.Rows = append(report.Rows, pull.Row{
-				EntryPoint: f.name, Client: fmt.Sprintf("%s (%s)", c.Name, c.Addr), Pull: p,
-				Verdict: pull.Verdict(p, err, c.Want, image, s.ServerName),
-			})
+const statusCommand = `go run ./lambda/mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1`
+
+// relative returns a file relative to the working directory if it is below it.
+func relative(file string) string {
+	if dir, err := os.Getwd(); err == nil {
+		if name, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(name) {
+			return name
 		}
 	}
-	fmt.Println("Hosts")
-	for _, host := range s.Hosts() {
-		fmt.Printf("  %-20s  %s\n", s.ServerName(host), strings.TrimPrefix(host, "http://"))
-	}
-	report.Hops("distribution", "load balancer")
-	report.Blobs(image)
-	return report.Bad(), nil
+	return file
 }
