@@ -20,11 +20,11 @@ type api interface {
 	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
 }
 
-// answer holds the values of a question of the dashboard.
-type answer struct {
-	Question string  `json:"question"`
-	Unit     string  `json:"unit,omitempty"`
-	Values   []value `json:"values"`
+// widget holds the values of a widget of the dashboard.
+type widget struct {
+	Title  string  `json:"title"`
+	Unit   string  `json:"unit,omitempty"`
+	Values []value `json:"values"`
 }
 
 type value struct {
@@ -36,12 +36,12 @@ type value struct {
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 const maxQueries = 500
 
-// collect gets the metrics of all questions, region by region, and aggregates them
+// collect gets the metrics of all widgets, region by region, and aggregates them
 // into the values of their series.
-func collect(ctx context.Context, in func(region string) api, questions []dashboard.Question, from, to time.Time) ([]answer, error) {
+func collect(ctx context.Context, in func(region string) api, widgets []dashboard.Widget, from, to time.Time) ([]widget, error) {
 	byRegion := map[string]map[string]dashboard.Metric{}
-	for _, q := range questions {
-		for _, s := range q.Series {
+	for _, w := range widgets {
+		for _, s := range w.Series {
 			for _, m := range slices.Concat(s.Of, s.Over) {
 				if byRegion[m.Region] == nil {
 					byRegion[m.Region] = map[string]dashboard.Metric{}
@@ -67,13 +67,13 @@ func collect(ctx context.Context, in func(region string) api, questions []dashbo
 			}
 		}
 	}
-	var out []answer
-	for _, q := range questions {
-		a := answer{Question: q.Title, Unit: q.Unit, Values: []value{}}
-		for _, s := range q.Series {
-			a.Values = append(a.Values, value{s.Label, valueOf(s, found)})
+	var out []widget
+	for _, w := range widgets {
+		x := widget{Title: w.Title, Unit: w.Unit, Values: []value{}}
+		for _, s := range w.Series {
+			x.Values = append(x.Values, value{s.Label, valueOf(s, found)})
 		}
-		out = append(out, a)
+		out = append(out, x)
 	}
 	return out, nil
 }

@@ -80,17 +80,17 @@ func (o *options) run(ctx context.Context, connect connectFunc, out io.Writer) e
 	}
 	to := time.Now().UTC()
 	from := to.Add(-o.last)
-	answers, err := collect(ctx, in, dashboard.Questions(s), from, to)
+	widgets, err := collect(ctx, in, dashboard.Widgets(s), from, to)
 	if err != nil {
 		return err
 	}
 	if !o.asJSON {
-		return writeText(out, s.Name, o.last, answers)
+		return writeText(out, s.Name, o.last, widgets)
 	}
 	return cli.JSON(out, struct {
 		Stage   string    `json:"stage"`
 		From    time.Time `json:"from"`
 		To      time.Time `json:"to"`
-		Answers []answer  `json:"answers"`
-	}{s.Name, from, to, answers})
+		Widgets []widget  `json:"widgets"`
+	}{s.Name, from, to, widgets})
 }

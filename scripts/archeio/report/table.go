@@ -6,19 +6,21 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"archeio/infra/dashboard"
 )
 
-// writeText writes the values that CloudWatch has, by question.
-func writeText(out io.Writer, stage string, last time.Duration, answers []answer) error {
+// writeText writes the values that CloudWatch has, by widget.
+func writeText(out io.Writer, stage string, last time.Duration, widgets []widget) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "Stage %s, last %s. Latencies and ages are maxima over all periods.\n", stage, short(last))
-	for _, a := range answers {
-		fmt.Fprintf(w, "\n%s\n", a.Question)
+	for _, x := range widgets {
+		fmt.Fprintf(w, "\n%s\n", x.Title)
 		found := false
-		for _, v := range a.Values {
+		for _, v := range x.Values {
 			if v.Value != nil {
 				found = true
-				fmt.Fprintf(w, "  %s\t%s\n", v.Label, number(*v.Value, a.Unit))
+				fmt.Fprintf(w, "  %s\t%s\n", v.Label, number(*v.Value, x.Unit))
 			}
 		}
 		if !found {
@@ -42,13 +44,13 @@ func short(d time.Duration) string {
 
 func number(v float64, unit string) string {
 	switch unit {
-	case "bytes":
+	case dashboard.Bytes:
 		return fmt.Sprintf("%.2f GB", v/1e9)
-	case "percent of blobs":
+	case dashboard.Percent:
 		return fmt.Sprintf("%.1f %%", v)
-	case "dollars":
+	case dashboard.Dollars:
 		return fmt.Sprintf("%.2f dollars", v)
-	case "milliseconds":
+	case dashboard.Milliseconds:
 		return fmt.Sprintf("%.1f ms", v)
 	}
 	return fmt.Sprintf("%.0f", v)

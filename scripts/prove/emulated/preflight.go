@@ -43,7 +43,7 @@ func (c *checks) preflight(ctx context.Context) {
 		return
 	}
 	image := []string{"-image", pull.Repository + ":" + pull.Tag}
-	c.refusal(ctx, "nothing is in the way of the stage that stands there", "it answers without a token", nil, image...)
+	c.refusal(ctx, "nothing is in the way of the stage that stands there", "it serves requests without a token", nil, image...)
 	newMirror := func(s map[string]any) {
 		s["mirrors"] = append(s["mirrors"].([]any), plainRegion)
 	}
@@ -60,15 +60,15 @@ func (c *checks) preflight(ctx context.Context) {
 		change     func(map[string]any)
 		args       []string
 	}{
-		{"a region that is not bootstrapped", "the region is not prepared for the CDK; run make bootstrap", newMirror, nil},
-		{"a bucket name that somebody else has", taken + ": the bucket belongs to another account", newMirror, nil},
-		{"an upstream that challenges", "it wants a token for " + image[1], upstream(challenge.URL), image},
-		{"an upstream that is down", "it does not answer", upstream(silent.URL), nil},
-		{"an image that the upstream lacks", "it answers 404 for none:v1", func(map[string]any) {}, []string{"-image", "none:v1"}},
-		{"a zone that is not there", "is not found", zone("Z0000000000000000000", zoneName, domain), nil},
-		{"a zone that is another one", "the stage says example.com", zone(c.settings.zone, "example.com", "registry.example.com"), nil},
+		{"a region that is not bootstrapped", "the region is not CDK-bootstrapped; run make bootstrap", newMirror, nil},
+		{"a bucket name that somebody else has", taken + ": the bucket is in another account or region", newMirror, nil},
+		{"an upstream that challenges", "it requires a token for " + image[1], upstream(challenge.URL), image},
+		{"an upstream that is down", "no response", upstream(silent.URL), nil},
+		{"an image that the upstream lacks", "it returned 404 for none:v1", func(map[string]any) {}, []string{"-image", "none:v1"}},
+		{"a zone that is not there", "could not find Z0000000000000000000", zone("Z0000000000000000000", zoneName, domain), nil},
+		{"a zone that is another one", "but the stage has example.com", zone(c.settings.zone, "example.com", "registry.example.com"), nil},
 		{"credentials of another account", "the stage is in " + somebodyElse, func(s map[string]any) { s["account"] = somebodyElse }, nil},
-		{"more requests than the account's concurrency", "ask for more in Service Quotas", func(map[string]any) {}, []string{"-requests", "1000000"}},
+		{"more requests than the account's concurrency", "request an increase in Service Quotas", func(map[string]any) {}, []string{"-requests", "1000000"}},
 	} {
 		c.refusal(ctx, r.what, r.says, r.change, r.args...)
 	}
@@ -107,7 +107,7 @@ func (c *checks) refusal(ctx context.Context, what, says string, change func(map
 	}
 	ok := false
 	for line := range strings.Lines(string(out)) {
-		ok = ok || strings.Contains(line, says) && strings.Contains(line, "STOP") == (change != nil)
+		ok = ok || strings.Contains(line, says) && strings.Contains(line, "  FAIL  ") == (change != nil)
 	}
 	c.check(what, found(err, code == want && ok, fmt.Sprintf("exit code %d\n%s", code, all)))
 }
