@@ -23,7 +23,7 @@ func checkHeader(data []byte) error {
 		return fmt.Errorf("starts with %q, want %q", data[:len(magic)], magic)
 	}
 	if got, want := checksum(data), binary.LittleEndian.Uint32(data[atChecksum:]); got != want {
-		return fmt.Errorf("checksum is %08x, header says %08x", got, want)
+		return fmt.Errorf("checksum is %08x, want %08x as in the header", got, want)
 	}
 	return nil
 }
@@ -157,7 +157,8 @@ func (c *checker) follow(e uint32, top uint, low bool) error {
 	return nil
 }
 
-// errSharedNode: walks over all ranges would take exponential time.
+// errSharedNode is an error because a walk over all ranges would take exponential
+// time.
 var errSharedNode = errors.New("two slots share a node")
 
 // validVersion reports whether the version of a document is 1 to 64 printable

@@ -134,8 +134,8 @@ func TestParseRefusesNodes(t *testing.T) {
 	}
 }
 
-// TestParseRefusesShortcutIntoNode: a shortcut stands for a block of /40, so it
-// must not lead to an entry for a part of one.
+// TestParseRefusesShortcutIntoNode: a shortcut is for a block of /40, so it must not
+// lead to an entry for a part of one.
 func TestParseRefusesShortcutIntoNode(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

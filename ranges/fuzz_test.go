@@ -112,6 +112,7 @@ func expand(data []byte) []byte {
 }
 
 func TestExpandIsInverseOfShrink(t *testing.T) {
+	t.Parallel()
 	table, err := Compile(randomPrefixes(rand.New(rand.NewPCG(1, 1)), 40), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -109,6 +109,7 @@ func (t Table) walk(addr netip.Addr) (Place, bool) {
 }
 
 func TestShortcutsAgreeWithTrie(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(10, 11))
 	small, err := Compile(randomPrefixes(r, 100), nil)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestEmbeddedTableIsSound(t *testing.T) {
+	t.Parallel()
 	if err := Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -18,6 +19,7 @@ func TestEmbeddedTableIsSound(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
+	t.Parallel()
 	var clouds []Cloud
 	for _, s := range Sources() {
 		clouds = append(clouds, s.Cloud)
@@ -34,6 +36,7 @@ func TestSources(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, addr string
 		want       Place
@@ -72,6 +75,7 @@ func TestLookup(t *testing.T) {
 // The ranges of All are the oracle for the embedded table here. TestDocuments in
 // package compile compares them with the documents.
 func TestLookupAgreesWithAll(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
 	var previous Range
 	n := 0
@@ -103,6 +107,7 @@ func TestLookupAgreesWithAll(t *testing.T) {
 }
 
 func TestCompileAgreesWithOracle(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		prefixes := randomPrefixes(r, 1+r.IntN(300))
@@ -134,6 +139,7 @@ func TestCompileAgreesWithOracle(t *testing.T) {
 }
 
 func TestCompileIsDeterministic(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(6, 7))
 	prefixes := randomPrefixes(r, 500)
 	sources := []Source{{Cloud: GCP, Version: "b"}, {Cloud: AWS, Version: "a"}}
@@ -153,6 +159,7 @@ func TestCompileIsDeterministic(t *testing.T) {
 }
 
 func TestCompileRefuses(t *testing.T) {
+	t.Parallel()
 	good := Place{AWS, "eu-west-3"}
 	for name, prefixes := range map[string][]Prefix{
 		"twice":         {{netip.MustParsePrefix("10.0.0.0/8"), good}, {netip.MustParsePrefix("10.0.0.0/8"), Place{GCP, "x"}}},

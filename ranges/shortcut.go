@@ -52,7 +52,7 @@ func shortcut(t string, hi uint64) (e uint32, key uint64) {
 }
 
 // shortcuts returns the slots of the hash table. Where a bucket has too many
-// blocks, those with the most ranges are kept.
+// blocks, those with the most ranges win.
 func (b *builder) shortcuts(root uint32) []uint64 {
 	type candidate struct {
 		block  uint64

@@ -52,7 +52,7 @@ type Source struct {
 	// creationTime (Google) or changeNumber (Azure).
 	Version string
 	// Date is when the provider published the document, in UTC, to the second.
-	// It is zero if the document does not say, as Azure's does not.
+	// It is zero if the document has no date, as is the case for Azure.
 	Date time.Time
 	// Prefixes is the number of distinct prefixes in the document.
 	Prefixes int
@@ -60,8 +60,8 @@ type Source struct {
 
 // Parse validates data and returns it as a Table. It checks the size, the
 // checksum, every name and every offset, so that a lookup in the table always
-// ends and never reads outside of it, whoever made the data. It takes time and
-// memory in proportion to the size. Its errors wrap [ErrDamaged].
+// ends and never reads outside of it, also if the data are hostile. Time and memory
+// are linear in the size. Its errors wrap [ErrDamaged].
 func Parse(data []byte) (Table, error) {
 	if err := checkHeader(data); err != nil {
 		return Table{}, fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -105,8 +105,8 @@ func (t Table) Sources() []Source {
 
 // Date returns the newest date of a source, in UTC, or the zero time if no source
 // has one. As all documents are read together, nothing that was published before
-// it is missing from the table. Providers publish when something changes, so an
-// older date of another source does not make that source out of date.
+// it is missing from the table. Providers publish when something changes, so a
+// source with an older date is not out of date.
 func (t Table) Date() time.Time {
 	var newest time.Time
 	for _, s := range t.Sources() {

@@ -19,8 +19,8 @@ type Document struct {
 	// Version is what the document calls its version or date, as it is written
 	// there.
 	Version string
-	// Date is when it was published, in UTC; zero if neither the document nor its
-	// file name says.
+	// Date is when it was published, in UTC. It is zero if neither the document nor
+	// its file name has a date.
 	Date time.Time
 	// Prefixes are in the order of the document. One may occur more than once.
 	Prefixes []ranges.Prefix
@@ -151,8 +151,7 @@ func (d *Document) add(prefix, region string) error {
 	return fmt.Errorf("entry %d, prefix %.64q: %s", len(d.Prefixes)+1, prefix, problem)
 }
 
-// decode is json.Unmarshal with errors that say where, and quote nothing from the
-// document.
+// decode is json.Unmarshal with line and column in its errors.
 func decode(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
 	var syntax *json.SyntaxError

@@ -63,7 +63,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Whatever a document says, its prefixes can be compiled and found.
+		// All prefixes of a valid document can be compiled and are found.
 		table, _, err := Compile([]Document{d})
 		if err != nil {
 			if d.Date.Year() < 1970 || d.Date.Year() > 9999 {

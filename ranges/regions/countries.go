@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Country answers where most people of a country live, by its ISO 3166-1
-// alpha-2 code in upper case, and whether the code is known.
+// Country returns a point where most of a country's population lives, by the
+// country's ISO 3166-1 alpha-2 code in upper case, and reports whether the code is
+// known.
 func Country(code string) (Point, bool) {
 	i, ok := slices.BinarySearchFunc(countries[:], code, func(c country, code string) int {
 		return strings.Compare(c.code, code)
@@ -18,7 +19,7 @@ func Country(code string) (Point, bool) {
 	return countries[i].point, true
 }
 
-// Countries yields the code of every country in alphabetical order.
+// Countries returns the codes of all countries in alphabetical order.
 func Countries() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range countries {
@@ -34,10 +35,9 @@ type country struct {
 	point Point
 }
 
-// countries is sorted by code. Each point is that of the most populous time
-// zone of the country, as zone.tab of the IANA time zone database has it; its
-// authors placed that file in the public domain. XK, Kosovo, is no code of the
-// standard but in common use.
+// countries is sorted by code. Each point is that of the country's most populous
+// time zone in zone.tab of the IANA time zone database, which is in the public
+// domain. XK, Kosovo, is not in the standard but in common use.
 var countries = [...]country{
 	{"AD", Point{42.50, 1.52}},
 	{"AE", Point{25.30, 55.30}},

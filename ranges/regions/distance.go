@@ -8,24 +8,22 @@ const earthRadius = 6371.0088
 
 const radiansPerDegree = math.Pi / 180
 
-// Point is a place on the Earth's surface, in degrees: north and east are
-// positive.
+// Point is a position on the Earth's surface in degrees, north and east positive.
 type Point struct{ Latitude, Longitude float64 }
 
-// Valid tells whether p is a place: both coordinates finite, the latitude from
-// -90 to 90 and the longitude from -180 to 180, ends included.
+// Valid reports whether both coordinates are finite, the latitude is from -90 to
+// 90 and the longitude from -180 to 180, ends included.
 func (p Point) Valid() bool {
 	// A NaN fails both comparisons, an infinity one of them.
 	return math.Abs(p.Latitude) <= 90 && math.Abs(p.Longitude) <= 180
 }
 
-// Distance answers the great-circle distance between a and b in kilometres, on
-// a sphere of the Earth's mean radius; the true distance on the ellipsoid may
-// differ by up to about 0.5%.
+// Distance returns the great-circle distance between a and b in kilometres, on a
+// sphere with the Earth's mean radius. The distance on the ellipsoid may differ by
+// up to about 0.5%.
 //
-// Distance(a, b) and Distance(b, a) are the same number. The answer is never
-// NaN: if a coordinate is not finite it is +Inf, so that such a point is nearer
-// to nothing than any other.
+// Distance(a, b) equals Distance(b, a). It is +Inf if a coordinate is not finite,
+// and never NaN.
 func Distance(a, b Point) float64 {
 	sinLat := math.Sin((b.Latitude - a.Latitude) / 2 * radiansPerDegree)
 	sinLon := math.Sin((b.Longitude - a.Longitude) / 2 * radiansPerDegree)
@@ -34,8 +32,8 @@ func Distance(a, b Point) float64 {
 	if math.IsNaN(h) {
 		return math.Inf(1)
 	}
-	// Rounding can carry h just outside the domain of the root and the arcsine
-	// for points opposite each other, and well outside for latitudes past a pole.
+	// Rounding can put h just outside the domain of the root and the arcsine for
+	// antipodes, and a latitude past a pole can put it well outside.
 	h = min(max(h, 0), 1)
 	return 2 * earthRadius * math.Asin(math.Sqrt(h))
 }

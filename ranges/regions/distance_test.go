@@ -15,6 +15,7 @@ const (
 )
 
 func TestDistance(t *testing.T) {
+	t.Parallel()
 	london := regions.Point{Latitude: 51.5074, Longitude: -0.1278}
 	paris := regions.Point{Latitude: 48.8566, Longitude: 2.3522}
 	newYork := regions.Point{Latitude: 40.7128, Longitude: -74.0060}
@@ -52,37 +53,39 @@ func TestDistance(t *testing.T) {
 				t.Errorf("Distance(%v, %v) = %v, want %v within %v", test.a, test.b, got, test.want, test.off)
 			}
 			if back := regions.Distance(test.b, test.a); back != got {
-				t.Errorf("there %v, back %v", got, back)
+				t.Errorf("Distance is %v, and %v with the arguments swapped", got, back)
 			}
 		})
 	}
 }
 
 func TestDistanceProperties(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 10_000 {
 		a, b, c := randomPoint(r), randomPoint(r), randomPoint(r)
 		ab := regions.Distance(a, b)
 		if ba := regions.Distance(b, a); ab != ba {
-			t.Fatalf("Distance(%v, %v) = %v, but %v the other way", a, b, ab, ba)
+			t.Fatalf("Distance(%v, %v) = %v, and %v with the arguments swapped", a, b, ab, ba)
 		}
 		if !(ab >= 0 && ab <= halfCircle+1e-9) {
-			t.Fatalf("Distance(%v, %v) = %v", a, b, ab)
+			t.Fatalf("Distance(%v, %v) = %v, want 0 to %v", a, b, ab, halfCircle)
 		}
 		if ac, cb := regions.Distance(a, c), regions.Distance(c, b); ab > ac+cb+1e-3 {
-			t.Fatalf("%v to %v is %v, but %v by way of %v", a, b, ab, ac+cb, c)
+			t.Fatalf("Distance(%v, %v) = %v, longer than %v through %v", a, b, ab, ac+cb, c)
 		}
 	}
 }
 
 func TestDistanceOfInvalid(t *testing.T) {
+	t.Parallel()
 	odd := []float64{math.NaN(), math.Inf(1), math.Inf(-1)}
 	for _, v := range odd {
 		for _, p := range []regions.Point{{Latitude: v}, {Longitude: v}, {Latitude: v, Longitude: v}} {
 			for _, q := range []regions.Point{{}, p} {
 				there, back := regions.Distance(p, q), regions.Distance(q, p)
 				if !math.IsInf(there, 1) || !math.IsInf(back, 1) {
-					t.Errorf("Distance(%v, %v) = %v and %v", p, q, there, back)
+					t.Errorf("Distance(%v, %v) = %v and %v swapped, want +Inf", p, q, there, back)
 				}
 			}
 		}
@@ -91,12 +94,13 @@ func TestDistanceOfInvalid(t *testing.T) {
 	for _, v := range far {
 		d := regions.Distance(regions.Point{Latitude: v}, regions.Point{Longitude: v})
 		if math.IsNaN(d) || d < 0 {
-			t.Errorf("Distance with %v is %v", v, d)
+			t.Errorf("Distance with the coordinate %v is %v, want a number from 0", v, d)
 		}
 	}
 }
 
 func TestValid(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		p    regions.Point
@@ -115,7 +119,7 @@ func TestValid(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if got := test.p.Valid(); got != test.want {
-				t.Errorf("%v: %t, want %t", test.p, got, test.want)
+				t.Errorf("%v.Valid() = %t, want %t", test.p, got, test.want)
 			}
 		})
 	}

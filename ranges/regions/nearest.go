@@ -2,25 +2,22 @@ package regions
 
 import "math"
 
-// Index is a set of regions prepared for the question which of them is nearest
-// to a point. It does not change once made and may be used from any number of
-// goroutines at once. The zero Index is the empty set.
+// Index finds the nearest of a set of regions. It is immutable and safe for
+// concurrent use. The zero value is the empty set.
 type Index struct {
 	sites []site
 }
 
-// site is the place of one region as a vector of length 1 from the centre of
-// the Earth. Of two places the nearer to a third is the one whose vector has the
-// larger dot product with the third's, so a question needs trigonometry only
-// for the point it asks about.
+// site is the point of one region as a unit vector from the centre of the Earth.
+// The nearer of two points to a third has the larger dot product with it, so a
+// lookup needs trigonometry for its own point only.
 type site struct {
 	x, y, z  float64
 	position int
 }
 
-// NewIndex answers an index of rs, which it does not keep. Regions that are not
-// located, or whose point is not valid, keep their positions but are never
-// answered.
+// NewIndex returns an index of rs and does not retain the slice. Regions that are
+// not located, or have an invalid point, count as positions but are never nearest.
 func NewIndex(rs []Region) *Index {
 	x := &Index{sites: make([]site, 0, len(rs))}
 	for i, r := range rs {
@@ -33,13 +30,13 @@ func NewIndex(rs []Region) *Index {
 	return x
 }
 
-// Nearest answers the position, in the slice the index was made from, of the
-// region nearest to p. It leaves out the region at position except; -1 leaves
-// out none. If there is no region to answer, or p is not valid, it answers -1.
+// Nearest returns the position of the region nearest to p, in the slice that the
+// index was made from, without the region at position except; -1 excludes none. It
+// returns -1 if no region is left or p is not valid.
 //
-// Of regions equally near it answers the one with the lowest position. Two
-// distances that differ by less than a metre may count as equal or be taken in
-// the wrong order. Nearest does not allocate.
+// Of equally near regions, it returns the one with the lowest position. Distances
+// that differ by less than a metre may count as equal or be ordered wrongly.
+// Nearest does not allocate.
 func (x *Index) Nearest(p Point, except int) int {
 	if !p.Valid() {
 		return -1
@@ -58,9 +55,9 @@ func (x *Index) Nearest(p Point, except int) int {
 	return nearest
 }
 
-// vector answers the same vector for every spelling of one place: a pole has
-// any longitude, and the antimeridian two. Otherwise rounding would break ties
-// between them.
+// vector returns the same vector for all coordinates of one point: a pole has any
+// longitude, and the antimeridian has two. Otherwise rounding would order points
+// that are equally near.
 func vector(p Point) site {
 	switch {
 	case p.Latitude == 90:

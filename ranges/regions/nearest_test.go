@@ -11,8 +11,8 @@ import (
 
 const metre = 0.001
 
-// randomPoint favours the places where spherical sums go wrong: the poles, the
-// antimeridian and whole numbers of degrees.
+// randomPoint prefers points where spherical trigonometry has edge cases: the
+// poles, the antimeridian and whole degrees.
 func randomPoint(r *rand.Rand) regions.Point {
 	p := regions.Point{
 		Latitude:  math.Asin(2*r.Float64()-1) * 180 / math.Pi,
@@ -44,7 +44,7 @@ func randomSet(r *rand.Rand, known []regions.Region, n int) []regions.Region {
 		case 0:
 			rs[i] = regions.Region{Point: randomPoint(r), Located: r.IntN(8) != 0}
 		case 1:
-			// A copy of an earlier region makes a tie.
+			// A copy of an earlier region is equally near.
 			rs[i] = known[r.IntN(len(known))]
 			if i > 0 {
 				rs[i] = rs[r.IntN(i)]
@@ -56,7 +56,7 @@ func randomSet(r *rand.Rand, known []regions.Region, n int) []regions.Region {
 	return rs
 }
 
-// nearest is the question put plainly, to check the Index against.
+// nearest is the oracle of Index: it compares all distances.
 func nearest(rs []regions.Region, p regions.Point, except int) (int, float64) {
 	at, best := -1, math.Inf(1)
 	if !p.Valid() {
@@ -81,22 +81,23 @@ func checkNearest(t *testing.T, rs []regions.Region, x *regions.Index, p regions
 		return
 	}
 	if got < 0 || got >= len(rs) || got == except || want == -1 {
-		t.Fatalf("nearest to %v except %d of %d is %d, want %d", p, except, len(rs), got, want)
+		t.Fatalf("Nearest(%v, %d) of %d regions = %d, want %d", p, except, len(rs), got, want)
 	}
 	if !rs[got].Located || !rs[got].Point.Valid() {
-		t.Fatalf("nearest to %v is %d, which has no place", p, got)
+		t.Fatalf("Nearest(%v, %d) = %d, which is not located", p, except, got)
 	}
 	if d := regions.Distance(p, rs[got].Point); d > best+metre {
-		t.Fatalf("nearest to %v except %d is %d at %v km, want %d at %v km", p, except, got, d, want, best)
+		t.Fatalf("Nearest(%v, %d) = %d at %v km, want %d at %v km", p, except, got, d, want, best)
 	}
 	for i, r := range rs[:got] {
 		if i != except && r.Located && r.Point == rs[got].Point {
-			t.Fatalf("nearest to %v is %d, want %d at the same point", p, got, i)
+			t.Fatalf("Nearest(%v, %d) = %d, want %d at the same point", p, except, got, i)
 		}
 	}
 }
 
 func TestNearestAgainstDistance(t *testing.T) {
+	t.Parallel()
 	known := everything()
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 400 {
@@ -113,6 +114,7 @@ func TestNearestAgainstDistance(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
+	t.Parallel()
 	at := func(lat, lon float64) regions.Region {
 		return regions.Region{Point: regions.Point{Latitude: lat, Longitude: lon}, Located: true}
 	}
@@ -155,13 +157,14 @@ func TestNearest(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if got := regions.NewIndex(test.rs).Nearest(test.p, test.except); got != test.want {
-				t.Errorf("got %d, want %d", got, test.want)
+				t.Errorf("Nearest(%v, %d) = %d, want %d", test.p, test.except, got, test.want)
 			}
 		})
 	}
 }
 
-func TestIndexKeepsNothing(t *testing.T) {
+func TestIndexDoesNotRetainSlice(t *testing.T) {
+	t.Parallel()
 	rs := []regions.Region{
 		{Point: regions.Point{Latitude: 10}, Located: true},
 		{Point: regions.Point{Latitude: 50}, Located: true},
@@ -169,11 +172,12 @@ func TestIndexKeepsNothing(t *testing.T) {
 	x := regions.NewIndex(rs)
 	rs[0].Point.Latitude, rs[1].Point.Latitude = 50, 10
 	if got := x.Nearest(regions.Point{}, -1); got != 0 {
-		t.Errorf("a change to the slice changed the answer to %d", got)
+		t.Errorf("Nearest = %d after a change of the slice, want 0", got)
 	}
 }
 
-func TestIndexTogether(t *testing.T) {
+func TestIndexIsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
 	rs := everything()
 	x := regions.NewIndex(rs)
 	var wg sync.WaitGroup
@@ -185,7 +189,7 @@ func TestIndexTogether(t *testing.T) {
 				}
 				got := x.Nearest(r.Point, -1)
 				if got < 0 || got > i || rs[got].Point != r.Point {
-					t.Errorf("nearest to %s %s is %d", r.Cloud, r.Name, got)
+					t.Errorf("Nearest to %s = %d, want %d or an earlier one at the same point", r.Name, got, i)
 				}
 			}
 		})
@@ -197,7 +201,7 @@ func TestNearestDoesNotAllocate(t *testing.T) {
 	x := regions.NewIndex(everything())
 	p := regions.Point{Latitude: 12.34, Longitude: 56.78}
 	if n := testing.AllocsPerRun(100, func() { x.Nearest(p, 3) }); n != 0 {
-		t.Errorf("Nearest allocates %v times", n)
+		t.Errorf("Nearest allocates %v times, want 0", n)
 	}
 }
 
@@ -213,7 +217,7 @@ func FuzzNearest(f *testing.F) {
 		p := regions.Point{Latitude: lat, Longitude: lon}
 		checkNearest(t, rs, regions.NewIndex(rs), p, except)
 		if n > 0 {
-			// As a region too, whether or not it is a valid one.
+			// The point is also that of a region, valid or not.
 			rs[seed%uint64(n)] = regions.Region{Point: p, Located: true}
 			checkNearest(t, rs, regions.NewIndex(rs), p, except)
 		}
@@ -228,14 +232,14 @@ func BenchmarkNearest(b *testing.B) {
 		}
 	}
 	if len(rs) != 30 {
-		b.Fatalf("%d regions", len(rs))
+		b.Fatalf("%d regions, want 30", len(rs))
 	}
 	x := regions.NewIndex(rs)
 	p := regions.Point{Latitude: 48.2, Longitude: 16.4}
 	b.ReportAllocs()
 	for b.Loop() {
 		x.Nearest(p, -1)
-		// A point that changes keeps the branches from being learnt by heart.
+		// Another point each time defeats branch prediction.
 		p.Longitude = -p.Longitude
 	}
 }
@@ -243,6 +247,6 @@ func BenchmarkNearest(b *testing.B) {
 func BenchmarkFind(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		regions.Find("Azure", "westus3")
+		regions.Find("AWS", "us-west-2")
 	}
 }

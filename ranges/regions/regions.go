@@ -1,15 +1,15 @@
-// Package regions is a table of cloud regions: where each one is, which
-// partition it belongs to, and which of a set of regions is nearest to a point.
+// Package regions is a table of cloud regions: where each region is, which
+// partition it belongs to, and which region of a set is nearest to a point.
 //
-// The names are those the providers use in their published IP range documents,
-// so that a region found by address can be looked up here unchanged. Places are
-// those the providers publish, at city precision; the comment above each table
-// says where its facts come from. A region that a document names but whose place
-// its provider has not published is in the table without a location. Names that
-// stand for no one place, such as AWS "GLOBAL", are not in the table at all.
+// The names are those of the providers' IP range documents, so that the region of
+// an address can be looked up unchanged. Places are those that the providers
+// publish, with the precision of a city; the comment at each table gives the
+// sources. A region in a document without a published place is in the table, but
+// not located. Names that stand for no single place, such as AWS "GLOBAL", are not
+// in the table.
 //
-// The tables are constant data. Everything in the package may be used from any
-// number of goroutines at once.
+// The tables are constant data. Everything in this package is safe for concurrent
+// use.
 package regions
 
 import (
@@ -18,28 +18,26 @@ import (
 	"strings"
 )
 
-// Region is one region of one cloud.
+// Region is a region of a cloud.
 type Region struct {
-	// Cloud is "AWS", "GCP" or "Azure".
-	Cloud string
-	// Name is the region as the provider's IP range document spells it, which
-	// for Azure is often not the name its command line uses.
+	// Name is the region as it is spelled in the provider's IP range document. For
+	// Azure that is often not the name in its command line.
 	Name string
-	// Partition is the AWS partition, such as "aws" or "aws-cn": credentials and
-	// addresses of one are of no use in another. It is empty for other clouds.
+	// Partition is the AWS partition, such as "aws" or "aws-cn". Credentials and
+	// endpoints of one partition are not valid in another. It is empty for other
+	// clouds.
 	Partition string
-	// Place is the city or area, as a person would recognise it; empty when
-	// Located is false.
+	// Place is the city or area; empty if Located is false.
 	Place string
-	// Point is where Place is, to about a hundredth of a degree. It means
-	// nothing when Located is false.
+	// Point is where Place is, to about a hundredth of a degree. It has no meaning
+	// if Located is false.
 	Point Point
-	// Located tells whether the provider has published where the region is.
+	// Located reports whether the provider has published where the region is.
 	Located bool
 }
 
-// Find answers the region of cloud with that name, and whether there is one.
-// Both are matched exactly, letter case included.
+// Find returns the region of a cloud with a name and reports whether there is
+// one. The clouds are "AWS", "GCP" and "Azure". Case matters in both.
 func Find(cloud, name string) (Region, bool) {
 	t := table(cloud)
 	i, ok := slices.BinarySearchFunc(t, name, func(r Region, name string) int {
@@ -51,8 +49,7 @@ func Find(cloud, name string) (Region, bool) {
 	return t[i], true
 }
 
-// All yields the regions of cloud in the order of their names, compared as
-// bytes. It yields nothing for a cloud it does not know.
+// All returns the regions of a cloud, sorted by name. An unknown cloud has none.
 func All(cloud string) iter.Seq[Region] {
 	return func(yield func(Region) bool) {
 		for _, r := range table(cloud) {

@@ -9,48 +9,46 @@ import (
 	"strings"
 	"testing"
 
+	"archeio/ranges"
 	"archeio/ranges/regions"
 )
 
-var clouds = []string{"AWS", "Azure", "GCP"}
-
 func everything() []regions.Region {
 	var rs []regions.Region
-	for _, cloud := range clouds {
-		rs = slices.AppendSeq(rs, regions.All(cloud))
+	for _, cloud := range ranges.Clouds {
+		rs = slices.AppendSeq(rs, regions.All(string(cloud)))
 	}
 	return rs
 }
 
 func TestTablesAreSorted(t *testing.T) {
-	for _, cloud := range clouds {
-		t.Run(cloud, func(t *testing.T) {
+	t.Parallel()
+	for _, cloud := range ranges.Clouds {
+		t.Run(string(cloud), func(t *testing.T) {
 			last, n := "", 0
-			for r := range regions.All(cloud) {
+			for r := range regions.All(string(cloud)) {
 				if r.Name <= last {
-					t.Errorf("%q comes after %q", r.Name, last)
+					t.Errorf("%q is after %q", r.Name, last)
 				}
 				last = r.Name
 				n++
 			}
 			if n < 30 {
-				t.Errorf("only %d regions", n)
+				t.Errorf("%d regions, want at least 30", n)
 			}
 		})
 	}
 }
 
-func TestRowsAreWhole(t *testing.T) {
-	for _, cloud := range clouds {
-		for r := range regions.All(cloud) {
-			if r.Cloud != cloud {
-				t.Errorf("%s %s: cloud is %q", cloud, r.Name, r.Cloud)
-			}
-			if got, want := r.Partition != "", cloud == "AWS"; got != want {
+func TestRowsAreComplete(t *testing.T) {
+	t.Parallel()
+	for _, cloud := range ranges.Clouds {
+		for r := range regions.All(string(cloud)) {
+			if got, want := r.Partition != "", cloud == ranges.AWS; got != want {
 				t.Errorf("%s %s: partition is %q", cloud, r.Name, r.Partition)
 			}
 			if !r.Point.Valid() {
-				t.Errorf("%s %s: point %v is not valid", cloud, r.Name, r.Point)
+				t.Errorf("%s %s: invalid point %v", cloud, r.Name, r.Point)
 			}
 			known := r.Place != "" && r.Point != regions.Point{}
 			unknown := r.Place == "" && r.Point == regions.Point{}
@@ -58,13 +56,14 @@ func TestRowsAreWhole(t *testing.T) {
 				t.Errorf("%s %s: located %t with place %q and point %v", cloud, r.Name, r.Located, r.Place, r.Point)
 			}
 			if r.Place != strings.TrimSpace(r.Place) {
-				t.Errorf("%s %s: space around place %q", cloud, r.Name, r.Place)
+				t.Errorf("%s %s: place %q starts or ends with a space", cloud, r.Name, r.Place)
 			}
 		}
 	}
 }
 
 func TestPartitions(t *testing.T) {
+	t.Parallel()
 	prefixes := []struct{ prefix, partition string }{
 		{"cn-", "aws-cn"},
 		{"eusc-", "aws-eusc"},
@@ -84,9 +83,12 @@ func TestPartitions(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	for _, r := range everything() {
-		if got, ok := regions.Find(r.Cloud, r.Name); !ok || got != r {
-			t.Errorf("Find(%q, %q) = %v, %t", r.Cloud, r.Name, got, ok)
+	t.Parallel()
+	for _, cloud := range ranges.Clouds {
+		for r := range regions.All(string(cloud)) {
+			if got, ok := regions.Find(string(cloud), r.Name); !ok || got != r {
+				t.Errorf("Find(%q, %q) = %v, %t, want %v", cloud, r.Name, got, ok, r)
+			}
 		}
 	}
 
@@ -109,12 +111,13 @@ func TestFind(t *testing.T) {
 	}
 	for _, a := range absent {
 		if got, ok := regions.Find(a.cloud, a.name); ok || got != (regions.Region{}) {
-			t.Errorf("Find(%q, %q) = %v, %t", a.cloud, a.name, got, ok)
+			t.Errorf("Find(%q, %q) = %v, %t, want false", a.cloud, a.name, got, ok)
 		}
 	}
 }
 
 func TestAll(t *testing.T) {
+	t.Parallel()
 	for r := range regions.All("Oracle") {
 		t.Errorf("unknown cloud has region %v", r)
 	}
@@ -137,13 +140,14 @@ func TestNoAllocation(t *testing.T) {
 		}
 	})
 	if n != 0 {
-		t.Errorf("Find allocates %v times", n)
+		t.Errorf("Find allocates %v times, want 0", n)
 	}
 }
 
-// A swapped sign or a swapped pair of coordinates takes a region to another
-// continent, so the nearest region of another cloud tells.
+// A wrong sign or swapped coordinates put a region on another continent, near the
+// wrong region of another cloud.
 func TestNeighbours(t *testing.T) {
+	t.Parallel()
 	var commercial []regions.Region
 	for r := range regions.All("AWS") {
 		if r.Partition == "aws" {
@@ -201,18 +205,19 @@ func TestNeighbours(t *testing.T) {
 		t.Run(test.cloud+"/"+test.name, func(t *testing.T) {
 			r, ok := regions.Find(test.cloud, test.name)
 			if !ok || !r.Located {
-				t.Fatalf("region is missing or not located: %v", r)
+				t.Fatalf("Find = %v, %t, want a located region", r, ok)
 			}
 			if got := commercial[x.Nearest(r.Point, -1)].Name; got != test.want {
-				t.Errorf("nearest is %s, want %s", got, test.want)
+				t.Errorf("nearest AWS region is %s, want %s", got, test.want)
 			}
 		})
 	}
 }
 
-// The tables must be data in the binary, not the work of an init function: a
-// call, a closure, a map or a reference to another variable would make one.
+// The tables must be data in the binary. A call, a closure, a map or a reference to
+// another variable would need an init function.
 func TestTablesNeedNoInit(t *testing.T) {
+	t.Parallel()
 	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +244,7 @@ func TestTablesNeedNoInit(t *testing.T) {
 				ast.Inspect(decl, func(n ast.Node) bool {
 					switch n.(type) {
 					case *ast.CallExpr, *ast.FuncLit, *ast.MapType, *ast.SelectorExpr, *ast.IndexExpr:
-						t.Errorf("%s: not a constant value", fset.Position(n.Pos()))
+						t.Errorf("%s: not a constant", fset.Position(n.Pos()))
 					}
 					return true
 				})
