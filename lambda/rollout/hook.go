@@ -17,23 +17,24 @@ import (
 )
 
 const (
-	// answerTime is how long the new version may take to start and to answer.
-	answerTime = 10 * time.Second
+	// invokeTimeout is the deadline of one invocation of the new version,
+	// including its start.
+	invokeTimeout = 10 * time.Second
 
-	// tellTime is kept for telling CodeDeploy, which else waits for an hour.
-	tellTime = 5 * time.Second
+	// reportTime is reserved for the report to CodeDeploy, which otherwise waits
+	// for an hour.
+	reportTime = 5 * time.Second
 
-	// longestPayload is how much of what a version answers is shown.
-	longestPayload = 300
+	// maxPayload is how much of an error payload is reported, in bytes.
+	maxPayload = 300
 )
 
-// call is what CodeDeploy tells a hook.
+// event is what CodeDeploy sends to a hook.
 // https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html
-type call struct {
+type event struct {
 	DeploymentID string `json:"DeploymentId"`
 	ExecutionID  string `json:"LifecycleEventHookExecutionId"`
-	// Try is what people say from a shell: the newest version is tried, and
-	// CodeDeploy is told nothing.
+	// Try is set by operators, to run the smoke test without a deployment.
 	Try bool `json:"try"`
 }
 
@@ -44,77 +45,79 @@ type hook struct {
 	deploy *codedeploy.Client
 }
 
-// verdict is what people get: nothing is wrong where Wrong is empty.
-type verdict struct {
-	Version string   `json:"version"`
-	Wrong   []string `json:"wrong"`
+// result is the response to an operator. The version passed if there are no
+// failures.
+type result struct {
+	Version  string   `json:"version"`
+	Failures []string `json:"failures"`
 }
 
-func (h hook) handle(ctx context.Context, c call) (*verdict, error) {
-	if c.Try {
-		wrong, err := h.try(ctx)
-		return &verdict{h.getenv("RELEASE_VERSION"), append([]string{}, wrong...)}, err
+func (h hook) handle(ctx context.Context, e event) (*result, error) {
+	if e.Try {
+		failures, err := h.test(ctx)
+		return &result{h.getenv("ROLLOUT_VERSION"), append([]string{}, failures...)}, err
 	}
-	return nil, h.release(ctx, c)
+	return nil, h.report(ctx, e)
 }
 
-// release tries the new version, and tells CodeDeploy how that ended. What could
-// not be tried has failed.
-func (h hook) release(ctx context.Context, c call) error {
-	if c.DeploymentID == "" || c.ExecutionID == "" {
-		return errors.New(`the event names no DeploymentId and LifecycleEventHookExecutionId, as CodeDeploy does; people say {"try": true}`)
+// report tests the new version and reports to CodeDeploy whether it passed. A
+// version that cannot be tested has failed.
+func (h hook) report(ctx context.Context, e event) error {
+	if e.DeploymentID == "" || e.ExecutionID == "" {
+		return errors.New(`reading the event: no DeploymentId or no LifecycleEventHookExecutionId: want an event of CodeDeploy, or {"try": true}`)
 	}
 	status := types.LifecycleEventStatusSucceeded
-	trial, cancel := ctx, func() {}
+	testing, cancel := ctx, func() {}
 	if end, ok := ctx.Deadline(); ok {
-		trial, cancel = context.WithDeadlineCause(ctx, end.Add(-tellTime), errors.New("the hook's time is up"))
+		testing, cancel = context.WithDeadlineCause(ctx, end.Add(-reportTime), errors.New("the time of the hook is up"))
 	}
 	defer cancel()
-	switch wrong, err := h.try(trial); {
+	switch failures, err := h.test(testing); {
 	case err != nil:
 		status = types.LifecycleEventStatusFailed
-		h.log.Error("the new version cannot be tried", "deployment", c.DeploymentID, "error", err.Error())
-	case len(wrong) > 0:
+		h.log.Error("the new version cannot be tested", "deployment", e.DeploymentID, "error", err.Error())
+	case len(failures) > 0:
 		status = types.LifecycleEventStatusFailed
-		for _, w := range wrong {
-			h.log.Error("the new version is refused", "deployment", c.DeploymentID, "version", h.getenv("RELEASE_VERSION"), "answer", w)
+		for _, f := range failures {
+			h.log.Error("the new version failed", "deployment", e.DeploymentID, "version", h.getenv("ROLLOUT_VERSION"), "failure", f)
 		}
 	default:
-		h.log.Info("the new version answers as it must", "deployment", c.DeploymentID, "version", h.getenv("RELEASE_VERSION"))
+		h.log.Info("the new version passed", "deployment", e.DeploymentID, "version", h.getenv("ROLLOUT_VERSION"))
 	}
 	_, err := h.deploy.PutLifecycleEventHookExecutionStatus(ctx, &codedeploy.PutLifecycleEventHookExecutionStatusInput{
-		DeploymentId:                  aws.String(c.DeploymentID),
-		LifecycleEventHookExecutionId: aws.String(c.ExecutionID),
+		DeploymentId:                  aws.String(e.DeploymentID),
+		LifecycleEventHookExecutionId: aws.String(e.ExecutionID),
 		Status:                        status,
 	})
 	if err != nil {
-		return fmt.Errorf("telling CodeDeploy that the deployment %q has %s: %w", c.DeploymentID, status, err)
+		return fmt.Errorf("reporting status %s of deployment %q to CodeDeploy: %w", status, e.DeploymentID, err)
 	}
 	return nil
 }
 
-func (h hook) try(ctx context.Context) ([]string, error) {
+// test runs the smoke test against the new version and returns its failures.
+func (h hook) test(ctx context.Context) ([]string, error) {
 	c, err := config.Load(h.getenv)
 	if err != nil {
 		return nil, err
 	}
-	fronts, err := smoketest.ParseFronts(h.getenv("RELEASE_FRONTS"))
+	entryPoints, err := smoketest.ParseEntryPoints(h.getenv("ROLLOUT_ENTRY_POINTS"))
 	if err != nil {
-		return nil, fmt.Errorf("RELEASE_FRONTS: %w", err)
+		return nil, fmt.Errorf("reading ROLLOUT_ENTRY_POINTS: %w", err)
 	}
-	version := h.getenv("RELEASE_VERSION")
+	version := h.getenv("ROLLOUT_VERSION")
 	if version == "" {
-		return nil, errors.New("RELEASE_VERSION: takes the ARN of the new version; it is missing")
+		return nil, errors.New("reading ROLLOUT_VERSION: missing: want the ARN of the new version")
 	}
-	return smoketest.Run(ctx, c, fronts, func(ctx context.Context, event []byte) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(ctx, answerTime)
+	return smoketest.Run(ctx, c, entryPoints, func(ctx context.Context, event []byte) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
 		defer cancel()
 		out, err := h.lambda.Invoke(ctx, &sdk.InvokeInput{FunctionName: aws.String(version), Payload: event})
 		if err != nil {
 			return nil, err
 		}
 		if out.FunctionError != nil {
-			return nil, fmt.Errorf("it fails: %.*s", longestPayload, out.Payload)
+			return nil, fmt.Errorf("the function failed: %.*s", maxPayload, out.Payload)
 		}
 		return out.Payload, nil
 	})

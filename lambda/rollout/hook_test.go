@@ -19,16 +19,16 @@ import (
 
 const version = "arn:aws:lambda:eu-central-1:123456789012:function:redirector:7"
 
-// account plays Lambda, with a built redirector behind it, and CodeDeploy.
+// account simulates Lambda, with a redirector process, and CodeDeploy.
 type account struct {
 	*httptest.Server
 	redirector *runtimeapi.API
 
 	mu       sync.Mutex
-	statuses []string // that CodeDeploy was told
+	statuses []string // reported to CodeDeploy
 	invoked  map[string]int
-	refuse   bool // CodeDeploy takes no status
-	silent   bool // the version does not answer
+	reject   bool // CodeDeploy rejects the status
+	silent   bool // the version does not respond
 }
 
 func newAccount(t *testing.T, env map[string]string) *account {
@@ -75,7 +75,7 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if r.Header.Get("X-Amz-Target") != "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus" || a.refuse {
+	if r.Header.Get("X-Amz-Target") != "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus" || a.reject {
 		w.WriteHeader(http.StatusBadRequest)
 		io.WriteString(w, `{"__type":"InvalidLifecycleEventHookExecutionIdException","message":"no such execution"}`)
 		return
@@ -84,8 +84,8 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "{}")
 }
 
-// environment is a stage's, as the templates make it: the hook gets what its
-// redirector gets.
+// environment returns the environment of a stage, which the hook has in common with
+// the redirector.
 func environment() map[string]string {
 	return map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": "https://us-docker.pkg.dev", "UPSTREAM_REGISTRY_PATH": "example-project/images",
@@ -93,11 +93,12 @@ func environment() map[string]string {
 	}
 }
 
-const called = `{"DeploymentId":"d-ABCDEF012","LifecycleEventHookExecutionId":"eyJleGVjdXRpb24"}`
+const codeDeployEvent = `{"DeploymentId":"d-ABCDEF012","LifecycleEventHookExecutionId":"eyJleGVjdXRpb24"}`
 
-// TestHook runs the built hook as Lambda does.
+// TestHook runs the built hook with a simulated Runtime API.
 func TestHook(t *testing.T) {
-	// Not build.Bootstrap: its folder is that of make release.
+	t.Parallel()
+	// build.Bootstrap would replace the file of a release.
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
 	if err := build.Package(t.Context(), "./lambda/rollout", "", bootstrap); err != nil {
 		t.Fatal(err)
@@ -105,54 +106,55 @@ func TestHook(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		event      string
-		redirector map[string]string // what the new version has otherwise
-		hook       map[string]string // what the hook has otherwise
-		refuse     bool
-		status     string // that CodeDeploy is told, empty for none
-		logs       string // a part of what it logs and answers
-		fails      string // what the function reports
+		redirector map[string]string // variables of the new version that differ
+		hook       map[string]string // variables of the hook that differ
+		reject     bool              // CodeDeploy rejects the status
+		status     string            // reported to CodeDeploy, "" if none
+		output     string            // a part of the log and the response
+		err        string            // a part of the error of the function, "" if none
 	}{
-		{"tried-by-hand", `{"try":true}`, nil, nil, false, "", `{"version":"` + version + `","wrong":[]}`, ""},
-		{"tried-by-hand-foreign-host", `{"try":true}`, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "",
-			`"wrong":["alb, sample manifest, GET /v2/archeio-release/manifests/latest: it leads to \"https://attacker.example`, ""},
-		{"tried-by-hand-no-fronts", `{"try":true}`, nil, map[string]string{"RELEASE_FRONTS": ""}, false, "", "", "RELEASE_FRONTS"},
-		{"well", called, nil, nil, false, "Succeeded", "the new version answers as it must", ""},
-		{"foreign-host", called, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "Failed",
-			`it leads to \"https://attacker.example/v2/example-project/images/archeio-release/manifests/latest\"`, ""},
-		{"silent", called, nil, nil, false, "Failed", "alb, sample info and what comes after it: not tried: the hook's time is up", ""},
-		{"no-fronts", called, nil, map[string]string{"RELEASE_FRONTS": ""}, false, "Failed", `RELEASE_FRONTS: front \"\": takes alb or url`, ""},
-		{"no-version", called, nil, map[string]string{"RELEASE_VERSION": ""}, false, "Failed", "RELEASE_VERSION: takes the ARN", ""},
-		{"wrong-configuration", called, nil, map[string]string{"LOG_LEVEL": "loud"}, false, "Failed", "want debug, info", ""},
-		{"not-codedeploy", `{"hello":"world"}`, nil, nil, false, "", "", "the event names no DeploymentId and LifecycleEventHookExecutionId, as CodeDeploy does"},
-		{"codedeploy-refuses", called, nil, nil, true, "", "", `telling CodeDeploy that the deployment \"d-ABCDEF012\" has Succeeded`},
+		{"operator", `{"try":true}`, nil, nil, false, "", `{"version":"` + version + `","failures":[]}`, ""},
+		{"operator-foreign-host", `{"try":true}`, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "",
+			`"failures":["alb, sample manifest, GET /v2/archeio-smoketest/manifests/latest: redirect to \"https://attacker.example`, ""},
+		{"operator-no-entry-points", `{"try":true}`, nil, map[string]string{"ROLLOUT_ENTRY_POINTS": ""}, false, "", "", "ROLLOUT_ENTRY_POINTS"},
+		{"passed", codeDeployEvent, nil, nil, false, "Succeeded", "the new version passed", ""},
+		{"foreign-host", codeDeployEvent, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "Failed",
+			`redirect to \"https://attacker.example/v2/example-project/images/archeio-smoketest/manifests/latest\"`, ""},
+		{"silent", codeDeployEvent, nil, nil, false, "Failed", "alb, sample info and all after it: not tested: the time of the hook is up", ""},
+		{"no-entry-points", codeDeployEvent, nil, map[string]string{"ROLLOUT_ENTRY_POINTS": ""}, false, "Failed", `reading ROLLOUT_ENTRY_POINTS: unknown entry point \"\": want alb, url or alb,url`, ""},
+		{"no-version", codeDeployEvent, nil, map[string]string{"ROLLOUT_VERSION": ""}, false, "Failed", "reading ROLLOUT_VERSION: missing: want the ARN of the new version", ""},
+		{"invalid-configuration", codeDeployEvent, nil, map[string]string{"LOG_LEVEL": "loud"}, false, "Failed", "want debug, info", ""},
+		{"not-codedeploy", `{"hello":"world"}`, nil, nil, false, "", "", "reading the event: no DeploymentId or no LifecycleEventHookExecutionId"},
+		{"codedeploy-rejects", codeDeployEvent, nil, nil, true, "", "", `reporting status Succeeded of deployment \"d-ABCDEF012\" to CodeDeploy`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			env := environment()
 			maps.Copy(env, tt.redirector)
 			a := newAccount(t, env)
-			a.refuse, a.silent = tt.refuse, tt.name == "silent"
+			a.reject, a.silent = tt.reject, tt.name == "silent"
 			ctx := t.Context()
 			if a.silent {
-				// A second for the trial.
+				// One second for the smoke test.
 				var cancel func()
-				ctx, cancel = context.WithTimeout(ctx, tellTime+time.Second)
+				ctx, cancel = context.WithTimeout(ctx, reportTime+time.Second)
 				defer cancel()
 			}
 			hook := environment()
 			maps.Copy(hook, map[string]string{
-				"RELEASE_VERSION": version, "RELEASE_FRONTS": "alb,url",
+				"ROLLOUT_VERSION": version, "ROLLOUT_ENTRY_POINTS": "alb,url",
 				"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": a.URL,
 				"AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
 			})
 			maps.Copy(hook, tt.hook)
-			var logs strings.Builder
-			answer, err := runtimeapi.InvokeOnce(ctx, bootstrap, hook, []byte(tt.event), &logs)
-			logs.Write(answer)
-			if tt.fails == "" && err != nil || tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)) {
-				t.Errorf("error %v, want %q", err, tt.fails)
+			var output strings.Builder
+			response, err := runtimeapi.InvokeOnce(ctx, bootstrap, hook, []byte(tt.event), &output)
+			output.Write(response)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error %v, want %q", err, tt.err)
 			}
-			if !strings.Contains(logs.String(), tt.logs) {
-				t.Errorf("the log lacks %q:\n%s", tt.logs, logs.String())
+			if !strings.Contains(output.String(), tt.output) {
+				t.Errorf("want %q in the output:\n%s", tt.output, output.String())
 			}
 			var want []string
 			if tt.status != "" {
@@ -167,19 +169,19 @@ func TestHook(t *testing.T) {
 					Status       string `json:"status"`
 				}
 				if err := json.Unmarshal([]byte(text), &got); err != nil || i >= len(want) || got.Status != want[i] || got.DeploymentID != "d-ABCDEF012" || got.ExecutionID != "eyJleGVjdXRpb24" {
-					t.Errorf("CodeDeploy is told %s, want %q", text, want)
+					t.Errorf("report to CodeDeploy %s, want %q", text, want)
 				}
 			}
 			if len(a.statuses) != len(want) {
-				t.Errorf("CodeDeploy is told %d times, want %d", len(a.statuses), len(want))
+				t.Errorf("%d reports to CodeDeploy, want %d", len(a.statuses), len(want))
 			}
 			for name := range a.invoked {
 				if name != version {
-					t.Errorf("the function %q is invoked", name)
+					t.Errorf("function %q is invoked, want %q only", name, version)
 				}
 			}
-			if tt.name == "well" && a.invoked[version] < 40 {
-				t.Errorf("the version is tried %d times", a.invoked[version])
+			if tt.name == "passed" && a.invoked[version] < 40 {
+				t.Errorf("%d invocations of the version, want at least 40", a.invoked[version])
 			}
 		})
 	}

@@ -1,13 +1,13 @@
-// Command release is the Lambda function that CodeDeploy calls before clients
-// get to a new version of the redirector. It tries that version, which no client
-// has seen yet, with the requests of package check, and tells CodeDeploy whether
-// to go on. It logs a line for each answer that is wrong.
+// Command rollout is the Lambda function that CodeDeploy invokes before it shifts
+// traffic to a new version of the redirector. It runs the smoke test of package
+// smoketest against that version, logs each failure, and reports the result to
+// CodeDeploy.
 //
-// Its environment is that of the redirector, which is what the answers are held
-// to, and beside it
+// Its environment is that of the redirector, which the responses are compared with,
+// and in addition
 //
-//	RELEASE_VERSION  the ARN of the new version
-//	RELEASE_FRONTS   what calls the redirector: alb, url, or both with a comma
+//	ROLLOUT_VERSION       ARN of the new version
+//	ROLLOUT_ENTRY_POINTS  what invokes the redirector: alb, url, or alb,url
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	c, err := sdkconfig.LoadDefaultConfig(context.Background())
 	if err != nil {
-		log.Error("the hook cannot start", "error", err.Error())
+		log.Error("loading the AWS configuration failed", "error", err.Error())
 		os.Exit(1)
 	}
 	h := hook{

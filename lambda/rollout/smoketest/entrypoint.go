@@ -2,6 +2,7 @@ package smoketest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -10,54 +11,52 @@ import (
 	"archeio/lambda/config"
 )
 
-// Front is what calls the redirector.
-type Front string
+// EntryPoint is what invokes the redirector.
+type EntryPoint string
 
-// The fronts that a stage can have: a load balancer, whose target group is in
-// the mode of several values to a header, and a distribution with the function's
-// URL behind it.
+// The entry points of a stage.
 const (
-	ALB Front = "alb"
-	URL Front = "url"
+	ALB EntryPoint = "alb" // a target group with multi-value headers
+	URL EntryPoint = "url" // the function URL, behind CloudFront
 )
 
-// ParseFronts reads fronts with commas between them.
-func ParseFronts(text string) ([]Front, error) {
-	var fronts []Front
+// ParseEntryPoints parses a comma-separated list of entry points.
+func ParseEntryPoints(text string) ([]EntryPoint, error) {
+	var all []EntryPoint
 	for name := range strings.SplitSeq(text, ",") {
-		if f := Front(name); f != ALB && f != URL {
-			return nil, fmt.Errorf("front %q: takes alb or url", name)
+		if e := EntryPoint(name); e != ALB && e != URL {
+			return nil, fmt.Errorf("unknown entry point %q: want alb, url or alb,url", name)
 		}
-		fronts = append(fronts, Front(name))
+		all = append(all, EntryPoint(name))
 	}
-	return fronts, nil
+	return all, nil
 }
 
 const host = "registry.example.com"
 
-// event makes the front's event of a sample. events/ has whole ones.
-func (f Front) event(c *config.Config, s sample) map[string]any {
+// event returns the event for a sample. The folder events has complete ones.
+func (e EntryPoint) event(c *config.Config, s sample) map[string]any {
 	headers := map[string]string{
 		"accept":            "*/*",
 		"host":              host,
-		"user-agent":        "archeio-release",
+		"user-agent":        "archeio-smoketest",
 		"x-forwarded-port":  "443",
 		"x-forwarded-proto": "https",
 	}
 	maps.Copy(headers, s.headers)
-	if f == ALB {
-		return balancerEvent(s, headers)
+	if e == ALB {
+		return albEvent(s, headers)
 	}
 	return urlEvent(c, s, headers)
 }
 
-func balancerEvent(s sample, headers map[string]string) map[string]any {
+func albEvent(s sample, headers map[string]string) map[string]any {
 	if s.client != "" {
 		headers["x-forwarded-for"] = s.client
 	}
-	several := map[string][]string{}
+	multi := map[string][]string{}
 	for name, value := range headers {
-		several[name] = []string{value}
+		multi[name] = []string{value}
 	}
 	query := map[string][]string{}
 	if name, value, ok := strings.Cut(s.query, "="); ok {
@@ -68,7 +67,7 @@ func balancerEvent(s sample, headers map[string]string) map[string]any {
 		"httpMethod":                      s.method,
 		"path":                            s.path,
 		"multiValueQueryStringParameters": query,
-		"multiValueHeaders":               several,
+		"multiValueHeaders":               multi,
 		"body":                            "",
 		"isBase64Encoded":                 false,
 	}
@@ -103,40 +102,44 @@ func urlEvent(c *config.Config, s sample, headers map[string]string) map[string]
 	}
 }
 
-// answer is what all fronts send on; headers are in lower case.
-type answer struct {
+// response is the part of a response that a client sees. Header names are in lower
+// case.
+type response struct {
 	status  int
 	headers map[string]string
 }
 
-// read reads an answer as the front does. A header that is there twice is no
-// answer: which of them would count?
-func (f Front) read(out []byte) (answer, error) {
+// parse parses a response as the entry point does. A header with several values is
+// an error, as clients differ in which one they use.
+func (e EntryPoint) parse(out []byte) (response, error) {
 	var raw struct {
 		StatusCode        int                 `json:"statusCode"`
 		Headers           map[string]string   `json:"headers"`
 		MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
 	}
 	if err := json.Unmarshal(out, &raw); err != nil {
-		return answer{}, fmt.Errorf("its answer is no JSON of a front's: %w", err)
+		return response{}, fmt.Errorf("invalid response: %w", err)
 	}
-	if f == URL && raw.Headers == nil || f == ALB && raw.MultiValueHeaders == nil {
-		return answer{}, fmt.Errorf("its answer lacks the headers that this front reads")
+	if e == URL && raw.Headers == nil {
+		return response{}, errors.New("invalid response: no headers")
 	}
-	several := raw.MultiValueHeaders
-	if f == URL {
-		several = map[string][]string{}
+	if e == ALB && raw.MultiValueHeaders == nil {
+		return response{}, errors.New("invalid response: no multiValueHeaders")
+	}
+	multi := raw.MultiValueHeaders
+	if e == URL {
+		multi = map[string][]string{}
 		for name, value := range raw.Headers {
-			several[name] = []string{value}
+			multi[name] = []string{value}
 		}
 	}
-	a := answer{status: raw.StatusCode, headers: map[string]string{}}
-	for name, values := range several {
+	r := response{status: raw.StatusCode, headers: map[string]string{}}
+	for name, values := range multi {
 		name = strings.ToLower(name)
-		if _, twice := a.headers[name]; twice || len(values) != 1 {
-			return answer{}, fmt.Errorf("its answer has the header %q %d times", name, max(len(values), 2))
+		if _, duplicate := r.headers[name]; duplicate || len(values) != 1 {
+			return response{}, fmt.Errorf("invalid response: the header %q has not exactly one value", name)
 		}
-		a.headers[name] = values[0]
+		r.headers[name] = values[0]
 	}
-	return a, nil
+	return r, nil
 }

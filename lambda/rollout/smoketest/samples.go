@@ -9,22 +9,22 @@ import (
 	"archeio/lambda/route"
 )
 
-// sample is a request, and what every configuration must answer.
+// sample is a request with the expected response.
 type sample struct {
 	name, method, path, query string
-	client                    string            // its address
-	headers                   map[string]string // more of them, in lower case
+	client                    string            // address, or "" if it is unknown
+	headers                   map[string]string // additional ones, in lower case
 	status                    int
-	reasons                   []route.Reason // any of them
+	reasons                   []route.Reason // one of them
 }
 
 const (
-	// In the range table these are of AWS in Paris, of Google, and of nobody.
+	// In the range table these are in AWS eu-west-3, in Google Cloud, and in no cloud.
 	clientOfAWS, clientOfGCP, anyClient = "35.180.1.1", "34.1.208.1", "203.0.113.7"
 
-	// No image has it, so that mirrors say no.
+	// No image has this blob, so mirrors do not have it either.
 	digest = "sha256:a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"
-	blob   = "/v2/archeio-release/blobs/" + digest
+	blob   = "/v2/archeio-smoketest/blobs/" + digest
 )
 
 // blobReasons returns the reasons that a blob may have. Which one it gets
@@ -34,8 +34,8 @@ func blobReasons() []route.Reason {
 	return slices.DeleteFunc(route.Reasons(), func(r route.Reason) bool { return !r.ForBlob() || r == route.Authorization })
 }
 
-// samples are of every kind of request. An address of the configuration's that
-// is not there makes another answer of some.
+// samples returns requests of every kind. Some expected responses depend on the
+// configuration.
 func samples(c *config.Config) []sample {
 	get := func(name, path string, status int, reasons ...route.Reason) sample {
 		return sample{name: name, method: http.MethodGet, path: path, client: anyClient, status: status, reasons: reasons}
@@ -52,7 +52,7 @@ func samples(c *config.Config) []sample {
 		signature = route.Signature
 	}
 	const forged = "attacker.example"
-	manifest := get("manifest", "/v2/archeio-release/manifests/latest", http.StatusTemporaryRedirect, route.Manifest)
+	manifest := get("manifest", "/v2/archeio-smoketest/manifests/latest", http.StatusTemporaryRedirect, route.Manifest)
 	anyBlob := get("blob", blob, http.StatusTemporaryRedirect, blobReasons()...)
 	return []sample{
 		get("ping", "/v2/", http.StatusOK, route.Ping),
@@ -64,10 +64,10 @@ func samples(c *config.Config) []sample {
 			s.name = "manifest-forged-host"
 			s.headers = map[string]string{"host": forged, "x-forwarded-host": forged, "forwarded": "host=" + forged}
 		}),
-		get("manifest-digest", "/v2/archeio-release/manifests/"+digest, http.StatusTemporaryRedirect, route.Manifest, route.Signature),
-		get("signature", "/v2/archeio-release/manifests/"+strings.Replace(digest, ":", "-", 1)+".sig", http.StatusTemporaryRedirect, signature),
-		with(get("tags", "/v2/archeio-release/tags/list", http.StatusTemporaryRedirect, route.Tags), func(s *sample) { s.query = "n=100" }),
-		get("referrers", "/v2/archeio-release/referrers/"+digest, http.StatusTemporaryRedirect, route.Referrers),
+		get("manifest-digest", "/v2/archeio-smoketest/manifests/"+digest, http.StatusTemporaryRedirect, route.Manifest, route.Signature),
+		get("signature", "/v2/archeio-smoketest/manifests/"+strings.Replace(digest, ":", "-", 1)+".sig", http.StatusTemporaryRedirect, signature),
+		with(get("tags", "/v2/archeio-smoketest/tags/list", http.StatusTemporaryRedirect, route.Tags), func(s *sample) { s.query = "n=100" }),
+		get("referrers", "/v2/archeio-smoketest/referrers/"+digest, http.StatusTemporaryRedirect, route.Referrers),
 		anyBlob,
 		with(anyBlob, func(s *sample) { s.name, s.client = "blob-aws", clientOfAWS }),
 		with(anyBlob, func(s *sample) { s.name, s.client = "blob-google", clientOfGCP }),
@@ -78,9 +78,9 @@ func samples(c *config.Config) []sample {
 			s.headers = map[string]string{"host": forged, "x-forwarded-host": forged}
 		}),
 		get("catalog", "/v2/_catalog", http.StatusNotFound, route.Refused),
-		get("other-path", "/archeio-release", http.StatusNotFound, route.Refused),
+		get("other-path", "/archeio-smoketest", http.StatusNotFound, route.Refused),
 		get("bad-name", "/v2/ARCHEIO/manifests/latest", http.StatusBadRequest, route.Refused),
-		get("bad-digest", "/v2/archeio-release/blobs/sha256:0", http.StatusBadRequest, route.Refused),
-		with(get("post", "/v2/archeio-release/blobs/uploads/", http.StatusMethodNotAllowed, route.Refused), func(s *sample) { s.method = http.MethodPost }),
+		get("bad-digest", "/v2/archeio-smoketest/blobs/sha256:0", http.StatusBadRequest, route.Refused),
+		with(get("post", "/v2/archeio-smoketest/blobs/uploads/", http.StatusMethodNotAllowed, route.Refused), func(s *sample) { s.method = http.MethodPost }),
 	}
 }

@@ -20,16 +20,18 @@ import (
 	"archeio/scripts/lab/runtimeapi"
 )
 
-var both = []Front{ALB, URL}
+var both = []EntryPoint{ALB, URL}
 
-// mirrorOf is a server that has every blob, or none.
-func mirrorOf(t *testing.T, status int) string {
+// newMirror starts a server that responds with a status to every request, and
+// returns its URL.
+func newMirror(t *testing.T, status int) string {
+	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 	t.Cleanup(s.Close)
 	return s.URL
 }
 
-// start runs a built redirector with an environment.
+// start starts a redirector with an environment.
 func start(t *testing.T, bootstrap string, env map[string]string) Invoke {
 	t.Helper()
 	api, err := runtimeapi.Listen()
@@ -45,7 +47,7 @@ func start(t *testing.T, bootstrap string, env map[string]string) Invoke {
 	return api.Invoke
 }
 
-func configOf(t *testing.T, env map[string]string) *config.Config {
+func load(t *testing.T, env map[string]string) *config.Config {
 	t.Helper()
 	c, err := config.Load(func(name string) string { return env[name] })
 	if err != nil {
@@ -54,9 +56,9 @@ func configOf(t *testing.T, env map[string]string) *config.Config {
 	return c
 }
 
-// environments are of every kind that a stage can have.
+// environments returns one environment for each kind of stage.
 func environments(t *testing.T) map[string]map[string]string {
-	full, empty := mirrorOf(t, http.StatusOK), mirrorOf(t, http.StatusForbidden)
+	full, empty := newMirror(t, http.StatusOK), newMirror(t, http.StatusForbidden)
 	const upstream, header = "https://us-docker.pkg.dev", "CloudFront-Viewer-Address"
 	mirrors := func(base string) map[string]string {
 		return map[string]string{
@@ -74,104 +76,109 @@ func environments(t *testing.T) map[string]map[string]string {
 		return env
 	}
 	return map[string]map[string]string{
-		"full-mirrors":  mirrors(full),
-		"empty-mirrors": mirrors(empty),
-		"dead-mirrors":  mirrors("http://127.0.0.1:1"),
-		"domain":        and(mirrors(full), "DEFAULT_AWS_BASE_URL", "https://registry.example.com"),
-		"no-default":    and(mirrors(full), "DEFAULT_AWS_BASE_URL", "", "DEFAULT_MIRROR_CHECK_URL", "", "CLIENT_ADDRESS_HEADER", ""),
-		"rule":          and(mirrors(full), "MIRROR_FOR", "eu-west-3:us-east-1", "UPSTREAM_CLOUDS", "none"),
-		// The upstream is asked whether it has what may be a signature; it is
-		// silent here.
-		"signatures": and(mirrors(empty), "SIGNATURE_UPSTREAM_ENDPOINT", "https://signatures.example", "UPSTREAM_REGISTRY_ENDPOINT", "http://127.0.0.1:1"),
-		"alone":      {"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"},
+		"full-mirrors":        mirrors(full),
+		"empty-mirrors":       mirrors(empty),
+		"unavailable-mirrors": mirrors("http://127.0.0.1:1"),
+		"domain":              and(mirrors(full), "DEFAULT_AWS_BASE_URL", "https://registry.example.com"),
+		"no-default":          and(mirrors(full), "DEFAULT_AWS_BASE_URL", "", "DEFAULT_MIRROR_CHECK_URL", "", "CLIENT_ADDRESS_HEADER", ""),
+		"rule":                and(mirrors(full), "MIRROR_FOR", "eu-west-3:us-east-1", "UPSTREAM_CLOUDS", "none"),
+		// The upstream is checked with a signature upstream; it is unavailable here.
+		"signatures":    and(mirrors(empty), "SIGNATURE_UPSTREAM_ENDPOINT", "https://signatures.example", "UPSTREAM_REGISTRY_ENDPOINT", "http://127.0.0.1:1"),
+		"upstream-only": {"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"},
 	}
 }
 
-// The redirector of this source passes, whatever the stage and whatever its
-// mirrors are like.
+// TestRedirectorPasses checks that the redirector passes for every kind of stage.
 func TestRedirectorPasses(t *testing.T) {
+	t.Parallel()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, env := range environments(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := 0
 			invoke := start(t, bootstrap, env)
-			wrong, err := Run(t.Context(), configOf(t, env), both, func(ctx context.Context, event []byte) ([]byte, error) {
+			failures, err := Run(t.Context(), load(t, env), both, func(ctx context.Context, event []byte) ([]byte, error) {
 				n++
 				return invoke(ctx, event)
 			})
-			if err != nil || len(wrong) > 0 {
-				t.Errorf("%v\n%s", err, strings.Join(wrong, "\n"))
+			if err != nil || len(failures) > 0 {
+				t.Errorf("error %v, failures:\n%s", err, strings.Join(failures, "\n"))
 			}
 			if n < 40 {
-				t.Errorf("%d requests were tried, want both fronts with all samples", n)
+				t.Errorf("%d requests, want at least 40: all samples through both entry points", n)
 			}
 		})
 	}
 }
 
-// What another configuration than the one that is meant answers is refused.
-func TestOtherConfigurationsAreRefused(t *testing.T) {
+// TestOtherConfigurationsFail checks that a redirector with another configuration
+// than the expected one fails.
+func TestOtherConfigurationsFail(t *testing.T) {
+	t.Parallel()
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
 	}
 	env := environments(t)["full-mirrors"]
 	empty := environments(t)["empty-mirrors"]
-	other := mirrorOf(t, http.StatusOK)
+	other := newMirror(t, http.StatusOK)
 	for _, tt := range []struct {
 		name     string
 		env      map[string]string
 		variable string
 		value    string
-		want     string // a part of a sentence
+		want     string // a part of a failure
 	}{
-		{"upstream", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://attacker.example", `sample manifest, GET /v2/archeio-release/manifests/latest: it leads to "https://attacker.example/v2/example-project/images/`},
-		{"upstream-host-longer", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://us-docker.pkg.dev.attacker.example", `it leads to "https://us-docker.pkg.dev.attacker.example/`},
-		{"upstream-port", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://us-docker.pkg.dev:8443", `it leads to "https://us-docker.pkg.dev:8443/`},
-		{"upstream-path", env, "UPSTREAM_REGISTRY_PATH", "example-project/images2", `it leads to "https://us-docker.pkg.dev/v2/example-project/images2/archeio-release/`},
-		{"mirrors", env, "MIRROR_URL_TEMPLATE", other + "/{region}", `sample blob-aws, GET ` + blob + `: it leads to "` + other},
-		{"default-mirror", env, "DEFAULT_AWS_BASE_URL", "https://attacker.example", `it leads to "https://attacker.example/containers/images/` + digest + `"; for the reason "default-mirror"`},
+		{"upstream", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://attacker.example", `sample manifest, GET /v2/archeio-smoketest/manifests/latest: redirect to "https://attacker.example/v2/example-project/images/`},
+		{"upstream-host-longer", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://us-docker.pkg.dev.attacker.example", `redirect to "https://us-docker.pkg.dev.attacker.example/`},
+		{"upstream-port", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://us-docker.pkg.dev:8443", `redirect to "https://us-docker.pkg.dev:8443/`},
+		{"upstream-path", env, "UPSTREAM_REGISTRY_PATH", "example-project/images2", `redirect to "https://us-docker.pkg.dev/v2/example-project/images2/archeio-smoketest/`},
+		{"mirrors", env, "MIRROR_URL_TEMPLATE", other + "/{region}", `sample blob-aws, GET ` + blob + `: redirect to "` + other},
+		{"default-mirror", env, "DEFAULT_AWS_BASE_URL", "https://attacker.example", `redirect to "https://attacker.example/containers/images/` + digest + `", want it below /containers/images/ for the reason "default-mirror"`},
 		{"signatures", empty, "SIGNATURE_UPSTREAM_ENDPOINT", "https://attacker.example", `sample referrers`},
-		{"info", env, "INFO_URL", "https://attacker.example/", `sample info, GET /: it leads to "https://attacker.example/"`},
+		{"info", env, "INFO_URL", "https://attacker.example/", `sample info, GET /: redirect to "https://attacker.example/"`},
 		{"no-info", env, "INFO_URL", "", "sample info, GET /: status 404, want 302"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			changed := maps.Clone(tt.env)
 			changed[tt.variable] = tt.value
-			for _, front := range both {
-				wrong, err := Run(t.Context(), configOf(t, tt.env), []Front{front}, start(t, bootstrap, changed))
-				if all := strings.Join(wrong, "\n"); err != nil || !strings.Contains(all, tt.want) {
-					t.Errorf("%s: %v, want %q in\n%s", front, err, tt.want, all)
+			for _, e := range both {
+				failures, err := Run(t.Context(), load(t, tt.env), []EntryPoint{e}, start(t, bootstrap, changed))
+				if all := strings.Join(failures, "\n"); err != nil || !strings.Contains(all, tt.want) {
+					t.Errorf("%s: error %v, want %q in the failures:\n%s", e, err, tt.want, all)
 				}
 			}
 		})
 	}
 }
 
-// A redirector whose source is changed in one place is refused.
-func TestMutantsAreRefused(t *testing.T) {
+// TestMutantsFail checks that redirectors with one change in the source fail.
+func TestMutantsFail(t *testing.T) {
+	t.Parallel()
 	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
 	env := environments(t)["full-mirrors"]
 	for _, tt := range []struct{ name, file, old, new, want string }{
-		{"foreign-host", "lambda/redirect/redirect.go", "return Response{Status: 307, Location: location,", `return Response{Status: 307, Location: "https://attacker.example" + location,`, `it leads to "https://attacker.examplehttps`},
-		{"host-believed", "lambda/redirect/redirect.go", `return base + q.Path.Reference, reason`,
-			`return "https://attacker.example/containers/images/" + q.Path.Reference, reason`, `sample blob-aws, GET ` + blob + `: it leads to "https://attacker.example/`},
+		{"foreign-host", "lambda/redirect/redirect.go", "return Response{Status: 307, Location: location,", `return Response{Status: 307, Location: "https://attacker.example" + location,`, `redirect to "https://attacker.examplehttps`},
+		{"foreign-mirror", "lambda/redirect/redirect.go", `return base + q.Path.Reference, reason`,
+			`_ = base; return "https://attacker.example/containers/images/" + q.Path.Reference, reason`, `sample blob-aws, GET ` + blob + `: redirect to "https://attacker.example/`},
 		{"status", "lambda/redirect/redirect.go", "Response{Status: 307,", "Response{Status: 302,", "status 302, want 307"},
-		{"reason", "lambda/redirect/redirect.go", "Reason: reason.String()}", `Reason: "manifest"}`, `sample tags, GET /v2/archeio-release/tags/list: reason "manifest", want one of [tags]`},
+		{"reason", "lambda/redirect/redirect.go", "Reason: reason.String()}", `Reason: "manifest"}`, `sample tags, GET /v2/archeio-smoketest/tags/list: reason "manifest", want one of [tags]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			text, err := os.ReadFile(filepath.Join(root, tt.file))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if strings.Count(string(text), tt.old) != 1 {
-				t.Fatalf("%s has %q not just once: change the mutant", tt.file, tt.old)
+				t.Fatalf("%s does not have %q exactly once: update the mutant", tt.file, tt.old)
 			}
 			dir := t.TempDir()
 			mutant, overlay, bootstrap := filepath.Join(dir, "mutant.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "bootstrap")
@@ -189,16 +196,28 @@ func TestMutantsAreRefused(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			wrong, err := Run(t.Context(), configOf(t, env), both, start(t, bootstrap, env))
-			if all := strings.Join(wrong, "\n"); err != nil || !strings.Contains(all, tt.want) {
-				t.Errorf("%v, want %q in\n%s", err, tt.want, all)
+			failures, err := Run(t.Context(), load(t, env), both, start(t, bootstrap, env))
+			if all := strings.Join(failures, "\n"); err != nil || !strings.Contains(all, tt.want) {
+				t.Errorf("error %v, want %q in the failures:\n%s", err, tt.want, all)
 			}
 		})
 	}
 }
 
-func TestLeads(t *testing.T) {
-	c := configOf(t, map[string]string{
+// TestBases checks that every reason that leads somewhere has a base URL.
+func TestBases(t *testing.T) {
+	t.Parallel()
+	c := load(t, environments(t)["signatures"])
+	for _, reason := range route.Reasons() {
+		if bases := basesOf(c, reason); (reason.Leads() == route.Nowhere) != (len(bases) == 0) {
+			t.Errorf("reason %s leads to %s, but has the base URLs %q", reason, reason.Leads(), bases)
+		}
+	}
+}
+
+func TestCheckLocation(t *testing.T) {
+	t.Parallel()
+	c := load(t, map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example", "MIRROR_REGIONS": "us-east-1", "MIRROR_URL_TEMPLATE": "https://s3.example/{region}",
 		"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://s3.example/default",
 	})
@@ -210,14 +229,14 @@ func TestLeads(t *testing.T) {
 	}{
 		{"upstream", route.Manifest, "https://registry.example/v2/a/manifests/b", true},
 		{"other-scheme", route.Manifest, "http://registry.example/v2/a/manifests/b", false},
-		{"scheme-less", route.Manifest, "//registry.example/v2/a/manifests/b", false},
-		{"login", route.Manifest, "https://registry.example@attacker.example/v2/", false},
-		{"login-at-upstream", route.Manifest, "https://attacker@registry.example/v2/", false},
+		{"no-scheme", route.Manifest, "//registry.example/v2/a/manifests/b", false},
+		{"user-information", route.Manifest, "https://registry.example@attacker.example/v2/", false},
+		{"user-information-at-upstream", route.Manifest, "https://attacker@registry.example/v2/", false},
 		{"backslash", route.Manifest, `https://registry.example\.attacker.example/v2/`, false},
-		{"nowhere", route.Manifest, "", false},
-		{"broken", route.Manifest, "https://%zz/", false},
+		{"no-location", route.Manifest, "", false},
+		{"invalid", route.Manifest, "https://%zz/", false},
 		{"mirror", route.NearestRegion, "https://s3.example/us-east-1/containers/images/sha256:0", true},
-		{"mirror-named-longer", route.NearestRegion, "https://s3.example/us-east-11/containers/images/sha256:0", false},
+		{"mirror-with-longer-name", route.NearestRegion, "https://s3.example/us-east-11/containers/images/sha256:0", false},
 		{"default-same-host", route.DefaultMirror, "/containers/images/sha256:0", true},
 		{"default-slashes", route.DefaultMirror, "//attacker.example/containers/images/sha256:0", false},
 		{"mirror-for-manifest", route.Manifest, "https://s3.example/us-east-1/containers/images/sha256:0", false},
@@ -225,62 +244,66 @@ func TestLeads(t *testing.T) {
 		{"ping", route.Ping, "", true},
 		{"ping-elsewhere", route.Ping, "https://registry.example/v2/", false},
 	} {
-		if err := leads(c, tt.reason, tt.location); (err == nil) != tt.ok {
-			t.Errorf("%s: %v", tt.name, err)
+		if err := checkLocation(c, tt.reason, tt.location); (err == nil) != tt.ok {
+			t.Errorf("%s: error %v, want success: %v", tt.name, err, tt.ok)
 		}
 	}
 }
 
-func TestRead(t *testing.T) {
+func TestParse(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		front Front
-		text  string
-		ok    bool
+		name       string
+		entryPoint EntryPoint
+		text       string
+		ok         bool
 	}{
 		{"alb", ALB, `{"statusCode":200,"multiValueHeaders":{"X":["1"]}}`, true},
-		{"alb-single", ALB, `{"statusCode":200,"headers":{"X":"1"}}`, false},
+		{"alb-single-value", ALB, `{"statusCode":200,"headers":{"X":"1"}}`, false},
 		{"url", URL, `{"statusCode":200,"headers":{"X":"1"}}`, true},
-		{"url-several", URL, `{"statusCode":200,"multiValueHeaders":{"X":["1"]}}`, false},
-		{"twice", ALB, `{"statusCode":200,"multiValueHeaders":{"Location":["a","b"]}}`, false},
-		{"twice-by-case", URL, `{"statusCode":200,"headers":{"Location":"a","location":"b"}}`, false},
-		{"no-json", URL, `<html>`, false},
+		{"url-multi-value", URL, `{"statusCode":200,"multiValueHeaders":{"X":["1"]}}`, false},
+		{"duplicate", ALB, `{"statusCode":200,"multiValueHeaders":{"Location":["a","b"]}}`, false},
+		{"duplicate-in-other-case", URL, `{"statusCode":200,"headers":{"Location":"a","location":"b"}}`, false},
+		{"not-json", URL, `<html>`, false},
 	} {
-		if _, err := tt.front.read([]byte(tt.text)); (err == nil) != tt.ok {
+		if _, err := tt.entryPoint.parse([]byte(tt.text)); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }
 
-func TestSilentRedirectorIsRefused(t *testing.T) {
-	c := configOf(t, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"})
-	wrong, err := Run(t.Context(), c, []Front{URL}, func(context.Context, []byte) ([]byte, error) { return nil, errors.New("throttled") })
-	if err != nil || len(wrong) != len(samples(c)) || !strings.Contains(wrong[0], "it does not answer: throttled") {
-		t.Errorf("%v, %q", err, wrong)
+func TestNoResponse(t *testing.T) {
+	t.Parallel()
+	c := load(t, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"})
+	failures, err := Run(t.Context(), c, []EntryPoint{URL}, func(context.Context, []byte) ([]byte, error) { return nil, errors.New("throttled") })
+	if err != nil || len(failures) != len(samples(c)) || !strings.Contains(failures[0], "no response: throttled") {
+		t.Errorf("error %v, failures %q; want one for each sample", err, failures)
 	}
 	if _, err := Run(t.Context(), c, nil, nil); err == nil {
-		t.Error("no front at all is fine")
+		t.Error("no error without entry points")
 	}
 }
 
-func TestNoTimeIsRefused(t *testing.T) {
-	c := configOf(t, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"})
+func TestTimeIsUp(t *testing.T) {
+	t.Parallel()
+	c := load(t, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry.example"})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	n := 0
-	wrong, err := Run(ctx, c, both, func(ctx context.Context, _ []byte) ([]byte, error) {
+	failures, err := Run(ctx, c, both, func(ctx context.Context, _ []byte) ([]byte, error) {
 		n++
 		cancel(errors.New("time is up"))
 		return nil, ctx.Err()
 	})
-	if err != nil || n != 1 || len(wrong) != 2 || !strings.Contains(wrong[1], "alb, sample info and what comes after it: not tried: time is up") {
-		t.Errorf("%d tried, %v, %q", n, err, wrong)
+	if err != nil || n != 1 || len(failures) != 2 || !strings.Contains(failures[1], "alb, sample info and all after it: not tested: time is up") {
+		t.Errorf("%d requests, error %v, failures %q; want one request and two failures", n, err, failures)
 	}
 }
 
-func TestParseFronts(t *testing.T) {
+func TestParseEntryPoints(t *testing.T) {
+	t.Parallel()
 	for text, ok := range map[string]bool{"alb": true, "url": true, "alb,url": true, "": false, "alb,": false, "cloudfront": false} {
-		if _, err := ParseFronts(text); (err == nil) != ok {
-			t.Errorf("%q: %v", text, err)
+		if _, err := ParseEntryPoints(text); (err == nil) != ok {
+			t.Errorf("ParseEntryPoints(%q): error %v, want success: %v", text, err, ok)
 		}
 	}
 }
