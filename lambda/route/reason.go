@@ -1,12 +1,12 @@
 package route
 
-// Reason is why a request got its answer. Its token, as String returns it, is
-// the value of the X-Redirect-Reason header and of the metrics' dimension, and
-// stands in logs and in the output of explain. A token never changes its
-// meaning. The zero value is no reason.
+// Reason is the reason for a response. Its token, as String returns it, is the value
+// of the X-Redirect-Reason header and of the dimension Reason in metrics, and is in
+// logs and in the output of explain. A token never changes its meaning. The zero
+// value is no reason.
 type Reason uint8
 
-// The reasons; the table below has what is known of each.
+// The reasons. The table below has the facts of each.
 const (
 	AWSRegion Reason = iota + 1
 	NearestRegion
@@ -33,9 +33,8 @@ const (
 	endOfReasons
 )
 
-// reasons is the only place that has the facts of a reason: metrics, the
-// dashboard, the smoke test of a rollout and the reference page are derived
-// from it.
+// reasons is the only place with the facts of a reason. Metrics, the dashboard, the
+// smoke test of a rollout and the reference page are derived from it.
 var reasons = [endOfReasons]struct {
 	token   string
 	leads   Target
@@ -43,30 +42,30 @@ var reasons = [endOfReasons]struct {
 	outage  bool
 	meaning string
 }{
-	AWSRegion:      {"aws-region", Regional, true, false, "the mirror in the client's own AWS region"},
-	NearestRegion:  {"nearest-region", Regional, true, false, "the mirror nearest to the client's AWS region"},
-	MirrorRule:     {"mirror-rule", Regional, true, false, "the mirror that `MIRROR_FOR` sets for the client's AWS region"},
-	Failover:       {"failover-region", Regional, true, true, "the next mirror by distance: the first one could not be checked, and `FAILOVER_BUDGET` allows it"},
-	ViewerPosition: {"viewer-position", Regional, true, false, "the mirror nearest to the viewer's position; there is no default mirror"},
-	FunctionRegion: {"function-region", Regional, true, false, "the mirror nearest to the function; there is no default mirror"},
-	DefaultMirror:  {"default-mirror", Default, true, false, "the default mirror: no regional mirror serves the client, or that mirror does not have the blob or could not be checked"},
-	Authorization:  {"authorization", Default, true, false, "the default mirror: the client sends `Authorization`, which S3 rejects"},
+	AWSRegion:      {token: "aws-region", leads: Regional, blob: true, meaning: "the mirror in the client's own AWS region"},
+	NearestRegion:  {token: "nearest-region", leads: Regional, blob: true, meaning: "the mirror nearest to the client's AWS region"},
+	MirrorRule:     {token: "mirror-rule", leads: Regional, blob: true, meaning: "the mirror that `MIRROR_FOR` sets for the client's AWS region"},
+	Failover:       {token: "failover-region", leads: Regional, blob: true, outage: true, meaning: "the next mirror by distance: the first one could not be checked, and `FAILOVER_BUDGET` allows it"},
+	ViewerPosition: {token: "viewer-position", leads: Regional, blob: true, meaning: "the mirror nearest to the viewer's position; there is no default mirror"},
+	FunctionRegion: {token: "function-region", leads: Regional, blob: true, meaning: "the mirror nearest to the function; there is no default mirror"},
+	DefaultMirror:  {token: "default-mirror", leads: Default, blob: true, meaning: "the default mirror: no regional mirror serves the client, or that mirror does not have the blob or could not be checked"},
+	Authorization:  {token: "authorization", leads: Default, blob: true, meaning: "the default mirror: the client sends `Authorization`, which S3 rejects"},
 
-	UpstreamCloud:     {"upstream-cloud", Upstream, true, false, "the client's cloud is in `UPSTREAM_CLOUDS`"},
-	UpstreamDigest:    {"upstream-digest", Upstream, true, false, "mirrors hold no blobs with this digest algorithm"},
-	NoMirror:          {"no-mirror", Upstream, true, false, "no mirror is configured for this client"},
-	MirrorAbsent:      {"mirror-absent", Upstream, true, false, "no mirror has the blob"},
-	MirrorUnavailable: {"mirror-unavailable", Upstream, true, true, "no mirror has the blob; at least one could not be checked"},
+	UpstreamCloud:     {token: "upstream-cloud", leads: Upstream, blob: true, meaning: "the client's cloud is in `UPSTREAM_CLOUDS`"},
+	UpstreamDigest:    {token: "upstream-digest", leads: Upstream, blob: true, meaning: "mirrors hold no blobs with this digest algorithm"},
+	NoMirror:          {token: "no-mirror", leads: Upstream, blob: true, meaning: "no mirror is configured for this client"},
+	MirrorAbsent:      {token: "mirror-absent", leads: Upstream, blob: true, meaning: "no mirror has the blob"},
+	MirrorUnavailable: {token: "mirror-unavailable", leads: Upstream, blob: true, outage: true, meaning: "no mirror has the blob; at least one could not be checked"},
 
-	Manifest:  {"manifest", Upstream, false, false, "a manifest"},
-	Tags:      {"tags", Upstream, false, false, "a list of tags"},
-	Referrers: {"referrers", Upstream, false, false, "a list of referrers; it is in the signature upstream if one is configured"},
-	Signature: {"signature", SignatureUpstream, true, false, "a signature, attestation or SBOM tag, or content that the upstream does not have"},
+	Manifest:  {token: "manifest", leads: Upstream, meaning: "a manifest"},
+	Tags:      {token: "tags", leads: Upstream, meaning: "a list of tags"},
+	Referrers: {token: "referrers", leads: Upstream, meaning: "a list of referrers; it is in the signature upstream if one is configured"},
+	Signature: {token: "signature", leads: SignatureUpstream, blob: true, meaning: "a signature, attestation or SBOM tag, or content that the upstream does not have"},
 
-	Ping:    {"ping", Nowhere, false, false, "the API version check"},
-	Info:    {"info", InfoPage, false, false, "the page at `/`"},
-	Privacy: {"privacy", PrivacyPage, false, false, "the page at `/privacy`"},
-	Refused: {"refused", Nowhere, false, false, "the request is invalid or not supported; the body is an OCI error"},
+	Ping:    {token: "ping", leads: Nowhere, meaning: "the API version check"},
+	Info:    {token: "info", leads: InfoPage, meaning: "the page at `/`"},
+	Privacy: {token: "privacy", leads: PrivacyPage, meaning: "the page at `/privacy`"},
+	Refused: {token: "refused", leads: Nowhere, meaning: "the request is invalid or not supported; the body is an OCI error"},
 }
 
 // Reasons returns every reason, in the order of the table.
@@ -78,7 +77,7 @@ func Reasons() []Reason {
 	return all
 }
 
-// ParseReason returns the reason that has a token.
+// ParseReason returns the reason with a token, and reports whether there is one.
 func ParseReason(token string) (Reason, bool) {
 	for r := Reason(1); r < endOfReasons; r++ {
 		if reasons[r].token == token {
@@ -91,16 +90,16 @@ func ParseReason(token string) (Reason, bool) {
 // String returns the token; it is empty for the zero value.
 func (r Reason) String() string { return reasons[r].token }
 
-// Leads returns where an answer with this reason leads. Only Referrers lead to
-// the signature upstream instead, if one is configured.
+// Leads returns where a response with this reason redirects to. Referrers redirects
+// to the signature upstream instead, if one is configured.
 func (r Reason) Leads() Target { return reasons[r].leads }
 
 // ForBlob reports whether a request for a blob can have this reason.
 func (r Reason) ForBlob() bool { return reasons[r].blob }
 
-// Outage reports whether the answer would have been another one if every
-// mirror could have been checked.
+// Outage reports whether the reason is given only if a mirror could not be checked.
 func (r Reason) Outage() bool { return reasons[r].outage }
 
-// Meaning returns the reason's line in the reference page, in Markdown.
+// Meaning returns the description of the reason in the reference page, as one line
+// of Markdown.
 func (r Reason) Meaning() string { return reasons[r].meaning }

@@ -43,7 +43,7 @@ func measureWarm(ctx context.Context, b *bench) error {
 		binary  string
 		env     map[string]string
 		indexed bool
-	}{{binary, withoutIndex(env), false}, {binary, env, true}, {other, map[string]string{"ANSWER": string(response)}, false}, {other, nil, false}} {
+	}{{binary, withoutIndex(env), false}, {binary, env, true}, {other, map[string]string{"RESPONSE": string(response)}, false}, {other, nil, false}} {
 		running, err := launch(ctx, f.binary, f.env, io.Discard)
 		if err != nil {
 			return err

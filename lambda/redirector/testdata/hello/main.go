@@ -1,5 +1,5 @@
 // Command hello is the smallest Lambda function in Go, the baseline for the
-// redirector's start-up time. It returns the value of ANSWER, if set.
+// redirector's start-up time. It returns the value of RESPONSE, if set.
 package main
 
 import (
@@ -10,10 +10,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-type hello struct{ answer []byte }
+type hello struct{ response []byte }
 
-func (h hello) Invoke(context.Context, []byte) ([]byte, error) { return h.answer, nil }
+func (h hello) Invoke(context.Context, []byte) ([]byte, error) { return h.response, nil }
 
 func main() {
-	lambda.Start(hello{[]byte(cmp.Or(os.Getenv("ANSWER"), `{"statusCode":200}`))})
+	lambda.Start(hello{[]byte(cmp.Or(os.Getenv("RESPONSE"), `{"statusCode":200}`))})
 }
