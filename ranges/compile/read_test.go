@@ -35,6 +35,7 @@ func TestRead(t *testing.T) {
 		{"redirect", server.URL + "/moved", ""},
 		{"redirect-to-http", server.URL + "/plain", "redirect to a URL that is not https"},
 		{"no-such-url", server.URL + "/none", `server responded "404 Not Found"`},
+		{"no-server", "https://127.0.0.1:1/aws.json", "connection refused"},
 		{"no-such-file", missing, "no such file or directory"},
 		{"folder", filepath.Dir(file), "is a directory"},
 		{"http", "http://example.com/x.json", "want a file or an https URL"},
