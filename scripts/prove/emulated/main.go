@@ -1,138 +1,116 @@
-// Command emulated deploys the system with the real CDK, to an emulator of AWS
-// on this machine, and pulls an image through what was deployed:
+// Command emulated deploys a stage with the real CDK to an AWS emulator on this
+// machine, and checks what was deployed:
 //
-//	make deploy-emulated                    deploys, pulls, checks, and tears down
-//	make deploy-emulated KEEP=1             stays up until Ctrl-C, with lines to try
-//	make deploy-emulated ARGS=-operations   does to it what its people do
+//	make deploy-emulated                    deploy, pull, check, and tear down
+//	make deploy-emulated KEEP=1             stay up until Ctrl-C, with commands to try
+//	make deploy-emulated ARGS=-operations   operate the stage while clients pull
 //
-// The emulator (ministack) executes CloudFormation, runs the function, and
-// serves S3, the function URL, the load balancer and the distribution by their
-// host names, over TLS, on loopback only, with its policies enforced. What it
-// cannot do is printed, with the step that was taken around it.
+// The emulator, ministack, executes CloudFormation, runs the functions, enforces
+// IAM policies, and serves S3, the function URL, the load balancer and the
+// distribution by their host names, over TLS, on loopback only. Its limitations are
+// printed, with the workarounds.
 //
-// The exit code is 1 if a pull failed or took the wrong way, or a check failed.
+// The exit codes are those of package cli.
 package main
 
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
+	"io"
+
+	"archeio/scripts/prove/cli"
 )
 
-const usage = `Usage: go run ./scripts/prove/emulated [flags]
+const help = `Usage: go run ./scripts/prove/emulated [flags]
 
-Starts an AWS emulator, deploys a stage with two mirror regions, a domain, a
-redirector with a load balancer and a function URL, the functions that fill the
-mirrors, and the edge; runs the planner, pushes one more image, pulls that as
-several clients through both fronts, checks what a deployment has to keep to,
-and tears down. With -operations, it does instead what people do to a stage that
-is in use.
+Deploys a stage to an AWS emulator: two mirrors, a domain, a redirector behind a load
+balancer and a function URL, the functions that fill the mirrors, and the edge. Fills
+the mirrors, pushes one more image, pulls it as several clients through both entry
+points, checks access and further deployments, destroys the stage and adopts its
+buckets. With -operations, it instead does to the stage what operators do while clients
+pull: interrupt deployments, add and remove a mirror, run preflight, the rollout hook
+and the runbooks.
 
+make deploy-emulated installs the emulator and pins the CDK.
+
+Example:
+  make deploy-emulated ARGS="-operations -v"
 `
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// A reader that goes away, as head does, must not leave servers behind.
-	signal.Ignore(syscall.SIGPIPE)
-	flags := flag.NewFlagSet("emulated", flag.ExitOnError)
-	flags.Usage = func() {
-		fmt.Fprint(os.Stderr, usage)
-		flags.PrintDefaults()
-	}
-	python := flags.String("python", ".build/python/bin", "`folder` of the Python environment's programs; make builds it")
-	cdk := flags.String("cdk", "npx --yes aws-cdk", "the CDK's `command`; make pins its version")
-	keep := flags.Bool("keep", false, "stay up until Ctrl-C, before the stage is destroyed")
-	operations := flags.Bool("operations", false, "kill deployments and repeat them, have a mirror region come and go while clients pull")
-	verbose := flags.Bool("v", false, "print what the CDK and the emulator write, to standard error")
-	flags.Parse(os.Args[1:])
-	if flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "emulated: unexpected argument %q; see -h\n", flags.Arg(0))
-		os.Exit(2)
-	}
-	err := run(ctx, *python, *cdk, *operations, *keep, *verbose)
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "stopped; everything that was started is stopped")
-		if !*keep {
-			os.Exit(130)
-		}
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "emulated:", err)
-		os.Exit(1)
-	}
+func main() { cli.Main("emulated", run) }
+
+type options struct {
+	python, cdk               string
+	keep, operations, verbose bool
 }
 
-// progress tells each step, and when it began.
-func progress() func(string, ...any) {
-	start := time.Now()
-	return func(format string, args ...any) {
-		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o options
+	flags := flag.NewFlagSet("emulated", flag.ContinueOnError)
+	flags.StringVar(&o.python, "python", ".build/python/bin", "`DIR` with the Python programs; make installs them")
+	flags.StringVar(&o.cdk, "cdk", "npx --yes aws-cdk", "the CDK's `COMMAND`; make pins its version")
+	flags.BoolVar(&o.keep, "keep", false, "stay up until Ctrl-C before the stage is destroyed")
+	flags.BoolVar(&o.operations, "operations", false, "operate the stage while clients pull")
+	flags.BoolVar(&o.verbose, "v", false, "print the output of the CDK and the emulator to standard error")
+	if err := cli.Parse(flags, args, help, stdout); err != nil {
+		return err
 	}
-}
-
-func run(ctx context.Context, python, cdk string, operations, keep, verbose bool) error {
-	say := progress()
-	say("starting the emulator and a registry")
-	e, err := start(ctx, python, cdk, verbose)
+	log := io.Discard
+	if o.verbose {
+		log = stderr
+	}
+	c := &checks{progress: cli.NewProgress(stderr), out: stdout}
+	c.progress.Step("starting the emulator and a registry")
+	e, err := start(ctx, o.python, o.cdk, log)
 	if err != nil {
 		return err
 	}
 	defer e.stop()
-	c := &checks{say: say}
-	s, err := c.create(ctx, e, operations)
-	if err != nil {
+	if err := c.prepare(ctx, e, o.operations); err != nil {
 		return err
 	}
-	if c.deployed, err = e.look(ctx, s); err != nil {
-		return err
-	}
-	c.expect(ctx, "nobody but CloudFront may call the function's own address", "https://"+c.functionHost+"/v2/", nil, 403, nil)
-	say("steps around what the emulator cannot do")
-	if err := c.stepAround(ctx); err != nil {
-		return err
-	}
-	if err := c.pulls(ctx); err != nil {
-		return err
-	}
-	if operations {
-		c.operate(ctx)
-		c.measure(ctx)
-		c.preflight(ctx)
-		c.hook(ctx)
-		c.runbooks(ctx)
+	if o.operations {
+		c.operations(ctx)
 	} else {
-		c.requests(ctx)
-		c.shell(ctx)
-		c.releases(ctx)
+		c.deployment(ctx)
 	}
-	if keep && ctx.Err() == nil {
+	if o.keep && ctx.Err() == nil {
 		c.print()
-		c.lines(c.image)
+		c.printCommands()
 		<-ctx.Done()
 		return nil
 	}
-	if !operations {
-		c.destroy(ctx)
-		c.adopt(ctx)
+	if !o.operations {
+		c.checkDestroy(ctx)
+		c.checkAdopt(ctx)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	c.print()
-	if c.failed > 0 {
-		return fmt.Errorf("%d pulls or checks failed; -v shows what the CDK and the emulator write", c.failed)
-	}
-	return nil
+	return c.print()
 }
 
-// create deploys a stage for the first time. Where that is to be tried, the
-// deployment is killed half-way, and then repeated.
-func (c *checks) create(ctx context.Context, e *emulator, killed bool) (s *emulatedStage, err error) {
+// prepare deploys the stage, works around the emulator's limitations, fills the
+// mirrors and pulls through both entry points.
+func (c *checks) prepare(ctx context.Context, e *emulator, interrupted bool) error {
+	s, err := c.create(ctx, e, interrupted)
+	if err != nil {
+		return err
+	}
+	if c.deployed, err = e.inspect(ctx, s); err != nil {
+		return err
+	}
+	c.expect(ctx, "only CloudFront may call the function URL", "https://"+c.functionHost+"/v2/", nil, 403, nil)
+	c.progress.Step("working around limitations of the emulator")
+	if err := c.workAround(ctx, c.progress); err != nil {
+		return err
+	}
+	return c.pulls(ctx)
+}
+
+// create deploys the stage for the first time. If interrupted is set, the deployment
+// is killed halfway first, and then repeated.
+func (c *checks) create(ctx context.Context, e *emulator, interrupted bool) (s *emulatedStage, err error) {
 	s = newStage(e)
 	if s.zone, err = e.createZone(ctx); err != nil {
 		return nil, err
@@ -140,22 +118,38 @@ func (c *checks) create(ctx context.Context, e *emulator, killed bool) (s *emula
 	if s.network, err = e.createNetwork(ctx); err != nil {
 		return nil, err
 	}
-	c.say("cdk bootstrap, in %d regions", len(regions))
+	c.progress.Step("cdk bootstrap, %d regions", len(regions))
 	if _, err := e.cdk(ctx, s, "bootstrap", "aws://"+account+"/"+regions[0], "aws://"+account+"/"+regions[1]); err != nil {
 		return nil, err
 	}
-	if killed {
-		c.say("a first creation is killed")
-		left, err := e.kill(ctx, s, "redirector")
+	if interrupted {
+		c.progress.Step("killing the first deployment halfway")
+		stacks, err := e.killDeployment(ctx, s, "redirector")
 		if err != nil {
 			return nil, err
 		}
-		c.say("killed; the stacks were: %s", left)
+		c.progress.Note("stacks when it was killed: %s", stacks)
 	}
-	c.say("cdk deploy --all")
+	c.progress.Step("cdk deploy --all")
 	_, err = e.deploy(ctx, s)
-	if killed {
-		c.check("a first creation that was killed half-way is repeated", found(err, true, ""))
+	if interrupted {
+		c.check("a first deployment that was killed halfway can be repeated", err)
 	}
 	return s, err
+}
+
+// deployment checks a stage that was deployed once.
+func (c *checks) deployment(ctx context.Context) {
+	c.checkAccess(ctx)
+	c.checkMirrorCommands(ctx)
+	c.checkRedeploy(ctx)
+}
+
+// operations checks what operators do to a stage.
+func (c *checks) operations(ctx context.Context) {
+	c.checkRegionLifecycle(ctx)
+	c.checkReport(ctx)
+	c.checkPreflight(ctx)
+	c.checkHook(ctx)
+	c.checkRunbooks(ctx)
 }

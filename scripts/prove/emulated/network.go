@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 )
 
-// dial sends every host of AWS to the emulator, the stage's own names to what
-// stands in for them, and the registry's address to the registry.
+// dial connects to the emulator for the hosts of AWS, to the server of the domains
+// for the stage's own names, and to the registry for its address.
 func (e *emulator) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -26,8 +29,8 @@ func (e *emulator) dial(ctx context.Context, network, address string) (net.Conn,
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-// serveProxy lets other programs of this machine reach the same hosts: a proxy
-// on loopback that knows only CONNECT.
+// serveProxy starts a proxy on loopback through which other programs reach the same
+// hosts. It supports CONNECT only.
 func (e *emulator) serveProxy() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,29 +38,58 @@ func (e *emulator) serveProxy() error {
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect {
-			http.Error(w, "this proxy takes CONNECT only", http.StatusMethodNotAllowed)
+			http.Error(w, "this proxy supports CONNECT only", http.StatusMethodNotAllowed)
 			return
 		}
-		there, err := e.dial(r.Context(), "tcp", r.Host)
+		target, err := e.dial(r.Context(), "tcp", r.Host)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
-		defer there.Close()
-		here, _, err := http.NewResponseController(w).Hijack()
+		defer target.Close()
+		client, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
-		defer here.Close()
-		io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
+		defer client.Close()
+		io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() {
-			io.Copy(there, here)
-			there.Close()
+			io.Copy(target, client)
+			target.Close()
 		}()
-		io.Copy(here, there)
+		io.Copy(client, target)
 	})}
 	go server.Serve(l)
 	e.closers = append(e.closers, func() { server.Close() })
 	e.proxy = l.Addr().String()
+	return nil
+}
+
+// serveDomains serves the stage's own host names, which the emulator does not: the
+// domain by the distribution's cloudfront.net name, and the load balancers' name by
+// the emulator's path for a load balancer.
+func (d *deployed) serveDomains() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: d.network,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			target := &url.URL{Scheme: "https", Host: d.distribution}
+			if r.In.Host == d.stage.BalancerDomain() {
+				target = &url.URL{Scheme: "https", Host: "localhost:" + d.port, Path: "/_alb/" + d.balancer}
+			}
+			r.SetURL(target)
+			// The checks need what a client forges to arrive.
+			if forwarded, ok := r.In.Header["X-Forwarded-For"]; ok {
+				r.Out.Header["X-Forwarded-For"] = forwarded
+			}
+		},
+	}
+	server := &http.Server{Handler: proxy, TLSConfig: &tls.Config{Certificates: d.certificates}}
+	go server.ServeTLS(l, "", "")
+	d.closers = append(d.closers, func() { server.Close() })
+	d.domains = l.Addr().String()
 	return nil
 }

@@ -10,8 +10,9 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// TestEmbedded reads back what the redirector writes.
-func TestEmbedded(t *testing.T) {
+// TestDecodeEMF decodes what the redirector writes.
+func TestDecodeEMF(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	now := time.UnixMilli(1_800_000_000_123)
 	r := metrics.NewRecorder(&out, func() time.Time { return now })
@@ -23,7 +24,7 @@ func TestEmbedded(t *testing.T) {
 	r.Flush()
 	sums, counts := map[string]float64{}, map[string]int{}
 	for line := range strings.Lines("START RequestId\n" + `{"level":"INFO"}` + "\n" + out.String()) {
-		all, err := embedded([]byte(line))
+		all, err := decodeEMF([]byte(line))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +35,7 @@ func TestEmbedded(t *testing.T) {
 					name += " " + *dimension.Name + "=" + *dimension.Value
 				}
 				if !d.Timestamp.Equal(now.Add(11 * time.Second)) {
-					t.Errorf("%s is of %s", name, d.Timestamp)
+					t.Errorf("the time of %s is %s", name, d.Timestamp)
 				}
 				counts[name] += len(d.Values)
 				for _, v := range d.Values {
@@ -51,21 +52,25 @@ func TestEmbedded(t *testing.T) {
 		"Archeio TotalLatency Milliseconds": 11006, "Archeio ColdStarts Count": 1,
 	}
 	if !maps.Equal(sums, want) {
-		t.Errorf("the metrics are\n%v, want\n%v", sums, want)
+		t.Errorf("metrics\n%v, want\n%v", sums, want)
 	}
 	if n := counts["Archeio TotalLatency Milliseconds"]; n != 4 {
 		t.Errorf("%d latencies, want 4", n)
 	}
 }
 
-func TestBrokenDocuments(t *testing.T) {
-	for _, line := range []string{
-		`{"_aws": 1}`,
-		`{"_aws": {"CloudWatchMetrics": [{"Namespace": "A", "Dimensions": [[]], "Metrics": [{"Name": "X"}]}]}, "X": "one"}`,
-		`{"_aws": {"CloudWatchMetrics": [{"Namespace": "A", "Dimensions": [["D"]], "Metrics": [{"Name": "X"}]}]}, "X": 1}`,
+func TestDecodeInvalidEMF(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, line, want string }{
+		{"metadata", `{"_aws": 1}`, "cannot unmarshal number"},
+		{"value", `{"_aws": {"CloudWatchMetrics": [{"Namespace": "A", "Dimensions": [[]], "Metrics": [{"Name": "X"}]}]}, "X": "one"}`, "metric X"},
+		{"dimension", `{"_aws": {"CloudWatchMetrics": [{"Namespace": "A", "Dimensions": [["D"]], "Metrics": [{"Name": "X"}]}]}, "X": 1}`, "dimension D"},
 	} {
-		if all, err := embedded([]byte(line)); err == nil {
-			t.Errorf("%s gives %v", line, all)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if all, err := decodeEMF([]byte(tt.line)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("metrics %v, error %v; want %q in it", all, err, tt.want)
+			}
+		})
 	}
 }
