@@ -1,10 +1,16 @@
-// Command infra is the CDK app. It reads the stages from the context of
-// cdk.json and synthesizes the stacks of the stage that the context key "stage"
-// names, or of all:
+// Command infra is the CDK app. It reads the stages from the context of cdk.json
+// and synthesizes the stacks of all stages, or of the one in the context key
+// "stage":
 //
 //	npx aws-cdk synth -c stage=sandbox
 //
-// It builds the functions itself. Nobody but the CDK runs it.
+// Other context keys:
+//
+//	architecture=x86_64  builds the functions of all stages for this architecture
+//	plainAlarms=true     omits alarms on metric math, which the AWS emulator does not have
+//	release=none         overrides the traffic shift of the stages, see stage.Release
+//
+// It builds the functions itself. The CDK CLI runs it.
 package main
 
 import (
@@ -23,22 +29,25 @@ import (
 )
 
 func main() {
-	err := run()
-	jsii.Close()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	if err := run(); err != nil {
+		// The error is the last line: closing jsii may print more.
+		fmt.Fprintf(os.Stderr, "\n%v\n", err)
+		os.Stderr.Close()
+		jsii.Close()
 		os.Exit(1)
 	}
+	jsii.Close()
 }
 
 func run() error {
 	app := awscdk.NewApp(nil)
-	stages, err := stagesOf(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
+	stages, err := load(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
 	if err != nil {
 		return err
 	}
+	built := map[string]string{}
 	for _, s := range stages {
-		code, err := codeOf(context.Background(), s)
+		code, err := buildFunctions(context.Background(), s, built)
 		if err != nil {
 			return err
 		}
@@ -50,65 +59,70 @@ func run() error {
 	return nil
 }
 
-// codeOf builds the functions of a stage.
-func codeOf(ctx context.Context, s *stage.Stage) (code stacks.Code, err error) {
-	if code.Redirector, err = build.Function(ctx, "redirector", build.GOARCH(s.Architecture)); err != nil {
-		return code, err
-	}
-	if s.Filler != nil {
-		if code.Mirror, err = build.Function(ctx, "mirror", build.GOARCH(s.Architecture)); err != nil {
-			return code, err
+// buildFunctions builds the functions of a stage. built holds the folders of what
+// is built already.
+func buildFunctions(ctx context.Context, s *stage.Stage, built map[string]string) (code stacks.Code, err error) {
+	folder := func(name string) string {
+		key := name + " " + s.Architecture
+		if built[key] == "" && err == nil {
+			built[key], err = build.Function(ctx, name, build.GOARCH(s.Architecture))
 		}
+		return built[key]
+	}
+	code.Redirector = folder("redirector")
+	if s.Filler != nil {
+		code.Mirror = folder("mirror")
 	}
 	if s.Release != nil {
-		code.Release, err = build.Function(ctx, "rollout", build.GOARCH(s.Architecture))
+		code.Rollout = folder("rollout")
 	}
 	return code, err
 }
 
-// stagesOf answers the stages that the context asks for. A context key of the
-// command line is text, also where it holds JSON.
-func stagesOf(context func(string) any) ([]*stage.Stage, error) {
-	data, ok := context("stages").(string)
+// load returns the stages to synthesize. context returns the value of a context
+// key, nil if it is not set. A value from the command line is a string, even if it
+// holds JSON.
+func load(context func(key string) any) ([]*stage.Stage, error) {
+	text, ok := context("stages").(string)
 	if !ok {
-		text, err := json.Marshal(context("stages"))
+		data, err := json.Marshal(context("stages"))
 		if err != nil {
-			return nil, fmt.Errorf("cdk.json: reading the stages: %w", err)
+			return nil, fmt.Errorf("context key stages: %w", err)
 		}
-		data = string(text)
+		text = string(data)
 	}
-	all, err := stage.Load([]byte(data))
+	all, err := stage.Load([]byte(text))
 	if err != nil {
 		return nil, err
 	}
-	// sam local invoke needs a function for the machine that it runs on.
-	if architecture, ok := context("architecture").(string); ok && build.GOARCH(architecture) != "" {
-		for _, s := range all {
+	if err := override(all, context); err != nil {
+		return nil, err
+	}
+	name, _ := context("stage").(string)
+	if name == "" {
+		return all, nil
+	}
+	s, err := stage.Find(all, name)
+	return []*stage.Stage{s}, err
+}
+
+// override applies the context keys that change all stages.
+func override(all []*stage.Stage, context func(key string) any) error {
+	architecture, _ := context("architecture").(string)
+	if architecture != "" && build.GOARCH(architecture) == "" {
+		return fmt.Errorf("context key architecture=%q: want %s", architecture, strings.Join(build.Architectures(), " or "))
+	}
+	release, _ := context("release").(string)
+	for _, s := range all {
+		if architecture != "" {
 			s.Architecture = architecture
 		}
-	}
-	if plain, _ := context("plainAlarms").(string); plain == "true" {
-		for _, s := range all {
-			s.PlainAlarms = true
-		}
-	}
-	if shift, _ := context("release").(string); shift != "" {
-		for _, s := range all {
-			if err := s.Hasten(shift); err != nil {
-				return nil, err
+		s.PlainAlarms = context("plainAlarms") == "true"
+		if release != "" {
+			if err := s.OverrideRelease(release); err != nil {
+				return fmt.Errorf("context key %w", err)
 			}
 		}
 	}
-	wanted, _ := context("stage").(string)
-	if wanted == "" {
-		return all, nil
-	}
-	var names []string
-	for _, s := range all {
-		if s.Name == wanted {
-			return []*stage.Stage{s}, nil
-		}
-		names = append(names, s.Name)
-	}
-	return nil, fmt.Errorf("cdk.json: there is no stage %q; the stages are %s", wanted, strings.Join(names, ", "))
+	return nil
 }

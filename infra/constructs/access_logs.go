@@ -10,22 +10,22 @@ import (
 	"archeio/infra/stage"
 )
 
-// recordFields are what a record has: what was asked and how it was answered,
-// and nothing about who asked.
+// recordFields are the fields of a log record: the request and the response, and
+// nothing about the client.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html
 var recordFields = []string{
 	"date", "time", "x-edge-location", "cs-method", "x-host-header", "cs-uri-stem", "cs-protocol-version", "sc-status", "sc-bytes",
 	"time-taken", "time-to-first-byte", "x-edge-result-type", "x-edge-detailed-result-type",
 }
 
-// accessLogs writes down the requests that a distribution gets, by standard
-// logging v2: no other kind of log can leave out the client's address.
+// accessLogs logs the requests to a distribution with standard logging v2, the only
+// kind of log that can omit the client address.
 func accessLogs(scope constructs.Construct, s *stage.Stage, distribution awscloudfront.CfnDistribution) {
 	name := jsii.String("archeio-" + s.Name + "-access")
 	logs := awslogs.NewLogGroup(scope, jsii.String("AccessLogs"), &awslogs.LogGroupProps{RemovalPolicy: awscdk.RemovalPolicy_DESTROY})
 	fixLogicalID(logs, "AccessLogs")
 	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(float64(s.LogRetention)))
-	mayWrite := awslogs.NewCfnResourcePolicy(scope, jsii.String("AccessLogsPolicy"), &awslogs.CfnResourcePolicyProps{
+	writePolicy := awslogs.NewCfnResourcePolicy(scope, jsii.String("AccessLogsPolicy"), &awslogs.CfnResourcePolicyProps{
 		PolicyName: name,
 		PolicyDocument: awscdk.Stack_Of(scope).ToJsonString(policy(map[string]interface{}{
 			"Effect": "Allow", "Action": []string{"logs:CreateLogStream", "logs:PutLogEvents"}, "Resource": logs.LogGroupArn(),
@@ -49,5 +49,5 @@ func accessLogs(scope constructs.Construct, s *stage.Stage, distribution awsclou
 		DeliveryDestinationArn: destination.AttrArn(),
 		RecordFields:           jsii.Strings(recordFields...),
 	})
-	delivery.AddResourceDependency(mayWrite, nil)
+	delivery.AddResourceDependency(writePolicy, nil)
 }

@@ -15,45 +15,46 @@ import (
 )
 
 const (
-	// minutes5 is how long most alarms look back, in seconds.
+	// minutes5 is the period of most alarms in seconds.
 	minutes5 = 300
 
-	// unavailableShare is the part of the blobs, in percent, that may come from
-	// the upstream because a mirror could not say. Below fewestBlobs in five
-	// minutes a share means nothing.
-	unavailableShare, fewestBlobs = 5, 50
+	// maxUnavailable is how many percent of the blobs may be served from the
+	// upstream because of failed mirror checks. Below minBlobs in five minutes the
+	// share is not significant.
+	maxUnavailable, minBlobs = 5, 50
 
-	// failedChecks is how many checks of a mirror may fail in five minutes. A
-	// process that sees a dead mirror makes five before it leaves it out.
-	failedChecks = 10
+	// maxFailedChecks is how many checks of a mirror may fail in five minutes. A
+	// process makes five before it skips an unavailable mirror.
+	maxFailedChecks = 10
 
-	// closeToTimeout is the share of its time that a run of the redirector may
-	// take.
+	// closeToTimeout is the share of its timeout that an invocation of the
+	// redirector may take.
 	closeToTimeout = 0.8
 )
 
-// watcher makes the alarms of a region.
-type watcher struct {
+// alarms adds the alarms of a region to a stack.
+type alarms struct {
 	scope  constructs.Construct
 	stage  *stage.Stage
 	region string
 }
 
-// alarm tells the region's topic when a metric is above a threshold for so many
-// periods, and when it no longer is. Its description says what to do.
-func (w watcher) alarm(id, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) awscloudwatch.CfnAlarm {
-	topic := values(jsii.String(w.stage.AlarmTopicARN(w.region)))
-	p.AlarmDescription = jsii.String("Archeio, stage " + w.stage.Name + ": " + description)
+// add adds an alarm that fires if a metric is above a threshold for a number of
+// periods. It notifies the region's topic then, and when the alarm is over. The
+// description is what fires, what to check and what to do, in sentences.
+func (a alarms) add(id, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) awscloudwatch.CfnAlarm {
+	topic := values(jsii.String(a.stage.AlarmTopicARN(a.region)))
+	p.AlarmDescription = jsii.String("Archeio, stage " + a.stage.Name + ": " + description)
 	p.ComparisonOperator = jsii.String("GreaterThanThreshold")
 	p.Threshold = jsii.Number(threshold)
 	p.EvaluationPeriods = jsii.Number(float64(periods))
 	p.TreatMissingData = jsii.String("notBreaching")
 	p.AlarmActions, p.OkActions = topic, topic
-	return awscloudwatch.NewCfnAlarm(w.scope, jsii.String(id), &p)
+	return awscloudwatch.NewCfnAlarm(a.scope, jsii.String(id), &p)
 }
 
-// metric is one of AWS's own, or of ours; dimensions are names, each followed by
-// its value.
+// metric returns an alarm on a metric. period is in seconds; dimensions are names,
+// each followed by its value.
 func metric(namespace, name, statistic string, period float64, dimensions ...*string) awscloudwatch.CfnAlarmProps {
 	p := awscloudwatch.CfnAlarmProps{
 		Namespace:  jsii.String(namespace),
@@ -75,27 +76,27 @@ func dimensionsOf(pairs []*string) []interface{} {
 	return list
 }
 
-// function watches a function of which each run has so many seconds, from which
-// it should be far when it has taken the given share of them.
-func (w watcher) function(id string, function awslambda.Function, periods int, timeout, share float64) {
+// function adds the alarms on a function. timeout is in seconds; an invocation should
+// take less than the given share of it.
+func (a alarms) function(id string, function awslambda.Function, periods int, timeout, share float64) {
 	of := func(name, statistic string) awscloudwatch.CfnAlarmProps {
 		return metric("AWS/Lambda", name, statistic, minutes5, jsii.String("FunctionName"), function.FunctionName())
 	}
-	w.alarm(id+"Errors", "runs of the "+id+" fail; look into its log", 0, periods, of("Errors", "Sum"))
-	w.alarm(id+"Throttles", "runs of the "+id+" are refused; ask for a larger Lambda concurrency quota in this region", 0, periods, of("Throttles", "Sum"))
-	w.alarm(id+"Duration", fmt.Sprintf("runs of the %s come close to their time-out of %v seconds; look into its log", id, timeout),
+	a.add(id+"Errors", id+" invocations are failing. Check its log group.", 0, periods, of("Errors", "Sum"))
+	a.add(id+"Throttles", id+" invocations are throttled. Request a higher Lambda concurrency quota in this region.", 0, periods, of("Throttles", "Sum"))
+	a.add(id+"Duration", fmt.Sprintf("%s invocations take nearly their timeout of %v seconds. Check its log group.", id, timeout),
 		timeout*1000*share, periods, of("Duration", "Maximum"))
 }
 
-// redirector watches what the function of a region says of the mirrors.
-func (w watcher) redirector() error {
-	c, err := w.stage.Config(w.region)
+// redirector adds the alarms on the mirrors as the function of a region sees them.
+func (a alarms) redirector() error {
+	c, err := a.stage.Config(a.region)
 	if err != nil {
 		return err
 	}
-	if !w.stage.PlainAlarms {
-		w.unavailable("MirrorsUnavailable", "mirrors cannot say whether they have a blob, and clients go to the upstream; look which mirror's checks fail",
-			minutes5, 2, fewestBlobs)
+	if !a.stage.PlainAlarms {
+		a.unavailable("MirrorsUnavailable", "Mirror existence checks are failing, so blobs are served from the upstream. Find the mirror with failing checks.",
+			minutes5, 2, minBlobs)
 	}
 	mirrors := make([]string, 0, len(c.Mirrors)+1)
 	for _, m := range c.Mirrors {
@@ -105,22 +106,26 @@ func (w watcher) redirector() error {
 		mirrors = append(mirrors, "default")
 	}
 	for _, mirror := range mirrors {
-		w.alarm("Checks"+pascal(mirror), "checks of the mirror "+mirror+" fail; clients are sent past it until it answers",
-			failedChecks, 3, metric(metrics.Namespace, metrics.Checks, "Sum", minutes5,
+		which := "mirror in " + mirror
+		if mirror == "default" {
+			which = "default mirror"
+		}
+		a.add("Checks"+pascal(mirror), "Existence checks of the "+which+" are failing, so clients are redirected elsewhere until it recovers. Check its bucket and S3 in its region.",
+			maxFailedChecks, 3, metric(metrics.Namespace, metrics.Checks, "Sum", minutes5,
 				jsii.String(metrics.Check), jsii.String(mirror+" unknown")))
 	}
-	if c.IndexRefresh > 0 && w.stage.Filler != nil {
+	if c.IndexRefresh > 0 && a.stage.Filler != nil {
 		age := c.IndexMaxAge.Seconds() / 2
-		w.alarm("IndexOld", "the index of what all mirrors hold is not written anew; look into the planner's log, before the index is too old to be used",
+		a.add("IndexStale", "The blob index is no longer updated. Check the planner's log group before the index is too old to be used.",
 			age, 1, metric(metrics.Namespace, metrics.IndexAge, "Maximum", minutes5))
 	}
 	return nil
 }
 
-// unavailable watches the share of the blobs for which clients had to go to the
-// upstream, as a mirror could not say whether it has them: in so many periods,
-// each of so many seconds, and where there are not too few blobs in one.
-func (w watcher) unavailable(id, description string, period float64, periods, fewest int) awscloudwatch.CfnAlarm {
+// unavailable adds an alarm on the share of blobs that are served from the upstream
+// because of failed mirror checks, for a number of periods in seconds. A period with
+// less than minimum requests for blobs does not count.
+func (a alarms) unavailable(id, description string, period float64, periods, minimum int) awscloudwatch.CfnAlarm {
 	requests := func(id, dimension, value string) interface{} {
 		return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 			Id:         jsii.String(id),
@@ -136,14 +141,14 @@ func (w watcher) unavailable(id, description string, period float64, periods, fe
 			},
 		}
 	}
-	return w.alarm(id, description,
-		unavailableShare, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
+	return a.add(id, description,
+		maxUnavailable, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
 			requests("unavailable", metrics.Reason, route.MirrorUnavailable.String()),
 			requests("blobs", metrics.Kind, oci.Blob.String()),
 			&awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 				Id:         jsii.String("share"),
-				Label:      jsii.String("blobs from the upstream as a mirror could not say, in percent"),
-				Expression: jsii.String(fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", fewest)),
+				Label:      jsii.String("percent of blobs from the upstream, mirror checks failed"),
+				Expression: jsii.String(fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", minimum)),
 				ReturnData: jsii.Bool(true),
 			},
 		}})

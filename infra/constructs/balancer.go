@@ -17,25 +17,26 @@ import (
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 const tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
-// LoadBalancer puts a load balancer before the function of a region, open to
-// the world on port 443, and lets the stage's domain lead to the nearest one.
+// LoadBalancer creates a public load balancer on port 443 for the function of a
+// region, and the records of the stage's domain that resolve to the load balancer
+// with the lowest latency.
 func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, alias awslambda.Alias) awselasticloadbalancingv2.CfnLoadBalancer {
 	n := networkOf(scope, s, region)
-	group := awsec2.NewCfnSecurityGroup(scope, jsii.String("BalancerGroup"), &awsec2.CfnSecurityGroupProps{
+	group := awsec2.NewCfnSecurityGroup(scope, jsii.String("BalancerSecurityGroup"), &awsec2.CfnSecurityGroupProps{
 		GroupDescription: jsii.String("HTTPS from anywhere to the load balancer"),
 		VpcId:            n.vpc,
 		SecurityGroupIngress: []interface{}{
 			ingress("CidrIp", "0.0.0.0/0"),
 			ingress("CidrIpv6", "::/0"),
 		},
-		// The load balancer opens no connection of its own. Without a rule
-		// there would be one that allows everything.
+		// The load balancer opens no connections. Without a rule, EC2 adds one that
+		// allows all egress.
 		SecurityGroupEgress: []interface{}{&awsec2.CfnSecurityGroup_EgressProperty{
 			IpProtocol:  jsii.String("icmp"),
 			FromPort:    jsii.Number(252),
 			ToPort:      jsii.Number(86),
 			CidrIp:      jsii.String("255.255.255.255/32"),
-			Description: jsii.String("Nothing goes out"),
+			Description: jsii.String("No egress"),
 		}},
 	})
 	balancer := awselasticloadbalancingv2.NewCfnLoadBalancer(scope, jsii.String("Balancer"), &awselasticloadbalancingv2.CfnLoadBalancerProps{
@@ -53,9 +54,9 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 		balancer.Node().AddDependency(n.ready)
 	}
 
-	// The target group can have the function only once it may call it, so the
-	// grant cannot name the group. None but this account's are in the pattern.
-	grant := awslambda.NewCfnPermission(scope, jsii.String("BalancerInvokes"), &awslambda.CfnPermissionProps{
+	// The permission must exist before the function is registered as a target, so
+	// it cannot refer to the target group. The pattern matches this account only.
+	permission := awslambda.NewCfnPermission(scope, jsii.String("BalancerInvokes"), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: alias.FunctionArn(),
 		Principal:    jsii.String("elasticloadbalancing.amazonaws.com"),
@@ -77,7 +78,7 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 		HealthCheckTimeoutSeconds:  jsii.Number(timeout + 5),
 		Matcher:                    &awselasticloadbalancingv2.CfnTargetGroup_MatcherProperty{HttpCode: jsii.String("200")},
 	})
-	target.AddResourceDependency(grant, nil)
+	target.AddResourceDependency(permission, nil)
 	zone := hostedZone(scope, s)
 	certificate := awscertificatemanager.NewCertificate(scope, jsii.String("BalancerCertificate"), &awscertificatemanager.CertificateProps{
 		DomainName: jsii.String(s.BalancerDomain()),
@@ -110,7 +111,7 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 		})
 	}
 	if s.Firewall != nil {
-		awswafv2.NewCfnWebACLAssociation(scope, jsii.String("FirewallOfBalancer"), &awswafv2.CfnWebACLAssociationProps{
+		awswafv2.NewCfnWebACLAssociation(scope, jsii.String("BalancerFirewall"), &awswafv2.CfnWebACLAssociationProps{
 			ResourceArn: balancer.Ref(), WebAclArn: firewall(scope, s, ofLoadBalancers),
 		})
 	}
@@ -129,7 +130,7 @@ func ingress(kind, cidr string) interface{} {
 		IpProtocol:  jsii.String("tcp"),
 		FromPort:    jsii.Number(443),
 		ToPort:      jsii.Number(443),
-		Description: jsii.String("Anybody pulls"),
+		Description: jsii.String("HTTPS from anywhere"),
 	}
 	if kind == "CidrIpv6" {
 		rule.CidrIpv6 = jsii.String(cidr)
@@ -150,7 +151,7 @@ func onOff(on bool) string {
 	return "false"
 }
 
-// values makes a list of either texts or references, as some resources take.
+// values returns a list of strings or references, which some resources require.
 func values(items ...*string) *[]interface{} {
 	list := make([]interface{}, len(items))
 	for i, item := range items {

@@ -1,6 +1,4 @@
-// Package constructs has the parts of a deployment, a file for each: mirror
-// buckets, the functions that fill them, the redirector function, its load
-// balancer, the distribution.
+// Package constructs holds the parts of the stacks, one file each.
 package constructs
 
 import (
@@ -17,15 +15,15 @@ import (
 	"archeio/lambda/config"
 )
 
-// MirrorBucket makes the bucket of a mirror region: open for reading blobs over
-// TLS, and closed otherwise.
+// MirrorBucket creates the bucket of a mirror region. Its blobs are public over TLS,
+// everything else is private.
 func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) awss3.Bucket {
 	bucket := awss3.NewBucket(scope, jsii.String("Mirror"), &awss3.BucketProps{
 		BucketName: jsii.String(s.Bucket(region)),
-		// Anonymous readers can read nothing that is encrypted by KMS.
+		// Anonymous clients cannot read objects that are encrypted with KMS.
 		Encryption:      awss3.BucketEncryption_S3_MANAGED,
 		ObjectOwnership: awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
-		// The policy below is public, on purpose; lists of access are not used.
+		// The policy below is public on purpose. ACLs are not used.
 		BlockPublicAccess: awss3.NewBlockPublicAccess(&awss3.BlockPublicAccessOptions{
 			BlockPublicAcls:       jsii.Bool(true),
 			IgnorePublicAcls:      jsii.Bool(true),
@@ -35,7 +33,7 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 		EnforceSSL: jsii.Bool(true),
 		Versioned:  jsii.Bool(true),
 		LifecycleRules: &[]*awss3.LifecycleRule{{
-			Id:                                  jsii.String("expire-what-nobody-reads"),
+			Id:                                  jsii.String("expire-noncurrent-versions"),
 			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(7)),
 			NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(30)),
 			ExpiredObjectDeleteMarker:           jsii.Bool(true),
@@ -47,12 +45,12 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 	bucket.Node().DefaultChild().(awss3.CfnBucket).SetMetricsConfigurations([]interface{}{
 		&awss3.CfnBucket_MetricsConfigurationProperty{Id: jsii.String(dashboard.EntireBucket)},
 	})
-	watcher{scope, s, region}.alarm("Downloads", fmt.Sprintf("the mirror sends more than %d GB in an hour; what leaves its region is paid for, so look who pulls, and raise downloadAlarm if that is meant", s.DownloadAlarm),
+	alarms{scope, s, region}.add("Downloads", fmt.Sprintf("More than %d GB were downloaded from the mirror within an hour. Traffic that leaves the region is billed. Find its source, and raise downloadAlarm if it is expected.", s.DownloadAlarm),
 		float64(s.DownloadAlarm)*1e9, 1, metric("AWS/S3", "BytesDownloaded", "Sum", hour,
 			jsii.String("BucketName"), jsii.String(s.Bucket(region)), jsii.String("FilterId"), jsii.String(dashboard.EntireBucket)))
 	blobs := jsii.String(*bucket.BucketArn() + "/" + config.BlobPrefix + "*")
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("AnybodyReadsBlobs"),
+		Sid:        jsii.String("AllowPublicRead"),
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
 		Actions:    jsii.Strings("s3:GetObject"),
 		Resources:  &[]*string{blobs},
@@ -60,7 +58,7 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 	}))
 	if s.HasDistribution() {
 		bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:        jsii.String("DistributionReadsBlobs"),
+			Sid:        jsii.String("AllowDistributionRead"),
 			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudfront.amazonaws.com"), nil)},
 			Actions:    jsii.Strings("s3:GetObject"),
 			Resources:  &[]*string{blobs},
@@ -70,22 +68,22 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 	return bucket
 }
 
-// inNamespace puts a bucket into the account's own namespace where there is one.
-// The construct itself takes a prefix only, and the name is needed.
+// inNamespace puts a bucket into the namespace of the account if the region supports
+// it. The construct's own property accepts a prefix only, but the name must be known.
 func inNamespace(bucket awss3.Bucket, region string) {
 	if stage.AccountNamespace(region) {
 		bucket.Node().DefaultChild().(awss3.CfnBucket).SetBucketNamespace(jsii.String("account-regional"))
 	}
 }
 
-// anyDistribution is a pattern for the stage's distribution, which is made
-// after everything that lets it in.
+// anyDistribution returns an ARN pattern for the stage's distribution, which is
+// created after everything that grants it access.
 func anyDistribution(s *stage.Stage) string {
 	return "arn:aws:cloudfront::" + s.Account + ":distribution/*"
 }
 
-// fixLogicalID gives the resource behind a construct a short name in the
-// template, and one that no change of the code around it changes.
+// fixLogicalID gives the resource of a construct a short logical id, which does not
+// change with the code around it.
 func fixLogicalID(c constructs.Construct, id string) {
 	c.Node().DefaultChild().(awscdk.CfnElement).OverrideLogicalId(jsii.String(id))
 }

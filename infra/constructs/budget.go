@@ -8,13 +8,12 @@ import (
 	"archeio/infra/stage"
 )
 
-// Budget tells the stage's address when a month costs, or is going to cost, too
-// much. It counts what has the stage's tag, once the account's billing knows
-// that tag.
+// Budget creates the monthly budget of a stage. It covers the resources with the
+// stage's tag, once that is activated as a cost allocation tag.
 //
 // https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
 func Budget(scope constructs.Construct, s *stage.Stage) {
-	tell := func(kind string, percent float64) interface{} {
+	notify := func(kind string, percent float64) interface{} {
 		return &awsbudgets.CfnBudget_NotificationWithSubscribersProperty{
 			Notification: &awsbudgets.CfnBudget_NotificationProperty{
 				NotificationType:   jsii.String(kind),
@@ -35,6 +34,6 @@ func Budget(scope constructs.Construct, s *stage.Stage) {
 			BudgetLimit: &awsbudgets.CfnBudget_SpendProperty{Amount: jsii.Number(s.Budget), Unit: jsii.String("USD")},
 			CostFilters: map[string][]string{"TagKeyValue": {"user:" + stage.Tag + "$" + s.Name}},
 		},
-		NotificationsWithSubscribers: []interface{}{tell("ACTUAL", 80), tell("ACTUAL", 100), tell("FORECASTED", 100)},
+		NotificationsWithSubscribers: []interface{}{notify("ACTUAL", 80), notify("ACTUAL", 100), notify("FORECASTED", 100)},
 	})
 }

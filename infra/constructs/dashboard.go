@@ -12,16 +12,15 @@ import (
 	"archeio/infra/stage"
 )
 
-// Dashboard answers the questions of package glance, for all regions, in the
-// one that it is in.
+// Dashboard creates the dashboard of a stage, which shows all its regions.
 func Dashboard(scope constructs.Construct, s *stage.Stage) {
 	var widgets []any
-	for i, q := range dashboard.Questions(s) {
+	for i, widget := range dashboard.Widgets(s) {
 		widgets = append(widgets, map[string]any{
 			"type": "metric", "x": i % 2 * 12, "y": i / 2 * 7, "width": 12, "height": 7,
 			"properties": map[string]any{
-				"title": q.Title, "region": s.Primary, "view": "timeSeries", "stacked": q.Unit == "requests",
-				"period": minutes5, "metrics": lines(q), "yAxis": map[string]any{"left": map[string]any{"min": 0, "label": q.Unit, "showUnits": false}},
+				"title": widget.Title, "region": s.Primary, "view": "timeSeries", "stacked": widget.Unit == dashboard.Requests,
+				"period": minutes5, "metrics": lines(widget), "yAxis": map[string]any{"left": map[string]any{"min": 0, "label": widget.Unit, "showUnits": false}},
 			},
 		})
 	}
@@ -31,10 +30,9 @@ func Dashboard(scope constructs.Construct, s *stage.Stage) {
 	})
 }
 
-// lines are the metrics of a widget, and the sums of those that are shown as
-// one.
+// lines returns the metrics of a widget, and the expressions that add them up.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
-func lines(q dashboard.Question) []any {
+func lines(widget dashboard.Widget) []any {
 	var out []any
 	add := func(m dashboard.Metric, options map[string]any) {
 		line := []any{m.Namespace, m.Name}
@@ -57,7 +55,7 @@ func lines(q dashboard.Question) []any {
 		}
 		return "SUM([" + strings.Join(ids, ",") + "])"
 	}
-	for i, s := range q.Series {
+	for i, s := range widget.Series {
 		if len(s.Of) == 1 && s.Over == nil {
 			add(s.Of[0], map[string]any{"label": s.Label})
 			continue

@@ -12,24 +12,23 @@ import (
 )
 
 const (
-	// cachingDisabled is AWS's own policy. Only it keeps CloudFront from
-	// answering one client's request with what it got for another's while both
-	// are under way.
+	// cachingDisabled is a managed cache policy. Only with it does CloudFront not
+	// collapse concurrent requests of different clients into one.
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
 	cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 
 	hour = 3600
 	year = 365 * 24 * hour
 
-	// A region that cannot be reached must not cost a client more than this
-	// before the other one is tried.
+	// These limit how long a client waits for an unreachable region before the
+	// request fails over to another one.
 	connectAttempts = 1
 	connectSeconds  = 2
 )
 
-// Distribution makes the registry's front: blobs of mirrors from the mirrors,
-// everything else from the redirectors, whose hosts are given in the order of
-// the stage's redirectors.
+// Distribution creates the distribution: it serves mirrored blobs from the mirrors,
+// and everything else from the redirectors. redirectorHosts are the host names of
+// their function URLs, in the order of the stage's redirectors.
 func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []*string) (awscloudfront.CfnDistribution, error) {
 	code, err := ViewerRequest(s)
 	if err != nil {
@@ -41,7 +40,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		AutoPublish:  jsii.Bool(true),
 		FunctionCode: jsii.String(code),
 		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{
-			Comment: jsii.String("Archeio, stage " + s.Name + ": sends to the nearest origin"),
+			Comment: jsii.String("Archeio, stage " + s.Name + ": selects the nearest origin"),
 			Runtime: jsii.String("cloudfront-js-2.0"),
 		},
 	})
@@ -49,13 +48,13 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		functions: []interface{}{&awscloudfront.CfnDistribution_FunctionAssociationProperty{
 			EventType: jsii.String("viewer-request"), FunctionArn: function.AttrFunctionArn(),
 		}},
-		askRedirector: requestPolicy(scope, "AskRedirector", name("redirector"), "all", "CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
+		toRedirectors: requestPolicy(scope, "RedirectorRequestPolicy", name("redirector"), "all", "CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
 			"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized"),
-		askMirror:    requestPolicy(scope, "AskMirror", name("mirror"), "none", "CloudFront-Viewer-Country"),
-		keepAnswers:  cachePolicy(scope, "KeepAnswers", name("answers"), "all", 0, hour),
-		keepBlobs:    cachePolicy(scope, "KeepBlobs", name("blobs"), "none", year, year),
-		toRedirector: "redirector-" + s.Redirectors[0],
-		toMirror:     "mirror-" + s.Primary,
+		toMirrors:  requestPolicy(scope, "MirrorRequestPolicy", name("mirror"), "none", "CloudFront-Viewer-Country"),
+		responses:  cachePolicy(scope, "ResponseCachePolicy", name("responses"), "all", 0, hour),
+		blobs:      cachePolicy(scope, "BlobCachePolicy", name("blobs"), "none", year, year),
+		redirector: "redirector-" + s.Redirectors[0],
+		mirror:     "mirror-" + s.Primary,
 	}
 	settings := &awscloudfront.CfnDistribution_DistributionConfigProperty{
 		Enabled:     jsii.Bool(true),
@@ -65,11 +64,11 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		PriceClass:  jsii.String("PriceClass_All"),
 		Origins:     origins(scope, s, name, redirectorHosts),
 		CacheBehaviors: []interface{}{
-			behaviors.mirror("/" + config.BlobPrefix + "*"),
+			behaviors.mirrored("/" + config.BlobPrefix + "*"),
 			behaviors.blob("/v2/*/blobs/*"),
 		},
 		DefaultCacheBehavior: behaviors.other(),
-		CustomErrorResponses: forgetErrors(403, 500, 502, 503, 504),
+		CustomErrorResponses: noErrorCaching(403, 500, 502, 503, 504),
 	}
 	if s.Domain != "" {
 		certificate := awscertificatemanager.NewCertificate(scope, jsii.String("Certificate"), &awscertificatemanager.CertificateProps{
@@ -96,8 +95,8 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 	return distribution, nil
 }
 
-// origins are the mirrors and the redirectors. CloudFront signs what it asks
-// them, so that nobody but it can call a redirector's address.
+// origins returns the mirrors and the redirectors as origins. CloudFront signs its
+// requests to them, so no other caller can use a function URL.
 func origins(scope constructs.Construct, s *stage.Stage, name func(string) *string, redirectorHosts []*string) []interface{} {
 	access := func(id, kind string) *string {
 		return awscloudfront.NewCfnOriginAccessControl(scope, jsii.String(id), &awscloudfront.CfnOriginAccessControlProps{
@@ -138,24 +137,24 @@ func origins(scope constructs.Construct, s *stage.Stage, name func(string) *stri
 	return list
 }
 
-// behaviors are the three ways that a request can go. The function is on all
-// of them; it refuses other methods than GET and HEAD, and so must be asked.
+// behaviors are the three cache behaviors. The CloudFront function runs for all of
+// them and rejects methods other than GET and HEAD, so all methods are allowed.
 type behaviors struct {
 	functions                []interface{}
-	askRedirector, askMirror *string
-	keepAnswers, keepBlobs   *string
-	toRedirector, toMirror   string
+	toRedirectors, toMirrors *string // origin request policies
+	responses, blobs         *string // cache policies
+	redirector, mirror       string  // IDs of the origins that are used without a choice
 }
 
 var allMethods = []string{"GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"}
 
-func (b *behaviors) mirror(path string) interface{} {
-	return b.at(path, b.toMirror, b.keepBlobs, b.askMirror)
+func (b *behaviors) mirrored(path string) interface{} {
+	return b.at(path, b.mirror, b.blobs, b.toMirrors)
 }
 
-// blob is for requests whose answer depends on who asks.
+// blob is for requests with a response that depends on the client.
 func (b *behaviors) blob(path string) interface{} {
-	return b.at(path, b.toRedirector, jsii.String(cachingDisabled), b.askRedirector)
+	return b.at(path, b.redirector, jsii.String(cachingDisabled), b.toRedirectors)
 }
 
 func (b *behaviors) at(path, origin string, cache, request *string) interface{} {
@@ -173,25 +172,25 @@ func (b *behaviors) at(path, origin string, cache, request *string) interface{} 
 
 func (b *behaviors) other() interface{} {
 	return &awscloudfront.CfnDistribution_DefaultCacheBehaviorProperty{
-		TargetOriginId:        jsii.String(b.toRedirector),
+		TargetOriginId:        jsii.String(b.redirector),
 		ViewerProtocolPolicy:  jsii.String("redirect-to-https"),
 		AllowedMethods:        jsii.Strings(allMethods...),
-		CachePolicyId:         b.keepAnswers,
-		OriginRequestPolicyId: b.askRedirector,
+		CachePolicyId:         b.responses,
+		OriginRequestPolicyId: b.toRedirectors,
 		FunctionAssociations:  b.functions,
 		Compress:              jsii.Bool(false),
 	}
 }
 
-// cachePolicy keys by the path and, where queries is "all", the whole query.
-// How long is the origin's to say; seconds are what holds where it does not,
-// and the most that it can say.
-func cachePolicy(scope constructs.Construct, id string, name *string, queries string, normally, atMost float64) *string {
+// cachePolicy creates a cache policy. The cache key is the path and, if queries is
+// "all", the query. The origin sets the time to live in seconds: byDefault applies
+// if it does not, and atMost is the maximum.
+func cachePolicy(scope constructs.Construct, id string, name *string, queries string, byDefault, atMost float64) *string {
 	return awscloudfront.NewCfnCachePolicy(scope, jsii.String(id), &awscloudfront.CfnCachePolicyProps{
 		CachePolicyConfig: &awscloudfront.CfnCachePolicy_CachePolicyConfigProperty{
 			Name:       name,
 			MinTtl:     jsii.Number(0),
-			DefaultTtl: jsii.Number(normally),
+			DefaultTtl: jsii.Number(byDefault),
 			MaxTtl:     jsii.Number(atMost),
 			ParametersInCacheKeyAndForwardedToOrigin: &awscloudfront.CfnCachePolicy_ParametersInCacheKeyAndForwardedToOriginProperty{
 				EnableAcceptEncodingGzip:   jsii.Bool(false),
@@ -204,8 +203,8 @@ func cachePolicy(scope constructs.Construct, id string, name *string, queries st
 	}).AttrId()
 }
 
-// requestPolicy lists what goes to an origin. The viewer's Host never does: a
-// function's address and a bucket answer to their own names only.
+// requestPolicy creates the policy for what is sent to an origin. The viewer's Host
+// header never is: function URLs and buckets only accept their own host names.
 func requestPolicy(scope constructs.Construct, id string, name *string, queries string, headers ...string) *string {
 	return awscloudfront.NewCfnOriginRequestPolicy(scope, jsii.String(id), &awscloudfront.CfnOriginRequestPolicyProps{
 		OriginRequestPolicyConfig: &awscloudfront.CfnOriginRequestPolicy_OriginRequestPolicyConfigProperty{
@@ -219,9 +218,8 @@ func requestPolicy(scope constructs.Construct, id string, name *string, queries 
 	}).AttrId()
 }
 
-// forgetErrors keeps CloudFront from remembering an error longer than the
-// request that met it.
-func forgetErrors(codes ...float64) []interface{} {
+// noErrorCaching disables the caching of errors with these status codes.
+func noErrorCaching(codes ...float64) []interface{} {
 	var list []interface{}
 	for _, code := range codes {
 		list = append(list, &awscloudfront.CfnDistribution_CustomErrorResponseProperty{
@@ -249,7 +247,7 @@ func records(scope constructs.Construct, s *stage.Stage, distribution awscloudfr
 	}
 }
 
-// Address is the name that clients pull by.
+// Address returns the host name of the registry.
 func Address(s *stage.Stage, distribution awscloudfront.CfnDistribution) *string {
 	if s.Domain != "" {
 		return jsii.String(s.Domain)

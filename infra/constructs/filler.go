@@ -11,56 +11,56 @@ import (
 	"archeio/infra/stage"
 )
 
-// PlannerID and WorkerID are the functions' logical ids in the template.
+// PlannerID and WorkerID are the logical ids of the functions.
 const (
 	PlannerID = "Planner"
 	WorkerID  = "Worker"
 )
 
 const (
-	// fillTimeout is the longest that Lambda gives, fillMemory in MB.
+	// fillTimeout is Lambda's maximum in seconds, fillMemory is in MB.
 	fillTimeout, fillMemory = 900, 1024
 
-	// mostReceives is how often a message is tried.
-	mostReceives = 5
+	// maxReceives is how many times a message is delivered before it becomes a
+	// dead letter.
+	maxReceives = 5
 )
 
-// Filler makes what fills the mirrors, beside the primary: a planner that a
-// schedule calls, a queue that hands out its work, and a worker that does it.
-// code is a folder with their built bootstrap, which is one. It answers the
-// planner.
+// Filler creates what fills the mirrors, in the primary's region: a planner that is
+// invoked on a schedule and enqueues work, the queue, and a worker that processes
+// it. code is the folder with the binary of both functions. It returns the planner.
 func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.Function, error) {
 	c, err := s.Fill()
 	if err != nil {
 		return nil, err
 	}
-	part := func(id, description, may string) filler {
+	newPart := func(id, description, roleDescription string) filler {
 		function, role := newFunction(scope, s, functionProps{
-			prefix: id, id: id, description: description, may: may, code: code, env: c.Env(), memory: fillMemory, timeout: fillTimeout,
+			prefix: id, id: id, description: description, roleDescription: roleDescription, code: code, env: c.Env(), memory: fillMemory, timeout: fillTimeout,
 		})
 		return filler{function, role}
 	}
-	planner := part(PlannerID, "finds out what the mirrors lack", "The planner: reads the mirrors, writes its state and their index, and sends work to its queue")
-	worker := part(WorkerID, "copies blobs into the mirrors", "The worker: takes work from its queue, writes blobs into the mirrors, and its state")
+	planner := newPart(PlannerID, "finds blobs that are missing in the mirrors", "Planner: reads the mirrors, writes its state and the blob index, enqueues work")
+	worker := newPart(WorkerID, "copies missing blobs to the mirrors", "Worker: receives work, writes blobs to the mirrors, writes its state")
 	queue, dead := fillQueues(scope, s)
-	allowFiller(s, planner, worker, queue, stateBucket(scope, s))
+	grantFiller(s, planner, worker, queue, stateBucket(scope, s))
 
-	awslambda.NewEventSourceMapping(scope, jsii.String("Work"), &awslambda.EventSourceMappingProps{
+	awslambda.NewEventSourceMapping(scope, jsii.String("WorkQueueMapping"), &awslambda.EventSourceMappingProps{
 		Target:                  worker.function,
 		EventSourceArn:          queue.QueueArn(),
 		BatchSize:               jsii.Number(1),
 		MaxConcurrency:          jsii.Number(float64(s.Filler.Workers)),
 		ReportBatchItemFailures: jsii.Bool(true),
 	})
-	call(scope, planner.function, "Plan", "looks for what the mirrors lack", s.Filler.Schedule, `{"mirror":"plan"}`)
-	call(scope, planner.function, "Status", "compares every mirror with the upstream", "rate(1 day)", `{"mirror":"status"}`)
-	watcher{scope, s, s.Primary}.filler(planner, worker, queue, dead)
+	invokeOn(scope, planner.function, "Plan", "finds missing blobs", s.Filler.Schedule, `{"mirror":"plan"}`)
+	invokeOn(scope, planner.function, "Status", "compares every mirror with the upstream", "rate(1 day)", `{"mirror":"status"}`)
+	alarms{scope, s, s.Primary}.filler(planner, worker, queue, dead)
 	return planner.function, nil
 }
 
-// fillQueues makes the queue of the work, and the one for what failed too often.
+// fillQueues creates the work queue and its dead-letter queue.
 func fillQueues(scope constructs.Construct, s *stage.Stage) (queue, dead awssqs.Queue) {
-	retention := awscdk.Duration_Days(jsii.Number(14)) // the longest
+	retention := awscdk.Duration_Days(jsii.Number(14)) // the maximum
 	dead = awssqs.NewQueue(scope, jsii.String("DeadLetters"), &awssqs.QueueProps{
 		QueueName:       jsii.String(s.DeadFillQueue()),
 		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
@@ -75,14 +75,14 @@ func fillQueues(scope constructs.Construct, s *stage.Stage) (queue, dead awssqs.
 		RetentionPeriod: retention,
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(6 * fillTimeout)),
-		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(mostReceives)},
+		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(maxReceives)},
 	})
 	fixLogicalID(queue, "Queue")
 	return queue, dead
 }
 
-// call makes a schedule that calls a function with an event.
-func call(scope constructs.Construct, function awslambda.Function, id, description, schedule, event string) {
+// invokeOn creates a schedule that invokes a function with an event.
+func invokeOn(scope constructs.Construct, function awslambda.Function, id, description, schedule, event string) {
 	rule := awsevents.NewCfnRule(scope, jsii.String(id), &awsevents.CfnRuleProps{
 		Description:        jsii.String("Archeio: " + description),
 		ScheduleExpression: jsii.String(schedule),

@@ -10,20 +10,19 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// filler tells when the mirrors are not filled as they should be, and what to do
-// about it.
-func (w watcher) filler(planner, worker filler, queue, dead awssqs.Queue) {
+// filler adds the alarms on filling the mirrors.
+func (a alarms) filler(planner, worker filler, queue, dead awssqs.Queue) {
 	of := func(q awssqs.Queue, name string) awscloudwatch.CfnAlarmProps {
 		return metric("AWS/SQS", name, "Maximum", minutes5, jsii.String("QueueName"), q.QueueName())
 	}
-	w.alarm("WorkWaits", "work for the mirrors waits for more than 6 hours; look for errors in the worker's log, and if there are none raise fill.rate or fill.workers",
+	a.add("WorkDelayed", "Work has been queued for more than 6 hours, so blobs are missing in mirrors. Check the worker's log group for errors; if there are none, raise fill.rate or fill.workers.",
 		6*hour, 1, of(queue, "ApproximateAgeOfOldestMessage"))
-	w.alarm("WorkFailed", fmt.Sprintf("work for the mirrors failed %d times; find out why in the worker's log, then redrive the messages of %s", mostReceives, w.stage.DeadFillQueue()),
+	a.add("WorkFailed", fmt.Sprintf("Work has failed %d times, so blobs are missing in mirrors. Find the cause in the worker's log group, then redrive the messages of %s.", maxReceives, a.stage.DeadFillQueue()),
 		0, 1, of(dead, "ApproximateNumberOfMessagesVisible"))
-	w.alarm("NeedsMirrorCopy", `blobs are too large for a function to copy; run "mirror copy" from a shell, with the stage's upstream and primary bucket`,
+	a.add("NeedsMirrorCopy", `Blobs are too large for a function to copy. Run "archeio mirror copy" with the stage's upstream and primary bucket.`,
 		0, 1, metric(metrics.Namespace, metrics.NeedsMirrorCopy, "Sum", 24*hour))
-	// They stop in time by themselves and go on in a new message.
+	// They stop before the timeout by themselves and continue with a new message.
 	const share = 0.99
-	w.function(PlannerID, planner.function, 1, fillTimeout, share)
-	w.function(WorkerID, worker.function, 3, fillTimeout, share)
+	a.function(PlannerID, planner.function, 1, fillTimeout, share)
+	a.function(WorkerID, worker.function, 3, fillTimeout, share)
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// firewallWindow is how many seconds the firewall looks back, and how long
-	// a client that it refuses is told to wait.
+	// firewallWindow is the evaluation window in seconds, and the Retry-After of
+	// a blocked client.
 	firewallWindow = 300
 
 	tooManyRequests = `{"errors":[{"code":"TOOMANYREQUESTS","message":"too many requests from this address"}]}`
@@ -24,11 +24,11 @@ const (
 	ofLoadBalancers = "REGIONAL"
 )
 
-// firewall makes a web ACL that refuses, or only counts, addresses that ask too
-// often, and answers its ARN. It keeps no request as a sample: they have the
-// client's address in them.
-func firewall(scope constructs.Construct, s *stage.Stage, of string) *string {
-	see := func(name string) *awswafv2.CfnWebACL_VisibilityConfigProperty {
+// firewall creates a web ACL that blocks, or only counts, requests above the rate
+// limit of an address, and returns its ARN. It does not sample requests: samples
+// have the client address.
+func firewall(scope constructs.Construct, s *stage.Stage, aclScope string) *string {
+	visibility := func(name string) *awswafv2.CfnWebACL_VisibilityConfigProperty {
 		return &awswafv2.CfnWebACL_VisibilityConfigProperty{
 			CloudWatchMetricsEnabled: jsii.Bool(true), MetricName: jsii.String(name), SampledRequestsEnabled: jsii.Bool(false),
 		}
@@ -50,16 +50,16 @@ func firewall(scope constructs.Construct, s *stage.Stage, of string) *string {
 		}}
 	}
 	return awswafv2.NewCfnWebACL(scope, jsii.String("Firewall"), &awswafv2.CfnWebACLProps{
-		Description:          jsii.String("Archeio, stage " + s.Name + ": addresses that ask too often"),
-		Scope:                jsii.String(of),
+		Description:          jsii.String("Archeio, stage " + s.Name + ": rate limit per address"),
+		Scope:                jsii.String(aclScope),
 		DefaultAction:        &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
-		VisibilityConfig:     see("archeio-" + s.Name),
+		VisibilityConfig:     visibility("archeio-" + s.Name),
 		CustomResponseBodies: bodies,
 		Rules: []interface{}{&awswafv2.CfnWebACL_RuleProperty{
-			Name:             jsii.String("too-often"),
+			Name:             jsii.String("rate-limit"),
 			Priority:         jsii.Number(0),
 			Action:           action,
-			VisibilityConfig: see("archeio-" + s.Name + "-too-often"),
+			VisibilityConfig: visibility("archeio-" + s.Name + "-rate-limit"),
 			Statement: &awswafv2.CfnWebACL_StatementProperty{RateBasedStatement: &awswafv2.CfnWebACL_RateBasedStatementProperty{
 				AggregateKeyType:    jsii.String("IP"),
 				EvaluationWindowSec: jsii.Number(firewallWindow),

@@ -12,35 +12,34 @@ import (
 	"archeio/infra/stage"
 )
 
-// FunctionID is the function's logical id in every template, short enough to
-// type it after sam local invoke.
+// FunctionID is the logical id of the redirector function in every template, for
+// sam local invoke.
 const FunctionID = "Redirector"
 
-// timeout is far above what an answer takes: all existence checks of one
-// request share 1.5 seconds.
+// timeout is that of the redirector in seconds, far above what a response needs: all
+// existence checks of one request share config.MaxCheckTimeout.
 const timeout = 5
 
-// RedirectorFunction makes the function of a region from a folder with its
-// built bootstrap, and answers the alias that everything else calls. Where the
-// stage has a release, it answers the hook that tries a new version too, which is
-// built in the other folder.
+// RedirectorFunction creates the redirector of a region and returns the alias that
+// receives all traffic. If the stage has a Release, it also creates and returns the
+// rollout hook. code and hookCode are folders with their binaries.
 func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code, hookCode string) (alias awslambda.Alias, hook awslambda.Function, err error) {
 	c, err := s.Config(region)
 	if err != nil {
 		return nil, nil, err
 	}
 	function, _ := newFunction(scope, s, functionProps{
-		id:          FunctionID,
-		description: "redirects requests for container images",
-		may:         "The redirector: writes its own logs and may do nothing else",
-		code:        code,
-		env:         c.Env(),
-		memory:      s.Memory,
-		timeout:     timeout,
+		id:              FunctionID,
+		description:     "redirects requests for container images",
+		roleDescription: "Redirector: writes its own logs",
+		code:            code,
+		env:             c.Env(),
+		memory:          s.Memory,
+		timeout:         timeout,
 	})
-	w := watcher{scope, s, region}
-	w.function(FunctionID, function, 3, timeout, closeToTimeout)
-	if err := w.redirector(); err != nil {
+	a := alarms{scope, s, region}
+	a.function(FunctionID, function, 3, timeout, closeToTimeout)
+	if err := a.redirector(); err != nil {
 		return nil, nil, err
 	}
 	alias = awslambda.NewAlias(scope, jsii.String("Alias"), &awslambda.AliasProps{
@@ -48,25 +47,24 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		Version:   function.CurrentVersion(),
 	})
 	if s.Release != nil {
-		hook = gradually(scope, w, function, alias, c.Env(), hookCode)
+		hook = newDeploymentGroup(a, function, alias, c.Env(), hookCode)
 	}
 	return alias, hook, nil
 }
 
-// functionProps are what functions differ in.
+// functionProps are the differences between the functions.
 type functionProps struct {
-	// prefix comes before the names of the constructs, id is the function's
-	// logical id.
-	prefix, id string
-	// may is the description of the role.
-	description, may string
-	code             string // a folder with the built bootstrap
-	env              map[string]string
-	memory, timeout  int // in MB, in seconds
+	// prefix is that of the ids of the constructs, id the logical id of the
+	// function.
+	prefix, id                   string
+	description, roleDescription string
+	code                         string // folder with the binary
+	env                          map[string]string
+	memory, timeout              int // in MB, in seconds
 }
 
-// newFunction makes a function with logs of its own, and a role that may write
-// them and nothing else yet.
+// newFunction creates a function with its own log group, and a role that can only
+// write to that.
 func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (awslambda.Function, awsiam.Role) {
 	env := map[string]*string{}
 	for name, value := range p.env {
@@ -78,7 +76,7 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(float64(s.LogRetention)))
 	role := awsiam.NewRole(scope, jsii.String(p.prefix+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		Description: jsii.String(p.may),
+		Description: jsii.String(p.roleDescription),
 	})
 	allow(role, nil, []*string{logs.LogGroupArn()}, "logs:CreateLogStream", "logs:PutLogEvents")
 	architecture := awslambda.Architecture_ARM_64()
@@ -101,7 +99,7 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 	return function, role
 }
 
-// allow adds to what a role may do.
+// allow adds a statement to a role's policy.
 func allow(role awsiam.Role, conditions map[string]interface{}, resources []*string, actions ...string) {
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings(actions...),
@@ -110,21 +108,21 @@ func allow(role awsiam.Role, conditions map[string]interface{}, resources []*str
 	}))
 }
 
-// FunctionURL gives the alias an address that only the account's distributions
-// may call, and answers it. Both grants are needed: the first to call an
-// address, the second to invoke a function through one.
+// FunctionURL creates a function URL of the alias that only the account's
+// distributions can call. CloudFront needs both permissions: to call the URL, and to
+// invoke the function through it.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
 func FunctionURL(scope constructs.Construct, s *stage.Stage, alias awslambda.Alias) awslambda.FunctionUrl {
 	url := alias.AddFunctionUrl(&awslambda.FunctionUrlOptions{AuthType: awslambda.FunctionUrlAuthType_AWS_IAM})
-	grant := func(id, action string, props awslambda.CfnPermissionProps) {
+	permit := func(id, action string, props awslambda.CfnPermissionProps) {
 		props.Action = jsii.String(action)
 		props.FunctionName = alias.FunctionArn()
 		props.Principal = jsii.String("cloudfront.amazonaws.com")
 		props.SourceArn = jsii.String(anyDistribution(s))
 		awslambda.NewCfnPermission(scope, jsii.String(id), &props)
 	}
-	grant("DistributionCallsURL", "lambda:InvokeFunctionUrl", awslambda.CfnPermissionProps{FunctionUrlAuthType: jsii.String("AWS_IAM")})
-	grant("DistributionInvokes", "lambda:InvokeFunction", awslambda.CfnPermissionProps{InvokedViaFunctionUrl: jsii.Bool(true)})
+	permit("DistributionCallsURL", "lambda:InvokeFunctionUrl", awslambda.CfnPermissionProps{FunctionUrlAuthType: jsii.String("AWS_IAM")})
+	permit("DistributionInvokes", "lambda:InvokeFunction", awslambda.CfnPermissionProps{InvokedViaFunctionUrl: jsii.Bool(true)})
 	return url
 }

@@ -9,21 +9,21 @@ import (
 	"archeio/infra/stage"
 )
 
-// network is where a load balancer stands.
+// network is the VPC of a load balancer.
 type network struct {
 	vpc     *string
 	subnets []*string
-	// ready is what the load balancer has to wait for; nil for nothing.
+	// ready is what the load balancer depends on, nil for nothing.
 	ready constructs.IDependable
 }
 
-// networkOf is the stage's own network in a region, or a new one: two public
-// subnets and a gateway, for IPv4 and IPv6. A load balancer calls a function
-// through Lambda, so nothing ever goes out from here, and there is no NAT
-// gateway to pay for.
+// networkOf returns the network that the stage configures for a region, or else a new
+// one: two public subnets with an internet gateway, for IPv4 and IPv6. A load
+// balancer invokes functions through the Lambda API, so the network has no egress
+// and no NAT gateway.
 //
-// It is written resource by resource because the CDK's own Vpc wants to know the
-// availability zones when it is synthesized, and therefore credentials.
+// It consists of CloudFormation resources: the CDK's Vpc looks up the availability
+// zones during synthesis, which requires credentials.
 func networkOf(scope constructs.Construct, s *stage.Stage, region string) network {
 	if n, ok := s.Networks[region]; ok {
 		return network{vpc: jsii.String(n.VPC), subnets: *jsii.Strings(n.Subnets...)}

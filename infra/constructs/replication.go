@@ -12,9 +12,9 @@ import (
 	"archeio/lambda/config"
 )
 
-// Replicate makes the primary bucket copy every blob to all other mirrors, and
-// nothing else: each has an index of its own. It never deletes there, so that a
-// mistake in one region stays in it.
+// Replicate configures the primary bucket to replicate all blobs, and nothing else,
+// to the other mirrors: each has its own blob index. Deletions are not replicated, so
+// that a mistake is limited to one region.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
 func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket) {
@@ -29,13 +29,13 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 				"ArnEquals":    map[string]string{"aws:SourceArn": "arn:aws:s3:::" + s.Bucket(s.Primary)},
 			},
 		}),
-		Description: jsii.String("Copies blobs from the primary mirror to the others"),
+		Description: jsii.String("S3: replicates blobs from the primary mirror to the others"),
 	})
 	var copies []*string
 	var rules []interface{}
 	for i, region := range replicas {
 		arn, rule := "arn:aws:s3:::"+s.Bucket(region), "to-"+region
-		watcher{scope, s, s.Primary}.alarm("Replication"+pascal(region), "S3 does not replicate blobs to "+region+`; the worker copies what is missing, and "mirror status" tells whether it does`,
+		alarms{scope, s, s.Primary}.add("Replication"+pascal(region), "S3 replication of blobs to "+region+` is failing. The worker copies missing blobs instead. Run "archeio mirror status" to see whether it does.`,
 			0, 3, metric("AWS/S3", "OperationsFailedReplication", "Maximum", minutes5,
 				jsii.String("SourceBucket"), jsii.String(s.Bucket(s.Primary)), jsii.String("DestinationBucket"), jsii.String(s.Bucket(region)), jsii.String("RuleId"), jsii.String(rule)))
 		copies = append(copies, jsii.String(arn+"/"+config.BlobPrefix+"*"))
@@ -63,7 +63,7 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 	allow(copies, "s3:ReplicateObject", "s3:ReplicateTags")
 	resource := primary.Node().DefaultChild().(awss3.CfnBucket)
 	resource.SetReplicationConfiguration(&awss3.CfnBucket_ReplicationConfigurationProperty{Role: role.RoleArn(), Rules: rules})
-	// S3 checks that the role may do it when it takes the configuration.
+	// S3 validates the role's permissions when it is configured.
 	if policy, ok := role.Node().TryFindChild(jsii.String("DefaultPolicy")).(awsiam.Policy); ok {
 		resource.Node().AddDependency(policy)
 	} else {

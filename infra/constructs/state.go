@@ -20,14 +20,14 @@ func stateBucket(scope constructs.Construct, s *stage.Stage) awss3.Bucket {
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		EnforceSSL:        jsii.Bool(true),
-		// What was withdrawn is written down here, and by nobody else.
+		// The list of withdrawn blobs is stored here only.
 		Versioned: jsii.Bool(true),
 		LifecycleRules: &[]*awss3.LifecycleRule{{
 			Id:         jsii.String("expire-runs"),
 			Prefix:     jsii.String(config.RunPrefix),
 			Expiration: awscdk.Duration_Days(jsii.Number(30)),
 		}, {
-			Id:                                  jsii.String("expire-what-nobody-reads"),
+			Id:                                  jsii.String("expire-noncurrent-versions"),
 			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(7)),
 			NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(7)),
 			ExpiredObjectDeleteMarker:           jsii.Bool(true),

@@ -12,26 +12,26 @@ import (
 	"archeio/infra/stage"
 )
 
-// Topic makes the topic of a region's alarms, which only they send to, and
-// subscribes the stage's address.
+// Topic creates the topic of a region's alarms, which only alarms can publish to, and
+// subscribes the stage's email address.
 func Topic(scope constructs.Construct, s *stage.Stage, region string) {
 	alarms := map[string]interface{}{
 		"StringEquals": map[string]string{"aws:SourceAccount": s.Account},
 		"ArnLike":      map[string]string{"aws:SourceArn": "arn:aws:cloudwatch:" + region + ":" + s.Account + ":alarm:*"},
 	}
 	cloudWatch := map[string]string{"Service": "cloudwatch.amazonaws.com"}
-	// Alarms cannot send to a topic that is encrypted with SNS's own key, as
-	// its policy does not know them.
+	// Alarms cannot publish to a topic that is encrypted with the AWS managed key:
+	// its policy does not allow them to.
 	// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 	key := awskms.NewCfnKey(scope, jsii.String("TopicKey"), &awskms.CfnKeyProps{
-		Description:         jsii.String("Archeio, stage " + s.Name + ": messages of alarms"),
+		Description:         jsii.String("Archeio, stage " + s.Name + ": alarm notifications"),
 		EnableKeyRotation:   jsii.Bool(true),
 		PendingWindowInDays: jsii.Number(7),
 		KeyPolicy: policy(map[string]interface{}{
-			"Sid": "AccountAdministers", "Effect": "Allow", "Action": "kms:*", "Resource": "*",
+			"Sid": "AllowAccountAdministration", "Effect": "Allow", "Action": "kms:*", "Resource": "*",
 			"Principal": map[string]string{"AWS": "arn:aws:iam::" + s.Account + ":root"},
 		}, map[string]interface{}{
-			"Sid": "AlarmsEncrypt", "Effect": "Allow", "Action": []string{"kms:Decrypt", "kms:GenerateDataKey"}, "Resource": "*",
+			"Sid": "AllowAlarmsEncryption", "Effect": "Allow", "Action": []string{"kms:Decrypt", "kms:GenerateDataKey"}, "Resource": "*",
 			"Principal": cloudWatch, "Condition": alarms,
 		}),
 	})
@@ -43,10 +43,10 @@ func Topic(scope constructs.Construct, s *stage.Stage, region string) {
 	awssns.NewCfnTopicPolicy(scope, jsii.String("TopicPolicy"), &awssns.CfnTopicPolicyProps{
 		Topics: jsii.Strings(*topic.Ref()),
 		PolicyDocument: policy(map[string]interface{}{
-			"Sid": "AlarmsPublish", "Effect": "Allow", "Action": "sns:Publish", "Resource": topic.Ref(),
+			"Sid": "AllowAlarmsPublish", "Effect": "Allow", "Action": "sns:Publish", "Resource": topic.Ref(),
 			"Principal": cloudWatch, "Condition": alarms,
 		}, map[string]interface{}{
-			"Sid": "NobodyWithoutTLS", "Effect": "Deny", "Action": "sns:Publish", "Resource": topic.Ref(),
+			"Sid": "DenyInsecureTransport", "Effect": "Deny", "Action": "sns:Publish", "Resource": topic.Ref(),
 			"Principal": map[string]string{"AWS": "*"}, "Condition": map[string]interface{}{"Bool": map[string]string{"aws:SecureTransport": "false"}},
 		}),
 	})
@@ -61,7 +61,7 @@ func policy(statements ...interface{}) map[string]interface{} {
 	return map[string]interface{}{"Version": "2012-10-17", "Statement": statements}
 }
 
-// pascal makes a logical id's part of a region.
+// pascal returns a region as part of a logical id: EuWest1.
 func pascal(region string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(region, "-") {

@@ -16,32 +16,31 @@ import (
 )
 
 const (
-	// longestFunction and mostOrigins are quotas of CloudFront; of the second
-	// more can be had.
+	// maxFunction and maxOrigins are CloudFront quotas, in bytes and per
+	// distribution. The second can be raised.
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
-	longestFunction = 10 << 10
-	mostOrigins     = 100
+	maxFunction = 10 << 10
+	maxOrigins  = 100
 
-	// positions spell a position in a list of origins in one character.
+	// positions encode a position in a list of origins as one character.
 	positions = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 )
 
 //go:embed viewer_request.js
 var viewerRequest string
 
-// ViewerRequest is the code of the function that CloudFront runs before
-// everything else: it refuses methods that are not for reading, tells the
-// redirector of an Authorization header, and sends to the nearest origin with
-// a second one to fail over to. Where anything goes wrong in it, the request
-// goes to the origin of its behaviour.
+// ViewerRequest returns the code of the CloudFront function that runs for each viewer
+// request: it rejects methods other than GET and HEAD, marks requests that have an
+// Authorization header, and selects the nearest origin and one to fail over to. If
+// anything in it fails, the request goes to the origin of its cache behavior.
 //
-// Its table of countries comes from the same places as the redirector's own
-// decisions. The error is for a stage too large for CloudFront's quotas.
+// Its table of countries is derived from the coordinates that the redirector uses
+// too. It returns an error if the stage exceeds CloudFront's quotas.
 func ViewerRequest(s *stage.Stage) (string, error) {
 	mirrors := s.Routed()
-	if n := len(mirrors) + len(s.Redirectors); n > mostOrigins || len(mirrors) > len(positions) || len(s.Redirectors) > len(positions) {
-		return "", fmt.Errorf("stage %q: a distribution takes %d origins, and up to %d of a kind; mirrors and redirectors are %d and %d",
-			s.Name, mostOrigins, len(positions), len(mirrors), len(s.Redirectors))
+	if n := len(mirrors) + len(s.Redirectors); n > maxOrigins || len(mirrors) > len(positions) || len(s.Redirectors) > len(positions) {
+		return "", fmt.Errorf("stage %q: too many origins: %d mirrors and %d redirectors: want at most %d together, and %d of each",
+			s.Name, len(mirrors), len(s.Redirectors), maxOrigins, len(positions))
 	}
 	body, headers := refusal()
 	code := viewerRequest
@@ -57,13 +56,13 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 	} {
 		code = strings.Replace(code, name, value, 1)
 	}
-	if code = strings.TrimLeft(code, "\n"); len(code) > longestFunction {
-		return "", fmt.Errorf("stage %q: the function at the edge has %d bytes, CloudFront takes %d: name fewer mirrors and redirectors", s.Name, len(code), longestFunction)
+	if code = strings.TrimLeft(code, "\n"); len(code) > maxFunction {
+		return "", fmt.Errorf("stage %q: the CloudFront function has %d bytes, CloudFront allows %d: configure fewer mirrors and redirectors", s.Name, len(code), maxFunction)
 	}
 	return code, nil
 }
 
-// choice tells whether there is more than one origin of a kind.
+// choice reports whether there are several mirrors or redirectors.
 func choice(s *stage.Stage) bool { return len(s.Routed()) > 1 || len(s.Redirectors) > 1 }
 
 func importOf(s *stage.Stage) string {
@@ -81,7 +80,7 @@ func originIDs(kind string, names []string) []string {
 	return ids
 }
 
-// places spells, for each country, the positions of its origins.
+// places returns the positions of the origins of each country.
 func places(s *stage.Stage) string {
 	if !choice(s) {
 		return "{}"
@@ -101,9 +100,9 @@ func places(s *stage.Stage) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// MirrorsFor answers the positions of the mirror nearest to a point and of the
-// one to fail over to: the primary, as it has every blob, or the next one where
-// the primary is the nearest itself.
+// MirrorsFor returns the positions of the mirror nearest to a point and of the one to
+// fail over to: the primary, which has every blob, or the second nearest if the
+// primary is the nearest.
 func MirrorsFor(s *stage.Stage, at regions.Point) (first, second int) {
 	mirrors := s.Routed()
 	first = stage.Nearest(mirrors, at, -1)
@@ -127,8 +126,8 @@ func points(names []string) [][3]float64 {
 	return out
 }
 
-// refusal is the redirector's own answer to other methods than GET and HEAD,
-// with the word METHOD where the method stands.
+// refusal returns the redirector's response to methods other than GET and HEAD, with
+// METHOD in place of the method.
 func refusal() (body string, headers map[string]map[string]string) {
 	resp := redirect.Refuse(oci.MethodNotAllowed("METHOD"))
 	resp.Allow = "GET, HEAD"
@@ -141,11 +140,11 @@ func refusal() (body string, headers map[string]map[string]string) {
 	return resp.Body, headers
 }
 
-// literal writes a value as JavaScript, which has all of JSON.
+// literal returns a value as JavaScript, of which JSON is a subset.
 func literal(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic("constructs: " + strconv.Quote(err.Error())) // texts and numbers only
+		panic("constructs: " + strconv.Quote(err.Error())) // it has only texts and numbers
 	}
 	return string(text)
 }

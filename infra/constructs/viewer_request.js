@@ -1,10 +1,10 @@
 /*IMPORT*/
 const mirrors = /*MIRRORS*/;
 const redirectors = /*REDIRECTORS*/;
-// By country: its mirror and the one to fail over to, its redirector and the
+// For each country: its mirror and the one to fail over to, its redirector and the
 // one to fail over to, each as a position above.
 const places = /*PLACES*/;
-// The redirectors' positions on the unit sphere.
+// The redirectors' coordinates on the unit sphere.
 const points = /*POINTS*/;
 const code = '/*CODE*/';
 const refusal = /*REFUSAL*/;
@@ -15,7 +15,7 @@ function handler(event) {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return refuse(request.method);
   }
-  // Only what is set here reaches the redirector under this name.
+  // The redirector trusts this header, so a value from the viewer must not pass.
   if (headers.authorization) {
     headers['x-viewer-authorized'] = { value: '1' };
   } else {
@@ -24,7 +24,7 @@ function handler(event) {
   try {
     choose(request.uri, headers);
   } catch (e) {
-    // The behaviour's own origin serves.
+    // The origin of the cache behavior serves the request.
   }
   return request;
 }
@@ -53,7 +53,7 @@ function country(headers, at) {
   return [code.indexOf(row[at]), code.indexOf(row[at + 1])];
 }
 
-// The two nearest to where the viewer is, if the edge knows that.
+// The two redirectors nearest to the viewer, if its coordinates are known.
 function position(headers) {
   const latitude = headers['cloudfront-viewer-latitude'];
   const longitude = headers['cloudfront-viewer-longitude'];
@@ -69,13 +69,13 @@ function position(headers) {
   return near[0][0] === near[0][0] ? [near[0][1], near[1][1]] : null;
 }
 
-// A text that is no number or out of range, and none at all, is NaN.
+// NaN if the text is missing, not a number or out of range.
 function radians(text, most) {
   const degrees = /^-?[0-9.]+$/.test(text) ? Number(text) : NaN;
   return Math.abs(degrees) <= most ? degrees * Math.PI / 180 : NaN;
 }
 
-// The method is cut and escaped as the redirector does it.
+// Truncates and escapes the method as the redirector does.
 function refuse(method) {
   const name = method.length > 128 ? method.slice(0, 128) + '...' : method;
   const text = JSON.stringify(name).replace(/[<>&]/g, (c) => '\\u00' + c.charCodeAt(0).toString(16));

@@ -1,5 +1,5 @@
-// Package glance has the questions that somebody who runs a stage asks, and the
-// metrics that answer them. The dashboard and scripts/archeio/report show the same.
+// Package dashboard defines the widgets of a stage's CloudWatch dashboard and their
+// metrics. The command archeio report prints the values of the same metrics.
 package dashboard
 
 import (
@@ -11,34 +11,75 @@ import (
 	"archeio/ranges"
 )
 
-// Metric is a metric of a region, and how its values become one.
+// Metric is a CloudWatch metric of a region, and the statistic of it.
 type Metric struct {
 	Region, Namespace, Name, Stat string
 	// Dimensions are names, each followed by its value.
 	Dimensions []string
 }
 
-// Daily tells whether the metric comes about once a day.
+// Daily reports whether the metric has about one value a day.
 func (m Metric) Daily() bool { return m.Name == "BucketSizeBytes" || m.Name == "EstimatedCharges" }
 
-// Series is the sum of metrics, in percent of the sum of others where there are
-// any.
+// Series is the sum of metrics, in percent of the sum of others if there are any.
 type Series struct {
 	Label    string
 	Of, Over []Metric
 }
 
-// Question is what a widget of the dashboard answers, and a table of the report.
-type Question struct {
+// Widget is a graph of the dashboard and a table of the report. Unit is empty if
+// its series have different units.
+type Widget struct {
 	Title, Unit string
 	Series      []Series
 }
 
-// EntireBucket is the filter of a bucket's request metrics, which is none.
+// The units of widgets.
+const (
+	Requests     = "requests"
+	Percent      = "percent of blobs"
+	Milliseconds = "milliseconds"
+	Bytes        = "bytes"
+	Dollars      = "dollars"
+)
+
+// EntireBucket is the ID of the filter of a bucket's request metrics. It filters
+// nothing.
 const EntireBucket = "EntireBucket"
 
-// reasons returns the tokens of the reasons that match.
-func reasons(match func(route.Reason) bool) []string {
+// Widgets returns the widgets of a stage in the order of the dashboard.
+func Widgets(s *stage.Stage) []Widget {
+	m := source{s}
+	blobRequests := m.requests(metrics.Kind, oci.Blob.String())
+	widgets := []Widget{
+		{"Requests", Requests, []Series{
+			{Label: "manifests", Of: m.requests(metrics.Kind, oci.Manifest.String())},
+			{Label: "blobs", Of: blobRequests},
+		}},
+		{"Clients by cloud", Requests, m.clouds()},
+		{"Redirects by reason", Requests, m.reasons()},
+		{"Blobs by target", Percent, []Series{
+			{Label: "mirror", Of: m.requests(metrics.Reason, tokens(toMirror)...), Over: blobRequests},
+			{Label: "upstream, mirror checks failed", Of: m.requests(metrics.Reason, tokens(toUpstreamByOutage)...), Over: blobRequests},
+		}},
+		{"Latency", Milliseconds, m.latencies()},
+		{"Blob index", "", m.index()},
+		{"Mirror downloads", Bytes, m.buckets("BytesDownloaded", "Sum", "FilterId", EntireBucket)},
+		{"Mirror storage", Bytes, m.buckets("BucketSizeBytes", "Average", "StorageType", "StandardStorage")},
+		// Only this region has the metric, and only if billing alerts are enabled.
+		// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/monitor_estimated_charges_with_cloudwatch.html
+		{"AWS charges of the account", Dollars, []Series{{
+			Label: "month to date", Of: []Metric{{"us-east-1", "AWS/Billing", "EstimatedCharges", "Maximum", []string{"Currency", "USD"}}},
+		}}},
+	}
+	if s.Filler != nil {
+		widgets = append(widgets, Widget{"Mirror filling", "", m.filling()})
+	}
+	return widgets
+}
+
+// tokens returns the tokens of the reasons that match.
+func tokens(match func(route.Reason) bool) []string {
 	var out []string
 	for _, r := range route.Reasons() {
 		if match(r) {
@@ -52,89 +93,57 @@ func toMirror(r route.Reason) bool { return r.Leads().Mirror() }
 
 func toUpstreamByOutage(r route.Reason) bool { return r.Leads() == route.Upstream && r.Outage() }
 
-// Questions are those of a stage, in the order in which they are asked.
-func Questions(s *stage.Stage) []Question {
-	a := asker{s}
-	questions := []Question{
-		{"How many pulls", "requests", []Series{
-			{Label: "manifests", Of: requests(a, metrics.Kind, oci.Manifest.String())},
-			{Label: "blobs", Of: requests(a, metrics.Kind, oci.Blob.String())},
-		}},
-		{"From where", "requests", a.clouds()},
-		{"Sent where, and why", "requests", a.reasons()},
-		{"How much stays in the mirrors", "percent of blobs", []Series{{
-			Label: "redirected to a mirror", Of: requests(a, metrics.Reason, reasons(toMirror)...), Over: requests(a, metrics.Kind, oci.Blob.String()),
-		}, {
-			Label: "to the upstream, as a mirror could not say", Of: requests(a, metrics.Reason, reasons(toUpstreamByOutage)...), Over: requests(a, metrics.Kind, oci.Blob.String()),
-		}}},
-		{"How fast", "milliseconds", a.latencies()},
-		{"The index", "", a.index()},
-		{"Bytes sent by the mirrors", "bytes", a.buckets("BytesDownloaded", "Sum", "FilterId", EntireBucket)},
-		{"Bytes kept in the mirrors", "bytes", a.buckets("BucketSizeBytes", "Average", "StorageType", "StandardStorage")},
-		// Only this region has it, and only if the account asked for it.
-		{"Charges of the whole account this month", "dollars", []Series{{
-			Label: "so far", Of: []Metric{{"us-east-1", "AWS/Billing", "EstimatedCharges", "Maximum", []string{"Currency", "USD"}}},
-		}}},
-	}
-	if s.Filler != nil {
-		questions = append(questions, Question{"The filler", "", a.filler()})
-	}
-	return questions
-}
+// source makes the metrics of a stage.
+type source struct{ *stage.Stage }
 
-type asker struct{ *stage.Stage }
-
-// requests are those with one of some values of a dimension, in all regions.
-func requests[T ~string](a asker, dimension string, values ...T) []Metric {
+// requests returns the requests of all regions that have one of the values of a
+// dimension.
+func (m source) requests(dimension string, values ...string) []Metric {
 	var out []Metric
-	for _, region := range a.Redirectors {
+	for _, region := range m.Redirectors {
 		for _, v := range values {
-			out = append(out, Metric{region, metrics.Namespace, metrics.Requests, "Sum", []string{dimension, string(v)}})
+			out = append(out, Metric{region, metrics.Namespace, metrics.Requests, "Sum", []string{dimension, v}})
 		}
 	}
 	return out
 }
 
-func (a asker) clouds() []Series {
+func (m source) clouds() []Series {
 	var out []Series
-	for _, cloud := range append(ranges.Clouds[:], "unknown") {
-		label := string(cloud)
-		if cloud == "unknown" {
-			label = "anywhere else"
-		}
-		out = append(out, Series{Label: label, Of: requests(a, metrics.Cloud, cloud)})
+	for _, cloud := range ranges.Clouds {
+		out = append(out, Series{Label: string(cloud), Of: m.requests(metrics.Cloud, string(cloud))})
 	}
-	return out
+	return append(out, Series{Label: "other", Of: m.requests(metrics.Cloud, "unknown")})
 }
 
-func (a asker) reasons() []Series {
+func (m source) reasons() []Series {
 	var out []Series
 	for _, reason := range route.Reasons() {
-		out = append(out, Series{Label: reason.String(), Of: requests(a, metrics.Reason, reason.String())})
+		out = append(out, Series{Label: reason.String(), Of: m.requests(metrics.Reason, reason.String())})
 	}
 	return out
 }
 
-func (a asker) latencies() []Series {
+func (m source) latencies() []Series {
 	var out []Series
-	for _, region := range a.Redirectors {
-		for _, m := range []struct{ label, name, stat string }{
-			{"answer in the middle", metrics.TotalLatency, "p50"},
-			{"answer, slowest in 100", metrics.TotalLatency, "p99"},
-			{"check of a mirror, slowest in 100", metrics.CheckLatency, "p99"},
+	for _, region := range m.Redirectors {
+		for _, l := range []struct{ label, name, stat string }{
+			{"latency p50", metrics.TotalLatency, "p50"},
+			{"latency p99", metrics.TotalLatency, "p99"},
+			{"mirror check p99", metrics.CheckLatency, "p99"},
 		} {
-			out = append(out, Series{Label: region + ": " + m.label, Of: []Metric{{region, metrics.Namespace, m.name, m.stat, nil}}})
+			out = append(out, Series{Label: region + ": " + l.label, Of: []Metric{{region, metrics.Namespace, l.name, l.stat, nil}}})
 		}
 	}
 	return out
 }
 
-func (a asker) index() []Series {
+func (m source) index() []Series {
 	var out []Series
 	failed := []string{blobs.IndexMissing, blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexUnreachable}
-	for _, region := range a.Redirectors {
+	for _, region := range m.Redirectors {
 		out = append(out, Series{Label: region + ": age in seconds", Of: []Metric{{region, metrics.Namespace, metrics.IndexAge, "Maximum", nil}}})
-		loads := Series{Label: region + ": loads that failed"}
+		loads := Series{Label: region + ": failed loads"}
 		for _, outcome := range failed {
 			loads.Of = append(loads.Of, Metric{region, metrics.Namespace, metrics.IndexLoads, "Sum", []string{metrics.Index, outcome}})
 		}
@@ -143,27 +152,27 @@ func (a asker) index() []Series {
 	return out
 }
 
-func (a asker) buckets(name, stat, filter, value string) []Series {
+func (m source) buckets(name, stat, filter, value string) []Series {
 	var out []Series
-	for _, region := range a.Mirrors {
-		out = append(out, Series{Label: region, Of: []Metric{{region, "AWS/S3", name, stat, []string{"BucketName", a.Bucket(region), filter, value}}}})
+	for _, region := range m.Mirrors {
+		out = append(out, Series{Label: region, Of: []Metric{{region, "AWS/S3", name, stat, []string{"BucketName", m.Bucket(region), filter, value}}}})
 	}
 	return out
 }
 
-func (a asker) filler() []Series {
+func (m source) filling() []Series {
 	one := func(label, namespace, name, stat string, dimensions ...string) Series {
-		return Series{Label: label, Of: []Metric{{a.Primary, namespace, name, stat, dimensions}}}
+		return Series{Label: label, Of: []Metric{{m.Primary, namespace, name, stat, dimensions}}}
 	}
 	out := []Series{
 		one("blobs copied", metrics.Namespace, metrics.Copied, "Sum"),
 		one("bytes copied", metrics.Namespace, metrics.CopiedBytes, "Sum"),
-		one("blobs for mirror copy", metrics.Namespace, metrics.NeedsMirrorCopy, "Sum"),
-		one("oldest work in seconds", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName", a.FillQueue()),
-		one("work that failed", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "QueueName", a.DeadFillQueue()),
+		one("blobs too large for a function", metrics.Namespace, metrics.NeedsMirrorCopy, "Sum"),
+		one("age of the oldest message in seconds", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName", m.FillQueue()),
+		one("dead letters", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "QueueName", m.DeadFillQueue()),
 	}
-	for _, mirror := range a.Filled() {
-		out = append(out, one("lacking in "+mirror, metrics.Namespace, metrics.MissingBlobs, "Maximum", metrics.Mirror, mirror))
+	for _, mirror := range m.Filled() {
+		out = append(out, one("missing blobs in "+mirror, metrics.Namespace, metrics.MissingBlobs, "Maximum", metrics.Mirror, mirror))
 	}
 	return out
 }

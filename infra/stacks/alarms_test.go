@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +18,8 @@ import (
 	"archeio/ranges"
 )
 
-// awsMetrics are the metrics of AWS's own that alarms and the dashboard may be
-// on, with their dimensions and where they are documented.
+// awsMetrics are the AWS metrics that alarms and the dashboard may use, with their
+// dimensions and documentation.
 var awsMetrics = map[string][]string{
 	// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 	"AWS/Lambda Errors":    {"FunctionName"},
@@ -35,19 +36,19 @@ var awsMetrics = map[string][]string{
 	"AWS/Billing EstimatedCharges": {"Currency"},
 }
 
-// versionMetrics are those that Lambda also counts by version, where an alias
-// has been called; it does not throttle by version.
+// versionMetrics are those that Lambda also emits by version if an alias was invoked.
+// Throttles are not among them.
 // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 var versionMetrics = []string{"Errors", "Duration"}
 
-// ofVersion tells whether a metric is one of a function's version.
+// ofVersion reports whether a metric is that of a function's version.
 func ofVersion(m map[string]any, dimensions []string) bool {
 	return m["Namespace"] == "AWS/Lambda" && slices.Contains(versionMetrics, fmt.Sprint(m["MetricName"])) &&
 		slices.Equal(dimensions, []string{"ExecutedVersion", "FunctionName", "Resource"})
 }
 
-// ourMetrics are those of package metrics, with every value that the functions
-// give to a dimension; nil where there is none.
+// ourMetrics returns the metrics of package metrics with all values of their
+// dimension, nil for those that have none.
 func ourMetrics(mirrors []string) map[string][]string {
 	var kinds, clouds, reasons, checks []string
 	for k := range oci.Kinds {
@@ -83,7 +84,7 @@ func prefixed(prefix string, values ...string) []string {
 	return out
 }
 
-// metricsOf are all metrics in a part of a template: what has a namespace.
+// metricsOf returns all metrics in a part of a template: the objects with a namespace.
 func metricsOf(v any) []map[string]any {
 	var out []map[string]any
 	walk(v, "", func(_ string, v any) {
@@ -94,8 +95,7 @@ func metricsOf(v any) []map[string]any {
 	return out
 }
 
-// known tells what is wrong with a metric; empty where it is one that somebody
-// emits.
+// known returns what is wrong with a metric, empty if it is one that is emitted.
 func known(mirrors []string, m map[string]any) string {
 	var names, pairs []string
 	for _, d := range list(m["Dimensions"]) {
@@ -105,24 +105,24 @@ func known(mirrors []string, m map[string]any) string {
 	slices.Sort(names)
 	if m["Namespace"] != metrics.Namespace {
 		if want, ok := awsMetrics[fmt.Sprintf("%v %v", m["Namespace"], m["MetricName"])]; !ofVersion(m, names) && (!ok || !slices.Equal(names, want)) {
-			return fmt.Sprintf("%v %v by %v is no metric of AWS's that is known here", m["Namespace"], m["MetricName"], names)
+			return fmt.Sprintf("unknown AWS metric %v %v with the dimensions %v", m["Namespace"], m["MetricName"], names)
 		}
 		return ""
 	}
 	values, ok := ourMetrics(mirrors)[fmt.Sprint(m["MetricName"])]
 	if !ok || len(pairs) > 1 || len(pairs) == 0 && values != nil || len(pairs) == 1 && !slices.Contains(values, pairs[0]) {
-		return fmt.Sprintf("nobody emits %v with %v", m["MetricName"], pairs)
+		return fmt.Sprintf("metric %v with the dimensions %v is not emitted", m["MetricName"], pairs)
 	}
 	return ""
 }
 
-// An alarm on a metric that nobody emits would never ring.
-func TestAlarmsAreOnMetricsThatExist(t *testing.T) {
+// An alarm on a metric that is not emitted would never fire.
+func TestAlarmMetricsExist(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		for id, alarm := range st.resources("AWS::CloudWatch::Alarm") {
 			found := metricsOf(at(alarm, "Properties"))
 			if len(found) == 0 {
-				t.Errorf("%s is on no metric", id)
+				t.Errorf("%s has no metric", id)
 			}
 			for _, m := range found {
 				if wrong := known(st.stage.Mirrors, m); wrong != "" {
@@ -170,34 +170,37 @@ func TestKnownMetrics(t *testing.T) {
 	}
 }
 
-// Who sleeps is woken by the topic of the alarm's region, and told what to do.
-func TestAlarmsRing(t *testing.T) {
+// actions matches a description of at least two sentences, one of which says what to
+// do.
+var actions = regexp.MustCompile(`^Archeio, stage [a-z-]+: [A-Z].+\. .*(Check|Find|Request|Run) .+\.$`)
+
+// Alarms notify the topic of their region, and say what to do.
+func TestAlarmsNotify(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		topic := `["arn:aws:sns:` + st.region + `:` + st.stage.Account + `:archeio-` + st.stage.Name + `-alarms"]`
 		for id, alarm := range st.resources("AWS::CloudWatch::Alarm") {
 			props := at(alarm, "Properties")
 			same(t, id+"'s actions", at(props, "AlarmActions"), topic)
-			same(t, id+"'s actions when it is over", at(props, "OKActions"), topic)
+			same(t, id+"'s actions for OK", at(props, "OKActions"), topic)
 			description, _ := at(props, "AlarmDescription").(string)
-			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !strings.Contains(description, "; ") {
-				t.Errorf("%s says %q, not what to do", id, description)
+			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !actions.MatchString(description) {
+				t.Errorf("%s: the description %q does not say what to do", id, description)
 			}
 			same(t, id+"'s missing data", at(props, "TreatMissingData"), `"notBreaching"`)
 			if at(props, "ComparisonOperator") != "GreaterThanThreshold" {
-				t.Errorf("%s compares by %v", id, at(props, "ComparisonOperator"))
+				t.Errorf("%s has the comparison operator %v", id, at(props, "ComparisonOperator"))
 			}
-			// CloudWatch looks back a day at most, and a week from periods of
-			// an hour.
+			// CloudWatch evaluates at most a day, or a week for periods of an hour.
 			period, _ := at(props, "Period").(float64)
 			periods, _ := at(props, "EvaluationPeriods").(float64)
 			if period*periods > 86400 {
-				t.Errorf("%s looks back %v seconds", id, period*periods)
+				t.Errorf("%s evaluates %v seconds, want at most a day", id, period*periods)
 			}
 		}
 	})
 }
 
-// alarms answers the logical ids of a stack's alarms.
+// alarms returns the logical ids of a stack's alarms, sorted.
 func (st *synthStack) alarms() []string {
 	return slices.Sorted(maps.Keys(st.resources("AWS::CloudWatch::Alarm")))
 }
@@ -212,7 +215,7 @@ func TestRedirectorAlarms(t *testing.T) {
 			want = append(want, newVersionAlarms(st)...)
 		}
 		if st.stage.Filler != nil {
-			want = append(want, "IndexOld")
+			want = append(want, "IndexStale")
 		}
 		for _, mirror := range append(st.stage.Routed(), "default") {
 			id := "Checks" + camel(mirror)
@@ -224,7 +227,7 @@ func TestRedirectorAlarms(t *testing.T) {
 		}
 		slices.Sort(want)
 		if got := st.alarms(); !slices.Equal(got, want) {
-			t.Errorf("the alarms are %v, want %v", got, want)
+			t.Errorf("alarms %v, want %v", got, want)
 		}
 		duration := at(st.resource(t, "RedirectorDuration"), "Properties")
 		same(t, "function", at(duration, "Dimensions"), `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
@@ -233,7 +236,7 @@ func TestRedirectorAlarms(t *testing.T) {
 	})
 }
 
-// The share is of all blobs, and of a few of them it says nothing.
+// The share is that of all requests for blobs, if there are enough of them.
 func TestUnavailableShare(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
 		if st.stage.PlainAlarms {
@@ -241,13 +244,13 @@ func TestUnavailableShare(t *testing.T) {
 		}
 		share(t, st, "MirrorsUnavailable", 300, 50)
 		if st.stage.Release != nil {
-			// Before a canary of five minutes is over.
+			// It fires within a canary of five minutes.
 			share(t, st, "NewVersionUnavailable", 60, 10)
 		}
 	})
 }
 
-func share(t *testing.T, st *synthStack, id string, period, fewest int) {
+func share(t *testing.T, st *synthStack, id string, period, minimum int) {
 	t.Helper()
 	props := at(st.resource(t, id), "Properties")
 	of := func(id, dimension, value string) string {
@@ -255,8 +258,8 @@ func share(t *testing.T, st *synthStack, id string, period, fewest int) {
 			"Namespace": "Archeio", "MetricName": "Requests", "Dimensions": [{"Name": %q, "Value": %q}]}}}`, id, period, dimension, value)
 	}
 	same(t, id+"'s metrics", at(props, "Metrics"), `[`+of("unavailable", "Reason", "mirror-unavailable")+`, `+of("blobs", "Kind", "blob")+`,
-		{"Id": "share", "ReturnData": true, "Label": "blobs from the upstream as a mirror could not say, in percent",
-		"Expression": "`+fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", fewest)+`"}]`)
+		{"Id": "share", "ReturnData": true, "Label": "percent of blobs from the upstream, mirror checks failed",
+		"Expression": "`+fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", minimum)+`"}]`)
 	same(t, id+"'s threshold", at(props, "Threshold"), "5")
 	same(t, id+"'s periods", at(props, "EvaluationPeriods"), "2")
 }
@@ -275,9 +278,9 @@ func TestMirrorAlarms(t *testing.T) {
 		}
 		slices.Sort(want)
 		if got := st.alarms(); !slices.Equal(got, want) {
-			t.Errorf("the alarms are %v, want %v", got, want)
+			t.Errorf("alarms %v, want %v", got, want)
 		}
-		// What is counted is switched on.
+		// S3 emits its request metrics only if they are configured.
 		same(t, "request metrics", at(st.resource(t, "Mirror"), "Properties", "MetricsConfigurations"), `[{"Id": "EntireBucket"}]`)
 		same(t, "bucket", at(st.resource(t, "Downloads"), "Properties", "Dimensions"), fmt.Sprintf(`[
 			{"Name": "BucketName", "Value": %q}, {"Name": "FilterId", "Value": "EntireBucket"}]`, st.stage.Bucket(st.region)))
@@ -285,11 +288,10 @@ func TestMirrorAlarms(t *testing.T) {
 	})
 }
 
-// Each custom metric is paid for by the month, and so is each request metric of
-// a bucket: 16 of them.
+// Each custom metric is billed monthly, and so are the 16 request metrics of a bucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 func TestCustomMetricsAreFew(t *testing.T) {
-	const most, requestMetrics, replicationMetrics = 230, 16, 4
+	const limit, requestMetrics, replicationMetrics = 230, 16, 4
 	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.MissingBlobs}
 	for _, s := range synthesized(t).stages {
 		for _, region := range s.Regions() {
@@ -303,18 +305,18 @@ func TestCustomMetricsAreFew(t *testing.T) {
 				n += requestMetrics
 			}
 			if region == s.Primary {
-				n += len(s.Replicas()) // operations that failed
+				n += len(s.Replicas()) // failed operations
 			} else if slices.Contains(s.Mirrors, region) {
 				n += replicationMetrics - 1
 			}
-			if n > most {
-				t.Errorf("stage %s has %d custom metrics in %s, want at most %d", s.Name, n, region, most)
+			if n > limit {
+				t.Errorf("stage %s has %d custom metrics in %s, want at most %d", s.Name, n, region, limit)
 			}
 		}
 	}
 }
 
-// camel is a region as a part of a logical id: eu-west-1 is EuWest1.
+// camel returns a region as part of a logical id: EuWest1.
 func camel(region string) string {
 	var out strings.Builder
 	for word := range strings.SplitSeq(region, "-") {

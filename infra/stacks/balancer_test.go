@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// balancers runs a test for the redirectors that have a load balancer.
+// balancers runs a test for the redirector stacks that have a load balancer.
 func balancers(t *testing.T, test func(*testing.T, *synthStack)) {
 	t.Helper()
 	fronts := map[string]bool{}
@@ -19,11 +19,11 @@ func balancers(t *testing.T, test func(*testing.T, *synthStack)) {
 		}
 	})
 	if !fronts["alb"] || !fronts["both"] {
-		t.Errorf("the fronts %v are tested, want alb and both", fronts)
+		t.Errorf("tested fronts %v, want alb and both", fronts)
 	}
 }
 
-func TestBalancerOnlyWhereAsked(t *testing.T) {
+func TestOnlyConfiguredBalancers(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		if st.what != "redirector" || !st.stage.HasLoadBalancers() {
 			st.none(t, "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::TargetGroup",
@@ -46,13 +46,13 @@ func TestBalancer(t *testing.T) {
 
 		group, rules := st.only(t, "AWS::EC2::SecurityGroup")
 		same(t, "security groups", at(props, "SecurityGroups"), fmt.Sprintf(`[{"Fn::GetAtt": [%q, "GroupId"]}]`, group))
-		same(t, "what comes in", at(rules, "Properties", "SecurityGroupIngress"), `[
-			{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0", "Description": "Anybody pulls"},
-			{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv6": "::/0", "Description": "Anybody pulls"}
+		same(t, "ingress", at(rules, "Properties", "SecurityGroupIngress"), `[
+			{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0", "Description": "HTTPS from anywhere"},
+			{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv6": "::/0", "Description": "HTTPS from anywhere"}
 		]`)
-		// An empty list would be a rule that lets everything out.
-		same(t, "what goes out", at(rules, "Properties", "SecurityGroupEgress"), `[
-			{"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32", "Description": "Nothing goes out"}
+		// An empty list would become a rule that allows all egress.
+		same(t, "egress", at(rules, "Properties", "SecurityGroupEgress"), `[
+			{"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32", "Description": "No egress"}
 		]`)
 		st.none(t, "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
 
@@ -79,20 +79,20 @@ func TestBalancerTarget(t *testing.T) {
 		same(t, "attributes", any(pairs(at(props, "TargetGroupAttributes"))), `{"lambda.multi_value_headers.enabled": "true"}`)
 		same(t, "health check", at(props, "HealthCheckEnabled"), "true")
 		same(t, "health check's path", at(props, "HealthCheckPath"), `"/v2/"`)
-		same(t, "health check's answer", at(props, "Matcher"), `{"HttpCode": "200"}`)
-		// The function may take all of its time.
+		same(t, "health check's status", at(props, "Matcher"), `{"HttpCode": "200"}`)
+		// The health check must wait for the timeout of the function.
 		interval, _ := at(props, "HealthCheckIntervalSeconds").(float64)
 		wait, _ := at(props, "HealthCheckTimeoutSeconds").(float64)
 		if wait <= 5 || wait >= interval {
-			t.Errorf("the health check waits %v s, every %v s", wait, interval)
+			t.Errorf("health check with a timeout of %v s and an interval of %v s", wait, interval)
 		}
 		if !slices.Contains(texts(at(target, "DependsOn")), "BalancerInvokes") {
-			t.Error("the target group does not wait for its grant")
+			t.Error("the target group does not depend on the permission")
 		}
 	})
 }
 
-// The nearest load balancer answers to a name that all share.
+// All load balancers share a host name, which resolves to the nearest one.
 func TestBalancerRecords(t *testing.T) {
 	balancers(t, func(t *testing.T, st *synthStack) {
 		name := st.stage.Domain
@@ -122,12 +122,12 @@ func TestBalancerRecords(t *testing.T) {
 }
 
 func TestBalancerNetwork(t *testing.T) {
-	given := 0
+	existing := 0
 	balancers(t, func(t *testing.T, st *synthStack) {
 		_, balancer := st.only(t, "AWS::ElasticLoadBalancingV2::LoadBalancer")
 		_, group := st.only(t, "AWS::EC2::SecurityGroup")
 		if n, ok := st.stage.Networks[st.region]; ok {
-			given++
+			existing++
 			same(t, "subnets", at(balancer, "Properties", "Subnets"), text(n.Subnets))
 			same(t, "VPC", at(group, "Properties", "VpcId"), text(n.VPC))
 			st.none(t, "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::InternetGateway", "AWS::EC2::Route")
@@ -139,9 +139,9 @@ func TestBalancerNetwork(t *testing.T) {
 		gateway, _ := st.only(t, "AWS::EC2::InternetGateway")
 		attachment, _ := st.only(t, "AWS::EC2::VPCGatewayAttachment")
 		if !slices.Contains(texts(at(balancer, "DependsOn")), attachment) {
-			t.Error("the load balancer does not wait for the way out of its network")
+			t.Error("the load balancer does not depend on the gateway attachment")
 		}
-		// Both subnets are public: whatever is in them is reached by the gateway.
+		// Both subnets are public: their route table leads to the gateway.
 		table, _ := st.only(t, "AWS::EC2::RouteTable")
 		routes := map[string]bool{}
 		for id, route := range st.resources("AWS::EC2::Route") {
@@ -151,7 +151,7 @@ func TestBalancerNetwork(t *testing.T) {
 			routes[fmt.Sprint(at(props, "DestinationCidrBlock"), at(props, "DestinationIpv6CidrBlock"))] = true
 		}
 		if !routes["0.0.0.0/0<nil>"] || !routes["<nil>::/0"] || len(routes) != 2 {
-			t.Errorf("the routes are %v, want all of IPv4 and IPv6", routes)
+			t.Errorf("routes %v, want those for all of IPv4 and IPv6", routes)
 		}
 		zones := map[string]bool{}
 		for _, subnet := range st.resources("AWS::EC2::Subnet") {
@@ -161,10 +161,10 @@ func TestBalancerNetwork(t *testing.T) {
 			t.Errorf("subnets in the zones %v, want two zones", zones)
 		}
 		if n := len(st.resources("AWS::EC2::SubnetRouteTableAssociation")); n != 2 {
-			t.Errorf("%d subnets have the routes, want 2", n)
+			t.Errorf("%d subnets have the route table, want 2", n)
 		}
 	})
-	if given == 0 {
-		t.Error("no load balancer in a given network is tested")
+	if existing == 0 {
+		t.Error("no load balancer in an existing VPC is tested")
 	}
 }

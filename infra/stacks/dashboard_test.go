@@ -13,7 +13,7 @@ import (
 	"archeio/lambda/route"
 )
 
-// body answers the widgets of a stage's dashboard.
+// widgets returns the widgets of a stage's dashboard.
 func (st *synthStack) widgets(t *testing.T) []any {
 	t.Helper()
 	_, dashboard := st.only(t, "AWS::CloudWatch::Dashboard")
@@ -21,15 +21,15 @@ func (st *synthStack) widgets(t *testing.T) []any {
 	text, _ := at(dashboard, "Properties", "DashboardBody").(string)
 	var body any
 	if err := json.Unmarshal([]byte(text), &body); err != nil {
-		t.Fatalf("the dashboard's body is %q: %v", text, err)
+		t.Fatalf("dashboard body %q: %v", text, err)
 	}
 	return list(at(body, "widgets"))
 }
 
 var identifier = regexp.MustCompile(`\b[me][0-9]+\b`)
 
-// There is one beside the primary. What it shows is emitted by somebody, and
-// what it adds up is there.
+// The dashboard is in the primary's region. Its metrics are emitted, and its
+// expressions refer to metrics of the same widget.
 func TestDashboard(t *testing.T) {
 	each(t, "watch", func(t *testing.T, st *synthStack) {
 		if st.region != st.stage.Primary {
@@ -46,20 +46,20 @@ func TestDashboard(t *testing.T) {
 				lines += text(line)
 				if id, ok := options["id"].(string); ok {
 					if ids[id] {
-						t.Errorf("%v: two lines are called %s", at(widget, "properties", "title"), id)
+						t.Errorf("%v: duplicate metric ID %s", at(widget, "properties", "title"), id)
 					}
 					ids[id] = true
 				}
 				if expression, ok := options["expression"].(string); ok {
 					for _, id := range identifier.FindAllString(expression, -1) {
 						if !ids[id] {
-							t.Errorf("%s is of a line that is not there", expression)
+							t.Errorf("the expression %s refers to a missing metric", expression)
 						}
 					}
 					continue
 				}
 				if region, _ := options["region"].(string); region != "us-east-1" && !slices.Contains(st.stage.Regions(), region) {
-					t.Errorf("%s is in a region where nothing is", text(line))
+					t.Errorf("%s is in a region without stacks", text(line))
 				}
 				metric := map[string]any{"Namespace": line[0], "MetricName": line[1]}
 				var dimensions []any
@@ -73,12 +73,12 @@ func TestDashboard(t *testing.T) {
 			}
 			// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 			if n := len(metrics); n > 500 || n == 0 {
-				t.Errorf("%v has %d metrics, CloudWatch takes 500", at(widget, "properties", "title"), n)
+				t.Errorf("%v has %d metrics, CloudWatch allows 500", at(widget, "properties", "title"), n)
 			}
 			all += len(metrics)
 		}
 		if all > 2500 {
-			t.Errorf("the dashboard has %d metrics, CloudWatch takes 2500", all)
+			t.Errorf("the dashboard has %d metrics, CloudWatch allows 2500", all)
 		}
 		for _, reason := range route.Reasons() {
 			if !strings.Contains(lines, fmt.Sprintf("%q", reason.String())) {
@@ -93,7 +93,7 @@ func TestDashboard(t *testing.T) {
 	})
 }
 
-// The address is told before a month costs too much, of what is the stage's own.
+// The email address is notified before the resources of the stage exceed the budget.
 func TestBudget(t *testing.T) {
 	found := map[bool]bool{}
 	each(t, "watch", func(t *testing.T, st *synthStack) {
@@ -104,16 +104,16 @@ func TestBudget(t *testing.T) {
 		}
 		found[true] = true
 		_, budget := st.only(t, "AWS::Budgets::Budget")
-		tell := func(kind string, percent int) string {
+		notification := func(kind string, percent int) string {
 			return fmt.Sprintf(`{"Notification": {"NotificationType": %q, "ComparisonOperator": "GREATER_THAN", "Threshold": %d, "ThresholdType": "PERCENTAGE"},
 				"Subscribers": [{"SubscriptionType": "EMAIL", "Address": %q}]}`, kind, percent, st.stage.Email)
 		}
 		same(t, "budget", at(budget, "Properties", "Budget"), fmt.Sprintf(`{
 			"BudgetName": %q, "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": {"Amount": %v, "Unit": "USD"},
 			"CostFilters": {"TagKeyValue": [%q]}}`, "archeio-"+st.stage.Name, st.stage.Budget, "user:archeio:stage$"+st.stage.Name))
-		same(t, "who is told", at(budget, "Properties", "NotificationsWithSubscribers"), `[`+tell("ACTUAL", 80)+`, `+tell("ACTUAL", 100)+`, `+tell("FORECASTED", 100)+`]`)
+		same(t, "notifications", at(budget, "Properties", "NotificationsWithSubscribers"), `[`+notification("ACTUAL", 80)+`, `+notification("ACTUAL", 100)+`, `+notification("FORECASTED", 100)+`]`)
 	})
 	if !found[true] || !found[false] {
-		t.Errorf("stages with a budget are tested: %v, want both", found)
+		t.Errorf("tested with a budget: %v, want with and without", found)
 	}
 }

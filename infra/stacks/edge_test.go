@@ -11,11 +11,11 @@ import (
 	parts "archeio/infra/constructs"
 )
 
-// cachingDisabled is AWS's own policy of that name.
+// cachingDisabled is the managed cache policy of that name.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
 const cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 
-// distribution is the configuration of an edge stack's distribution.
+// distribution returns the configuration of an edge stack's distribution.
 func (st *synthStack) distribution(t *testing.T) any {
 	t.Helper()
 	_, distribution := st.only(t, "AWS::CloudFront::Distribution")
@@ -25,7 +25,7 @@ func (st *synthStack) distribution(t *testing.T) any {
 func TestEdgeStacks(t *testing.T) {
 	c := synthesized(t)
 	for _, s := range c.stages {
-		// CloudFront wants its certificates in this region.
+		// CloudFront requires its certificates in this region.
 		found := slices.ContainsFunc(c.stacks, func(st *synthStack) bool { return st.name == "archeio-"+s.Name+"-edge-us-east-1" })
 		if found != s.HasDistribution() {
 			t.Errorf("stage %s with front %s has an edge stack: %v", s.Name, s.Front, found)
@@ -35,10 +35,10 @@ func TestEdgeStacks(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) { st.none(t, "AWS::CloudFront::Distribution") })
 }
 
-// The first behaviour that fits a path is the one that holds.
-func TestBehaviours(t *testing.T) {
+// CloudFront uses the first behavior that matches a path.
+func TestBehaviors(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
-		behaviour := func(target, cache, request string) string {
+		behavior := func(target, cache, request string) string {
 			return fmt.Sprintf(`"TargetOriginId": %q, "CachePolicyId": %s, "OriginRequestPolicyId": {"Fn::GetAtt": [%q, "Id"]},
 				"ViewerProtocolPolicy": "redirect-to-https", "Compress": false,
 				"AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
@@ -46,20 +46,20 @@ func TestBehaviours(t *testing.T) {
 		}
 		mirror, redirector := "mirror-"+st.stage.Primary, "redirector-"+st.stage.Redirectors[0]
 		config := st.distribution(t)
-		same(t, "behaviours", at(config, "CacheBehaviors"), `[
-			{"PathPattern": "/containers/images/*", `+behaviour(mirror, `{"Fn::GetAtt": ["KeepBlobs", "Id"]}`, "AskMirror")+`},
-			{"PathPattern": "/v2/*/blobs/*", `+behaviour(redirector, `"`+cachingDisabled+`"`, "AskRedirector")+`}
+		same(t, "behaviors", at(config, "CacheBehaviors"), `[
+			{"PathPattern": "/containers/images/*", `+behavior(mirror, `{"Fn::GetAtt": ["BlobCachePolicy", "Id"]}`, "MirrorRequestPolicy")+`},
+			{"PathPattern": "/v2/*/blobs/*", `+behavior(redirector, `"`+cachingDisabled+`"`, "RedirectorRequestPolicy")+`}
 		]`)
-		same(t, "default behaviour", at(config, "DefaultCacheBehavior"), `{`+behaviour(redirector, `{"Fn::GetAtt": ["KeepAnswers", "Id"]}`, "AskRedirector")+`}`)
+		same(t, "default behavior", at(config, "DefaultCacheBehavior"), `{`+behavior(redirector, `{"Fn::GetAtt": ["ResponseCachePolicy", "Id"]}`, "RedirectorRequestPolicy")+`}`)
 	})
 }
 
 func TestCachePolicies(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
-		// Blobs are found by their digest: their path is enough.
+		// The path of a blob has its digest, so it is enough as a cache key.
 		for id, want := range map[string]string{
-			"KeepAnswers": `"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 3600, %s "QueryStringsConfig": {"QueryStringBehavior": "all"}}`,
-			"KeepBlobs":   `"MinTTL": 0, "DefaultTTL": 31536000, "MaxTTL": 31536000, %s "QueryStringsConfig": {"QueryStringBehavior": "none"}}`,
+			"ResponseCachePolicy": `"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 3600, %s "QueryStringsConfig": {"QueryStringBehavior": "all"}}`,
+			"BlobCachePolicy":     `"MinTTL": 0, "DefaultTTL": 31536000, "MaxTTL": 31536000, %s "QueryStringsConfig": {"QueryStringBehavior": "none"}}`,
 		} {
 			policy := at(st.resource(t, id), "Properties", "CachePolicyConfig")
 			same(t, id, policy, fmt.Sprintf(`{"Name": %q, %s}`, at(policy, "Name"), fmt.Sprintf(want, `
@@ -77,10 +77,10 @@ func TestCachePolicies(t *testing.T) {
 func TestOriginRequestPolicies(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
 		for id, want := range map[string]string{
-			"AskRedirector": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
+			"RedirectorRequestPolicy": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
 				"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized"]},
 				"QueryStringsConfig": {"QueryStringBehavior": "all"}`,
-			"AskMirror": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Country"]},
+			"MirrorRequestPolicy": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Country"]},
 				"QueryStringsConfig": {"QueryStringBehavior": "none"}`,
 		} {
 			policy := at(st.resource(t, id), "Properties", "OriginRequestPolicyConfig")
@@ -88,10 +88,10 @@ func TestOriginRequestPolicies(t *testing.T) {
 		}
 		policies := st.resources("AWS::CloudFront::OriginRequestPolicy")
 		for id, policy := range policies {
-			// A function's address and a bucket answer to their own names only.
+			// Function URLs and buckets only accept their own host names.
 			headers := texts(at(policy, "Properties", "OriginRequestPolicyConfig", "HeadersConfig", "Headers"))
 			if slices.ContainsFunc(headers, func(h string) bool { return strings.EqualFold(h, "Host") }) || len(headers) > 10 {
-				t.Errorf("%s hands on %v", id, headers)
+				t.Errorf("%s forwards the headers %v", id, headers)
 			}
 		}
 		if len(policies) != 2 {
@@ -113,7 +113,7 @@ func TestDistribution(t *testing.T) {
 			{"ErrorCode": 503, "ErrorCachingMinTTL": 0},
 			{"ErrorCode": 504, "ErrorCachingMinTTL": 0}
 		]`)
-		// The function at the edge chooses; groups of the template would not.
+		// The CloudFront function selects the origins, not origin groups.
 		if at(config, "OriginGroups") != nil || at(config, "Logging") != nil {
 			t.Errorf("origin groups %s, logging %s", text(at(config, "OriginGroups")), text(at(config, "Logging")))
 		}
@@ -126,7 +126,7 @@ func TestDistribution(t *testing.T) {
 			t.Fatal(err)
 		}
 		if at(function, "Properties", "FunctionCode") != want {
-			t.Error("the function at the edge is not the one for this stage")
+			t.Error("the code of the CloudFront function is not that of the stage")
 		}
 	})
 }
@@ -163,7 +163,7 @@ func TestDistributionDomain(t *testing.T) {
 		}
 	})
 	if with == 0 || without == 0 {
-		t.Errorf("%d distributions with a domain and %d without are tested", with, without)
+		t.Errorf("tested %d distributions with a domain and %d without, want both", with, without)
 	}
 }
 
@@ -173,13 +173,13 @@ func TestOrigins(t *testing.T) {
 		if want := len(st.stage.Routed()) + len(st.stage.Redirectors); len(origins) != want {
 			t.Fatalf("%d origins, want %d", len(origins), want)
 		}
-		const patience = `"ConnectionAttempts": 1, "ConnectionTimeout": 2`
+		const connection = `"ConnectionAttempts": 1, "ConnectionTimeout": 2`
 		for i, region := range st.stage.Routed() {
 			same(t, "mirror in "+region, origins[i], fmt.Sprintf(`{
 				"Id": "mirror-%[1]s", "DomainName": "%[2]s.s3.%[1]s.amazonaws.com", %[3]s,
 				"OriginAccessControlId": {"Fn::GetAtt": ["MirrorAccess", "Id"]},
 				"S3OriginConfig": {"OriginAccessIdentity": ""}
-			}`, region, st.stage.Bucket(region), patience))
+			}`, region, st.stage.Bucket(region), connection))
 		}
 		for i, region := range st.stage.Redirectors {
 			origin := origins[len(st.stage.Routed())+i]
@@ -188,15 +188,15 @@ func TestOrigins(t *testing.T) {
 				"Id": "redirector-%s", "DomainName": %s, %s,
 				"OriginAccessControlId": {"Fn::GetAtt": ["RedirectorAccess", "Id"]},
 				"CustomOriginConfig": {"OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"], "OriginReadTimeout": 10}
-			}`, region, text(host), patience))
-			// The host of the address of that region's function, which comes out
-			// of its stack with or without the hyphens of its name.
+			}`, region, text(host), connection))
+			// The host of the function URL is exported by the region's stack, with or
+			// without the hyphens of its name.
 			from := st.stage.Stack("redirector", region)
-			same(t, "part of the address", at(host, "Fn::Select", 0), "2")
-			same(t, "cut at", at(host, "Fn::Select", 1, "Fn::Split", 0), `"/"`)
-			address := text(at(host, "Fn::Select", 1, "Fn::Split", 1))
-			if !strings.Contains(address, "FunctionUrl") || !strings.Contains(address, from+":") && !strings.Contains(address, strings.ReplaceAll(from, "-", "")+"Fn") {
-				t.Errorf("redirector in %s is at %s", region, address)
+			same(t, "part of the URL", at(host, "Fn::Select", 0), "2")
+			same(t, "separator of the URL", at(host, "Fn::Select", 1, "Fn::Split", 0), `"/"`)
+			url := text(at(host, "Fn::Select", 1, "Fn::Split", 1))
+			if !strings.Contains(url, "FunctionUrl") || !strings.Contains(url, from+":") && !strings.Contains(url, strings.ReplaceAll(from, "-", "")+"Fn") {
+				t.Errorf("the redirector in %s has the URL %s", region, url)
 			}
 		}
 	})

@@ -17,8 +17,8 @@ import (
 // fillers are the logical ids of the functions that fill the mirrors.
 var fillers = []string{"Planner", "Worker"}
 
-// Where fill is not switched off, there is one beside the primary, and it waits
-// for it.
+// Unless fill is false, there is one filler stack in the primary's region, which
+// depends on the primary.
 func TestFillerStacks(t *testing.T) {
 	c := synthesized(t)
 	found := map[bool]bool{}
@@ -29,10 +29,10 @@ func TestFillerStacks(t *testing.T) {
 			if st.stage == s && st.what == "filler" {
 				n++
 				if st.region != s.Primary {
-					t.Errorf("%s is not beside the primary, in %s", st.name, s.Primary)
+					t.Errorf("%s is not in the primary's region, %s", st.name, s.Primary)
 				}
 				if primary := s.Stack("mirror", s.Primary); !slices.Contains(st.dependencies, primary) {
-					t.Errorf("%s does not wait for %s", st.name, primary)
+					t.Errorf("%s does not depend on %s", st.name, primary)
 				}
 			}
 		}
@@ -41,7 +41,7 @@ func TestFillerStacks(t *testing.T) {
 		}
 	}
 	if !found[true] || !found[false] {
-		t.Errorf("fill switched on is tested: %v, want both", found)
+		t.Errorf("tested with fill: %v, want with and without", found)
 	}
 }
 
@@ -49,7 +49,7 @@ func TestFillerFunctions(t *testing.T) {
 	dir := synthesized(t).dir
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		if got := slices.Sorted(maps.Keys(st.resources("AWS::Lambda::Function"))); !slices.Equal(got, fillers) {
-			t.Fatalf("the functions are %v, want %v", got, fillers)
+			t.Fatalf("functions %v, want %v", got, fillers)
 		}
 		for _, id := range fillers {
 			function := st.resource(t, id)
@@ -69,12 +69,12 @@ func TestFillerFunctions(t *testing.T) {
 				t.Errorf("%s runs %q, %v", id, code, err)
 			}
 		}
-		same(t, "the functions' code is one", at(st.resource(t, "Planner"), "Properties", "Code"), text(at(st.resource(t, "Worker"), "Properties", "Code")))
+		same(t, "the code of both functions", at(st.resource(t, "Planner"), "Properties", "Code"), text(at(st.resource(t, "Worker"), "Properties", "Code")))
 	})
 }
 
-// The functions start with what the stage says, and what they write to is what
-// the templates make.
+// The functions load the configuration of the stage, and the resources in it are
+// those of the templates.
 func TestFillEnvironment(t *testing.T) {
 	secrets := 0
 	each(t, "filler", func(t *testing.T, st *synthStack) {
@@ -88,42 +88,42 @@ func TestFillEnvironment(t *testing.T) {
 		}
 		slices.Sort(want)
 		if got := slices.Sorted(maps.Keys(variables)); !slices.Equal(got, want) {
-			t.Errorf("the variables are %v, want %v", got, want)
+			t.Errorf("variables %v, want %v", got, want)
 		}
 		f, err := config.LoadFill(func(name string) string {
 			v, ok := variables[name].(string)
 			if !ok {
-				t.Errorf("%s is only known when it is deployed: %s", name, text(variables[name]))
+				t.Errorf("%s is not known before deployment: %s", name, text(variables[name]))
 			}
 			return v
 		})
 		if err != nil {
-			t.Fatalf("the functions would not start: %v", err)
+			t.Fatalf("the functions cannot start: %v", err)
 		}
 		if want, err := st.stage.Fill(); err != nil || !reflect.DeepEqual(f, want) {
-			t.Errorf("the functions read %+v, the stage says %+v, %v", f, want, err)
+			t.Errorf("the functions load %+v, the stage has %+v, %v", f, want, err)
 		}
 
 		mirrors := bucketsOf(t, st)
 		for _, b := range f.Buckets {
 			if mirrors["https://"+b.Name+".s3.dualstack."+b.Region+".amazonaws.com"] != b.Region {
-				t.Errorf("%s in %s is no mirror of this app", b.Name, b.Region)
+				t.Errorf("the bucket %s in %s is not a mirror of the stage", b.Name, b.Region)
 			}
 		}
 		if len(f.Buckets) != len(mirrors)-len(st.stage.Retiring) || f.Buckets[0].Region != st.stage.Primary {
-			t.Errorf("the buckets are %v, want %d with that in %s first", f.Buckets, len(mirrors)-len(st.stage.Retiring), st.stage.Primary)
+			t.Errorf("buckets %v, want %d and the one in %s first", f.Buckets, len(mirrors)-len(st.stage.Retiring), st.stage.Primary)
 		}
 		if got := at(st.resource(t, "State"), "Properties", "BucketName"); got != f.State {
-			t.Errorf("the state is kept in %s, the state bucket is %v", f.State, got)
+			t.Errorf("state bucket %v, the functions use %s", f.State, got)
 		}
 		if got, want := at(st.resource(t, "Queue"), "Properties", "QueueName"), "https://sqs."+st.region+".amazonaws.com/"+st.stage.Account; f.Queue != fmt.Sprintf("%s/%v", want, got) {
-			t.Errorf("work is sent to %s, the queue is %v", f.Queue, got)
+			t.Errorf("the functions use the queue %s, the created one is %v", f.Queue, got)
 		}
-		// All workers together keep to the stage's rate.
+		// All workers together have the stage's rate.
 		_, mapping := st.only(t, "AWS::Lambda::EventSourceMapping")
 		workers, _ := at(mapping, "Properties", "ScalingConfig", "MaximumConcurrency").(float64)
 		if got := f.Rate * workers; got < st.stage.Filler.Rate*0.999 || got > st.stage.Filler.Rate*1.001 {
-			t.Errorf("%v workers with %v requests a second each send %v, want %v", workers, f.Rate, got, st.stage.Filler.Rate)
+			t.Errorf("%v workers with a rate of %v each have %v together, want %v", workers, f.Rate, got, st.stage.Filler.Rate)
 		}
 		if f.Secret != "" {
 			secrets++
@@ -138,7 +138,7 @@ func TestFillerOutputs(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		outputs, _ := st.template["Outputs"].(map[string]any)
 		if got, want := slices.Sorted(maps.Keys(outputs)), []string{"PlannerName", "QueueName", "StateBucket", "TryPlanner"}; !slices.Equal(got, want) {
-			t.Errorf("the outputs are %v, want %v", got, want)
+			t.Errorf("outputs %v, want %v", got, want)
 		}
 		same(t, "PlannerName", at(outputs, "PlannerName", "Value"), `{"Ref": "Planner"}`)
 		same(t, "QueueName", at(outputs, "QueueName", "Value"), text(at(st.resource(t, "Queue"), "Properties", "QueueName")))
@@ -150,8 +150,8 @@ func TestFillerOutputs(t *testing.T) {
 	})
 }
 
-// What is not in this list is not deployed.
-func TestFillerHasNothingElse(t *testing.T) {
+// The stack has no other resources.
+func TestFillerResources(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		resources, _ := st.template["Resources"].(map[string]any)
 		kinds := map[string]int{}
@@ -165,7 +165,7 @@ func TestFillerHasNothingElse(t *testing.T) {
 			"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
 		}
 		if !maps.Equal(kinds, want) {
-			t.Errorf("there are %v, want %v", kinds, want)
+			t.Errorf("resources %v, want %v", kinds, want)
 		}
 	})
 }

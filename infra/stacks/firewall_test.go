@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// It stands before each front, where the stage asks for it and nowhere else.
+// Each front has a web ACL if the stage has a firewall.
 func TestFirewall(t *testing.T) {
 	found := map[string]bool{}
 	each(t, "", func(t *testing.T, st *synthStack) {
@@ -15,13 +15,13 @@ func TestFirewall(t *testing.T) {
 		if st.stage.Firewall == nil || scope == "" || st.what == "redirector" && !st.stage.HasLoadBalancers() {
 			st.none(t, "AWS::WAFv2::WebACL", "AWS::WAFv2::WebACLAssociation")
 			if st.what == "edge" && at(st.resource(t, "Distribution"), "Properties", "DistributionConfig", "WebACLId") != nil {
-				t.Error("the distribution has a firewall")
+				t.Error("the distribution has a web ACL")
 			}
 			return
 		}
-		found[scope+map[bool]string{true: " counts", false: " refuses"}[st.stage.Firewall.CountOnly]] = true
+		found[scope+map[bool]string{true: " count", false: " block"}[st.stage.Firewall.CountOnly]] = true
 		_, acl := st.only(t, "AWS::WAFv2::WebACL")
-		see := func(name string) string {
+		visibility := func(name string) string {
 			return `{"CloudWatchMetricsEnabled": true, "SampledRequestsEnabled": false, "MetricName": "archeio-` + st.stage.Name + name + `"}`
 		}
 		action := `{"Count": {}}`
@@ -31,10 +31,10 @@ func TestFirewall(t *testing.T) {
 				"Content": "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"too many requests from this address\"}]}"}}`)
 		}
 		same(t, "scope", at(acl, "Properties", "Scope"), fmt.Sprintf("%q", scope))
-		same(t, "others", at(acl, "Properties", "DefaultAction"), `{"Allow": {}}`)
-		same(t, "what is seen", at(acl, "Properties", "VisibilityConfig"), see(""))
-		same(t, "rules", at(acl, "Properties", "Rules"), fmt.Sprintf(`[{"Name": "too-often", "Priority": 0, "Action": %s, "VisibilityConfig": %s,
-			"Statement": {"RateBasedStatement": {"AggregateKeyType": "IP", "EvaluationWindowSec": 300, "Limit": %d}}}]`, action, see("-too-often"), st.stage.Firewall.Limit))
+		same(t, "default action", at(acl, "Properties", "DefaultAction"), `{"Allow": {}}`)
+		same(t, "visibility", at(acl, "Properties", "VisibilityConfig"), visibility(""))
+		same(t, "rules", at(acl, "Properties", "Rules"), fmt.Sprintf(`[{"Name": "rate-limit", "Priority": 0, "Action": %s, "VisibilityConfig": %s,
+			"Statement": {"RateBasedStatement": {"AggregateKeyType": "IP", "EvaluationWindowSec": 300, "Limit": %d}}}]`, action, visibility("-rate-limit"), st.stage.Firewall.Limit))
 		if st.what == "edge" {
 			same(t, "distribution's", at(st.resource(t, "Distribution"), "Properties", "DistributionConfig", "WebACLId"), `{"Fn::GetAtt": ["Firewall", "Arn"]}`)
 			st.none(t, "AWS::WAFv2::WebACLAssociation")
@@ -43,9 +43,9 @@ func TestFirewall(t *testing.T) {
 		_, association := st.only(t, "AWS::WAFv2::WebACLAssociation")
 		same(t, "load balancer's", at(association, "Properties"), `{"ResourceArn": {"Ref": "Balancer"}, "WebACLArn": {"Fn::GetAtt": ["Firewall", "Arn"]}}`)
 	})
-	for _, kind := range []string{"CLOUDFRONT counts", "CLOUDFRONT refuses", "REGIONAL counts", "REGIONAL refuses"} {
+	for _, kind := range []string{"CLOUDFRONT count", "CLOUDFRONT block", "REGIONAL count", "REGIONAL block"} {
 		if !found[kind] {
-			t.Errorf("no firewall %s is tested", kind)
+			t.Errorf("not tested: %s", kind)
 		}
 	}
 }

@@ -17,15 +17,15 @@ import (
 	"archeio/infra/stage"
 )
 
-var update = flag.Bool("update", false, "write the golden templates anew")
+var update = flag.Bool("update", false, "update the golden templates")
 
-// What differs with the function's code and with the CDK's own.
+// assetHash and versionHash match what changes with the code of functions and of the CDK.
 var (
 	assetHash   = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 	versionHash = regexp.MustCompile(`(FunctionCurrentVersion)[0-9A-F]{8}[0-9a-f]{32}`)
 )
 
-// masked is a template as it is kept.
+// masked returns a template without hashes and code.
 func masked(t *testing.T, st *synthStack) []byte {
 	t.Helper()
 	text, err := json.Marshal(st.template)
@@ -38,7 +38,7 @@ func masked(t *testing.T, st *synthStack) []byte {
 	if err := json.Unmarshal(text, &template); err != nil {
 		t.Fatal(err)
 	}
-	// The function at the edge has tests of its own.
+	// The CloudFront function has its own tests.
 	if props, ok := at(template, "Resources", "ViewerRequest", "Properties").(map[string]any); ok {
 		props["FunctionCode"] = "CODE"
 	}
@@ -74,7 +74,7 @@ func TestGoldenTemplates(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what is synthesized, first in line %s; if that is meant: go test ./infra/stacks -update", path, difference(got, want))
+			t.Errorf("%s differs from the synthesized template, first in line %s; if that is expected: go test ./infra/stacks -update", path, difference(got, want))
 		}
 	}
 	if len(written) != 5 {
@@ -86,12 +86,12 @@ func TestGoldenTemplates(t *testing.T) {
 	}
 	for _, path := range files {
 		if !slices.Contains(written, path) {
-			t.Errorf("%s is of no stack of the stage smallest", path)
+			t.Errorf("%s is not a template of the stage smallest", path)
 		}
 	}
 }
 
-// difference shows the first line that differs.
+// difference returns the first line that differs.
 func difference(got, want []byte) string {
 	a, b := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
 	for i := range min(len(a), len(b)) {
@@ -102,7 +102,7 @@ func difference(got, want []byte) string {
 	return "END"
 }
 
-// The same stage gives the same templates, in whatever app.
+// A stage has the same templates in every app.
 func TestSynthesisIsDeterministic(t *testing.T) {
 	first := synthesized(t)
 	f, err := readFile()
@@ -119,7 +119,7 @@ func TestSynthesisIsDeterministic(t *testing.T) {
 		files[st.name] = filepath.Join(second.dir, st.name+".template.json")
 	}
 	if len(files) != 8 {
-		t.Fatalf("the stage sandbox has the stacks %v, want 8", slices.Sorted(maps.Keys(files)))
+		t.Fatalf("stacks of the stage sandbox %v, want 8", slices.Sorted(maps.Keys(files)))
 	}
 	for name, path := range files {
 		got, err := os.ReadFile(path)

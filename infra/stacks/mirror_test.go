@@ -22,26 +22,26 @@ func TestMirrorStacks(t *testing.T) {
 
 func TestMirrorBucket(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
-		// A bucket under another logical id is another bucket.
+		// With another logical id it would be another bucket.
 		id, bucket := st.only(t, "AWS::S3::Bucket")
 		if id != "Mirror" {
-			t.Errorf("the bucket's logical id is %s, want Mirror", id)
+			t.Errorf("logical id %s, want Mirror", id)
 		}
-		// It stays when its stack goes, unless it could not even be made.
+		// It is retained if its stack is deleted, unless its creation failed.
 		if at(bucket, "DeletionPolicy") != "RetainExceptOnCreate" || at(bucket, "UpdateReplacePolicy") != "Retain" {
-			t.Errorf("the bucket is not kept: %v, %v", at(bucket, "DeletionPolicy"), at(bucket, "UpdateReplacePolicy"))
+			t.Errorf("the bucket is not retained: %v, %v", at(bucket, "DeletionPolicy"), at(bucket, "UpdateReplacePolicy"))
 		}
 		props := at(bucket, "Properties")
 		if name := at(props, "BucketName"); name != st.stage.Bucket(st.region) {
-			t.Errorf("the bucket's name is %v, want %s", name, st.stage.Bucket(st.region))
+			t.Errorf("bucket name %v, want %s", name, st.stage.Bucket(st.region))
 		}
 		namespace := at(props, "BucketNamespace")
 		if stage.AccountNamespace(st.region) {
 			if namespace != "account-regional" {
-				t.Errorf("the bucket's namespace is %v", namespace)
+				t.Errorf("bucket namespace %v", namespace)
 			}
 		} else if namespace != nil || !strings.Contains(st.stage.Bucket(st.region), st.stage.Account) {
-			t.Errorf("the bucket's namespace is %v in %s, which has none", namespace, st.region)
+			t.Errorf("bucket namespace %v in %s, which does not support it", namespace, st.region)
 		}
 		same(t, "public access block", at(props, "PublicAccessBlockConfiguration"),
 			`{"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": false, "RestrictPublicBuckets": false}`)
@@ -50,7 +50,7 @@ func TestMirrorBucket(t *testing.T) {
 		same(t, "versioning", at(props, "VersioningConfiguration"), `{"Status": "Enabled"}`)
 		same(t, "ownership", at(props, "OwnershipControls"), `{"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}`)
 		same(t, "lifecycle", at(props, "LifecycleConfiguration"), `{"Rules": [{
-			"Id": "expire-what-nobody-reads",
+			"Id": "expire-noncurrent-versions",
 			"Status": "Enabled",
 			"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
 			"NoncurrentVersionExpiration": {"NoncurrentDays": 30},
@@ -73,12 +73,12 @@ func TestMirrorPolicy(t *testing.T) {
 			if s.of(id) {
 				sid, _ := s.body["Sid"].(string)
 				if bySid[sid] != nil {
-					t.Errorf("two statements are called %q", sid)
+					t.Errorf("duplicate statement ID %q", sid)
 				}
 				bySid[sid] = s.body
 			}
 		}
-		same(t, "what nobody may", bySid[""], `{
+		same(t, "denied without TLS", bySid[""], `{
 			"Effect": "Deny",
 			"Principal": {"AWS": "*"},
 			"Action": "s3:*",
@@ -91,8 +91,8 @@ func TestMirrorPolicy(t *testing.T) {
 		want := 2
 		if st.stage.HasDistribution() {
 			want = 3
-			same(t, "what the distribution may", bySid["DistributionReadsBlobs"], `{
-				"Sid": "DistributionReadsBlobs",
+			same(t, "statement for the distribution", bySid["AllowDistributionRead"], `{
+				"Sid": "AllowDistributionRead",
 				"Effect": "Allow",
 				"Principal": {"Service": "cloudfront.amazonaws.com"},
 				"Action": "s3:GetObject",
@@ -106,9 +106,9 @@ func TestMirrorPolicy(t *testing.T) {
 	})
 }
 
-// Nothing but buckets, their policies, what replicates and alarms is in a
-// mirror's stack, so that it depends on no other but by replication.
-func TestMirrorHasNothingElse(t *testing.T) {
+// A mirror stack has a bucket, its policy, the replication role and alarms, and
+// depends on other stacks by replication only.
+func TestMirrorResources(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
 		resources, _ := st.template["Resources"].(map[string]any)
 		want := 2
@@ -118,6 +118,6 @@ func TestMirrorHasNothingElse(t *testing.T) {
 		if n := len(resources) - len(st.alarms()); n != want {
 			t.Errorf("%d resources without the alarms, want %d", n, want)
 		}
-		same(t, "bucket's name", at(st.template, "Outputs", "BucketName", "Value"), `{"Ref": "Mirror"}`)
+		same(t, "output BucketName", at(st.template, "Outputs", "BucketName", "Value"), `{"Ref": "Mirror"}`)
 	})
 }

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// A mirror that comes is written to and not read, one that goes is neither, and
-// both still have their stacks.
-func TestMirrorsComeAndGo(t *testing.T) {
-	const comes, goes = "archeio-moving-111122223333-ap-south-1-an", "archeio-moving-111122223333-me-central-1"
+// A filling mirror is written to but not redirected to, a retiring one is neither.
+// Both have their stacks.
+func TestFillingAndRetiringMirrors(t *testing.T) {
+	const filling, retiring = "archeio-moving-111122223333-ap-south-1-an", "archeio-moving-111122223333-me-central-1"
 	n := 0
 	each(t, "", func(t *testing.T, st *synthStack) {
 		if st.stage.Name != "moving" || st.what == "mirror" && st.region != st.stage.Primary || st.what == "watch" {
@@ -21,20 +21,20 @@ func TestMirrorsComeAndGo(t *testing.T) {
 		for _, tt := range []struct {
 			bucket string
 			want   bool
-		}{{comes, st.what == "mirror" || st.what == "filler"}, {goes, false}} {
+		}{{filling, st.what == "mirror" || st.what == "filler"}, {retiring, false}} {
 			if got := strings.Contains(all, tt.bucket); got != tt.want {
-				t.Errorf("names %s: %v, want %v", tt.bucket, got, tt.want)
+				t.Errorf("refers to %s: %v, want %v", tt.bucket, got, tt.want)
 			}
 		}
-		// Routing knows regions and no buckets.
+		// The redirector's configuration has regions, not buckets.
 		if st.what == "redirector" {
 			same(t, "mirrors", at(st.resource(t, "Redirector"), "Properties", "Environment", "Variables", "MIRROR_REGIONS"), `"eu-west-1,us-west-2"`)
 		}
 		if st.what == "edge" && (strings.Contains(all, "mirror-ap-south-1") || strings.Contains(all, "mirror-me-central-1")) {
-			t.Error("the edge leads to a mirror that comes or goes")
+			t.Error("the distribution has a filling or retiring mirror as an origin")
 		}
 	})
 	if n != 4 {
-		t.Errorf("%d stacks of the stage moving are tested, want 4", n)
+		t.Errorf("tested %d stacks of the stage moving, want 4", n)
 	}
 }

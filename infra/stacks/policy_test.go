@@ -13,31 +13,31 @@ func TestStatementsAreNarrow(t *testing.T) {
 		for _, s := range st.statements() {
 			for _, key := range []string{"NotAction", "NotResource", "NotPrincipal"} {
 				if s.body[key] != nil {
-					t.Errorf("%s: %s allows what nobody thought of", s.path, key)
+					t.Errorf("%s: %s is too broad", s.path, key)
 				}
 			}
-			// The policy of a key names no other key; TestTopic has it.
+			// A key policy applies to its own key only; see TestTopic.
 			if s.body["Effect"] != "Allow" || s.of("TopicKey") {
 				continue
 			}
 			for _, action := range texts(s.body["Action"]) {
 				if strings.Contains(action, "*") {
-					t.Errorf("%s: allows %s", s.path, action)
+					t.Errorf("%s: allows the actions %s", s.path, action)
 				}
 			}
 			for _, resource := range list(s.body["Resource"]) {
 				if resource == "*" || resource == "arn:aws:s3:::*" {
-					t.Errorf("%s: allows it on %v", s.path, resource)
+					t.Errorf("%s: allows all resources: %v", s.path, resource)
 				}
 			}
 			if trust := slices.Equal(texts(s.body["Action"]), []string{"sts:AssumeRole"}); s.body["Resource"] == nil && !trust {
-				t.Errorf("%s: names no resource", s.path)
+				t.Errorf("%s: has no resource", s.path)
 			}
 		}
 	})
 }
 
-// Everybody may read blobs, and nothing else is for everybody.
+// Blobs are public, and nothing else is.
 func TestPublicPrincipals(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		public := 0
@@ -48,10 +48,10 @@ func TestPublicPrincipals(t *testing.T) {
 			}
 			public++
 			if st.what != "mirror" || !strings.HasPrefix(s.path, "/MirrorPolicy") {
-				t.Errorf("%s: is for everybody", s.path)
+				t.Errorf("%s: is public", s.path)
 			}
-			same(t, "what everybody may do", s.body, `{
-				"Sid": "AnybodyReadsBlobs",
+			same(t, "public statement", s.body, `{
+				"Sid": "AllowPublicRead",
 				"Effect": "Allow",
 				"Principal": {"AWS": "*"},
 				"Action": "s3:GetObject",
@@ -60,31 +60,31 @@ func TestPublicPrincipals(t *testing.T) {
 			}`)
 		}
 		if want := map[string]int{"mirror": 1}[st.what]; public != want {
-			t.Errorf("%d statements are for everybody, want %d", public, want)
+			t.Errorf("%d public statements, want %d", public, want)
 		}
 		for id, permission := range st.resources("AWS::Lambda::Permission") {
 			if principal := at(permission, "Properties", "Principal"); principal == "*" {
-				t.Errorf("%s: everybody may call the function", id)
+				t.Errorf("%s: the function is public", id)
 			}
 		}
 	})
 }
 
-// Only services act here. CloudFormation hands the functions' addresses on
-// through functions that the CDK brings along; only they have a policy of AWS's.
+// Only AWS services can assume the roles. Only the functions by which the CDK passes
+// function URLs between regions have a managed policy.
 func TestRoles(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		for id, role := range st.resources("AWS::IAM::Role") {
 			for _, s := range st.statements() {
 				if s.of(id) && s.body["Principal"] != nil {
 					if service, ok := at(s.body, "Principal", "Service").(string); !ok || !strings.HasSuffix(service, ".amazonaws.com") {
-						t.Errorf("%s: %s may become it", id, text(s.body["Principal"]))
+						t.Errorf("%s: %s can assume it", id, text(s.body["Principal"]))
 					}
 				}
 			}
 			if managed := at(role, "Properties", "ManagedPolicyArns"); managed != nil {
 				if !strings.HasPrefix(id, "CustomCrossRegionExport") {
-					t.Errorf("%s has the policies %s", id, text(managed))
+					t.Errorf("%s has the managed policies %s", id, text(managed))
 				}
 				same(t, id+"'s policies", managed, `[{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}]`)
 			}
@@ -93,10 +93,10 @@ func TestRoles(t *testing.T) {
 	})
 }
 
-// Anonymous readers can read nothing that is encrypted by KMS.
+// Anonymous clients cannot read objects that are encrypted with KMS.
 func TestNoKMS(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
-		if st.what == "watch" { // nothing in it is for clients
+		if st.what == "watch" { // clients do not use it
 			return
 		}
 		walk(st.template, "", func(path string, v any) {
@@ -114,13 +114,13 @@ func TestNoKMS(t *testing.T) {
 	})
 }
 
-// A gateway costs by the hour and by the byte, and nothing here goes out.
-func TestNoGateway(t *testing.T) {
+// NAT gateways are billed by the hour and by the byte, and there is no egress.
+func TestNoNATGateway(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		st.none(t, "AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::EC2::Instance", "AWS::EC2::EgressOnlyInternetGateway")
 		for id, function := range st.resources("AWS::Lambda::Function") {
 			if at(function, "Properties", "VpcConfig") != nil {
-				t.Errorf("%s is in a network", id)
+				t.Errorf("%s is in a VPC", id)
 			}
 		}
 	})

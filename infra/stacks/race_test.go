@@ -5,5 +5,5 @@ package stacks
 import "testing"
 
 func TestTemplates(t *testing.T) {
-	t.Skip("the race detector and the CDK do not go together: run go test ./infra/... without -race for the tests of the templates")
+	t.Skip("the CDK does not work with the race detector: run go test ./infra/... without -race to test the templates")
 }

@@ -28,21 +28,21 @@ func TestRedirectorStacks(t *testing.T) {
 func TestFunction(t *testing.T) {
 	dir := synthesized(t).dir
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
-		// SAM is asked for it by this name.
+		// sam local invoke uses this logical id.
 		function := st.resource(t, "Redirector")
 		if kind := at(function, "Type"); kind != "AWS::Lambda::Function" {
-			t.Fatalf("Redirector is a %v", kind)
+			t.Fatalf("Redirector has the type %v", kind)
 		}
 		props := at(function, "Properties")
 		same(t, "runtime", at(props, "Runtime"), `"provided.al2023"`)
 		same(t, "handler", at(props, "Handler"), `"bootstrap"`)
 		same(t, "architectures", at(props, "Architectures"), fmt.Sprintf(`[%q]`, st.stage.Architecture))
 		same(t, "memory", at(props, "MemorySize"), fmt.Sprint(st.stage.Memory))
-		same(t, "time-out", at(props, "Timeout"), "5")
-		// SAM finds the code by this.
+		same(t, "timeout", at(props, "Timeout"), "5")
+		// SAM finds the code by this path.
 		path, _ := at(function, "Metadata", "aws:asset:path").(string)
 		if code, err := os.ReadFile(filepath.Join(dir, path, "bootstrap")); path == "" || err != nil || string(code) != "not the function redirector" {
-			t.Errorf("at the asset path %q is %q: %v", path, code, err)
+			t.Errorf("the asset path %q has the binary %q: %v", path, code, err)
 		}
 		if at(function, "Properties", "Layers") != nil {
 			t.Error("the function has layers")
@@ -64,14 +64,14 @@ func TestFunctionLogs(t *testing.T) {
 		group := st.resource(t, logs)
 		same(t, "retention", at(group, "Properties", "RetentionInDays"), fmt.Sprint(st.stage.LogRetention))
 
-		// The function may write these logs, and nothing else.
+		// The function can only write these logs.
 		role, ok := at(st.resource(t, "Redirector"), "Properties", "Role", "Fn::GetAtt", 0).(string)
 		if !ok {
-			t.Fatal("the function has no role of its own")
+			t.Fatal("the function has no role in this stack")
 		}
 		props := at(st.resource(t, role), "Properties")
 		if at(props, "Policies") != nil || at(props, "ManagedPolicyArns") != nil {
-			t.Errorf("the role has more policies: %s", text(props))
+			t.Errorf("the role has other policies: %s", text(props))
 		}
 		same(t, "trust", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
 			"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"
@@ -80,7 +80,7 @@ func TestFunctionLogs(t *testing.T) {
 		if len(policies) != 1 {
 			t.Fatalf("the role has %d policies, want 1", len(policies))
 		}
-		same(t, "what the role may", at(policies[0], "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[{
+		same(t, "statements", at(policies[0], "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[{
 			"Effect": "Allow",
 			"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
 			"Resource": {"Fn::GetAtt": [%q, "Arn"]}
@@ -95,33 +95,33 @@ func TestEnvironment(t *testing.T) {
 		for name, value := range variables {
 			s, ok := value.(string)
 			if !ok {
-				t.Fatalf("%s is only known when it is deployed: %s", name, text(value))
+				t.Fatalf("%s is not known before deployment: %s", name, text(value))
 			}
 			env[name] = s
 		}
-		// SAM overrides only what the template declares.
+		// SAM only overrides variables that the template has.
 		var want []string
 		for _, v := range config.Variables {
 			want = append(want, v.Name)
 		}
 		slices.Sort(want)
 		if got := slices.Sorted(maps.Keys(env)); !slices.Equal(got, want) {
-			t.Errorf("the variables are %v, want %v", got, want)
+			t.Errorf("variables %v, want %v", got, want)
 		}
-		env["AWS_REGION"] = st.region // Lambda's to set
+		env["AWS_REGION"] = st.region // set by Lambda
 		c, err := config.Load(func(name string) string { return env[name] })
 		if err != nil {
-			t.Fatalf("the function would not start: %v", err)
+			t.Fatalf("the function cannot start: %v", err)
 		}
 
 		buckets := bucketsOf(t, st)
 		for _, m := range c.Mirrors {
 			if buckets[m.URL] != m.Region {
-				t.Errorf("the mirror in %s is at %s, which is no bucket of this app", m.Region, m.URL)
+				t.Errorf("the mirror in %s has the URL %s, which is not that of a bucket of the stage", m.Region, m.URL)
 			}
 		}
 		if moving := len(st.stage.Filling) + len(st.stage.Retiring); len(c.Mirrors) != len(buckets)-moving {
-			t.Errorf("%d mirrors for %d buckets, of which %d come or go", len(c.Mirrors), len(buckets), moving)
+			t.Errorf("%d mirrors for %d buckets with %d filling or retiring", len(c.Mirrors), len(buckets), moving)
 		}
 		header, mirror := "", ""
 		if st.stage.HasDistribution() {
@@ -130,7 +130,7 @@ func TestEnvironment(t *testing.T) {
 				mirror = "https://" + st.stage.Domain
 			}
 			if buckets[c.DefaultMirrorCheck] == "" {
-				t.Errorf("the default mirror's blobs are looked for at %s, which is no bucket of this app", c.DefaultMirrorCheck)
+				t.Errorf("the default mirror is checked in %s, which is not a bucket of the stage", c.DefaultMirrorCheck)
 			}
 		}
 		if c.ClientAddressHeader != header || c.DefaultMirror != mirror {
@@ -139,14 +139,14 @@ func TestEnvironment(t *testing.T) {
 	})
 }
 
-// bucketsOf are the regions of the mirrors of a stack's stage, as the templates
-// name their buckets, by their addresses.
+// bucketsOf returns the regions of the mirror buckets of a stack's stage by their URLs,
+// from the templates.
 func bucketsOf(t *testing.T, of *synthStack) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for _, st := range synthesized(t).stacks {
 		for _, bucket := range st.resources("AWS::S3::Bucket") {
-			// The filler's own bucket is no mirror: see TestStateBucket.
+			// The filler stack has the state bucket.
 			if st.stage == of.stage && st.what != "filler" {
 				out[fmt.Sprintf("https://%v.s3.dualstack.%s.amazonaws.com", at(bucket, "Properties", "BucketName"), st.region)] = st.region
 			}
@@ -155,8 +155,8 @@ func bucketsOf(t *testing.T, of *synthStack) map[string]string {
 	return out
 }
 
-// CloudFront needs both grants, on the alias that has the address.
-func TestGrants(t *testing.T) {
+// CloudFront needs both permissions, for the alias that has the function URL.
+func TestPermissions(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
 		alias, _ := st.only(t, "AWS::Lambda::Alias")
 		want := map[string]string{}
@@ -175,16 +175,16 @@ func TestGrants(t *testing.T) {
 			same(t, id, at(got[id], "Properties"), fmt.Sprintf(`{"FunctionName": {"Ref": %q}, %s}`, alias, props))
 		}
 		if len(got) != len(want) {
-			t.Errorf("the grants are %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+			t.Errorf("permissions %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 		}
 	})
-	// In the edge's stack a grant would be for a function of another region.
+	// In the edge stack, a permission would be for a function of another region.
 	each(t, "edge", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Permission", "AWS::Lambda::Url") })
 	each(t, "mirror", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Permission", "AWS::Lambda::Url") })
 	each(t, "filler", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Url") })
 }
 
-// The address answers to CloudFront alone, and only where there is one.
+// Only CloudFront can call the function URL, which exists only with a distribution.
 func TestFunctionURL(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
 		if !st.stage.HasDistribution() {
@@ -192,20 +192,20 @@ func TestFunctionURL(t *testing.T) {
 			return
 		}
 		_, url := st.only(t, "AWS::Lambda::Url")
-		same(t, "address", at(url, "Properties"), `{
+		same(t, "function URL", at(url, "Properties"), `{
 			"AuthType": "AWS_IAM",
 			"Qualifier": "live",
 			"TargetFunctionArn": {"Fn::GetAtt": ["Redirector", "Arn"]}
 		}`)
 		alias, _ := st.only(t, "AWS::Lambda::Alias")
 		if !slices.Contains(texts(at(url, "DependsOn")), alias) {
-			t.Error("the address does not wait for its alias")
+			t.Error("the function URL does not depend on its alias")
 		}
 	})
 }
 
-// Nothing but the function's address, which AWS makes up, goes from one region
-// to another: it could hardly be changed.
+// Only function URLs, which AWS generates, are passed between stacks: an exported
+// value is hard to change.
 func TestCrossRegionReferences(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		exported := map[string]any{}
@@ -222,7 +222,7 @@ func TestCrossRegionReferences(t *testing.T) {
 		for name, value := range exported {
 			id, _ := at(value, "Fn::GetAtt", 0).(string)
 			if at(value, "Fn::GetAtt", 1) != "FunctionUrl" || at(st.template, "Resources", id, "Type") != "AWS::Lambda::Url" {
-				t.Errorf("%s is handed on: %s", name, text(value))
+				t.Errorf("%s is exported: %s", name, text(value))
 			}
 		}
 		want := 0
@@ -230,19 +230,19 @@ func TestCrossRegionReferences(t *testing.T) {
 			want = 1
 		}
 		if len(exported) != want {
-			t.Errorf("%d values are handed on, want %d", len(exported), want)
+			t.Errorf("%d exported values, want %d", len(exported), want)
 		}
 		walk(st.template, "", func(path string, v any) {
 			name, imported := at(v, "Fn::ImportValue").(string)
 			if imported && (st.what != "edge" || !strings.Contains(name, "FunctionUrl")) {
-				t.Errorf("%s: comes from another stack: %s", path, name)
+				t.Errorf("%s: imports %s", path, name)
 			}
 		})
 		for _, resource := range st.resources("Custom::CrossRegionExportReader") {
 			imports, _ := at(resource, "Properties", "ReaderProps", "imports").(map[string]any)
 			for name := range imports {
 				if st.what != "edge" || !strings.Contains(name, "FunctionUrl") {
-					t.Errorf("%s comes from another stack", name)
+					t.Errorf("imports %s", name)
 				}
 			}
 		}

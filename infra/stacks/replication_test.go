@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Only the primary replicates: what is in any mirror is in the primary.
-func TestReplicationIsFromThePrimary(t *testing.T) {
+// Only the primary replicates.
+func TestReplicationRules(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
 		config := at(st.resource(t, "Mirror"), "Properties", "ReplicationConfiguration")
 		if st.region != st.stage.Primary || len(st.stage.Mirrors) == 1 {
@@ -41,12 +41,12 @@ func TestReplicationIsFromThePrimary(t *testing.T) {
 			return region == st.stage.Primary || slices.Contains(st.stage.Retiring, region)
 		})
 		if !slices.Equal(destinations, want) {
-			t.Errorf("it replicates to %v, want %v", destinations, want)
+			t.Errorf("destinations %v, want %v", destinations, want)
 		}
-		// S3 tries the role when it takes the rules.
+		// S3 validates the role for the rules.
 		policy, _ := st.only(t, "AWS::IAM::Policy")
 		if !slices.Contains(texts(at(st.resource(t, "Mirror"), "DependsOn")), policy) {
-			t.Errorf("the bucket does not wait for %s", policy)
+			t.Errorf("the bucket does not depend on %s", policy)
 		}
 	})
 }
@@ -70,7 +70,7 @@ func TestReplicationRole(t *testing.T) {
 			}
 		}]`)
 		if at(role, "Properties", "Policies") != nil {
-			t.Error("the role has policies of its own")
+			t.Error("the role has inline policies")
 		}
 		_, policy := st.only(t, "AWS::IAM::Policy")
 		same(t, "policy's roles", at(policy, "Properties", "Roles"), fmt.Sprintf(`[{"Ref": %q}]`, id))
@@ -86,7 +86,7 @@ func TestReplicationRole(t *testing.T) {
 		if len(copies) == 1 {
 			to = copies[0]
 		}
-		same(t, "what the role may", at(policy, "Properties", "PolicyDocument", "Statement"), `[
+		same(t, "statements", at(policy, "Properties", "PolicyDocument", "Statement"), `[
 			{"Effect": "Allow", "Action": ["s3:GetReplicationConfiguration", "s3:ListBucket"], "Resource": "arn:aws:s3:::`+primary+`"},
 			{"Effect": "Allow", "Action": ["s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging"],
 				"Resource": "arn:aws:s3:::`+primary+`/containers/images/*"},
@@ -95,7 +95,7 @@ func TestReplicationRole(t *testing.T) {
 		for _, s := range st.statements() {
 			for _, action := range texts(s.body["Action"]) {
 				if s.body["Effect"] == "Allow" && strings.Contains(action, "Delete") {
-					t.Errorf("%s: a mistake in one region would be made in all: %s", s.path, action)
+					t.Errorf("%s: deletions would be replicated: %s", s.path, action)
 				}
 			}
 		}
@@ -105,14 +105,14 @@ func TestReplicationRole(t *testing.T) {
 	}
 }
 
-// Replication needs its destinations: the primary's stack comes last. A mirror
-// that retires can be deleted without it.
+// Replication requires its destinations, so the primary depends on the other mirrors.
+// A retiring mirror can be deleted without the primary.
 func TestPrimaryComesLast(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
 		for _, region := range st.stage.Mirrors {
 			waits := slices.Contains(st.dependencies, st.stage.Stack("mirror", region))
 			if want := st.region == st.stage.Primary && region != st.region && !slices.Contains(st.stage.Retiring, region); waits != want {
-				t.Errorf("waits for the mirror in %s: %v, want %v", region, waits, want)
+				t.Errorf("depends on the mirror in %s: %v, want %v", region, waits, want)
 			}
 		}
 	})

@@ -1,6 +1,7 @@
-// Package stacks puts the constructs together: a mirror stack per mirror
-// region, one for what fills the mirrors, a redirector stack per redirector
-// region, one for the edge, and one per region for its alarms.
+// Package stacks assembles the constructs into stacks: a mirror stack in each mirror
+// region, a filler stack in the primary's region, a redirector stack in each
+// redirector region, an edge stack for the distribution, and a watch stack with alarm
+// topic, dashboard and budget in each region.
 package stacks
 
 import (
@@ -17,12 +18,12 @@ import (
 	"archeio/lambda/build"
 )
 
-// Code has the folders with the built functions. Mirror is of use only for
-// stages that have a Filler, Release for those that have one.
-type Code struct{ Redirector, Mirror, Release string }
+// Code holds the folders of the built functions. Mirror is required for stages with a
+// Filler, Rollout for stages with a Release.
+type Code struct{ Redirector, Mirror, Rollout string }
 
-// Add puts all stacks of a stage into an app, and none of a stage that is too
-// large for a distribution.
+// Add adds all stacks of a stage to an app. It returns an error and adds none if the
+// stage is too large for a distribution.
 func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 	if s.HasDistribution() {
 		if _, err := parts.ViewerRequest(s); err != nil {
@@ -42,10 +43,9 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 			replicas = append(replicas, st)
 		}
 	}
-	// Replication needs its destinations.
 	primary := mirror(app, s, s.Primary)
 	for _, replica := range replicas {
-		primary.AddStackDependency(replica, jsii.String("replication needs its destinations"))
+		primary.AddStackDependency(replica, jsii.String("the destinations of replication must exist"))
 	}
 	if s.Filler != nil {
 		if err := filler(app, s, primary, code.Mirror); err != nil {
@@ -60,7 +60,7 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 			return err
 		}
 		if s.Release != nil && before != nil {
-			st.AddStackDependency(before, jsii.String("a version that one region has refused is for none of the next"))
+			st.AddStackDependency(before, jsii.String("a version that fails in one region is not rolled out to the next ones"))
 		}
 		before = st
 		hosts = append(hosts, host)
@@ -76,8 +76,8 @@ func stack(app constructs.Construct, s *stage.Stage, what, region, description s
 		StackName:             jsii.String(s.Stack(what, region)),
 		Description:           jsii.String("Archeio, stage " + s.Name + ": " + description),
 		Env:                   &awscdk.Environment{Account: jsii.String(s.Account), Region: jsii.String(region)},
-		TerminationProtection: jsii.Bool(s.Protected && !s.Leaves(what, region)),
-		// Only a function's address is ever handed on, as it is made up by AWS.
+		TerminationProtection: jsii.Bool(s.Protected && !s.IsRetired(what, region)),
+		// Only function URLs are referenced, because AWS generates them.
 		CrossRegionReferences: jsii.Bool(true),
 	})
 	tags := awscdk.Tags_Of(st)
@@ -85,16 +85,20 @@ func stack(app constructs.Construct, s *stage.Stage, what, region, description s
 	return st
 }
 
-// watch is what the alarms of a region's other stacks speak to; they know it by
-// its name. In the primary's region it is also what people look at.
+// watch adds the topic of a region's alarms, which the other stacks refer to by its
+// name; in the primary's region also the dashboard and the budget.
 func watch(app constructs.Construct, s *stage.Stage, region string) {
-	st := stack(app, s, "watch", region, "tells people")
+	description := "alarm topic"
+	if region == s.Primary {
+		description = "alarm topic, dashboard and budget"
+	}
+	st := stack(app, s, "watch", region, description)
 	parts.Topic(st, s, region)
 	if region != s.Primary {
 		return
 	}
 	parts.Dashboard(st, s)
-	output(st, "DashboardAddress", "what the stage does, at a glance", jsii.String(fmt.Sprintf(
+	output(st, "DashboardURL", "CloudWatch dashboard", jsii.String(fmt.Sprintf(
 		"https://%s.console.aws.amazon.com/cloudwatch/home?region=%[1]s#dashboards/dashboard/%s", region, s.Dashboard())))
 	if s.Budget > 0 {
 		parts.Budget(st, s)
@@ -106,41 +110,41 @@ func output(st awscdk.Stack, name, description string, value *string) {
 }
 
 func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stack {
-	what := "mirror"
+	description := "mirror bucket"
 	if region == s.Primary {
-		what = "primary mirror"
+		description = "primary mirror bucket"
 	}
-	st := stack(app, s, "mirror", region, what)
+	st := stack(app, s, "mirror", region, description)
 	bucket := parts.MirrorBucket(st, s, region)
 	if region == s.Primary {
 		parts.Replicate(st, s, bucket)
 	}
-	output(st, "BucketName", "the mirror's bucket", bucket.BucketName())
+	output(st, "BucketName", "mirror bucket", bucket.BucketName())
 	return st
 }
 
-// filler comes after the primary, and so after all mirrors.
+// filler adds the filler stack. It depends on the primary, and so on all mirrors.
 func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code string) error {
-	st := stack(app, s, "filler", s.Primary, "fills the mirrors")
-	st.AddStackDependency(primary, jsii.String("it writes to the mirrors"))
+	st := stack(app, s, "filler", s.Primary, "functions that fill the mirrors")
+	st.AddStackDependency(primary, jsii.String("the functions write to the mirrors"))
 	planner, err := parts.Filler(st, s, code)
 	if err != nil {
 		return err
 	}
-	output(st, "PlannerName", "the function that finds out what the mirrors lack", planner.FunctionName())
-	output(st, "QueueName", "the queue of its work", jsii.String(s.FillQueue()))
-	output(st, "StateBucket", "the bucket of its state", jsii.String(s.StateBucket()))
-	output(st, "TryPlanner", "fill the mirrors now, before the schedule does", jsii.String(fmt.Sprintf(
+	output(st, "PlannerName", "function that finds missing blobs", planner.FunctionName())
+	output(st, "QueueName", "work queue", jsii.String(s.FillQueue()))
+	output(st, "StateBucket", "bucket for the state of the functions", jsii.String(s.StateBucket()))
+	output(st, "TryPlanner", "fills the mirrors now instead of on schedule", jsii.String(fmt.Sprintf(
 		`aws lambda invoke --region %s --function-name %s --invocation-type Event --cli-binary-format raw-in-base64-out --payload '{"mirror":"plan"}' /dev/stdout`,
 		s.Primary, *planner.FunctionName())))
 	return nil
 }
 
-// redirector answers the stack, and the host of the function's address, nil if
-// it has none.
+// redirector adds a redirector stack. It returns the stack and the host of the
+// function URL, nil if there is none.
 func redirector(app constructs.Construct, s *stage.Stage, region string, code Code) (awscdk.Stack, *string, error) {
-	st := stack(app, s, "redirector", region, "redirector")
-	alias, hook, err := parts.RedirectorFunction(st, s, region, code.Redirector, code.Release)
+	st := stack(app, s, "redirector", region, "redirector function")
+	alias, hook, err := parts.RedirectorFunction(st, s, region, code.Redirector, code.Rollout)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,14 +152,14 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 	if err != nil {
 		return nil, nil, err
 	}
-	output(st, stage.CodeHash, "SHA-256 of the function's bootstrap", jsii.String(hash))
+	output(st, stage.CodeHash, "SHA-256 of the function's binary", jsii.String(hash))
 	if hook != nil {
-		output(st, "TryRelease", "try the newest version, as a release does before clients get to it", jsii.String(fmt.Sprintf(
+		output(st, "TryRollout", "smoke-tests the newest version as a rollout does", jsii.String(fmt.Sprintf(
 			`aws lambda invoke --region %s --function-name %s --cli-binary-format raw-in-base64-out --payload '{"try":true}' /dev/stdout`, region, *hook.FunctionName())))
 	}
 	if s.HasLoadBalancers() {
 		balancer := parts.LoadBalancer(st, s, region, alias)
-		output(st, "BalancerName", "the load balancer's own name; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
+		output(st, "BalancerName", "domain name of the load balancer; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
 		if !s.HasDistribution() {
 			address(st, jsii.String(s.BalancerDomain()))
 		}
@@ -166,25 +170,25 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 	return st, hostOf(parts.FunctionURL(st, s, alias)), nil
 }
 
-// hostOf takes the host out of https://HOST/.
+// hostOf returns the host of a function URL, which is https://HOST/.
 func hostOf(url awslambda.FunctionUrl) *string {
 	return awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), url.Url(), nil))
 }
 
 func edge(app constructs.Construct, s *stage.Stage, hosts []*string) error {
-	st := stack(app, s, "edge", stage.EdgeRegion, "distribution")
+	st := stack(app, s, "edge", stage.EdgeRegion, "CloudFront distribution")
 	distribution, err := parts.Distribution(st, s, hosts)
 	if err != nil {
 		return err
 	}
-	output(st, "DistributionName", "the distribution's own name", distribution.AttrDomainName())
+	output(st, "DistributionName", "domain name of the distribution", distribution.AttrDomainName())
 	address(st, parts.Address(s, distribution))
 	return nil
 }
 
-// address prints the registry's name, and what to try with it.
+// address outputs the host name of the registry, and commands to try it.
 func address(st awscdk.Stack, name *string) {
-	output(st, "Registry", "pull images from here", name)
-	output(st, "TryCrane", "replace NAME:TAG by an image of the upstream", jsii.String(fmt.Sprintf("crane manifest %s/NAME:TAG", *name)))
-	output(st, "TryDocker", "replace NAME:TAG by an image of the upstream", jsii.String(fmt.Sprintf("docker pull %s/NAME:TAG", *name)))
+	output(st, "Registry", "host name of the registry", name)
+	output(st, "TryCrane", "fetches a manifest; replace NAME:TAG with an image of the upstream", jsii.String(fmt.Sprintf("crane manifest %s/NAME:TAG", *name)))
+	output(st, "TryDocker", "pulls an image; replace NAME:TAG with an image of the upstream", jsii.String(fmt.Sprintf("docker pull %s/NAME:TAG", *name)))
 }

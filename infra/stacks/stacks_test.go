@@ -15,14 +15,14 @@ func TestTerminationProtection(t *testing.T) {
 	found := map[bool]bool{}
 	each(t, "", func(t *testing.T, st *synthStack) {
 		found[st.protected] = true
-		// What retires is deleted next.
-		retires := st.name == "archeio-moving-mirror-me-central-1" || st.name == "archeio-moving-watch-me-central-1"
-		if want := st.stage.Protected && !retires; st.protected != want {
+		// Stacks of retiring mirrors are to be deleted.
+		retiring := st.name == "archeio-moving-mirror-me-central-1" || st.name == "archeio-moving-watch-me-central-1"
+		if want := st.stage.Protected && !retiring; st.protected != want {
 			t.Errorf("termination protection is %v, want %v", st.protected, want)
 		}
 	})
 	if !found[true] || !found[false] {
-		t.Errorf("termination protection %v is tested, want both", found)
+		t.Errorf("tested with termination protection: %v, want with and without", found)
 	}
 }
 
@@ -34,14 +34,14 @@ func TestTags(t *testing.T) {
 					continue
 				}
 				if got := pairs(at(resource, "Properties", "Tags"))["archeio:stage"]; got != st.stage.Name {
-					t.Errorf("%s is tagged with the stage %v, want %s", id, got, st.stage.Name)
+					t.Errorf("%s has the tag %v, want %s", id, got, st.stage.Name)
 				}
 			}
 		}
 	})
 }
 
-// What clients use is printed where it is made, with what to try.
+// The stack that clients connect to outputs the host name and commands to try it.
 func TestOutputs(t *testing.T) {
 	registries := map[string]int{}
 	each(t, "", func(t *testing.T, st *synthStack) {
@@ -70,7 +70,7 @@ func TestOutputs(t *testing.T) {
 	})
 	for _, s := range synthesized(t).stages {
 		if registries[s.Name] == 0 {
-			t.Errorf("stage %s prints no address", s.Name)
+			t.Errorf("no stack of stage %s outputs the registry", s.Name)
 		}
 	}
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
@@ -80,28 +80,28 @@ func TestOutputs(t *testing.T) {
 	})
 }
 
-// The edge comes after the functions that it leads to.
-func TestEdgeComesLast(t *testing.T) {
+// The distribution depends on the functions.
+func TestEdgeDependencies(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
 		for _, region := range st.stage.Redirectors {
 			if name := st.stage.Stack("redirector", region); !slices.Contains(st.dependencies, name) {
-				t.Errorf("does not wait for %s", name)
+				t.Errorf("does not depend on %s", name)
 			}
 		}
 	})
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
 		for _, name := range st.dependencies {
-			// In which order: TestRegionsAreReleasedInOrder.
+			// TestRolloutOrder has those of a rollout.
 			if before := st.stage.Release != nil && strings.Contains(name, "-redirector-"); !before && !strings.HasSuffix(name, ".assets") {
-				t.Errorf("waits for %s", name)
+				t.Errorf("depends on %s", name)
 			}
 		}
 	})
 }
 
-// A stage too large for CloudFront gets a sentence, and no stack trace. No
-// stage that is read from cdk.json is that large: there are not enough regions.
-func TestAddRefuses(t *testing.T) {
+// Add returns an error for a stage that is too large for CloudFront. A stage from
+// cdk.json cannot be: there are not enough regions.
+func TestAddTooLarge(t *testing.T) {
 	needNode(t)
 	f, err := readFile()
 	if err != nil {
@@ -120,11 +120,11 @@ func TestAddRefuses(t *testing.T) {
 		redirectors []string
 		want        string
 	}{
-		{"origins", regions(65, "region-%d"), `stage "smallest": a distribution takes 100 origins, and up to 64 of a kind; mirrors and redirectors are 1 and 65`},
-		{"code", regions(60, "a-region-with-a-name-as-long-as-none-is-so-that-the-list-of-them-is-too-long-%d"), `bytes, CloudFront takes 10240: name fewer mirrors and redirectors`},
+		{"origins", regions(65, "region-%d"), `stage "smallest": too many origins: 1 mirrors and 65 redirectors: want at most 100 together, and 64 of each`},
+		{"code", regions(60, "a-region-with-a-name-as-long-as-none-is-so-that-the-list-of-them-is-too-long-%d"), `bytes, CloudFront allows 10240: configure fewer mirrors and redirectors`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			app, _, code, err := newApp(f, "refused-"+tt.name)
+			app, _, code, err := newApp(f, "large-"+tt.name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,15 +136,15 @@ func TestAddRefuses(t *testing.T) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 			if n := len(*app.Node().Children()) - before; n != 0 {
-				t.Errorf("%d stacks of a stage that is refused", n)
+				t.Errorf("%d stacks were added", n)
 			}
 		})
 	}
 }
 
-// What looks at a stage in AWS knows all that was made of it, each after what it
-// waits for.
-func TestStacksAreKnown(t *testing.T) {
+// stage.Stacks returns the stacks that are synthesized, each after its dependencies,
+// and stage.RetainedBuckets their buckets.
+func TestStackNames(t *testing.T) {
 	c := synthesized(t)
 	for _, s := range c.stages {
 		var known, made []string
@@ -163,22 +163,22 @@ func TestStacksAreKnown(t *testing.T) {
 			for _, before := range st.dependencies {
 				at := slices.IndexFunc(s.Stacks(), func(k stage.Stack) bool { return k.Name == before })
 				if here := slices.IndexFunc(s.Stacks(), func(k stage.Stack) bool { return k.Name == st.name }); at > here {
-					t.Errorf("%s comes before %s, which it waits for", st.name, before)
+					t.Errorf("%s is before its dependency %s", st.name, before)
 				}
 			}
 		}
 		slices.Sort(known)
 		slices.Sort(made)
 		if !slices.Equal(known, made) {
-			t.Errorf("stage %s: known are %v, made %v", s.Name, known, made)
+			t.Errorf("stage %s: Stacks returns %v, synthesized are %v", s.Name, known, made)
 		}
 		for _, b := range s.RetainedBuckets() {
 			if !buckets[b] {
-				t.Errorf("nobody makes %v", b)
+				t.Errorf("RetainedBuckets returns %v, which is not synthesized", b)
 			}
 		}
 		if n := len(s.RetainedBuckets()); n != len(buckets) {
-			t.Errorf("stage %s: %d buckets are known, %d made", s.Name, n, len(buckets))
+			t.Errorf("stage %s: RetainedBuckets returns %d, synthesized are %d", s.Name, n, len(buckets))
 		}
 	}
 }

@@ -19,12 +19,11 @@ import (
 	"archeio/infra/stage"
 )
 
-// more are stages of kinds that cdk.json has no example of. The first has load
-// balancers without a distribution, one of them in a network that was there
-// before; the second has no functions that fill its mirrors, the third has a
-// mirror that comes and one that goes, and the fourth has
-// its primary where a bucket cannot be in the account's namespace, access logs
-// and a firewall that refuses.
+// more are stages with what no stage of cdk.json has. The first has load balancers
+// without a distribution, one of them in an existing VPC; the second has no functions
+// that fill its mirrors; the third has a filling and a retiring mirror; the fourth has
+// its primary in a region without account namespaces, access logs and a firewall that
+// blocks.
 const more = `{"balanced": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2", "me-south-1"],
@@ -33,7 +32,7 @@ const more = `{"balanced": {
 	"front": "alb",
 	"domain": "example.net",
 	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},
-	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
 	"architecture": "x86_64",
 	"firewall": {"limit": 5000, "countOnly": false},
@@ -42,14 +41,14 @@ const more = `{"balanced": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2"],
 	"redirectors": ["eu-west-1"],
-	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"fill": false,
 	"release": {"shift": "Linear10PercentEvery1Minute"}
 }, "moving": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2", "ap-south-1", "me-central-1"],
 	"redirectors": ["ap-south-1"],
-	"upstream": {"endpoint": "https://us-docker.pkg.dev"},
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"filling": ["ap-south-1"],
 	"retiring": ["me-central-1"]
 }, "secret": {
@@ -67,6 +66,11 @@ const more = `{"balanced": {
 }}`
 
 func TestMain(m *testing.M) {
+	// The CDK's own validation takes longer than everything else. make synth runs it
+	// for the stages of cdk.json, and CI here for all.
+	if _, set := os.LookupEnv("CDK_VALIDATION"); !set && os.Getenv("CI") == "" {
+		os.Setenv("CDK_VALIDATION", "false")
+	}
 	work, err := os.MkdirTemp("", "stacks")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -74,15 +78,15 @@ func TestMain(m *testing.M) {
 	}
 	workDir = work
 	code := m.Run()
-	jsii.Close() // once: a process that was closed comes back with the next call
+	jsii.Close() // not earlier: the next call would start another process
 	os.RemoveAll(work)
 	os.Exit(code)
 }
 
-// workDir is removed at the end.
+// workDir is removed after the tests.
 var workDir string
 
-// cloud is what the CDK CLI would deploy.
+// cloud is a synthesized app.
 type cloud struct {
 	dir    string
 	stages []*stage.Stage
@@ -99,7 +103,7 @@ type synthStack struct {
 	dependencies []string
 }
 
-// file is cdk.json: what the CLI hands to the app, and the stages.
+// file is cdk.json: the context that the CLI passes to the app, and the stages.
 type file struct {
 	context map[string]any
 	stages  []*stage.Stage
@@ -115,7 +119,7 @@ func readFile() (*file, error) {
 		return nil, err
 	}
 	f := &file{context: map[string]any{
-		// As the CLI does, for SAM.
+		// The CLI sets it, for SAM.
 		"aws:cdk:enable-asset-metadata": true,
 	}}
 	for key, value := range raw.Context {
@@ -132,12 +136,12 @@ func readFile() (*file, error) {
 	return f, err
 }
 
-// newApp makes an app that is synthesized into a folder of the tests' own, and
-// folders with something to upload in place of the functions.
+// newApp creates an app that is synthesized into a folder of workDir, and folders with
+// assets in place of the functions.
 func newApp(f *file, name string) (app awscdk.App, dir string, code Code, err error) {
 	dir = filepath.Join(workDir, name)
-	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Release: filepath.Join(workDir, "release")}
-	for _, folder := range []string{code.Redirector, code.Mirror, code.Release} {
+	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Rollout: filepath.Join(workDir, "rollout")}
+	for _, folder := range []string{code.Redirector, code.Mirror, code.Rollout} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return nil, "", code, err
 		}
@@ -152,7 +156,7 @@ func newApp(f *file, name string) (app awscdk.App, dir string, code Code, err er
 	}), dir, code, nil
 }
 
-// synthesize reads back what it has written.
+// synthesize synthesizes stages and reads the result.
 func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 	app, dir, code, err := newApp(f, name)
 	if err != nil {
@@ -208,7 +212,7 @@ func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 			}
 		}
 		if st.stage == nil {
-			return nil, fmt.Errorf("stack %s in %s belongs to no stage", name, artifact.Environment)
+			return nil, fmt.Errorf("stack %s in %s is not that of a stage", name, artifact.Environment)
 		}
 		c.stacks = append(c.stacks, st)
 	}
@@ -216,7 +220,7 @@ func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 	return c, nil
 }
 
-// everything is all stages in one app, made by the first test that needs it.
+// everything is one app with all stages, for all tests.
 var everything = sync.OnceValues(func() (*cloud, error) {
 	f, err := readFile()
 	if err != nil {
@@ -230,13 +234,13 @@ var everything = sync.OnceValues(func() (*cloud, error) {
 	return synthesize(f, "all", append(f.stages, others...))
 })
 
-// needNode: the CDK is a program for Node.
+// needNode skips a test, or fails it in CI, if there is no Node.js, which the CDK needs.
 func needNode(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err == nil {
 		return
 	}
-	const missing = "the templates are not tested: the CDK needs Node.js, and there is no node on this machine"
+	const missing = "the templates are not tested: the CDK needs Node.js: there is no node in PATH"
 	if os.Getenv("CI") != "" {
 		t.Fatal(missing)
 	}
@@ -253,7 +257,7 @@ func synthesized(t *testing.T) *cloud {
 	return c
 }
 
-// each runs a test for every stack of a kind; "" is all.
+// each runs a test for every stack of a kind, for all stacks if what is empty.
 func each(t *testing.T, what string, test func(*testing.T, *synthStack)) {
 	t.Helper()
 	n := 0
@@ -264,6 +268,6 @@ func each(t *testing.T, what string, test func(*testing.T, *synthStack)) {
 		}
 	}
 	if n == 0 {
-		t.Errorf("there is no %s stack", what)
+		t.Errorf("no stack of the kind %q", what)
 	}
 }

@@ -3,22 +3,42 @@ package stage
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
 func TestRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cdk.json")
-	if err := os.WriteFile(path, []byte(`{"app": "x", "context": {"stages": `+string(stages(t, `{}`))+`}}`), 0o600); err != nil {
-		t.Fatal(err)
+	t.Parallel()
+	valid := `{"app": "x", "context": {"stages": ` + string(stages(t, `{}`)) + `}}`
+	for _, tt := range []struct{ name, text, stage, want string }{
+		{"valid", valid, "test", ""},
+		{"misspelled", valid, "tset", `cdk.json: unknown stage "tset" (did you mean "test"?)`},
+		{"unknown", valid, "other", `cdk.json: unknown stage "other": want test`},
+		{"empty", "", "test", "cdk.json: missing: want an object"},
+		{"syntax", "{\n  \"app\": \"x\",\n}", "test", `cdk.json: line 3, column 1: invalid character '}' looking for beginning of object key string`},
+		{"syntax-in-stages", "{\"context\": {\"stages\": {\n\t\"test\": {true}}}}", "test", `cdk.json: line 2, column 11: invalid character 't' looking for beginning of object key string`},
+		{"no-context", `{"app": "x"}`, "test", "cdk.json: context: missing: want an object"},
+		{"no-stages", `{"context": {}}`, "test", "cdk.json: stages: missing: want an object"},
+		{"invalid-stage", `{"context": {"stages": {"test": 1}}}`, "test", `cdk.json: stage "test": not an object: want an object of keys`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "cdk.json")
+			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Read(path, tt.stage)
+			switch {
+			case tt.want == "":
+				if err != nil || s.Name != tt.stage {
+					t.Errorf("Read = %v, %v", s, err)
+				}
+			case err == nil || err.Error() != dir+"/"+tt.want:
+				t.Errorf("Read: error %v, want %s", err, tt.want)
+			}
+		})
 	}
-	if s, err := Read(path, "test"); err != nil || s.Name != "test" {
-		t.Errorf("Read: %v, %v", s, err)
-	}
-	if _, err := Read(path, "other"); err == nil || !strings.Contains(err.Error(), `there is no stage "other"; the stages are test`) {
-		t.Errorf("Read of a stage that is not there: %v", err)
-	}
-	if _, err := Read(path+"x", "test"); err == nil {
-		t.Error("Read of a file that is not there: no error")
+	if _, err := Read(filepath.Join(t.TempDir(), "cdk.json"), "test"); err == nil {
+		t.Error("Read of a missing file: no error")
 	}
 }

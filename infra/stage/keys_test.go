@@ -2,8 +2,10 @@ package stage
 
 import (
 	"encoding/json"
-	"maps"
+	"fmt"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,218 +13,249 @@ import (
 	"archeio/lambda/config"
 )
 
-// badValues are keys with what they do not take, and what the error must say.
-var badValues = []struct {
-	name, changes string
-	want          []string
-}{
-	{"account-short", `{"account": "12345678901"}`, []string{"account takes an AWS account, twelve digits", `it is "12345678901"`}},
-	{"account-long", `{"account": "1234567890123"}`, []string{"account takes an AWS account, twelve digits"}},
-	{"account-hyphens", `{"account": "1234-5678-9012"}`, []string{"account takes an AWS account, twelve digits"}},
-	{"account-empty", `{"account": ""}`, []string{"account takes an AWS account, twelve digits"}},
-
-	{"mirror-unknown", `{"mirrors": ["eu-central-1", "eu-centrall-1"]}`, []string{"mirrors takes AWS regions", `"eu-centrall-1" is none that is known`}},
-	{"mirror-of-another-cloud", `{"mirrors": ["europe-west1"]}`, []string{"mirrors takes AWS regions", `"europe-west1" is none`}},
-	{"mirror-twice", `{"mirrors": ["eu-central-1", "us-east-1", "eu-central-1"]}`, []string{"mirrors takes AWS regions, at least one and each once", `"eu-central-1" is there twice`}},
-	{"mirror-in-china", `{"mirrors": ["eu-central-1", "cn-north-1"]}`, []string{"mirrors takes regions of the partition aws", `"cn-north-1" is in aws-cn`, "mirrorFor"}},
-	{"mirror-of-government", `{"mirrors": ["us-gov-west-1"]}`, []string{"mirrors takes regions of the partition aws", "aws-us-gov"}},
-	{"mirrors-empty", `{"mirrors": []}`, []string{"mirrors takes AWS regions, at least one", "it is []"}},
-	{"redirector-unknown", `{"redirectors": ["us-east-9"]}`, []string{"redirectors takes AWS regions", `"us-east-9" is none that is known`}},
-	{"redirector-twice", `{"redirectors": ["us-east-1", "us-east-1"]}`, []string{"redirectors takes AWS regions", `"us-east-1" is there twice`}},
-	{"redirector-in-china", `{"redirectors": ["cn-northwest-1"]}`, []string{"redirectors takes regions of the partition aws", "aws-cn"}},
-	{"redirectors-empty", `{"redirectors": []}`, []string{"redirectors takes AWS regions, at least one"}},
-	{"primary-elsewhere", `{"primary": "us-east-1"}`, []string{"primary takes one of the regions in mirrors", `it is "us-east-1"`}},
-	{"primary-empty", `{"primary": ""}`, []string{"primary takes one of the regions in mirrors"}},
-
-	{"filling-elsewhere", `{"filling": ["us-east-1"]}`, []string{"filling takes regions of mirrors, each once", `"us-east-1" is none`}},
-	{"filling-text", `{"filling": "us-east-1"}`, []string{"filling takes regions of mirrors"}},
-	{"filling-primary", `{"filling": ["eu-central-1"]}`, []string{"filling takes regions of mirrors", "the primary has every blob first"}},
-	{"filling-twice", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1", "us-east-1"]}`, []string{"filling takes regions", "is there twice"}},
-	{"retiring-elsewhere", `{"retiring": ["us-east-1"]}`, []string{"retiring takes regions of mirrors, each once", `"us-east-1" is none`}},
-	{"retiring-primary", `{"mirrors": ["eu-central-1", "us-east-1"], "retiring": ["eu-central-1"]}`, []string{"retiring takes regions of mirrors", "a stage cannot retire its primary: name another mirror as primary first"}},
-	{"retiring-twice", `{"mirrors": ["eu-central-1", "us-east-1"], "retiring": ["us-east-1", "us-east-1"]}`, []string{"retiring takes regions", "is there twice"}},
-	{"filling-and-retiring", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1"], "retiring": ["us-east-1"]}`, []string{"retiring takes regions", "is filling and retiring at once"}},
-	{"mirror-for-filling", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1"], "mirrorFor": {"cn-north-1": "us-east-1"}}`, []string{"mirrorFor", "want client-region:mirror-region"}},
-	{"front-unknown", `{"front": "nginx"}`, []string{`front takes "cloudfront", "alb" or "both"`, `it is "nginx"`}},
-	{"front-case", `{"front": "ALB"}`, []string{`front takes "cloudfront", "alb" or "both"`}},
-	{"alb-without-domain", `{"front": "alb"}`, []string{`domain takes the registry's name, as "registry.example.com"`, "a load balancer needs", "it is missing"}},
-	{"both-without-domain", `{"front": "both"}`, []string{"domain takes", "a load balancer needs"}},
-	{"alb-without-domain-but-zone", `{"front": "alb", ` + withZone + `}`, []string{"domain takes", "it is missing"}},
-	{"alb-without-zone", `{"front": "alb", "domain": "registry.example.com"}`, []string{"hostedZone takes", "a domain needs one", "it is missing"}},
-
-	{"domain-without-zone", `{"domain": "registry.example.com"}`, []string{`hostedZone takes the zone that the domain is in, as {"id"`, "a domain needs one", "it is missing"}},
-	{"zone-without-domain", `{` + withZone + `}`, []string{"domain takes the registry's name", "a hosted zone is of no use without one"}},
-	{"domain-outside-the-zone", `{"domain": "registry.example.org", ` + withZone + `}`, []string{"domain takes a name in the hosted zone example.com", `it is "registry.example.org"`}},
-	{"domain-only-ends-like-the-zone", `{"domain": "my-example.com", ` + withZone + `}`, []string{"domain takes a name in the hosted zone example.com"}},
-	{"domain-is-above-the-zone", `{"domain": "com.com", "hostedZone": {"id": "Z1A", "name": "example.com.com"}}`, []string{"domain takes a name in the hosted zone"}},
-	{"domain-with-scheme", `{"domain": "https://registry.example.com", ` + withZone + `}`, []string{"domain takes the registry's name"}},
-	{"domain-upper-case", `{"domain": "Registry.example.com", ` + withZone + `}`, []string{"domain takes the registry's name"}},
-	{"domain-with-dot", `{"domain": "registry.example.com.", ` + withZone + `}`, []string{"domain takes the registry's name"}},
-	{"domain-wildcard", `{"domain": "*.example.com", ` + withZone + `}`, []string{"domain takes the registry's name"}},
-	{"zone-id", `{"domain": "a.example.com", "hostedZone": {"id": "/hostedzone/Z1A", "name": "example.com"}}`, []string{"hostedZone takes the zone"}},
-	{"zone-no-id", `{"domain": "a.example.com", "hostedZone": {"name": "example.com"}}`, []string{"hostedZone takes the zone"}},
-	{"zone-no-name", `{"domain": "a.example.com", "hostedZone": {"id": "Z1A"}}`, []string{"hostedZone takes the zone"}},
-
-	{"prefix-upper-case", `{"mirrorPrefix": "Images"}`, []string{"mirrorPrefix takes the beginning of the buckets' names: lower-case letters, digits and hyphens"}},
-	{"prefix-dot", `{"mirrorPrefix": "my.images"}`, []string{"mirrorPrefix takes the beginning"}},
-	{"prefix-hyphen-first", `{"mirrorPrefix": "-images"}`, []string{"mirrorPrefix takes the beginning"}},
-	{"prefix-hyphen-last", `{"mirrorPrefix": "images-"}`, []string{"mirrorPrefix takes the beginning"}},
-	{"prefix-empty", `{"mirrorPrefix": ""}`, []string{"mirrorPrefix takes the beginning"}},
-	// One more than fits: 63 - len("-123456789012-eu-central-1-an").
-	{"prefix-too-long", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, []string{"mirrorPrefix takes at most 34 characters", "longer than the 63 that S3 takes"}},
-	// The longest name counts, wherever its region stands.
-	{"prefix-too-long-in-one", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, []string{"mirrorPrefix takes at most 32 characters", "ap-southeast-1-an"}},
-	// The state bucket has a longer name than the mirror beside it, and not
-	// always the longest.
-	{"prefix-too-long-for-state", `{"mirrorPrefix": "` + strings.Repeat("i", 29) + `"}`, []string{"mirrorPrefix takes at most 28 characters", "-state-123456789012-eu-central-1-an"}},
-	{"prefix-too-long-beside-state", `{"mirrorPrefix": "` + strings.Repeat("i", 34) + `", "mirrors": ["me-south-1", "ap-southeast-1"]}`, []string{"mirrorPrefix takes at most 32 characters", "i-123456789012-ap-southeast-1-an"}},
-
-	{"architecture", `{"architecture": "amd64"}`, []string{`architecture takes "arm64" or "x86_64"`, `it is "amd64"`}},
-	{"memory-low", `{"memory": 127}`, []string{"memory takes megabytes, from 128 to 10240", "it is 127"}},
-	{"memory-high", `{"memory": 10241}`, []string{"memory takes megabytes, from 128 to 10240"}},
-	{"retention-odd", `{"logRetention": 31}`, []string{"logRetention takes days, as CloudWatch Logs counts them: 1, 3, 5", "it is 31"}},
-	{"retention-none", `{"logRetention": 0}`, []string{"logRetention takes days"}},
-
-	{"network-elsewhere", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"us-east-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks takes networks by redirector region"}},
-	{"network-no-vpc", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks takes networks by redirector region"}},
-	{"network-one-subnet", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd"]}}}`, []string{"networks takes", "each with two subnets or more"}},
-	{"network-odd-vpc", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-main", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks takes networks by redirector region"}},
-	{"network-odd-subnet", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "public"]}}}`, []string{"networks takes networks by redirector region"}},
-	{"network-subnet-twice", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-0123abcd"]}}}`, []string{"networks takes networks by redirector region"}},
-	{"network-without-balancer", `{"networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, []string{"networks is of no use without load balancers"}},
-
-	{"upstream-no-endpoint", `{"upstream": {"path": "images"}}`, []string{"upstream.endpoint takes the registry that is the source of truth"}},
-	{"upstream-http", `{"upstream": {"endpoint": "http://registry.example.com"}}`, []string{"upstream.endpoint", "http://registry.example.com", "want an https URL"}},
-	{"upstream-with-path", `{"upstream": {"endpoint": "https://registry.example.com/images"}}`, []string{"upstream.endpoint", "want scheme and host only"}},
-	{"upstream-path", `{"upstream": {"endpoint": "https://registry.example.com", "path": "/images/"}}`, []string{"upstream.path", "invalid repository name"}},
-	{"regional-elsewhere", `{"upstream": {"endpoint": "https://a.example", "regional": {"us-east-1": "https://b.example"}}}`, []string{"upstream.regional takes endpoints by redirector region", `"us-east-1" is none`}},
-	{"regional-http", `{"upstream": {"endpoint": "https://a.example", "regional": {"eu-central-1": "http://b.example"}}}`, []string{"function in eu-central-1", "upstream.endpoint", "http://b.example", "want an https URL"}},
-
-	{"url-elsewhere", `{"mirrorURLs": {"us-east-1": "https://localhost/mirror"}}`, []string{"mirrorURLs takes base URLs by mirror region"}},
-	{"url-no-host", `{"mirrorURLs": {"eu-central-1": "mirror"}}`, []string{"mirrorURLs takes base URLs by mirror region"}},
-	{"url-http", `{"mirrorURLs": {"eu-central-1": "http://mirror.example"}}`, []string{"mirrorURLs", "http://mirror.example", "not https"}},
-
-	{"fill-true", `{"fill": true}`, []string{"fill takes how the mirrors are filled, as {", "or false", "it is true"}},
-	{"fill-text", `{"fill": "rate(1 hour)"}`, []string{"fill takes how the mirrors are filled"}},
-	{"fill-other-key", `{"fill": {"email": "a@example.com"}}`, []string{"fill takes how the mirrors are filled"}},
-	{"fill-schedule-empty", `{"fill": {"schedule": ""}}`, []string{`fill.schedule takes when the upstream is looked through, as EventBridge writes it: "rate(1 hour)" or "cron(0 6 * * ? *)"`}},
-	{"fill-schedule-word", `{"fill": {"schedule": "hourly"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-seconds", `{"fill": {"schedule": "rate(30 seconds)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-one-hours", `{"fill": {"schedule": "rate(1 hours)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-two-hour", `{"fill": {"schedule": "rate(2 hour)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-zero", `{"fill": {"schedule": "rate(0 hours)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-five-fields", `{"fill": {"schedule": "cron(0 6 * * ?)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-both-days", `{"fill": {"schedule": "cron(0 6 * * * *)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-no-days", `{"fill": {"schedule": "cron(0 6 ? * ? *)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-schedule-two-lines", `{"fill": {"schedule": "rate(1 hour)\nrate(2 hours)"}}`, []string{"fill.schedule takes when"}},
-	{"fill-rate-zero", `{"fill": {"rate": 0}}`, []string{"fill.rate takes the requests per second that all workers together send to the upstream, from 0.1 to 1000000"}},
-	{"fill-rate-negative", `{"fill": {"rate": -1}}`, []string{"fill.rate takes the requests"}},
-	// A worker's part of it would be 0, which is no limit.
-	{"fill-rate-tiny", `{"fill": {"rate": 5e-324}}`, []string{"fill.rate takes the requests"}},
-	{"fill-rate-large", `{"fill": {"rate": 1000001}}`, []string{"fill.rate takes the requests"}},
-	{"fill-rate-text", `{"fill": {"rate": "20"}}`, []string{"fill takes how the mirrors are filled"}},
-	{"fill-workers-one", `{"fill": {"workers": 1}}`, []string{"fill.workers takes how many functions work at once, from 2 to 1000"}},
-	{"fill-workers-many", `{"fill": {"workers": 1001}}`, []string{"fill.workers takes how many functions"}},
-	{"fill-workers-fraction", `{"fill": {"workers": 2.5}}`, []string{"fill takes how the mirrors are filled"}},
-	{"fill-referrers", `{"fill": {"referrers": "yes"}}`, []string{"fill takes how the mirrors are filled"}},
-	{"fill-secret-name", `{"fill": {"secret": "upstream"}}`, []string{"fill.secret takes the whole ARN of a secret of the account in the primary's region, as arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf"}},
-	{"fill-secret-half", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream"}}`, []string{"fill.secret takes the whole ARN"}},
-	{"fill-secret-elsewhere", `{"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf"}}`, []string{"fill.secret takes the whole ARN"}},
-	{"fill-secret-of-others", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf"}}`, []string{"fill.secret takes the whole ARN"}},
-	{"fill-secret-any", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf"}}`, []string{"fill.secret takes the whole ARN"}},
-	{"fill-secret-parameter", `{"fill": {"secret": "arn:aws:ssm:eu-central-1:123456789012:parameter/upstream"}}`, []string{"fill.secret takes the whole ARN"}},
-	// The redirector takes it, what copies does not.
-	{"fill-source", `{"upstream": {"endpoint": "http://[::1]:5000"}}`, []string{`functions that fill the mirrors: upstream.endpoint="[::1]:5000": invalid source: want REGISTRY`}},
-
-	{"email-word", `{"email": "operators"}`, []string{`email takes the address that alarms go to, as "operators@example.com"`, `it is "operators"`}},
-	{"email-two", `{"email": "a@example.com,b@example.com"}`, []string{"email takes the address"}},
-	{"email-list", `{"email": ["a@example.com"]}`, []string{"email takes the address"}},
-	{"email-two-lines", `{"email": "a@example.com\nb@example.com"}`, []string{"email takes the address"}},
-	{"email-empty", `{"email": ""}`, []string{"email takes the address"}},
-	{"download-alarm-none", `{"downloadAlarm": 0}`, []string{"downloadAlarm takes how many GB a bucket may send in an hour", "it is 0"}},
-	{"download-alarm-large", `{"downloadAlarm": 1000001}`, []string{"downloadAlarm takes how many GB"}},
-	{"download-alarm-text", `{"downloadAlarm": "100"}`, []string{"downloadAlarm takes how many GB"}},
-	{"budget-without-email", `{"budget": 100}`, []string{"email takes the address that the budget tells; a budget without one tells nobody; it is missing"}},
-	{"budget-none", `{"email": "a@example.com", "budget": 0}`, []string{"budget takes how many dollars a month may cost", "it is 0"}},
-	{"budget-large", `{"email": "a@example.com", "budget": 10000001}`, []string{"budget takes how many dollars"}},
-	{"budget-text", `{"email": "a@example.com", "budget": "100"}`, []string{"budget takes how many dollars"}},
-	{"access-logs-text", `{"accessLogs": "yes"}`, []string{"accessLogs takes true or false"}},
-	{"access-logs-balanced", `{"accessLogs": true, "front": "alb", "domain": "a.example.com", ` + withZone + `}`, []string{"accessLogs takes true only with a distribution: a load balancer cannot leave out"}},
-	{"firewall-limit-low", `{"firewall": {"limit": 99}}`, []string{"firewall.limit takes how many requests an address may send in five minutes, from 100", `it is {"limit":99}`}},
-	{"firewall-limit-large", `{"firewall": {"limit": 2000000001}}`, []string{"firewall.limit takes how many requests"}},
-	{"firewall-true", `{"firewall": true}`, []string{`firewall takes how often an address may ask, as {"limit"`}},
-	{"firewall-other-key", `{"firewall": {"block": true}}`, []string{"firewall takes how often"}},
-	{"firewall-count-text", `{"firewall": {"countOnly": "no"}}`, []string{"firewall takes how often"}},
-	{"release-true", `{"release": true}`, []string{`release takes how a new version takes over, as {"shift": "Canary10Percent5Minutes"`, "it is true"}},
-	{"release-other-key", `{"release": {"gradual": true}}`, []string{"release takes how a new version takes over"}},
-	{"release-shift-unknown", `{"release": {"shift": "Canary50Percent5Minutes"}}`, []string{"release.shift takes one of CodeDeploy's: Canary10Percent5Minutes, ", `it is {"shift":"Canary50Percent5Minutes"}`}},
-	{"release-shift-whole", `{"release": {"shift": "CodeDeployDefault.LambdaAllAtOnce"}}`, []string{"release.shift takes one of CodeDeploy's"}},
-	{"release-shift-empty", `{"release": {"shift": ""}}`, []string{"release.shift takes one of CodeDeploy's"}},
-	{"release-after-unknown", `{"release": {"after": "sandbox"}}`, []string{`release.after takes another stage of cdk.json; "sandbox" is none`}},
-	{"release-after-itself", `{"release": {"after": "test"}}`, []string{`release.after takes another stage of cdk.json; "test" is none`}},
-
-	{"signature-upstream", `{"signatureUpstream": "registry.example"}`, []string{"signatureUpstream", "not a URL"}},
-	{"mirror-for-unknown", `{"mirrorFor": {"cn-north-1": "ap-east-1"}}`, []string{"mirrorFor", "want client-region:mirror-region", `"ap-east-1" is not in mirrors`}},
-	{"mirror-for-number", `{"mirrorFor": {"cn-north-1": 1}}`, []string{"mirrorFor", "want client-region:mirror-region"}},
-	{"clouds", `{"upstreamClouds": ["Oracle"]}`, []string{"upstreamClouds", `unknown cloud "Oracle"`, "want AWS, GCP, Azure"}},
-	{"clouds-empty", `{"upstreamClouds": []}`, []string{"upstreamClouds takes a list with something in it", `"none"`}},
-	{"check-timeout", `{"mirrorCheckTimeout": "fast"}`, []string{"mirrorCheckTimeout", "not a duration"}},
-	{"check-timeout-number", `{"mirrorCheckTimeout": 1}`, []string{"mirrorCheckTimeout", "not a duration"}},
-	{"health-interval", `{"mirrorHealthInterval": "-1s"}`, []string{"mirrorHealthInterval", "want a duration above 0"}},
-	{"index-refresh", `{"mirrorIndexRefresh": "often"}`, []string{"mirrorIndexRefresh", "not a duration"}},
-	{"index-max-age", `{"mirrorIndexMaxAge": "none"}`, []string{"mirrorIndexMaxAge", "not a duration"}},
-	{"failover-budget", `{"failoverBudget": -1}`, []string{"failoverBudget", "want requests per second"}},
-	{"info-url", `{"infoURL": "http://example.com"}`, []string{"infoURL", "want an https URL"}},
-	{"privacy-url", `{"privacyURL": "javascript:alert(1)"}`, []string{"privacyURL", "want an https URL"}},
-	{"log-level", `{"logLevel": "loud"}`, []string{"logLevel", `"loud"`, "want debug, info, warn or error"}},
+// invalidValues are changes of the minimal stage, and what Load returns for them
+// after the name of the stage. Three dots at the end stand for the rest of a long
+// list.
+var invalidValues = []struct{ name, changes, want string }{
+	{"account-short", `{"account": "12345678901"}`, `account="12345678901": want an AWS account ID of 12 digits`},
+	{"account-long", `{"account": "1234567890123"}`, `account="1234567890123": want an AWS account ID of 12 digits`},
+	{"account-hyphens", `{"account": "1234-5678-9012"}`, `account="1234-5678-9012": want an AWS account ID of 12 digits`},
+	{"account-empty", `{"account": ""}`, `account="": want an AWS account ID of 12 digits`},
+	{"mirror-unknown", `{"mirrors": ["eu-central-1", "eu-centrall-1"]}`, `mirrors: unknown region "eu-centrall-1" (did you mean "eu-central-1"?): want AWS regions, at least one and each once`},
+	{"mirror-of-another-cloud", `{"mirrors": ["europe-west1"]}`, `mirrors: unknown region "europe-west1": want AWS regions, at least one and each once`},
+	{"mirror-twice", `{"mirrors": ["eu-central-1", "us-east-1", "eu-central-1"]}`, `mirrors: duplicate region "eu-central-1": want each region once`},
+	{"mirror-in-china", `{"mirrors": ["eu-central-1", "cn-north-1"]}`, `mirrors: region "cn-north-1" is in the partition aws-cn: want regions of the partition aws; mirrorFor redirects its clients to a mirror`},
+	{"mirror-of-government", `{"mirrors": ["us-gov-west-1"]}`, `mirrors: region "us-gov-west-1" is in the partition aws-us-gov: want regions of the partition aws; mirrorFor redirects its clients to a mirror`},
+	{"mirrors-empty", `{"mirrors": []}`, `mirrors: invalid list: want AWS regions, at least one and each once`},
+	{"redirector-unknown", `{"redirectors": ["us-east-9"]}`, `redirectors: unknown region "us-east-9" (did you mean "us-east-1"?): want AWS regions, at least one and each once`},
+	{"redirector-twice", `{"redirectors": ["us-east-1", "us-east-1"]}`, `redirectors: duplicate region "us-east-1": want each region once`},
+	{"redirector-in-china", `{"redirectors": ["cn-northwest-1"]}`, `redirectors: region "cn-northwest-1" is in the partition aws-cn: want regions of the partition aws; mirrorFor redirects its clients to a mirror`},
+	{"redirectors-empty", `{"redirectors": []}`, `redirectors: invalid list: want AWS regions, at least one and each once`},
+	{"primary-elsewhere", `{"primary": "us-east-1"}`, `primary: "us-east-1" is not in mirrors: want one of the regions in mirrors`},
+	{"primary-empty", `{"primary": ""}`, `primary: "" is not in mirrors: want one of the regions in mirrors`},
+	{"filling-elsewhere", `{"filling": ["us-east-1"]}`, `filling: "us-east-1" is not in mirrors: want regions in mirrors, each once`},
+	{"filling-text", `{"filling": "us-east-1"}`, `filling="us-east-1": want regions in mirrors, each once`},
+	{"filling-primary", `{"filling": ["eu-central-1"]}`, `filling: "eu-central-1" is the primary, which is always redirected to: want other mirrors`},
+	{"filling-twice", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1", "us-east-1"]}`, `filling: duplicate region "us-east-1": want each region once`},
+	{"retiring-elsewhere", `{"retiring": ["us-east-1"]}`, `retiring: "us-east-1" is not in mirrors: want regions in mirrors, each once`},
+	{"retiring-primary", `{"mirrors": ["eu-central-1", "us-east-1"], "retiring": ["eu-central-1"]}`, `retiring: "eu-central-1" is the primary, which cannot be retired: make another mirror the primary and deploy that first`},
+	{"retiring-twice", `{"mirrors": ["eu-central-1", "us-east-1"], "retiring": ["us-east-1", "us-east-1"]}`, `retiring: duplicate region "us-east-1": want each region once`},
+	{"filling-and-retiring", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1"], "retiring": ["us-east-1"]}`, `retiring: "us-east-1" is in filling too: want it in one of them`},
+	{"mirror-for-filling", `{"mirrors": ["eu-central-1", "us-east-1"], "filling": ["us-east-1"], "mirrorFor": {"cn-north-1": "us-east-1"}}`, `mirrorFor="cn-north-1:us-east-1": "us-east-1" is not in mirrors: want client-region:mirror-region`},
+	{"front-unknown", `{"front": "nginx"}`, `front="nginx": want "cloudfront", "alb" or "both"`},
+	{"front-case", `{"front": "ALB"}`, `front="ALB": want "cloudfront", "alb" or "both"`},
+	{"alb-without-domain", `{"front": "alb"}`, `domain: missing: required for load balancers: want a host name, for example registry.example.com`},
+	{"both-without-domain", `{"front": "both"}`, `domain: missing: required for load balancers: want a host name, for example registry.example.com`},
+	{"alb-without-domain-but-zone", `{"front": "alb", ` + withZone + `}`, `domain: missing: required for load balancers: want a host name, for example registry.example.com`},
+	{"alb-without-zone", `{"front": "alb", "domain": "registry.example.com"}`, `hostedZone: missing: required with domain: want an object with id and name`},
+	{"domain-without-zone", `{"domain": "registry.example.com"}`, `hostedZone: missing: required with domain: want an object with id and name`},
+	{"zone-without-domain", `{` + withZone + `}`, `hostedZone: has no effect without domain: set that or remove this`},
+	{"domain-outside-the-zone", `{"domain": "registry.example.org", ` + withZone + `}`, `domain="registry.example.org": not in the hosted zone example.com: want a host name in it`},
+	{"domain-only-ends-like-the-zone", `{"domain": "my-example.com", ` + withZone + `}`, `domain="my-example.com": not in the hosted zone example.com: want a host name in it`},
+	{"domain-is-above-the-zone", `{"domain": "com.com", "hostedZone": {"id": "Z1A", "name": "example.com.com"}}`, `domain="com.com": not in the hosted zone example.com.com: want a host name in it`},
+	{"domain-with-scheme", `{"domain": "https://registry.example.com", ` + withZone + `}`, `domain="https://registry.example.com": want a host name, for example registry.example.com`},
+	{"domain-upper-case", `{"domain": "Registry.example.com", ` + withZone + `}`, `domain="Registry.example.com": want a host name, for example registry.example.com`},
+	{"domain-with-dot", `{"domain": "registry.example.com.", ` + withZone + `}`, `domain="registry.example.com.": want a host name, for example registry.example.com`},
+	{"domain-wildcard", `{"domain": "*.example.com", ` + withZone + `}`, `domain="*.example.com": want a host name, for example registry.example.com`},
+	{"zone-id", `{"domain": "a.example.com", "hostedZone": {"id": "/hostedzone/Z1A", "name": "example.com"}}`, `hostedZone.id="/hostedzone/Z1A": want the ID of a hosted zone, for example Z0123456789ABCDEFGHIJ`},
+	{"zone-no-id", `{"domain": "a.example.com", "hostedZone": {"name": "example.com"}}`, `hostedZone.id: missing: want the ID of a hosted zone, for example Z0123456789ABCDEFGHIJ`},
+	{"zone-no-name", `{"domain": "a.example.com", "hostedZone": {"id": "Z1A"}}`, `hostedZone.name: missing: want a domain name, for example example.com`},
+	{"prefix-upper-case", `{"mirrorPrefix": "Images"}`, `mirrorPrefix="Images": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
+	{"prefix-dot", `{"mirrorPrefix": "my.images"}`, `mirrorPrefix="my.images": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
+	{"prefix-hyphen-first", `{"mirrorPrefix": "-images"}`, `mirrorPrefix="-images": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
+	{"prefix-hyphen-last", `{"mirrorPrefix": "images-"}`, `mirrorPrefix="images-": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
+	{"prefix-empty", `{"mirrorPrefix": ""}`, `mirrorPrefix="": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
+	{"prefix-too-long", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-eu-central-1-an" is longer than the 63 characters that S3 allows: want at most 34 characters`},
+	{"prefix-too-long-in-one", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-ap-southeast-1-an" is longer than the 63 characters that S3 allows: want at most 32 characters`},
+	{"prefix-too-long-for-state", `{"mirrorPrefix": "` + strings.Repeat("i", 29) + `"}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiii-state-123456789012-eu-central-1-an" is longer than the 63 characters that S3 allows: want at most 28 characters`},
+	{"prefix-too-long-for-mirror", `{"mirrorPrefix": "` + strings.Repeat("i", 34) + `", "mirrors": ["me-south-1", "ap-southeast-1"]}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-ap-southeast-1-an" is longer than the 63 characters that S3 allows: want at most 32 characters`},
+	{"architecture", `{"architecture": "amd64"}`, `architecture="amd64": want "arm64" or "x86_64"`},
+	{"memory-low", `{"memory": 127}`, `memory=127: want 128 to 10240 MB`},
+	{"memory-high", `{"memory": 10241}`, `memory=10241: want 128 to 10240 MB`},
+	{"retention-odd", `{"logRetention": 31}`, `logRetention=31: want days, one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653`},
+	{"retention-none", `{"logRetention": 0}`, `logRetention=0: want days, one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653`},
+	{"network-elsewhere", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"us-east-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, `networks: "us-east-1" is not in redirectors: want an object by redirector region`},
+	{"network-no-vpc", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, `networks.eu-central-1.vpc: missing: want a VPC ID, for example vpc-0123456789abcdef0`},
+	{"network-one-subnet", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd"]}}}`, `networks.eu-central-1.subnets: invalid list: want a list of two or more different subnet IDs, for example subnet-0123456789abcdef0`},
+	{"network-odd-vpc", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-main", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, `networks.eu-central-1.vpc="vpc-main": want a VPC ID, for example vpc-0123456789abcdef0`},
+	{"network-odd-subnet", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "public"]}}}`, `networks.eu-central-1.subnets: invalid list: want a list of two or more different subnet IDs, for example subnet-0123456789abcdef0`},
+	{"network-subnet-twice", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-0123abcd"]}}}`, `networks.eu-central-1.subnets: invalid list: want a list of two or more different subnet IDs, for example subnet-0123456789abcdef0`},
+	{"network-without-balancer", `{"networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}}}`, `networks: has no effect without load balancers: remove it, or set front to "alb" or "both"`},
+	{"upstream-no-endpoint", `{"upstream": {"path": "images"}}`, `upstream.endpoint: missing: want scheme and host, for example https://us-docker.pkg.dev`},
+	{"upstream-http", `{"upstream": {"endpoint": "http://registry.example.com"}}`, `upstream.endpoint="http://registry.example.com": not https: want an https URL (http only for loopback addresses)`},
+	{"upstream-with-path", `{"upstream": {"endpoint": "https://registry.example.com/images"}}`, `upstream.endpoint="https://registry.example.com/images": has a path: want scheme and host only, for example https://registry.example.com`},
+	{"upstream-path", `{"upstream": {"endpoint": "https://registry.example.com", "path": "/images/"}}`, `upstream.path="/images/": invalid repository name: want lower case and no slash at the beginning or end, for example project/images`},
+	{"regional-elsewhere", `{"upstream": {"endpoint": "https://a.example", "regional": {"us-east-1": "https://b.example"}}}`, `upstream.regional: "us-east-1" is not in redirectors: want an object of endpoints by redirector region`},
+	{"regional-http", `{"upstream": {"endpoint": "https://a.example", "regional": {"eu-central-1": "http://b.example"}}}`, `upstream.regional.eu-central-1="http://b.example": not https: want an https URL (http only for loopback addresses)`},
+	{"url-elsewhere", `{"mirrorURLs": {"us-east-1": "https://localhost/mirror"}}`, `mirrorURLs: "us-east-1" is not in mirrors: want an object of base URLs by mirror region`},
+	{"url-no-host", `{"mirrorURLs": {"eu-central-1": "mirror"}}`, `mirrorURLs.eu-central-1="mirror": not a URL: want https://host or https://host/path; mirrorURLs="eu-central-1=mirror": "eu-central-1=mirror": not a URL: want https://host or https://host/path`},
+	{"url-http", `{"mirrorURLs": {"eu-central-1": "http://mirror.example"}}`, `mirrorURLs.eu-central-1="http://mirror.example": not https: want an https URL (http only for loopback addresses); mirror...`},
+	{"fill-true", `{"fill": true}`, `fill=true: want an object with schedule, rate, workers, referrers and secret, or false`},
+	{"fill-text", `{"fill": "rate(1 hour)"}`, `fill="rate(1 hour)": want an object with schedule, rate, workers, referrers and secret, or false`},
+	{"fill-other-key", `{"fill": {"email": "a@example.com"}}`, `fill.email: unknown key: want schedule, rate, workers, referrers or secret`},
+	{"fill-schedule-empty", `{"fill": {"schedule": ""}}`, `fill.schedule="": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-word", `{"fill": {"schedule": "hourly"}}`, `fill.schedule="hourly": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-seconds", `{"fill": {"schedule": "rate(30 seconds)"}}`, `fill.schedule="rate(30 seconds)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-one-hours", `{"fill": {"schedule": "rate(1 hours)"}}`, `fill.schedule="rate(1 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-two-hour", `{"fill": {"schedule": "rate(2 hour)"}}`, `fill.schedule="rate(2 hour)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-zero", `{"fill": {"schedule": "rate(0 hours)"}}`, `fill.schedule="rate(0 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-five-fields", `{"fill": {"schedule": "cron(0 6 * * ?)"}}`, `fill.schedule="cron(0 6 * * ?)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-both-days", `{"fill": {"schedule": "cron(0 6 * * * *)"}}`, `fill.schedule="cron(0 6 * * * *)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-no-days", `{"fill": {"schedule": "cron(0 6 ? * ? *)"}}`, `fill.schedule="cron(0 6 ? * ? *)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-two-lines", `{"fill": {"schedule": "rate(1 hour)\nrate(2 hours)"}}`, `fill.schedule="rate(1 hour)\nrate(2 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-rate-zero", `{"fill": {"rate": 0}}`, `fill.rate=0: want 0.1 to 1000000 requests per second`},
+	{"fill-rate-negative", `{"fill": {"rate": -1}}`, `fill.rate=-1: want 0.1 to 1000000 requests per second`},
+	{"fill-rate-tiny", `{"fill": {"rate": 5e-324}}`, `fill.rate=5e-324: want 0.1 to 1000000 requests per second`},
+	{"fill-rate-large", `{"fill": {"rate": 1000001}}`, `fill.rate=1000001: want 0.1 to 1000000 requests per second`},
+	{"fill-rate-text", `{"fill": {"rate": "20"}}`, `fill.rate="20": want 0.1 to 1000000 requests per second`},
+	{"fill-workers-one", `{"fill": {"workers": 1}}`, `fill.workers=1: want 2 to 1000 workers`},
+	{"fill-workers-many", `{"fill": {"workers": 1001}}`, `fill.workers=1001: want 2 to 1000 workers`},
+	{"fill-workers-fraction", `{"fill": {"workers": 2.5}}`, `fill.workers=2.5: want 2 to 1000 workers`},
+	{"fill-referrers", `{"fill": {"referrers": "yes"}}`, `fill.referrers="yes": want true or false`},
+	{"fill-secret-name", `{"fill": {"secret": "upstream"}}`, `fill.secret="upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-half", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-elsewhere", `{"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-of-others", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-any", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-parameter", `{"fill": {"secret": "arn:aws:ssm:eu-central-1:123456789012:parameter/upstream"}}`, `fill.secret="arn:aws:ssm:eu-central-1:123456789012:parameter/upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-source", `{"upstream": {"endpoint": "http://[::1]:5000"}}`, `upstream.endpoint="[::1]:5000": invalid source: want REGISTRY or REGISTRY/PREFIX without a scheme, for example us-docker.pkg.dev/project/images`},
+	{"email-word", `{"email": "operators"}`, `email="operators": want an email address`},
+	{"email-two", `{"email": "a@example.com,b@example.com"}`, `email="a@example.com,b@example.com": want an email address`},
+	{"email-list", `{"email": ["a@example.com"]}`, `email: invalid list: want an email address`},
+	{"email-two-lines", `{"email": "a@example.com\nb@example.com"}`, `email="a@example.com\nb@example.com": want an email address`},
+	{"email-empty", `{"email": ""}`, `email="": want an email address`},
+	{"download-alarm-none", `{"downloadAlarm": 0}`, `downloadAlarm=0: want 1 to 1000000 GB`},
+	{"download-alarm-large", `{"downloadAlarm": 1000001}`, `downloadAlarm=1000001: want 1 to 1000000 GB`},
+	{"download-alarm-text", `{"downloadAlarm": "100"}`, `downloadAlarm="100": want 1 to 1000000 GB`},
+	{"budget-without-email", `{"budget": 100}`, `email: missing: required with budget: want an email address`},
+	{"budget-none", `{"email": "a@example.com", "budget": 0}`, `budget=0: want 1 to 10000000 US dollars`},
+	{"budget-large", `{"email": "a@example.com", "budget": 10000001}`, `budget=10000001: want 1 to 10000000 US dollars`},
+	{"budget-text", `{"email": "a@example.com", "budget": "100"}`, `budget="100": want 1 to 10000000 US dollars`},
+	{"access-logs-text", `{"accessLogs": "yes"}`, `accessLogs="yes": want true or false`},
+	{"access-logs-balanced", `{"accessLogs": true, "front": "alb", "domain": "a.example.com", ` + withZone + `}`, `accessLogs=true: logs of load balancers always have the client address: want false, or a front with a distribution`},
+	{"firewall-limit-low", `{"firewall": {"limit": 99}}`, `firewall.limit=99: want 100 to 2000000000 requests`},
+	{"firewall-limit-large", `{"firewall": {"limit": 2000000001}}`, `firewall.limit=2000000001: want 100 to 2000000000 requests`},
+	{"firewall-true", `{"firewall": true}`, `firewall=true: want an object with limit and countOnly`},
+	{"firewall-other-key", `{"firewall": {"block": true}}`, `firewall.block: unknown key: want limit or countOnly`},
+	{"firewall-count-text", `{"firewall": {"countOnly": "no"}}`, `firewall.countOnly="no": want true or false`},
+	{"release-true", `{"release": true}`, `release=true: want an object with shift and after`},
+	{"release-other-key", `{"release": {"gradual": true}}`, `release.gradual: unknown key: want shift or after`},
+	{"release-shift-unknown", `{"release": {"shift": "Canary50Percent5Minutes"}}`, `release.shift="Canary50Percent5Minutes": unknown traffic shift (did you mean "Canary10Percent5Minutes"?): want one of Canary10Percent5Minutes, Canary10Percent10Minute...`},
+	{"release-shift-whole", `{"release": {"shift": "CodeDeployDefault.LambdaAllAtOnce"}}`, `release.shift="CodeDeployDefault.LambdaAllAtOnce": unknown traffic shift: want one of Canary10Percent5Minutes, Canary10Percent10Minute...`},
+	{"release-shift-empty", `{"release": {"shift": ""}}`, `release.shift="": unknown traffic shift: want one of Canary10Percent5Minutes, Canary10Percent10Minute...`},
+	{"release-after-unknown", `{"release": {"after": "sandbox"}}`, `release.after="sandbox": unknown stage: want the name of another stage`},
+	{"release-after-itself", `{"release": {"after": "test"}}`, `release.after="test": is this stage: want the name of another stage`},
+	{"signature-upstream", `{"signatureUpstream": "registry.example"}`, `signatureUpstream="registry.example": not a URL: want https://host or https://host/path`},
+	{"mirror-for-unknown", `{"mirrorFor": {"cn-north-1": "ap-east-1"}}`, `mirrorFor="cn-north-1:ap-east-1": "ap-east-1" is not in mirrors: want client-region:mirror-region`},
+	{"mirror-for-number", `{"mirrorFor": {"cn-north-1": 1}}`, `mirrorFor: invalid object: want an object of mirror regions by client region`},
+	{"clouds", `{"upstreamClouds": ["Oracle"]}`, `upstreamClouds="Oracle": unknown cloud "Oracle": want AWS, GCP, Azure, or none`},
+	{"clouds-empty", `{"upstreamClouds": []}`, `upstreamClouds: invalid list: want a list of at least one cloud, or "none"`},
+	{"check-timeout", `{"mirrorCheckTimeout": "fast"}`, `mirrorCheckTimeout="fast": not a duration: want a number with a unit, for example 500ms or 10s`},
+	{"check-timeout-number", `{"mirrorCheckTimeout": 1}`, `mirrorCheckTimeout="1": not a duration: want a number with a unit, for example 500ms or 10s`},
+	{"health-interval", `{"mirrorHealthInterval": "-1s"}`, `mirrorHealthInterval="-1s": not positive: want a duration above 0, for example 500ms or 10s`},
+	{"index-refresh", `{"mirrorIndexRefresh": "often"}`, `mirrorIndexRefresh="often": not a duration: want a number with a unit, for example 500ms or 10s`},
+	{"index-max-age", `{"mirrorIndexMaxAge": "none"}`, `mirrorIndexMaxAge="none": not a duration: want a number with a unit, for example 500ms or 10s`},
+	{"failover-budget", `{"failoverBudget": -1}`, `failoverBudget="-1": invalid rate: want requests per second, from 0 to 1000000`},
+	{"info-url", `{"infoURL": "http://example.com"}`, `infoURL="http://example.com": not https: want an https URL (http only for loopback addresses)`},
+	{"privacy-url", `{"privacyURL": "javascript:alert(1)"}`, `privacyURL="javascript:alert(1)": not https: want an https URL (http only for loopback addresses)`},
+	{"log-level", `{"logLevel": "loud"}`, `logLevel="loud": unknown level: want debug, info, warn or error`},
+	{"nested-unknown-key", `{"upstream": {"endpoint": "https://a.example", "pth": "images"}}`, `upstream.pth: unknown key: did you mean "path"?`},
+	{"nested-unknown-network", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnet": []}}}`, "networks.eu-central-1.subnet: unknown key: did you mean \"subnets\"?\nnetworks.eu-central-1.subnets: missing: want a list of two or more different subnet IDs, for example subnet-0123456789abcdef0"},
+	{"network-number", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-1": 1}}`, `networks.eu-central-1=1: want an object with vpc and subnets`},
+	{"network-misspelled-region", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": {"eu-central-2": {}}}`, `networks: "eu-central-2" is not in redirectors (did you mean "eu-central-1"?): want an object by redirector region`},
+	{"upstream-pkg-dev-no-path", `{"upstream": {"endpoint": "https://us-docker.pkg.dev"}}`, `upstream.path="": required for *.pkg.dev endpoints: want PROJECT/REPOSITORY, for example project/images`},
+	{"regional-pkg-dev-no-path", `{"upstream": {"endpoint": "https://a.example", "regional": {"eu-central-1": "https://us-docker.pkg.dev"}}}`, `upstream.path="": required for *.pkg.dev endpoints: want PROJECT/REPOSITORY, for example project/images`},
+	{"upstream-empty-endpoint", `{"upstream": {"endpoint": ""}}`, `upstream.endpoint="": want scheme and host, for example https://us-docker.pkg.dev`},
+	{"check-timeout-long", `{"mirrorCheckTimeout": "1501ms"}`, `mirrorCheckTimeout="1501ms": too long: want at most 1.5s`},
+	{"log-level-list", `{"logLevel": {"a": 1}}`, `logLevel: invalid object: want "debug", "info", "warn" or "error"`},
+	{"key-control-characters", "{\"a\\u001b[31m\": 1}", `"a\x1b[31m": unknown key: want account, mirrors, redirectors, primary, filling, retiri...`},
+	{"key-nearest", `{"acount": "123456789012"}`, `acount: unknown key: did you mean "account"?`},
+	{"key-case", `{"Mirrors": ["eu-central-1"]}`, `Mirrors: unknown key: did you mean "mirrors"?`},
+	{"key-unlike-any", `{"surprise": true}`, `surprise: unknown key: want account, mirrors, redirectors, primary, filling, retiri...`},
+	{"fill-unknown-key", `{"fill": {"schedules": "rate(1 hour)"}}`, `fill.schedules: unknown key: did you mean "schedule"?`},
+	{"email-long", `{"email": "` + strings.Repeat("a", 200) + `"}`, `email="aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...": want an email address`},
+	{"release-after-misspelled", `{"release": {"after": "tset"}}`, `release.after="tset": unknown stage: want the name of another stage`},
+	{"account-number", `{"account": 123456789012}`, `account=123456789012: want an AWS account ID of 12 digits`},
+	{"mirrors-text", `{"mirrors": "eu-central-1"}`, `mirrors="eu-central-1": want AWS regions, at least one and each once`},
+	{"mirrors-numbers", `{"mirrors": [1]}`, `mirrors: invalid list: want AWS regions, at least one and each once`},
+	{"redirectors-object", `{"redirectors": {"eu-central-1": true}}`, `redirectors: invalid object: want AWS regions, at least one and each once`},
+	{"primary-list", `{"primary": ["eu-central-1"]}`, `primary: invalid list: want one of the regions in mirrors`},
+	{"zone-text", `{"domain": "a.example.com", "hostedZone": "Z1A"}`, `hostedZone="Z1A": want an object with id and name`},
+	{"zone-unknown-key", `{"domain": "a.example.com", "hostedZone": {"id": "Z1A", "zone": "example.com"}}`, "hostedZone.zone: unknown key: want id or name\nhostedZone.name: missing: want a domain name, for example example.com"},
+	{"memory-text", `{"memory": "256"}`, `memory="256": want 128 to 10240 MB`},
+	{"memory-fraction", `{"memory": 256.5}`, `memory=256.5: want 128 to 10240 MB`},
+	{"memory-longer-than-a-line", `{"memory": 1` + strings.Repeat("0", 200) + `}`, `memory=1` + strings.Repeat("0", 99) + `...: want 128 to 10240 MB`},
+	{"protection-text", `{"terminationProtection": "yes"}`, `terminationProtection="yes": want true or false`},
+	{"protection-number", `{"terminationProtection": 0}`, `terminationProtection=0: want true or false`},
+	{"networks-list", `{"front": "alb", "domain": "example.com", ` + withZone + `, "networks": []}`, `networks: invalid list: want an object by redirector region`},
+	{"upstream-text", `{"upstream": "https://a.example"}`, `upstream="https://a.example": want an object with endpoint, path and regional`},
+	{"regional-list", `{"upstream": {"endpoint": "https://a.example", "regional": []}}`, `upstream.regional: invalid list: want an object of endpoints by redirector region`},
+	{"urls-text", `{"mirrorURLs": "https://localhost/mirror"}`, `mirrorURLs="https://localhost/mirror": want an object of base URLs by mirror region`},
+	{"log-level-boolean", `{"logLevel": true}`, `logLevel=true: want "debug", "info", "warn" or "error"`},
 }
 
 func TestLoadRefusesValues(t *testing.T) {
-	for _, tt := range badValues {
+	t.Parallel()
+	for _, tt := range invalidValues {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			all, err := Load(stages(t, tt.changes))
-			if len(all) > 0 {
-				t.Errorf("Load answers a stage")
+			if err == nil || len(all) > 0 {
+				t.Fatalf("Load = %d stages, %v, want an error", len(all), err)
 			}
-			refused(t, err, tt.want...)
+			var want []string
+			for line := range strings.SplitSeq(tt.want, "\n") {
+				want = append(want, `stage "test": `+line)
+			}
+			got, list := strings.Join(want, "\n"), false
+			if got, list = strings.CutSuffix(got, "..."); !list && err.Error() != got || list && !strings.HasPrefix(err.Error(), got) {
+				t.Errorf("Load: error\n%v\nwant\n%s", err, strings.Join(want, "\n"))
+			}
 		})
 	}
 }
 
-// Every key has a bad value above.
-func TestKeysHaveBadValues(t *testing.T) {
-	all := append([]string(nil), keys...)
-	for key := range settings {
-		all = append(all, key)
-	}
-	for _, key := range all {
-		found := key == "terminationProtection" // takes either
-		for _, tt := range badValues {
-			found = found || strings.Contains(tt.want[0], key)
-		}
-		if !found {
-			t.Errorf("no bad value of %s is tested", key)
+// Every key has an invalid value above.
+func TestKeysHaveInvalidValues(t *testing.T) {
+	t.Parallel()
+	for _, k := range keys {
+		if !slices.ContainsFunc(invalidValues, func(tt struct{ name, changes, want string }) bool {
+			return strings.HasPrefix(strings.Replace(tt.want, "networks.eu-central-1", "networks.REGION", 1), k.name)
+		}) {
+			t.Errorf("no invalid value of %s is tested", k.name)
 		}
 	}
 }
 
-// No variable is named in a sentence about a stage: its reader knows keys.
+// Operators know keys, not the variables that they become.
 func TestErrorsNameNoVariable(t *testing.T) {
-	for _, tt := range badValues {
+	t.Parallel()
+	for _, tt := range invalidValues {
 		_, err := Load(stages(t, tt.changes))
-		names := slices.Collect(maps.Values(settings))
-		for _, v := range config.FillVariables {
-			names = append(names, v.Name)
-		}
-		for _, name := range names {
-			if err != nil && strings.Contains(err.Error(), name) {
-				t.Errorf("%s: error %q names the variable %s", tt.name, err, name)
+		for _, v := range slices.Concat(config.Variables[:], config.FillVariables[:]) {
+			if err != nil && strings.Contains(err.Error(), v.Name) {
+				t.Errorf("%s: error %q contains the variable %s", tt.name, err, v.Name)
 			}
 		}
 	}
 }
 
-func TestLoadTakesValues(t *testing.T) {
+// null is no value of any key.
+func TestLoadRefusesTypes(t *testing.T) {
+	t.Parallel()
+	for _, k := range keys {
+		if strings.Contains(k.name, ".") {
+			continue
+		}
+		_, err := Load(stages(t, `{"front": "both", "domain": "a.example.com", `+withZone+`, "`+k.name+`": null}`))
+		if want := `stage "test": ` + k.name + "=null: want " + k.wanted(); err == nil || !strings.Contains(err.Error()+"\n", want+"\n") {
+			t.Errorf("%s: error %v, want %s", k.name, err, want)
+		}
+	}
+}
+
+func TestLoadValues(t *testing.T) {
+	t.Parallel()
 	const domain = `"domain": "registry.example.com", ` + withZone
 	env := func(name string) func(*Stage) any {
 		return func(s *Stage) any { return s.environment("eu-central-1")[name] }
@@ -245,9 +278,9 @@ func TestLoadTakesValues(t *testing.T) {
 		{"moving", `{"mirrors": ["eu-central-1", "us-east-1", "us-west-2", "sa-east-1"], "filling": ["us-west-2"], "retiring": ["sa-east-1"]}`,
 			func(s *Stage) any { return [][]string{s.Routed(), s.Filled(), s.Replicas()} },
 			[][]string{{"eu-central-1", "us-east-1"}, {"eu-central-1", "us-east-1", "us-west-2"}, {"us-east-1", "us-west-2"}}},
-		{"moving-leaves", `{"mirrors": ["eu-central-1", "us-east-1", "sa-east-1"], "redirectors": ["us-east-1"], "retiring": ["us-east-1", "sa-east-1"]}`,
+		{"moving-retired", `{"mirrors": ["eu-central-1", "us-east-1", "sa-east-1"], "redirectors": ["us-east-1"], "retiring": ["us-east-1", "sa-east-1"]}`,
 			func(s *Stage) any {
-				return []bool{s.Leaves("mirror", "us-east-1"), s.Leaves("watch", "us-east-1"), s.Leaves("redirector", "us-east-1"), s.Leaves("watch", "sa-east-1"), s.Leaves("mirror", "eu-central-1")}
+				return []bool{s.IsRetired("mirror", "us-east-1"), s.IsRetired("watch", "us-east-1"), s.IsRetired("redirector", "us-east-1"), s.IsRetired("watch", "sa-east-1"), s.IsRetired("mirror", "eu-central-1")}
 			}, []bool{true, false, false, true, false}},
 		{"regions", `{"mirrors": ["us-west-2", "eu-central-1"], "redirectors": ["eu-central-1", "sa-east-1"]}`,
 			func(s *Stage) any { return s.Regions() }, []string{"eu-central-1", "sa-east-1", "us-west-2"}},
@@ -306,6 +339,7 @@ func TestLoadTakesValues(t *testing.T) {
 		{"mirror-url", `{"mirrorURLs": {"eu-central-1": "https://localhost:4566/mirror"}}`, func(s *Stage) any { return s.MirrorURL("eu-central-1") }, "https://localhost:4566/mirror"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			if got := tt.got(load(t, tt.changes)); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
@@ -313,9 +347,9 @@ func TestLoadTakesValues(t *testing.T) {
 	}
 }
 
-// Lambda counts the environment as the JSON that it is sent as, and takes
-// 4096 bytes of it.
+// Lambda measures the environment as JSON and allows 4096 bytes.
 func TestLongestEnvironment(t *testing.T) {
+	t.Parallel()
 	size := func(address string) (int, error) {
 		all, err := Load(stages(t, `{"infoURL": "`+address+`"}`))
 		if err != nil {
@@ -341,12 +375,13 @@ func TestLongestEnvironment(t *testing.T) {
 	}
 	n, _ = size(address)
 	_, err = size(address + strings.Repeat("x", 4097-n))
-	refused(t, err, "the environment of the function in eu-central-1 has 4097 bytes, Lambda takes 4096", "shorten mirrorPrefix, mirrors")
+	refused(t, err, "redirectors: the environment of the function in eu-central-1 has 4097 bytes, Lambda allows 4096", "shorten mirrorPrefix, mirrors")
 }
 
-// The functions that fill the mirrors are told each bucket and a secret, which
-// the redirectors are not: a stage may fit one and not the other.
+// The environment of the functions that fill the mirrors has each bucket and a
+// secret, unlike that of the redirectors: a stage may fit one and not the other.
 func TestLongestFillEnvironment(t *testing.T) {
+	t.Parallel()
 	secret := `"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:` + strings.Repeat("s", 512) + `-AbCdEf"}`
 	mirrors := `"mirrors": ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3"]`
 	with := func(n int) string {
@@ -368,5 +403,43 @@ func TestLongestFillEnvironment(t *testing.T) {
 		t.Errorf("the longest environment has %d bytes, want 4096", n)
 	}
 	_, err := Load(stages(t, with(longest+1)))
-	refused(t, err, "the environment of the functions that fill the mirrors has 4097 bytes, Lambda takes 4096", "shorten mirrorPrefix, mirrors, upstream or fill.secret")
+	refused(t, err, "fill: the environment of the functions has 4097 bytes, Lambda allows 4096", "shorten mirrorPrefix, mirrors, upstream or fill.secret")
+}
+
+// row returns the line of a key in the reference page: key, value, default,
+// meaning.
+func row(k key) string {
+	missing := k.otherwise
+	switch {
+	case k.required:
+		missing = "required"
+	case k.value != "":
+		missing = "`" + k.value + "`"
+	case missing == "":
+		missing = "none"
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | %s |", k.name, k.wanted(), missing, k.meaning)
+}
+
+// TestReference compares the table of stage keys in the reference page with the
+// keys. Without that page, the README must have a row for each.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	if text, err := os.ReadFile("../../.github/reference.md"); err == nil {
+		for _, k := range keys {
+			if !strings.Contains(string(text), "\n"+row(k)+"\n") {
+				t.Errorf(".github/reference.md has no row\n%s", row(k))
+			}
+		}
+		return
+	}
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if !strings.Contains(k.name, ".") && !regexp.MustCompile("(?m)^\\|[^|]*`"+k.name+"`[^|]*\\|").Match(text) {
+			t.Errorf("README.md has no row for the key %s", k.name)
+		}
+	}
 }

@@ -3,23 +3,24 @@ package stage
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// minimal is a stage with nothing in it but what it must have.
+// minimal is a stage with the required keys only.
 const minimal = `{
 	"account": "123456789012",
 	"mirrors": ["eu-central-1"],
 	"redirectors": ["eu-central-1"],
-	"upstream": {"endpoint": "https://us-docker.pkg.dev"}
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"}
 }`
 
-// withZone makes room for a domain.
+// withZone is what a domain requires.
 const withZone = `"hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"}`
 
-// stages is the text of one stage, called test: minimal with other keys in
-// place of its own or beside them.
+// stages returns a stage called test as the argument of Load: minimal with keys
+// replaced or added.
 func stages(t *testing.T, changes string) []byte {
 	t.Helper()
 	var keys, changed map[string]json.RawMessage
@@ -36,7 +37,7 @@ func stages(t *testing.T, changes string) []byte {
 	return text
 }
 
-// load reads one stage that must be right.
+// load loads one valid stage.
 func load(t *testing.T, changes string) *Stage {
 	t.Helper()
 	all, err := Load(stages(t, changes))
@@ -49,15 +50,15 @@ func load(t *testing.T, changes string) *Stage {
 	return all[0]
 }
 
-// refused tells what is not as it should be in the error of a stage: every
-// line names the stage, and each text of want is in it.
+// refused checks the error of a stage: every line begins with the stage, and each
+// text of want is in it.
 func refused(t *testing.T, err error, want ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error, want %q", want)
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if !strings.HasPrefix(line, `stage "test"`) {
+		if !strings.HasPrefix(line, `stage "test": `) {
 			t.Errorf("error %q does not begin with the stage", line)
 		}
 	}
@@ -68,33 +69,34 @@ func refused(t *testing.T, err error, want ...string) {
 	}
 }
 
-func TestLoadRefusesOtherThanStages(t *testing.T) {
-	for _, tt := range []struct{ name, text string }{
-		{"nothing", ""},
-		{"null", "null"},
-		{"empty", "{}"},
-		{"list", `[{"account": "123456789012"}]`},
-		{"stage-number", `{"test": 1}`},
-		{"stage-list", `{"test": []}`},
-		{"not-json", `{"test": {}`},
+func TestLoadErrors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"nothing", "", `stages: missing: want an object`},
+		{"null", "null", `stages: not an object: want an object`},
+		{"empty", "{}", `stages: none defined: want an object of stages by name`},
+		{"list", `[{"account": "123456789012"}]`, `stages: not an object: want an object`},
+		{"stage-number", `{"test": 1}`, `stage "test": not an object: want an object of keys`},
+		{"stage-list", `{"test": []}`, `stage "test": not an object: want an object of keys`},
+		{"ends-early", `{"test": {}`, `stages: line 1, column 11: unexpected end of JSON input`},
+		{"second-line", "{\n  \"test\": {,\n}", `stages: line 2, column 12: invalid character ',' looking for beginning of object key string`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			all, err := Load([]byte(tt.text))
-			if err == nil || len(all) > 0 {
-				t.Fatalf("Load: %v, %v, want an error only", all, err)
-			}
-			if want := `cdk.json: "stages" takes an object with at least one stage`; !strings.Contains(err.Error(), want) {
-				t.Errorf("error %q does not contain %q", err, want)
+			if err == nil || err.Error() != tt.want || len(all) > 0 {
+				t.Errorf("Load = %v, %v, want the error %s", all, err, tt.want)
 			}
 		})
 	}
 }
 
-func TestLoadRefusesNames(t *testing.T) {
+func TestStageNames(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"", "Test", "1test", "-test", "test_1", "test.1", "a-name-of-21-letters1", "é"} {
 		text := strings.Replace(string(stages(t, `{}`)), `"test"`, `"`+name+`"`, 1)
 		_, err := Load([]byte(text))
-		if want := `stage "` + name + `": its name takes up to 20 lower-case letters, digits and hyphens`; err == nil || !strings.Contains(err.Error(), want) {
+		if want := `stage "` + name + `": invalid name: want up to 20 lower-case letters, digits and hyphens, a letter first`; err == nil || err.Error() != want {
 			t.Errorf("stage %q: error %v, want %q", name, err, want)
 		}
 	}
@@ -106,101 +108,68 @@ func TestLoadRefusesNames(t *testing.T) {
 	}
 }
 
-func TestLoadNeedsKeys(t *testing.T) {
-	for key, takes := range map[string]string{
-		"account":     "account takes an AWS account, twelve digits; it is missing",
-		"mirrors":     "mirrors takes AWS regions, at least one and each once; it is missing",
-		"redirectors": "redirectors takes AWS regions, at least one and each once; it is missing",
-		"upstream":    "upstream takes the registry that is the source of truth, as {",
-	} {
+func TestLoadRequiresKeys(t *testing.T) {
+	t.Parallel()
+	for _, k := range keys {
+		if !k.required || strings.Contains(k.name, ".") {
+			continue
+		}
 		var all map[string]map[string]json.RawMessage
 		if err := json.Unmarshal(stages(t, `{}`), &all); err != nil {
 			t.Fatal(err)
 		}
-		delete(all["test"], key)
+		delete(all["test"], k.name)
 		text, err := json.Marshal(all)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = Load(text)
-		refused(t, err, `stage "test": `+takes, "it is missing")
-	}
-	// An empty stage lacks all of those that can be told apart at once.
-	_, err := Load([]byte(`{"test": null}`))
-	refused(t, err, "account", "mirrors", "redirectors")
-}
-
-func TestLoadRefusesUnknownKeys(t *testing.T) {
-	_, err := Load(stages(t, `{"acount": "123456789012", "Mirrors": ["eu-central-1"]}`))
-	refused(t, err, `stage "test": there is no key "acount"; the keys are account, mirrors,`, `there is no key "Mirrors"`, "logLevel")
-	// A comment is none.
-	load(t, `{"//": "One region."}`)
-}
-
-func TestLoadRefusesTypes(t *testing.T) {
-	all := append(append([]string(nil), keys...), "signatureUpstream", "mirrorFor", "upstreamClouds", "failoverBudget", "logLevel")
-	for _, key := range all {
-		_, err := Load(stages(t, `{"`+key+`": null}`))
-		refused(t, err, `stage "test": `+key+" takes ", "; it is null")
-	}
-	for _, tt := range []struct{ name, key, value string }{
-		{"account-number", "account", `123456789012`},
-		{"mirrors-text", "mirrors", `"eu-central-1"`},
-		{"mirrors-numbers", "mirrors", `[1]`},
-		{"redirectors-object", "redirectors", `{"eu-central-1": true}`},
-		{"primary-list", "primary", `["eu-central-1"]`},
-		{"front-list", "front", `["alb"]`},
-		{"domain-number", "domain", `1`},
-		{"zone-text", "hostedZone", `"Z0123456789ABCDEFGHIJ"`},
-		{"zone-other-key", "hostedZone", `{"id": "Z0123456789ABCDEFGHIJ", "zone": "example.com"}`},
-		{"memory-text", "memory", `"256"`},
-		{"memory-fraction", "memory", `256.5`},
-		{"retention-text", "logRetention", `"30"`},
-		{"protection-text", "terminationProtection", `"yes"`},
-		{"protection-number", "terminationProtection", `0`},
-		{"networks-list", "networks", `[]`},
-		{"upstream-text", "upstream", `"https://us-docker.pkg.dev"`},
-		{"upstream-other-key", "upstream", `{"endpoint": "https://us-docker.pkg.dev", "prefix": "images"}`},
-		{"regional-list", "upstream", `{"endpoint": "https://us-docker.pkg.dev", "regional": []}`},
-		{"urls-text", "mirrorURLs", `"https://localhost/mirror"`},
-		{"fill-number", "fill", `1`},
-		{"fill-other-key", "fill", `{"schedules": "rate(1 hour)"}`},
-		{"level-bool", "logLevel", `true`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load(stages(t, `{"`+tt.key+`": `+tt.value+`}`))
-			refused(t, err, tt.key+" takes ", "; it is ")
-		})
+		if want := `stage "test": ` + k.name + ": missing: want " + k.wanted(); err == nil || err.Error() != want {
+			t.Errorf("without %s: error %v, want %s", k.name, err, want)
+		}
 	}
 }
 
 func TestLoadReportsTogether(t *testing.T) {
+	t.Parallel()
 	_, err := Load([]byte(`{
 		"one": {"account": "1", "mirrors": ["nowhere"], "redirectors": [], "memory": 1, "surprise": true},
-		"right": ` + minimal + `,
+		"three": null,
 		"two": {"account": "123456789012", "mirrors": ["eu-central-1"], "redirectors": ["eu-central-1"], "domain": "registry.example.com",
-			"primary": "us-east-1", "upstream": {}}
+			"primary": "us-east-1", "upstream": {}},
+		"valid": ` + minimal + `
 	}`))
 	if err == nil {
 		t.Fatal("no error")
 	}
-	lines := strings.Split(err.Error(), "\n")
+	var got []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		parts := strings.SplitN(line, ": ", 3)
+		got = append(got, strings.Join(parts[:2], ": "))
+	}
 	want := []string{
-		`stage "one": there is no key "surprise"`,
-		`stage "one": account takes`,
-		`stage "one": memory takes`,
-		`stage "one": mirrors takes`,
-		`stage "one": redirectors takes`,
-		`stage "two": primary takes`,
-		`stage "two": hostedZone takes`,
-		`stage "two": upstream.endpoint takes`,
+		`stage "one": surprise`, `stage "one": account="1"`, `stage "one": memory=1`, `stage "one": mirrors`, `stage "one": redirectors`,
+		`stage "three": account`, `stage "three": mirrors`, `stage "three": redirectors`,
+		`stage "two": primary`, `stage "two": hostedZone`, `stage "two": upstream.endpoint`,
 	}
-	if len(lines) != len(want) {
-		t.Fatalf("%d errors, want %d:\n%s", len(lines), len(want), err)
+	if !slices.Equal(got, want) {
+		t.Errorf("errors\n%v\nwant those of %q", err, want)
 	}
-	for i, line := range lines {
-		if !strings.HasPrefix(line, want[i]) {
-			t.Errorf("error %d: %q, want %q", i, line, want[i])
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	all := []*Stage{{Name: "production"}, {Name: "sandbox"}}
+	if s, err := Find(all, "sandbox"); err != nil || s != all[1] {
+		t.Errorf("Find(sandbox) = %v, %v", s, err)
+	}
+	for _, tt := range []struct{ name, want string }{
+		{"sanbox", `unknown stage "sanbox" (did you mean "sandbox"?)`},
+		{"test", `unknown stage "test": want production or sandbox`},
+		{"", `unknown stage "": want production or sandbox`},
+	} {
+		if _, err := Find(all, tt.name); err == nil || err.Error() != tt.want {
+			t.Errorf("Find(%q): error %v, want %s", tt.name, err, tt.want)
 		}
 	}
 }
@@ -208,23 +177,29 @@ func TestLoadReportsTogether(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"test": ` + minimal + `}`))
 	f.Add([]byte(`{"test": {"fill": {"schedule": "rate(2 days)", "rate": 0.1, "workers": 1000}, ` + minimal[1:] + `}`))
+	f.Add([]byte(`{"test": {"front": "both", "networks": {"eu-central-1": {"vpc": 1}, "a.b": {}}, ` + minimal[1:] + `}`))
 	f.Add([]byte(`{"test": {"mirrorFor": {"a": [null]}, "upstreamClouds": [], "networks": {"": {}}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		all, err := Load(text)
 		if err != nil {
+			for i := range len(err.Error()) {
+				if c := err.Error()[i]; c < ' ' && c != '\n' || c == 0x7f {
+					t.Fatalf("the error %q has a control character", err)
+				}
+			}
 			return
 		}
 		for _, s := range all {
 			for _, region := range s.Redirectors {
 				if _, err := s.Config(region); err != nil {
-					t.Errorf("stage %q loads, but the environment in %s does not: %v", s.Name, region, err)
+					t.Errorf("stage %q is valid, but the environment in %s is not: %v", s.Name, region, err)
 				}
 			}
 			if s.Filler == nil {
 				continue
 			}
 			if c, err := s.Fill(); err != nil || c.Rate <= 0 {
-				t.Errorf("stage %q loads, but the environment that fills the mirrors does not, or knows no limit: %+v, %v", s.Name, c, err)
+				t.Errorf("stage %q is valid, but the environment of its filler is not or has no limit: %+v, %v", s.Name, c, err)
 			}
 		}
 	})

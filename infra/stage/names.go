@@ -1,29 +1,26 @@
 package stage
 
 import (
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"archeio/ranges/regions"
 )
 
-// plainNamespace are the regions in which a bucket cannot be in the namespace
-// of its account.
+// plainNamespace are the regions that do not support account regional namespaces
+// for buckets.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 var plainNamespace = []string{"me-central-1", "me-south-1"}
 
-// AccountNamespace tells whether mirror buckets in a region are in the
-// account's own namespace, where nobody else can take their names.
+// AccountNamespace reports whether mirror buckets in a region are in the namespace
+// of the account, where no other account can take their names.
 func AccountNamespace(region string) bool { return !slices.Contains(plainNamespace, region) }
 
-// Bucket is the name of a region's mirror bucket. Names outside of the
-// account's namespace have the account in them too.
+// Bucket returns the name of the mirror bucket in a region. It contains the account
+// in every region, so that it is unique outside of the account's namespace too.
 func (s *Stage) Bucket(region string) string { return s.bucket(s.MirrorPrefix, region) }
 
-// StateBucket is the name of the private bucket, in the primary's region, of the
-// functions that fill the mirrors.
+// StateBucket returns the name of the private bucket, in the primary's region, of
+// the functions that fill the mirrors.
 func (s *Stage) StateBucket() string { return s.bucket(s.MirrorPrefix+"-state", s.Primary) }
 
 func (s *Stage) bucket(prefix, region string) string {
@@ -34,28 +31,48 @@ func (s *Stage) bucket(prefix, region string) string {
 	return name
 }
 
-// FillQueue is the name of the queue that hands out the work of filling the
-// mirrors, DeadFillQueue of the one that gets what failed too often.
-func (s *Stage) FillQueue() string     { return "archeio-" + s.Name + "-fill" }
+// maxBucketName is S3's limit for the name of a bucket, in characters.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+const maxBucketName = 63
+
+// bucketNames records that the longest of the bucket names is too long.
+func (r *reader) bucketNames(s *Stage) {
+	var longest string
+	for _, b := range s.RetainedBuckets() {
+		if len(b.Name) > len(longest) {
+			longest = b.Name
+		}
+	}
+	if excess := len(longest) - maxBucketName; excess > 0 {
+		r.problem("mirrorPrefix", "the bucket name %q is longer than the %d characters that S3 allows: want at most %d characters",
+			shortened(longest), maxBucketName, len(s.MirrorPrefix)-excess)
+	}
+}
+
+// FillQueue returns the name of the work queue for filling the mirrors.
+func (s *Stage) FillQueue() string { return "archeio-" + s.Name + "-fill" }
+
+// DeadFillQueue returns the name of its dead-letter queue.
 func (s *Stage) DeadFillQueue() string { return s.FillQueue() + "-dead" }
 
-// ViewerRequest is the name of the function at the edge.
+// ViewerRequest returns the name of the CloudFront function.
 func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request" }
 
-// Stack is the name of a stack: what it is for, and where.
+// Stack returns the name of a stack. what is its kind: "watch", "mirror",
+// "filler", "redirector" or "edge".
 func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
 
-// EdgeRegion is where CloudFront wants its certificates.
+// EdgeRegion is the region of the edge stack: CloudFront requires its certificates
+// there.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
 const EdgeRegion = "us-east-1"
 
-// Stack is one of a stage's stacks.
+// Stack is a stack of a stage. What is its kind.
 type Stack struct{ What, Region, Name string }
 
-// Stacks are all of a stage's stacks, in an order in which each comes after
-// those that it needs.
+// Stacks returns all stacks of the stage, each after those that it depends on.
 func (s *Stage) Stacks() []Stack {
 	var all []Stack
 	add := func(what string, regions ...string) {
@@ -76,10 +93,10 @@ func (s *Stage) Stacks() []Stack {
 	return all
 }
 
-// Retained is a bucket that outlives the stack that made it.
+// Retained is a bucket that is kept when its stack is deleted.
 type Retained struct{ Name, Region, Stack string }
 
-// RetainedBuckets are all of a stage's buckets.
+// RetainedBuckets returns all buckets of the stage.
 func (s *Stage) RetainedBuckets() []Retained {
 	var all []Retained
 	for _, region := range s.Mirrors {
@@ -91,13 +108,13 @@ func (s *Stage) RetainedBuckets() []Retained {
 	return all
 }
 
-// bucketURL is where S3 serves a bucket for both IPv4 and IPv6.
+// bucketURL returns the URL of a bucket's dual-stack endpoint.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/dual-stack-endpoints.html
 func bucketURL(bucket, region string) string {
 	return "https://" + bucket + ".s3.dualstack." + region + ".amazonaws.com"
 }
 
-// MirrorURL is the base URL of a region's mirror.
+// MirrorURL returns the base URL of the mirror in a region.
 func (s *Stage) MirrorURL(region string) string {
 	if url := s.MirrorURLs[region]; url != "" {
 		return url
@@ -105,63 +122,10 @@ func (s *Stage) MirrorURL(region string) string {
 	return bucketURL(s.Bucket(region), region)
 }
 
-// environment is that of the function in a region, as config.Load reads it.
-func (s *Stage) environment(region string) map[string]string {
-	env := maps.Clone(s.variables)
-	env["UPSTREAM_REGISTRY_ENDPOINT"] = s.upstream.Endpoint
-	if regional := s.upstream.Regional[region]; regional != "" {
-		env["UPSTREAM_REGISTRY_ENDPOINT"] = regional
-	}
-	env["UPSTREAM_REGISTRY_PATH"] = s.upstream.Path
-	env["MIRROR_REGIONS"] = strings.Join(s.Routed(), ",")
-	env["MIRROR_URL_TEMPLATE"] = bucketURL(s.MirrorPrefix+"-"+s.Account+"-{region}-an", "{region}")
-	var overrides []string
-	for _, mirror := range s.Routed() {
-		if s.MirrorURLs[mirror] != "" || !AccountNamespace(mirror) {
-			overrides = append(overrides, mirror+"="+s.MirrorURL(mirror))
-		}
-	}
-	env["MIRROR_URL_OVERRIDES"] = strings.Join(overrides, ",")
-	if s.HasDistribution() {
-		env["DEFAULT_AWS_BASE_URL"] = "/"
-		if s.Domain != "" {
-			// Only an absolute address leads from a load balancer to the
-			// distribution.
-			env["DEFAULT_AWS_BASE_URL"] = "https://" + s.Domain
-		}
-		env["DEFAULT_MIRROR_CHECK_URL"] = s.MirrorURL(s.nearestMirror(region))
-		env["CLIENT_ADDRESS_HEADER"] = "CloudFront-Viewer-Address"
-	}
-	env["AWS_REGION"] = region
-	return env
-}
-
-// fillEnvironment is that of the functions that fill the mirrors, as
-// config.LoadFill reads it.
-func (s *Stage) fillEnvironment() map[string]string {
-	_, source, _ := strings.Cut(strings.TrimSuffix(s.upstream.Endpoint, "/"), "://")
-	if s.upstream.Path != "" {
-		source += "/" + s.upstream.Path
-	}
-	var buckets []string
-	for _, region := range s.Filled() {
-		buckets = append(buckets, s.Bucket(region)+"@"+region)
-	}
-	return map[string]string{
-		"FILL_SOURCE":    source,
-		"FILL_BUCKETS":   strings.Join(buckets, ","),
-		"FILL_FILLING":   strings.Join(s.Filling, ","),
-		"FILL_STATE":     s.StateBucket(),
-		"FILL_QUEUE":     "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/" + s.FillQueue(),
-		"FILL_RATE":      strconv.FormatFloat(s.Filler.Rate/float64(s.Filler.Workers), 'f', -1, 64),
-		"FILL_REFERRERS": strconv.FormatBool(s.Filler.Referrers),
-		"FILL_SECRET":    s.Filler.Secret,
-	}
-}
-
-// nearestMirror is the mirror region nearest to a region.
+// nearestMirror returns the region of the mirror nearest to a region, among those
+// that clients are redirected to.
 func (s *Stage) nearestMirror(region string) string {
-	at, _ := regions.Find("AWS", region)
+	at, _ := regions.Find(aws, region)
 	routed := s.Routed()
 	if i := Nearest(routed, at.Point, -1); i >= 0 {
 		return routed[i]
@@ -169,12 +133,12 @@ func (s *Stage) nearestMirror(region string) string {
 	return s.Primary
 }
 
-// Nearest answers the position of the region nearest to a point, of those that
-// are not at position except; -1 if there is none.
+// Nearest returns the position in names of the AWS region nearest to a point,
+// leaving out the one at position except; -1 if none is left.
 func Nearest(names []string, to regions.Point, except int) int {
 	places := make([]regions.Region, len(names))
 	for i, name := range names {
-		places[i], _ = regions.Find("AWS", name)
+		places[i], _ = regions.Find(aws, name)
 	}
 	return regions.NewIndex(places).Nearest(to, except)
 }

@@ -12,7 +12,7 @@ import (
 	"archeio/ranges/regions"
 )
 
-// fromFile reads the stages that are deployed.
+// fromFile returns the stages of cdk.json.
 func fromFile(t *testing.T) []*Stage {
 	t.Helper()
 	text, err := os.ReadFile("../../cdk.json")
@@ -32,8 +32,8 @@ func fromFile(t *testing.T) []*Stage {
 	return all
 }
 
-// everywhere are the stages of cdk.json and one for each front in all regions
-// that there are.
+// everywhere returns the stages of cdk.json and one for each front that is in all
+// regions.
 func everywhere(t *testing.T) []*Stage {
 	t.Helper()
 	var names []string
@@ -54,15 +54,14 @@ func everywhere(t *testing.T) []*Stage {
 }
 
 func TestStagesOfFile(t *testing.T) {
+	t.Parallel()
 	all := fromFile(t)
 	find := func(name string) *Stage {
-		for _, s := range all {
-			if s.Name == name {
-				return s
-			}
+		s, err := Find(all, name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Fatalf("cdk.json has no stage %q", name)
-		return nil
+		return s
 	}
 	if s := find("smallest"); len(s.Mirrors) != 1 || len(s.Redirectors) != 1 || s.Domain != "" || !s.HasDistribution() {
 		t.Errorf("stage smallest: mirrors %v, redirectors %v, domain %q, want one region and no domain", s.Mirrors, s.Redirectors, s.Domain)
@@ -72,11 +71,12 @@ func TestStagesOfFile(t *testing.T) {
 	}
 	find("sandbox")
 	if !slices.IsSortedFunc(all, func(a, b *Stage) int { return strings.Compare(a.Name, b.Name) }) {
-		t.Error("the stages are not in the order of their names")
+		t.Error("the stages are not sorted by name")
 	}
 }
 
 func TestBucket(t *testing.T) {
+	t.Parallel()
 	s := load(t, `{"mirrors": ["eu-central-1", "me-south-1", "me-central-1"], "mirrorPrefix": "images"}`)
 	for region, want := range map[string]string{
 		"eu-central-1": "images-123456789012-eu-central-1-an",
@@ -90,6 +90,7 @@ func TestBucket(t *testing.T) {
 }
 
 func TestStateBucket(t *testing.T) {
+	t.Parallel()
 	for primary, want := range map[string]string{
 		"eu-central-1": "images-state-123456789012-eu-central-1-an",
 		"me-south-1":   "images-state-123456789012-me-south-1",
@@ -101,9 +102,10 @@ func TestStateBucket(t *testing.T) {
 	}
 }
 
-// What fills the mirrors writes to the stage's own buckets, the primary first,
-// and keeps its state in none of them.
+// The functions that fill the mirrors write to the buckets of the stage, the
+// primary first, and their state is in none of them.
 func TestFillOfStages(t *testing.T) {
+	t.Parallel()
 	for _, s := range everywhere(t) {
 		f, err := s.Fill()
 		if err != nil {
@@ -113,29 +115,30 @@ func TestFillOfStages(t *testing.T) {
 		env := f.Env()
 		again, err := config.LoadFill(func(name string) string { return env[name] })
 		if err != nil || !reflect.DeepEqual(f, again) {
-			t.Errorf("stage %s: %+v is read back as %+v, %v", s.Name, f, again, err)
+			t.Errorf("stage %s: %+v is loaded again as %+v, %v", s.Name, f, again, err)
 		}
 		want := []config.Bucket{{Name: s.Bucket(s.Primary), Region: s.Primary}}
 		for _, region := range s.Replicas() {
 			want = append(want, config.Bucket{Name: s.Bucket(region), Region: region, Filling: slices.Contains(s.Filling, region)})
 		}
 		if !slices.Equal(f.Buckets, want) {
-			t.Errorf("stage %s: the buckets are %v, want %v", s.Name, f.Buckets, want)
+			t.Errorf("stage %s: buckets %v, want %v", s.Name, f.Buckets, want)
 		}
 		if f.State != s.StateBucket() || slices.ContainsFunc(f.Buckets, func(b config.Bucket) bool { return b.Name == f.State }) || len(f.State) > 63 {
-			t.Errorf("stage %s: the state is in %q", s.Name, f.State)
+			t.Errorf("stage %s: the state bucket is %q", s.Name, f.State)
 		}
 		if want := "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/archeio-" + s.Name + "-fill"; f.Queue != want {
-			t.Errorf("stage %s: the queue is %q, want %q", s.Name, f.Queue, want)
+			t.Errorf("stage %s: queue %q, want %q", s.Name, f.Queue, want)
 		}
 		// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 		if name := s.DeadFillQueue(); name != "archeio-"+s.Name+"-fill-dead" || len(name) > 80 {
-			t.Errorf("stage %s: the dead-letter queue is %q", s.Name, name)
+			t.Errorf("stage %s: dead-letter queue %q", s.Name, name)
 		}
 	}
 }
 
 func TestFill(t *testing.T) {
+	t.Parallel()
 	const secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream-AbCdEf"
 	const upstream = `"upstream": {"endpoint": "https://a.example:8443/", "path": "project/images", "regional": {"eu-central-1": "https://b.example"}}`
 	for _, tt := range []struct {
@@ -143,7 +146,7 @@ func TestFill(t *testing.T) {
 		got           func(*config.Fill) any
 		want          any
 	}{
-		// The regional endpoints are for clients.
+		// The regional endpoints are for clients only.
 		{"source", `{` + upstream + `}`, func(f *config.Fill) any { return f.Source }, "a.example:8443/project/images"},
 		{"source-no-path", `{"upstream": {"endpoint": "https://a.example"}}`, func(f *config.Fill) any { return f.Source }, "a.example"},
 		{"source-loopback", `{"upstream": {"endpoint": "http://127.0.0.1:5000", "path": "images"}}`, func(f *config.Fill) any { return f.Source }, "127.0.0.1:5000/images"},
@@ -155,6 +158,7 @@ func TestFill(t *testing.T) {
 		{"secret", `{"fill": {"secret": "` + secret + `"}}`, func(f *config.Fill) any { return f.Secret }, secret},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			f, err := load(t, tt.changes).Fill()
 			if err != nil {
 				t.Fatal(err)
@@ -167,6 +171,7 @@ func TestFill(t *testing.T) {
 }
 
 func TestBucketsOfStages(t *testing.T) {
+	t.Parallel()
 	for _, s := range everywhere(t) {
 		seen := map[string]bool{}
 		for _, region := range s.Mirrors {
@@ -177,19 +182,20 @@ func TestBucketsOfStages(t *testing.T) {
 			}
 			// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 			if len(name) > 63 || len(name) < 3 || strings.ContainsAny(name, "._") || strings.ToLower(name) != name {
-				t.Errorf("stage %s: S3 does not take the name %q", s.Name, name)
+				t.Errorf("stage %s: %q is not a valid bucket name", s.Name, name)
 			}
-			// The account keeps others off the name, the region the other buckets.
+			// The account makes the name unique among stages, the region within one.
 			if !strings.Contains(name, s.Account) || !strings.Contains(name, region) || seen[name] {
-				t.Errorf("stage %s: bucket %q in %s is not the stage's own", s.Name, name, region)
+				t.Errorf("stage %s: the name of bucket %q in %s is not unique", s.Name, name, region)
 			}
 			seen[name] = true
 		}
 	}
 }
 
-// The functions read mirrors under the addresses of the stage's buckets.
+// The functions read mirrors from the URLs of the stage's buckets.
 func TestConfigOfStages(t *testing.T) {
+	t.Parallel()
 	for _, s := range everywhere(t) {
 		for _, region := range s.Redirectors {
 			c, err := s.Config(region)
@@ -200,7 +206,7 @@ func TestConfigOfStages(t *testing.T) {
 			env := c.Env()
 			again, err := config.Load(func(name string) string { return env[name] })
 			if err != nil {
-				t.Errorf("stage %s, %s: its environment is refused: %v", s.Name, region, err)
+				t.Errorf("stage %s, %s: loading its environment again: %v", s.Name, region, err)
 				continue
 			}
 			if len(again.Mirrors) != len(s.Mirrors) {
@@ -209,23 +215,24 @@ func TestConfigOfStages(t *testing.T) {
 			}
 			for i, m := range again.Mirrors {
 				if m.Region != s.Mirrors[i] || m.URL != "https://"+s.Bucket(m.Region)+".s3.dualstack."+m.Region+".amazonaws.com" {
-					t.Errorf("stage %s, %s: the mirror in %s is at %s, which is no bucket of the stage", s.Name, region, m.Region, m.URL)
+					t.Errorf("stage %s, %s: the mirror in %s has the URL %s, not that of its bucket", s.Name, region, m.Region, m.URL)
 				}
 			}
 			if c.Region != region {
-				t.Errorf("stage %s, %s: the function takes itself to be in %q", s.Name, region, c.Region)
+				t.Errorf("stage %s, %s: Config has the region %q", s.Name, region, c.Region)
 			}
 			defaultMirror(t, s, region, c)
 		}
 	}
 }
 
-// defaultMirror is the distribution, looked at through the nearest bucket.
+// defaultMirror checks that the default mirror is the distribution, and is checked
+// in the nearest bucket.
 func defaultMirror(t *testing.T, s *Stage, region string, c *config.Config) {
 	t.Helper()
 	wantMirror, wantHeader := "", ""
 	switch {
-	case s.Front == ALB: // nothing stands between the client and the function
+	case s.Front == ALB: // no distribution
 	case s.Domain == "":
 		wantMirror, wantHeader = "/", "cloudfront-viewer-address"
 	default:
@@ -239,13 +246,13 @@ func defaultMirror(t *testing.T, s *Stage, region string, c *config.Config) {
 	}
 	if s.Front == ALB {
 		if c.DefaultMirrorCheck != "" {
-			t.Errorf("stage %s, %s: there is no default mirror to look at in %q", s.Name, region, c.DefaultMirrorCheck)
+			t.Errorf("stage %s, %s: the default mirror is checked in %q, but there is none", s.Name, region, c.DefaultMirrorCheck)
 		}
 		return
 	}
 	i := slices.IndexFunc(s.Mirrors, func(mirror string) bool { return s.MirrorURL(mirror) == c.DefaultMirrorCheck })
 	if i < 0 {
-		t.Errorf("stage %s, %s: blobs of the default mirror are looked for in %q, which is no mirror", s.Name, region, c.DefaultMirrorCheck)
+		t.Errorf("stage %s, %s: the default mirror is checked in %q, which is not a mirror", s.Name, region, c.DefaultMirrorCheck)
 		return
 	}
 	distance := func(mirror string) float64 {
@@ -255,13 +262,14 @@ func defaultMirror(t *testing.T, s *Stage, region string, c *config.Config) {
 	}
 	for _, other := range s.Mirrors {
 		if distance(other) < distance(s.Mirrors[i]) {
-			t.Errorf("stage %s, %s: blobs of the default mirror are looked for in %s, but %s is nearer", s.Name, region, s.Mirrors[i], other)
+			t.Errorf("stage %s, %s: the default mirror is checked in %s, but %s is nearer", s.Name, region, s.Mirrors[i], other)
 		}
 	}
 }
 
-// Where a mirror has an address of its own, everything uses it.
+// A configured mirror URL is used for redirects and for checks.
 func TestConfigWithMirrorURLs(t *testing.T) {
+	t.Parallel()
 	const own = "https://localhost:4566/images"
 	s := load(t, `{"mirrors": ["eu-central-1", "me-south-1"], "mirrorURLs": {"eu-central-1": "`+own+`"}}`)
 	c, err := s.Config("eu-central-1")
@@ -269,14 +277,15 @@ func TestConfigWithMirrorURLs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Mirrors[0].URL != own || c.DefaultMirrorCheck != own {
-		t.Errorf("mirror at %q, looked at in %q, want %q", c.Mirrors[0].URL, c.DefaultMirrorCheck, own)
+		t.Errorf("mirror URL %q, default mirror checked in %q, want %q", c.Mirrors[0].URL, c.DefaultMirrorCheck, own)
 	}
 	if want := "https://archeio-test-123456789012-me-south-1.s3.dualstack.me-south-1.amazonaws.com"; c.Mirrors[1].URL != want {
-		t.Errorf("mirror in me-south-1 at %q, want %q", c.Mirrors[1].URL, want)
+		t.Errorf("mirror URL in me-south-1 %q, want %q", c.Mirrors[1].URL, want)
 	}
 }
 
 func TestStack(t *testing.T) {
+	t.Parallel()
 	for _, s := range everywhere(t) {
 		// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-using-console-create-stack-parameters.html
 		if name := s.Stack("redirector", "ap-southeast-1"); len(name) > 128 || name != "archeio-"+s.Name+"-redirector-ap-southeast-1" {
@@ -286,6 +295,7 @@ func TestStack(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
+	t.Parallel()
 	names := []string{"us-east-1", "eu-central-1", "eu-west-1"}
 	frankfurt, _ := regions.Find("AWS", "eu-central-1")
 	for _, tt := range []struct{ except, want int }{{-1, 1}, {1, 2}, {2, 1}} {
@@ -294,6 +304,6 @@ func TestNearest(t *testing.T) {
 		}
 	}
 	if got := Nearest(names[:1], frankfurt.Point, 0); got != -1 {
-		t.Errorf("Nearest of none = %d, want -1", got)
+		t.Errorf("Nearest without the only one = %d, want -1", got)
 	}
 }

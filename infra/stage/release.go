@@ -4,19 +4,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"archeio/lambda/spelling"
 )
 
-// Release tells how a new version of a redirector takes over from the one
-// before: after trials, and for a part of the clients first.
+// Release is how CodeDeploy rolls out a new version of a redirector: after a smoke
+// test, and to a part of the traffic first.
 type Release struct {
-	// Shift is how clients move to the new version: one of CodeDeploy's own
-	// configurations, without the "CodeDeployDefault.Lambda" of its name.
-	Shift string `json:"shift"`
-	// After is a stage that runs the same code first, empty for none.
-	After string `json:"after"`
+	// Shift is how traffic is shifted to the new version: a predefined CodeDeploy
+	// configuration without its prefix "CodeDeployDefault.Lambda".
+	Shift string
+	// After is the name of a stage that must run the same code already, empty
+	// for none.
+	After string
 }
 
-// shifts are CodeDeploy's configurations for functions.
+// shifts are the predefined deployment configurations for functions. The first
+// one is the shortest that exposes a tenth of the traffic first.
 // https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
 var shifts = []string{
 	"Canary10Percent5Minutes", "Canary10Percent10Minutes", "Canary10Percent15Minutes", "Canary10Percent30Minutes",
@@ -24,36 +28,48 @@ var shifts = []string{
 	"AllAtOnce",
 }
 
-// releaseEnvironment is what the hook's environment has more than the
-// redirector's, in bytes: a version's ARN, at most, and the fronts.
-const releaseEnvironment = 256
+// noRelease is the override that deploys without CodeDeploy.
+const noRelease = "none"
 
-// release reads it; there is none unless the key is there.
 func (r *reader) release(s *Stage) {
-	const takes = `takes how a new version takes over, as {"shift": "Canary10Percent5Minutes", "after": "sandbox"}`
-	// The shortest of them: what goes wrong goes wrong for a tenth.
-	v := &Release{Shift: shifts[0]}
-	if !r.decode("release", v, takes) {
+	if !r.object("release") {
 		return
 	}
-	s.Release = v
-	if !slices.Contains(shifts, v.Shift) {
-		r.refuse("release.shift", "takes one of CodeDeploy's: "+strings.Join(shifts, ", "))
+	s.Release = &Release{}
+	if r.decode("release.shift", &s.Release.Shift) && !slices.Contains(shifts, s.Release.Shift) {
+		r.wrong("release.shift", "%s: want %s", unknownShift(s.Release.Shift), find("release.shift").want)
 	}
-	if v.After != "" && (v.After == r.stage || !slices.Contains(r.stages, v.After)) {
-		r.refuse("release.after", fmt.Sprintf("takes another stage of cdk.json; %q is none", v.After))
+	if !r.decode("release.after", &s.Release.After) || s.Release.After == "" {
+		return
+	}
+	others := func(yield func(string) bool) {
+		for _, name := range r.stages {
+			if name != r.stage && !yield(name) {
+				return
+			}
+		}
+	}
+	switch after := s.Release.After; {
+	case after == r.stage:
+		r.wrong("release.after", "is this stage: want %s", find("release.after").want)
+	case !slices.Contains(r.stages, after):
+		r.wrong("release.after", "unknown stage%s: want %s", spelling.DidYouMean(after, others), find("release.after").want)
 	}
 }
 
-// Hasten has the new version take over in another way than the stage says, this
-// once: "none" leaves out CodeDeploy with its trials and alarms. It does nothing
-// to a stage without a Release.
-func (s *Stage) Hasten(shift string) error {
+func unknownShift(shift string) string {
+	return "unknown traffic shift" + spelling.DidYouMean(shift, slices.Values(shifts))
+}
+
+// OverrideRelease replaces the traffic shift of the stage. "none" deploys without
+// CodeDeploy: no smoke test, no gradual shift, no rollback. It does nothing to a
+// stage without a Release. An unknown shift is an error.
+func (s *Stage) OverrideRelease(shift string) error {
 	switch {
-	case shift != "none" && !slices.Contains(shifts, shift):
-		return fmt.Errorf("release=%q: takes none, or one of %s", shift, strings.Join(shifts, ", "))
+	case shift != noRelease && !slices.Contains(shifts, shift):
+		return fmt.Errorf("release=%q: %s: want %s or one of %s", shortened(shift), unknownShift(shift), noRelease, strings.Join(shifts, ", "))
 	case s.Release == nil:
-	case shift == "none":
+	case shift == noRelease:
 		s.Release = nil
 	default:
 		s.Release = &Release{Shift: shift, After: s.Release.After}
@@ -61,9 +77,10 @@ func (s *Stage) Hasten(shift string) error {
 	return nil
 }
 
-// ReleaseName is the name of CodeDeploy's application, and of its deployment
-// group, in each redirector region.
+// ReleaseName returns the name of the CodeDeploy application and of its deployment
+// group in each redirector region.
 func (s *Stage) ReleaseName() string { return "archeio-" + s.Name + "-redirector" }
 
-// CodeHash is the output of a redirector's stack that names its code.
+// CodeHash is the output of a redirector stack that holds the SHA-256 of the
+// function's binary, in hexadecimal.
 const CodeHash = "CodeHash"

@@ -6,31 +6,34 @@ import (
 )
 
 func TestReleaseAfterAnotherStage(t *testing.T) {
+	t.Parallel()
 	text := `{"first": ` + minimal + `, "second": ` + strings.Replace(minimal, "{", `{"release": {"after": "first"},`, 1) + `}`
 	all, err := Load([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := all[1].Release.After; got != "first" {
-		t.Errorf("the second stage comes after %q, want first", got)
+		t.Errorf("the second stage is deployed after %q, want first", got)
 	}
 }
 
-func TestHasten(t *testing.T) {
+func TestOverrideRelease(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, keys, shift string
-		want              string // the shift that it has then, empty for no release
+		want              string // the shift afterwards, empty for no release
 		refused           bool
 	}{
 		{"none", `{"release": {}}`, "none", "", false},
 		{"at-once", `{"release": {"after": ""}}`, "AllAtOnce", "AllAtOnce", false},
-		{"nothing-to-hasten", `{}`, "AllAtOnce", "", false},
+		{"no-release", `{}`, "AllAtOnce", "", false},
 		{"unknown", `{"release": {}}`, "fast", "Canary10Percent5Minutes", true},
-		{"unknown-of-nothing", `{}`, "fast", "", true},
+		{"unknown-no-release", `{}`, "fast", "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := load(t, tt.keys)
-			err := s.Hasten(tt.shift)
+			err := s.OverrideRelease(tt.shift)
 			got := ""
 			if s.Release != nil {
 				got = s.Release.Shift
@@ -38,15 +41,16 @@ func TestHasten(t *testing.T) {
 			if got != tt.want || (err != nil) != tt.refused {
 				t.Errorf("shift %q, error %v; want %q", got, err, tt.want)
 			}
-			if tt.refused && !strings.Contains(err.Error(), `release="fast": takes none, or one of Canary10Percent5Minutes`) {
+			if tt.refused && !strings.Contains(err.Error(), `release="fast": unknown traffic shift: want none or one of Canary10Percent5Minutes`) {
 				t.Errorf("error %v", err)
 			}
 		})
 	}
 }
 
-// The hook has the redirector's environment and a little more.
+// The environment of the rollout hook is larger than the redirector's.
 func TestLongestEnvironmentWithRelease(t *testing.T) {
+	t.Parallel()
 	const address = "https://example.com/"
 	with := func(n int, release string) error {
 		_, err := Load(stages(t, `{"infoURL": "`+address+strings.Repeat("x", n)+`"`+release+`}`))
@@ -56,8 +60,8 @@ func TestLongestEnvironmentWithRelease(t *testing.T) {
 	for with(n+100, "") == nil {
 		n += 100
 	}
-	if err := with(n-releaseEnvironment, `, "release": {}`); err != nil {
-		t.Errorf("with room for the hook: %v", err)
+	if err := with(n-hookEnvironment, `, "release": {}`); err != nil {
+		t.Errorf("an environment with room for the hook: %v", err)
 	}
-	refused(t, with(n, `, "release": {}`), "the environment of the function in eu-central-1 has", "Lambda takes 4096")
+	refused(t, with(n, `, "release": {}`), "the environment of the function in eu-central-1 has", "Lambda allows 4096")
 }

@@ -15,8 +15,8 @@ import (
 	"archeio/lambda/build"
 )
 
-// newVersionAlarms are the alarms that stop a release, in the order in which
-// CodeDeploy has them.
+// newVersionAlarms returns the alarms that roll back a deployment, in the order of the
+// deployment group.
 func newVersionAlarms(st *synthStack) []string {
 	alarms := []string{"NewVersionErrors", "NewVersionDuration"}
 	if !st.stage.PlainAlarms {
@@ -25,9 +25,9 @@ func newVersionAlarms(st *synthStack) []string {
 	return alarms
 }
 
-// released runs a test for every redirector whose stage has a release, and
-// checks that of the others nothing is there.
-func released(t *testing.T, test func(*testing.T, *synthStack)) {
+// rolledOut runs a test for every redirector stack of a stage with a Release, and checks
+// that the others have no CodeDeploy resources.
+func rolledOut(t *testing.T, test func(*testing.T, *synthStack)) {
 	t.Helper()
 	fronts, found := map[stage.Front]bool{}, map[bool]bool{}
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
@@ -35,7 +35,7 @@ func released(t *testing.T, test func(*testing.T, *synthStack)) {
 		if st.stage.Release == nil {
 			st.none(t, "AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup")
 			if _, alias := st.only(t, "AWS::Lambda::Alias"); at(alias, "UpdatePolicy") != nil {
-				t.Error("the alias is moved by somebody else")
+				t.Error("the alias has an update policy")
 			}
 			return
 		}
@@ -43,13 +43,13 @@ func released(t *testing.T, test func(*testing.T, *synthStack)) {
 		test(t, st)
 	})
 	if len(fronts) != 3 || !found[false] {
-		t.Errorf("tested are the fronts %v, and a stage without a release: %v", fronts, found[false])
+		t.Errorf("tested fronts %v, and a stage without a release: %v, want all and true", fronts, found[false])
 	}
 }
 
-// The alias moves when the hook says so, and back when an alarm rings.
-func TestReleases(t *testing.T) {
-	released(t, func(t *testing.T, st *synthStack) {
+// The alias is shifted after the rollout hook, and back if an alarm fires.
+func TestDeploymentGroup(t *testing.T) {
+	rolledOut(t, func(t *testing.T, st *synthStack) {
 		name := "archeio-" + st.stage.Name + "-redirector"
 		application, props := st.only(t, "AWS::CodeDeploy::Application")
 		same(t, "application", at(props, "Properties", "ApplicationName"), fmt.Sprintf("%q", name))
@@ -71,20 +71,20 @@ func TestReleases(t *testing.T) {
 			"AutoRollbackConfiguration": {"Enabled": true, "Events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"]}
 		}`, application, name, "CodeDeployDefault.Lambda"+st.stage.Release.Shift, role, strings.Join(alarms, ",")))
 		_, alias := st.only(t, "AWS::Lambda::Alias")
-		same(t, "who moves the alias", at(alias, "UpdatePolicy"), fmt.Sprintf(`{"CodeDeployLambdaAliasUpdate": {
-			"ApplicationName": {"Ref": %q}, "DeploymentGroupName": {"Ref": %q}, "BeforeAllowTrafficHook": {"Ref": "ReleaseHook"}}}`, application, group))
-		for _, id := range []string{group, "ReleaseHook"} {
+		same(t, "update policy of the alias", at(alias, "UpdatePolicy"), fmt.Sprintf(`{"CodeDeployLambdaAliasUpdate": {
+			"ApplicationName": {"Ref": %q}, "DeploymentGroupName": {"Ref": %q}, "BeforeAllowTrafficHook": {"Ref": "RolloutHook"}}}`, application, group))
+		for _, id := range []string{group, "RolloutHook"} {
 			if !slices.Contains(texts(at(alias, "DependsOn")), id) {
-				t.Errorf("the alias does not wait for %s", id)
+				t.Errorf("the alias does not depend on %s", id)
 			}
 		}
 	})
 }
 
-// The alarms are of the version that the template makes, and so of another one
-// with each release.
+// The alarms are on the version in the template, and so on another one with each
+// rollout.
 func TestNewVersionAlarms(t *testing.T) {
-	released(t, func(t *testing.T, st *synthStack) {
+	rolledOut(t, func(t *testing.T, st *synthStack) {
 		version, _ := st.only(t, "AWS::Lambda::Version")
 		for id, want := range map[string]string{
 			"NewVersionErrors":   `"MetricName": "Errors", "Statistic": "Sum", "Threshold": 0`,
@@ -103,44 +103,43 @@ func TestNewVersionAlarms(t *testing.T) {
 	})
 }
 
-// The hook holds the new version to the configuration that it has itself, and
-// to the fronts that are there.
-func TestReleaseHook(t *testing.T) {
+// The hook has the same configuration as the new version, and the fronts of the stage.
+func TestRolloutHook(t *testing.T) {
 	dir := synthesized(t).dir
-	released(t, func(t *testing.T, st *synthStack) {
-		hook := st.resource(t, "ReleaseHook")
+	rolledOut(t, func(t *testing.T, st *synthStack) {
+		hook := st.resource(t, "RolloutHook")
 		path, _ := at(hook, "Metadata", "aws:asset:path").(string)
-		if code, err := os.ReadFile(filepath.Join(dir, path, "bootstrap")); err != nil || string(code) != "not the function release" {
-			t.Errorf("the hook runs %q, %v", code, err)
+		if code, err := os.ReadFile(filepath.Join(dir, path, "bootstrap")); err != nil || string(code) != "not the function rollout" {
+			t.Errorf("the hook has the binary %q, %v", code, err)
 		}
-		same(t, "time-out", at(hook, "Properties", "Timeout"), "300")
+		same(t, "timeout", at(hook, "Properties", "Timeout"), "300")
 		same(t, "architectures", at(hook, "Properties", "Architectures"), fmt.Sprintf(`[%q]`, st.stage.Architecture))
 		version, _ := st.only(t, "AWS::Lambda::Version")
 		want, _ := at(st.resource(t, "Redirector"), "Properties", "Environment", "Variables").(map[string]any)
 		want = maps.Clone(want)
-		want["RELEASE_VERSION"] = map[string]any{"Ref": version}
-		same(t, "what to try", at(st.template, "Outputs", "TryRelease", "Value"), fmt.Sprintf(`{"Fn::Join": ["", [
-			"aws lambda invoke --region %s --function-name ", {"Ref": "ReleaseHook"}, " --cli-binary-format raw-in-base64-out --payload '{\"try\":true}' /dev/stdout"]]}`, st.region))
-		want["RELEASE_FRONTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[st.stage.Front]
+		want["ROLLOUT_VERSION"] = map[string]any{"Ref": version}
+		same(t, "output TryRollout", at(st.template, "Outputs", "TryRollout", "Value"), fmt.Sprintf(`{"Fn::Join": ["", [
+			"aws lambda invoke --region %s --function-name ", {"Ref": "RolloutHook"}, " --cli-binary-format raw-in-base64-out --payload '{\"try\":true}' /dev/stdout"]]}`, st.region))
+		want["ROLLOUT_ENTRY_POINTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[st.stage.Front]
 		same(t, "environment", at(hook, "Properties", "Environment", "Variables"), text(want))
 	})
 }
 
-// Who takes part in a release may do that and nothing else.
-func TestReleaseAccess(t *testing.T) {
-	released(t, func(t *testing.T, st *synthStack) {
-		hook, _ := at(st.resource(t, "ReleaseHook"), "Properties", "Role", "Fn::GetAtt", 0).(string)
-		logs, _ := at(st.resource(t, "ReleaseHook"), "Properties", "LoggingConfig", "LogGroup", "Ref").(string)
+// The roles of a rollout have no other permissions.
+func TestRolloutRoles(t *testing.T) {
+	rolledOut(t, func(t *testing.T, st *synthStack) {
+		hook, _ := at(st.resource(t, "RolloutHook"), "Properties", "Role", "Fn::GetAtt", 0).(string)
+		logs, _ := at(st.resource(t, "RolloutHook"), "Properties", "LoggingConfig", "LogGroup", "Ref").(string)
 		redirector, _ := at(st.resource(t, "Redirector"), "Properties", "Role", "Fn::GetAtt", 0).(string)
 		if hook == redirector || hook == "" {
-			t.Fatalf("the hook has the role %q", hook)
+			t.Fatalf("the hook has the role %q, which is not its own", hook)
 		}
 		policies := st.policiesOf(hook)
 		if len(policies) != 1 || at(st.resource(t, hook), "Properties", "Policies") != nil {
-			t.Fatalf("the hook's role has %d policies and %s", len(policies), text(at(st.resource(t, hook), "Properties", "Policies")))
+			t.Fatalf("the hook's role has %d policies and %s, want 1", len(policies), text(at(st.resource(t, hook), "Properties", "Policies")))
 		}
 		where := st.region + ":" + st.stage.Account
-		same(t, "what the hook may", at(policies[0], "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[
+		same(t, "statements of the hook", at(policies[0], "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[
 			{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": [%q, "Arn"]}},
 			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Redirector", "Arn"]}, ":*"]]}},
 			{"Effect": "Allow", "Action": "codedeploy:PutLifecycleEventHookExecutionStatus",
@@ -150,23 +149,23 @@ func TestReleaseAccess(t *testing.T) {
 		_, group := st.only(t, "AWS::CodeDeploy::DeploymentGroup")
 		deploy, _ := at(group, "Properties", "ServiceRoleArn", "Fn::GetAtt", 0).(string)
 		props := at(st.resource(t, deploy), "Properties")
-		same(t, "who is CodeDeploy", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
+		same(t, "trust of CodeDeploy's role", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
 			"Effect": "Allow", "Principal": {"Service": "codedeploy.amazonaws.com"}, "Action": "sts:AssumeRole"}]`)
 		if len(st.policiesOf(deploy)) > 0 || at(props, "ManagedPolicyArns") != nil || len(list(at(props, "Policies"))) != 1 {
-			t.Errorf("CodeDeploy's role has more policies than one: %s", text(props))
+			t.Errorf("CodeDeploy's role has other policies: %s", text(props))
 		}
-		same(t, "what CodeDeploy may", at(props, "Policies", 0, "PolicyDocument", "Statement"), fmt.Sprintf(`[
+		same(t, "statements of CodeDeploy", at(props, "Policies", 0, "PolicyDocument", "Statement"), fmt.Sprintf(`[
 			{"Effect": "Allow", "Action": ["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"],
 				"Resource": [{"Fn::GetAtt": ["Redirector", "Arn"]}, {"Fn::Join": ["", [{"Fn::GetAtt": ["Redirector", "Arn"]}, ":*"]]}]},
-			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::GetAtt": ["ReleaseHook", "Arn"]}},
+			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::GetAtt": ["RolloutHook", "Arn"]}},
 			{"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "arn:aws:cloudwatch:%s:alarm:*"}
 		]`, where))
 	})
 }
 
-// One region after the other, so that what one has refused gets to none of the
-// next.
-func TestRegionsAreReleasedInOrder(t *testing.T) {
+// Regions are deployed one after the other, so that a version that fails in one is not
+// rolled out to the next ones.
+func TestRolloutOrder(t *testing.T) {
 	c := synthesized(t)
 	stacks := map[string]*synthStack{}
 	for _, st := range c.stacks {
@@ -181,16 +180,16 @@ func TestRegionsAreReleasedInOrder(t *testing.T) {
 			checked[s.Release != nil]++
 			st, before := stacks[s.Stack("redirector", region)], s.Stack("redirector", s.Redirectors[i-1])
 			if slices.Contains(st.dependencies, before) != (s.Release != nil) {
-				t.Errorf("%s waits for %v; want %s among them: %v", st.name, st.dependencies, before, s.Release != nil)
+				t.Errorf("%s depends on %v; want %s among them: %v", st.name, st.dependencies, before, s.Release != nil)
 			}
 		}
 	}
 	if checked[true] < 6 {
-		t.Errorf("%d regions have one before them, want at least 6", checked[true])
+		t.Errorf("tested %d regions that depend on another, want at least 6", checked[true])
 	}
 }
 
-// What is deployed can be told from the outside.
+// The deployed code can be identified by an output.
 func TestCodeHash(t *testing.T) {
 	synthesized(t)
 	want, err := build.Hash(filepath.Join(workDir, "redirector"))

@@ -13,14 +13,14 @@ func TestFillQueues(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		for id, more := range map[string]string{
 			"DeadLetters": `"QueueName": "archeio-` + st.stage.Name + `-fill-dead"`,
-			// Six times what the worker may take.
+			// Six times the timeout of the worker.
 			"Queue": `"QueueName": "archeio-` + st.stage.Name + `-fill", "VisibilityTimeout": 5400,
 				"RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetters", "Arn"]}, "maxReceiveCount": 5}`,
 		} {
 			queue := st.resource(t, id)
 			props, _ := at(queue, "Properties").(map[string]any)
 			same(t, id, any(props), `{`+more+`, "MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": true, "Tags": `+text(props["Tags"])+`}`)
-			// Who speaks no TLS gets nothing, and nobody else is let in.
+			// The policy only denies requests without TLS.
 			found := 0
 			for _, policy := range st.resources("AWS::SQS::QueuePolicy") {
 				if text(at(policy, "Properties", "Queues")) == `[{"Ref":"`+id+`"}]` {
@@ -38,7 +38,7 @@ func TestFillQueues(t *testing.T) {
 	})
 }
 
-func TestWorkerTakesWork(t *testing.T) {
+func TestWorkQueueMapping(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		_, mapping := st.only(t, "AWS::Lambda::EventSourceMapping")
 		same(t, "mapping", at(mapping, "Properties"), fmt.Sprintf(`{
@@ -61,7 +61,7 @@ func TestSchedules(t *testing.T) {
 			props := at(st.resource(t, id), "Properties")
 			same(t, id+"'s state", at(props, "State"), `"ENABLED"`)
 			if got := at(props, "ScheduleExpression"); got != want.schedule {
-				t.Errorf("%s is on the schedule %v, want %s", id, got, want.schedule)
+				t.Errorf("%s has the schedule %v, want %s", id, got, want.schedule)
 			}
 			event, err := json.Marshal(want.event)
 			if err != nil {
@@ -70,8 +70,8 @@ func TestSchedules(t *testing.T) {
 			same(t, id+"'s targets", at(props, "Targets"), `[{
 				"Id": "Planner", "Arn": {"Fn::GetAtt": ["Planner", "Arn"]}, "Input": `+string(event)+`, "RetryPolicy": {"MaximumRetryAttempts": 2}
 			}]`)
-			// Only this rule may, and only the planner.
-			same(t, id+"'s grant", at(st.resource(t, id+"Invokes"), "Properties"), fmt.Sprintf(`{
+			// Only this rule may invoke the planner.
+			same(t, id+"'s permission", at(st.resource(t, id+"Invokes"), "Properties"), fmt.Sprintf(`{
 				"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com",
 				"FunctionName": {"Fn::GetAtt": ["Planner", "Arn"]}, "SourceArn": {"Fn::GetAtt": [%q, "Arn"]}
 			}`, id))
@@ -84,15 +84,15 @@ func TestFillAlarms(t *testing.T) {
 		of := func(queue string) string {
 			return `"Namespace": "AWS/SQS", "Statistic": "Maximum", "Period": 300, "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["` + queue + `", "QueueName"]}}]`
 		}
-		for id, want := range map[string]struct{ says, metric string }{
-			"WorkWaits":       {"raise fill.rate", `"MetricName": "ApproximateAgeOfOldestMessage", "Threshold": 21600, ` + of("Queue")},
+		for id, want := range map[string]struct{ action, metric string }{
+			"WorkDelayed":     {"raise fill.rate", `"MetricName": "ApproximateAgeOfOldestMessage", "Threshold": 21600, ` + of("Queue")},
 			"WorkFailed":      {"redrive the messages of archeio-" + st.stage.Name + "-fill-dead", `"MetricName": "ApproximateNumberOfMessagesVisible", "Threshold": 0, ` + of("DeadLetters")},
-			"NeedsMirrorCopy": {`run "mirror copy"`, `"MetricName": "NeedsMirrorCopy", "Threshold": 0, "Namespace": "Archeio", "Statistic": "Sum", "Period": 86400`},
+			"NeedsMirrorCopy": {`Run "archeio mirror copy"`, `"MetricName": "NeedsMirrorCopy", "Threshold": 0, "Namespace": "Archeio", "Statistic": "Sum", "Period": 86400`},
 		} {
 			props := at(st.resource(t, id), "Properties")
 			description, _ := at(props, "AlarmDescription").(string)
-			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !strings.Contains(description, want.says) {
-				t.Errorf("%s says %q, which is not of the stage or does not say %q", id, description, want.says)
+			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !strings.Contains(description, want.action) {
+				t.Errorf("%s has the description %q, want the stage and %q in it", id, description, want.action)
 			}
 			same(t, id, props, `{`+want.metric+`, "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "TreatMissingData": "notBreaching",
 				"AlarmActions": `+text(at(props, "AlarmActions"))+`, "OKActions": `+text(at(props, "OKActions"))+`,

@@ -11,12 +11,12 @@ import (
 	"archeio/infra/stage"
 )
 
-// arns are those of the mirrors that are filled with something after them, as the CDK
-// writes them: sorted, and one that is alone without a list.
-func (st *synthStack) arns(after string) string {
+// arns returns the ARNs of the filled mirrors with a suffix, the way the CDK writes
+// them: sorted, and a single one without a list.
+func (st *synthStack) arns(suffix string) string {
 	var out []string
 	for _, region := range st.stage.Filled() {
-		out = append(out, "arn:aws:s3:::"+st.stage.Bucket(region)+after)
+		out = append(out, "arn:aws:s3:::"+st.stage.Bucket(region)+suffix)
 	}
 	if len(out) == 1 {
 		return text(out[0])
@@ -25,9 +25,9 @@ func (st *synthStack) arns(after string) string {
 	return text(out)
 }
 
-// mayInFiller are the statements of the role of a function, in the order in
-// which the CDK writes them.
-func mayInFiller(st *synthStack, id, logs string) []string {
+// fillerStatements returns the policy statements of a function's role, in the order of
+// the CDK.
+func fillerStatements(st *synthStack, id, logs string) []string {
 	blobs := st.arns("/containers/images/*")
 	onState := `"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["State", "Arn"]}, "/*"]]}`
 	onMirrors, onQueue := []string{"s3:GetObject"}, []string{"sqs:GetQueueAttributes", "sqs:SendMessage"}
@@ -66,13 +66,13 @@ func TestFillerRoles(t *testing.T) {
 			role, _ := at(function, "Properties", "Role", "Fn::GetAtt", 0).(string)
 			logs, _ := at(function, "Properties", "LoggingConfig", "LogGroup", "Ref").(string)
 			if used[role] || used[logs] || role == "" || logs == "" {
-				t.Fatalf("%s has no role or log group of its own: %q, %q", id, role, logs)
+				t.Fatalf("%s shares its role %q or log group %q", id, role, logs)
 			}
 			used[role], used[logs] = true, true
 			same(t, id+"'s retention", at(st.resource(t, logs), "Properties", "RetentionInDays"), fmt.Sprint(st.stage.LogRetention))
 			props := at(st.resource(t, role), "Properties")
 			if at(props, "Policies") != nil || at(props, "ManagedPolicyArns") != nil {
-				t.Errorf("%s has more policies: %s", role, text(props))
+				t.Errorf("%s has other policies: %s", role, text(props))
 			}
 			same(t, id+"'s trust", at(props, "AssumeRolePolicyDocument", "Statement"), `[{
 				"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"
@@ -84,14 +84,14 @@ func TestFillerRoles(t *testing.T) {
 				}
 				found++
 				var want []string
-				for _, s := range mayInFiller(st, id, logs) {
+				for _, s := range fillerStatements(st, id, logs) {
 					want = append(want, `{"Effect": "Allow", `+s+`}`)
 				}
-				same(t, "what "+id+" may", at(resource, "Properties", "PolicyDocument", "Statement"), `[`+strings.Join(want, ",")+`]`)
-				// Lambda tries the role when it takes the mapping, which only
-				// waits for the function.
+				same(t, id+"'s statements", at(resource, "Properties", "PolicyDocument", "Statement"), `[`+strings.Join(want, ",")+`]`)
+				// Lambda validates the role for the event source mapping, which
+				// depends on the function only.
 				if !slices.Contains(texts(at(function, "DependsOn")), policy) {
-					t.Errorf("%s does not wait for %s", id, policy)
+					t.Errorf("%s does not depend on %s", id, policy)
 				}
 			}
 			if found != 1 {
@@ -101,22 +101,22 @@ func TestFillerRoles(t *testing.T) {
 	})
 }
 
-// The state is nobody's but the functions', and no mirror.
+// The state bucket is private to the functions.
 func TestStateBucket(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		id, bucket := st.only(t, "AWS::S3::Bucket")
 		if id != "State" {
-			t.Errorf("the bucket's logical id is %s, want State", id)
+			t.Errorf("logical id %s, want State", id)
 		}
 		if at(bucket, "DeletionPolicy") != "RetainExceptOnCreate" || at(bucket, "UpdateReplacePolicy") != "Retain" {
-			t.Errorf("the bucket is not kept: %v, %v", at(bucket, "DeletionPolicy"), at(bucket, "UpdateReplacePolicy"))
+			t.Errorf("the bucket is not retained: %v, %v", at(bucket, "DeletionPolicy"), at(bucket, "UpdateReplacePolicy"))
 		}
 		namespace := ""
 		if stage.AccountNamespace(st.region) {
 			namespace = `"BucketNamespace": "account-regional",`
 		}
 		props := at(bucket, "Properties")
-		// Nothing else, so no replication, and nothing that hands it to anybody.
+		// It has no other properties, such as replication or access for others.
 		same(t, "bucket", props, `{
 			"BucketName": "`+st.stage.StateBucket()+`", `+namespace+`
 			"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true},
@@ -125,7 +125,7 @@ func TestStateBucket(t *testing.T) {
 			"VersioningConfiguration": {"Status": "Enabled"},
 			"LifecycleConfiguration": {"Rules": [
 				{"Id": "expire-runs", "Status": "Enabled", "Prefix": "run/", "ExpirationInDays": 30},
-				{"Id": "expire-what-nobody-reads", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+				{"Id": "expire-noncurrent-versions", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
 					"NoncurrentVersionExpiration": {"NoncurrentDays": 7}, "ExpiredObjectDeleteMarker": true}
 			]},
 			"Tags": `+text(at(props, "Tags"))+`
@@ -140,11 +140,11 @@ func TestStateBucket(t *testing.T) {
 		}]}}`)
 		for _, region := range st.stage.Mirrors {
 			if st.stage.Bucket(region) == at(props, "BucketName") {
-				t.Errorf("the state is kept in the mirror in %s", region)
+				t.Errorf("the state bucket is the mirror in %s", region)
 			}
 		}
 	})
-	// Replication, the distribution and the redirectors know nothing of it.
+	// No other stack refers to it.
 	each(t, "", func(t *testing.T, st *synthStack) {
 		if st.what == "filler" || st.stage.Filler == nil {
 			return

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestWatchStacks(t *testing.T) {
+func TestTopicsOfAlarms(t *testing.T) {
 	c := synthesized(t)
 	for _, s := range c.stages {
 		var regions []string
@@ -19,13 +19,13 @@ func TestWatchStacks(t *testing.T) {
 		}
 		for _, st := range c.stacks {
 			if st.stage == s && len(st.alarms()) > 0 && !slices.Contains(regions, st.region) {
-				t.Errorf("%s has alarms, and no topic beside it", st.name)
+				t.Errorf("%s has alarms, but there is no topic in its region", st.name)
 			}
 		}
 	}
 }
 
-// Only alarms send to the topic, over TLS, and only they can encrypt.
+// Only alarms can publish to the topic, over TLS, and encrypt with its key.
 func TestTopic(t *testing.T) {
 	found := map[bool]bool{}
 	each(t, "watch", func(t *testing.T, st *synthStack) {
@@ -35,14 +35,14 @@ func TestTopic(t *testing.T) {
 		same(t, "name", at(topic, "TopicName"), fmt.Sprintf("%q", "archeio-"+st.stage.Name+"-alarms"))
 		same(t, "key", at(topic, "KmsMasterKeyId"), `{"Fn::GetAtt": ["TopicKey", "KeyId"]}`)
 		same(t, "policy", at(st.resource(t, "TopicPolicy"), "Properties"), `{"Topics": [{"Ref": "Topic"}], "PolicyDocument": {"Version": "2012-10-17", "Statement": [
-			{"Sid": "AlarmsPublish", "Effect": "Allow", "Action": "sns:Publish", "Resource": {"Ref": "Topic"}, `+alarms+`},
-			{"Sid": "NobodyWithoutTLS", "Effect": "Deny", "Action": "sns:Publish", "Resource": {"Ref": "Topic"}, "Principal": {"AWS": "*"},
+			{"Sid": "AllowAlarmsPublish", "Effect": "Allow", "Action": "sns:Publish", "Resource": {"Ref": "Topic"}, `+alarms+`},
+			{"Sid": "DenyInsecureTransport", "Effect": "Deny", "Action": "sns:Publish", "Resource": {"Ref": "Topic"}, "Principal": {"AWS": "*"},
 				"Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}}`)
 		key := at(st.resource(t, "TopicKey"), "Properties")
 		same(t, "rotation", at(key, "EnableKeyRotation"), "true")
 		same(t, "key's policy", at(key, "KeyPolicy"), `{"Version": "2012-10-17", "Statement": [
-			{"Sid": "AccountAdministers", "Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::`+st.stage.Account+`:root"}},
-			{"Sid": "AlarmsEncrypt", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "*", `+alarms+`}]}`)
+			{"Sid": "AllowAccountAdministration", "Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": {"AWS": "arn:aws:iam::`+st.stage.Account+`:root"}},
+			{"Sid": "AllowAlarmsEncryption", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "*", `+alarms+`}]}`)
 		found[st.stage.Email != ""] = true
 		if st.stage.Email == "" {
 			st.none(t, "AWS::SNS::Subscription")
@@ -52,6 +52,6 @@ func TestTopic(t *testing.T) {
 		same(t, "subscription", at(subscription, "Properties"), fmt.Sprintf(`{"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": %q}`, st.stage.Email))
 	})
 	if !found[true] || !found[false] {
-		t.Errorf("stages with an address are tested: %v, want both", found)
+		t.Errorf("tested with an email address: %v, want with and without", found)
 	}
 }

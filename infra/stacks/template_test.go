@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// at goes down into a template by keys and positions; nil where there is
-// nothing.
+// at returns the value in a template at a path of keys and positions, nil if there is
+// none.
 func at(v any, path ...any) any {
 	for _, step := range path {
 		switch step := step.(type) {
@@ -31,7 +31,7 @@ func at(v any, path ...any) any {
 	return v
 }
 
-// list is what may be one thing or several of them in a template.
+// list returns what may be a single value or a list in a template as a list.
 func list(v any) []any {
 	switch v := v.(type) {
 	case nil:
@@ -50,7 +50,7 @@ func texts(v any) []string {
 	return out
 }
 
-// resources are those of a type, by their logical ids.
+// resources returns the resources of a type by their logical ids.
 func (st *synthStack) resources(kind string) map[string]any {
 	out := map[string]any{}
 	resources, _ := st.template["Resources"].(map[string]any)
@@ -62,7 +62,7 @@ func (st *synthStack) resources(kind string) map[string]any {
 	return out
 }
 
-// policiesOf are the policies of a role that are resources of their own.
+// policiesOf returns the policy resources of a role.
 func (st *synthStack) policiesOf(role string) []any {
 	var out []any
 	for _, policy := range st.resources("AWS::IAM::Policy") {
@@ -75,7 +75,7 @@ func (st *synthStack) policiesOf(role string) []any {
 	return out
 }
 
-// only answers the one resource of a type.
+// only returns the one resource of a type.
 func (st *synthStack) only(t *testing.T, kind string) (id string, resource any) {
 	t.Helper()
 	found := st.resources(kind)
@@ -87,22 +87,22 @@ func (st *synthStack) only(t *testing.T, kind string) (id string, resource any) 
 	return id, resource
 }
 
-// none checks that there is no resource of the types.
+// none checks that there are no resources of the types.
 func (st *synthStack) none(t *testing.T, kinds ...string) {
 	t.Helper()
 	for _, kind := range kinds {
 		for id := range st.resources(kind) {
-			t.Errorf("there is a %s, %s", kind, id)
+			t.Errorf("unexpected %s, %s", kind, id)
 		}
 	}
 }
 
-// resource answers a resource by its logical id.
+// resource returns the resource with a logical id.
 func (st *synthStack) resource(t *testing.T, id string) any {
 	t.Helper()
 	found := at(st.template, "Resources", id)
 	if found == nil {
-		t.Fatalf("there is no resource %s", id)
+		t.Fatalf("missing resource %s", id)
 	}
 	return found
 }
@@ -119,7 +119,7 @@ func same(t *testing.T, what string, got any, want string) {
 	}
 }
 
-// text is JSON in one line.
+// text returns a value as JSON.
 func text(v any) string {
 	out, err := json.Marshal(v)
 	if err != nil {
@@ -128,7 +128,7 @@ func text(v any) string {
 	return string(out)
 }
 
-// walk visits everything in a template, with the keys that lead there.
+// walk visits every value in a template with its path.
 func walk(v any, path string, visit func(path string, v any)) {
 	visit(path, v)
 	switch v := v.(type) {
@@ -143,7 +143,7 @@ func walk(v any, path string, visit func(path string, v any)) {
 	}
 }
 
-// statement is one of a policy, wherever in a template.
+// statement is a policy statement in a template.
 type statement struct {
 	path string
 	body map[string]any
@@ -159,10 +159,10 @@ func (st *synthStack) statements() []statement {
 	return out
 }
 
-// of tells whether a statement is part of a resource.
+// of reports whether a statement is part of a resource.
 func (s statement) of(id string) bool { return strings.HasPrefix(s.path, "/"+id+"/") }
 
-// pairs makes a map of a list of keys with values.
+// pairs returns a list of keys and values as a map.
 func pairs(v any) map[string]any {
 	out := map[string]any{}
 	for _, item := range list(v) {

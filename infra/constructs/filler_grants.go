@@ -1,0 +1,51 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"archeio/infra/stage"
+	"archeio/lambda/config"
+	"archeio/lambda/index"
+)
+
+// filler is one of the functions that fill the mirrors, and its role.
+type filler struct {
+	function awslambda.Function
+	role     awsiam.Role
+}
+
+// grantFiller grants the planner and the worker what they need. Only the worker can
+// write blobs, and neither can delete them.
+func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, state awss3.Bucket) {
+	var mirrors, blobs, indexes []*string
+	for _, region := range s.Filled() {
+		arn := "arn:aws:s3:::" + s.Bucket(region)
+		mirrors = append(mirrors, jsii.String(arn))
+		blobs = append(blobs, jsii.String(arn+"/"+config.BlobPrefix+"*"))
+		indexes = append(indexes, jsii.String(arn+"/"+config.BlobPrefix+index.Name))
+	}
+	for _, f := range []filler{planner, worker} {
+		f.grantIf(map[string]interface{}{"StringLike": map[string]string{"s3:prefix": config.BlobPrefix + "*"}}, mirrors, "s3:ListBucket")
+		f.grant(blobs, "s3:GetObject")
+		f.grant([]*string{state.BucketArn()}, "s3:ListBucket")
+		f.grant([]*string{state.ArnForObjects(jsii.String("*"))}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+		f.grant([]*string{queue.QueueArn()}, "sqs:SendMessage", "sqs:GetQueueAttributes")
+		if s.Filler.Secret != "" {
+			f.grant([]*string{jsii.String(s.Filler.Secret)}, "secretsmanager:GetSecretValue")
+		}
+	}
+	planner.grant(indexes, "s3:PutObject")
+	worker.grant(blobs, "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+	worker.grant([]*string{queue.QueueArn()}, "sqs:ReceiveMessage", "sqs:DeleteMessage")
+}
+
+func (f filler) grant(resources []*string, actions ...string) { f.grantIf(nil, resources, actions...) }
+
+func (f filler) grantIf(conditions map[string]interface{}, resources []*string, actions ...string) {
+	allow(f.role, conditions, resources, actions...)
+}

@@ -1,0 +1,143 @@
+package stage
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+
+	"archeio/lambda/config"
+)
+
+const (
+	// maxEnvironment is Lambda's limit for the environment of a function, in
+	// bytes.
+	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+	maxEnvironment = 4096
+
+	// hookEnvironment is the size of what the environment of the rollout hook has
+	// in addition to the redirector's, in bytes: the longest ARN of a version, and
+	// the fronts.
+	hookEnvironment = 256
+)
+
+// Config returns the configuration of the function in a redirector region.
+func (s *Stage) Config(region string) (*config.Config, error) {
+	env := s.environment(region)
+	return config.Load(func(name string) string { return env[name] })
+}
+
+// environment returns the environment of the redirector in a region, for
+// config.Load.
+func (s *Stage) environment(region string) map[string]string {
+	env := maps.Clone(s.variables)
+	env["UPSTREAM_REGISTRY_ENDPOINT"] = s.upstream.Endpoint
+	if regional := s.upstream.Regional[region]; regional != "" {
+		env["UPSTREAM_REGISTRY_ENDPOINT"] = regional
+	}
+	env["UPSTREAM_REGISTRY_PATH"] = s.upstream.Path
+	env["MIRROR_REGIONS"] = strings.Join(s.Routed(), ",")
+	env["MIRROR_URL_TEMPLATE"] = bucketURL(s.MirrorPrefix+"-"+s.Account+"-{region}-an", "{region}")
+	var overrides []string
+	for _, mirror := range s.Routed() {
+		if s.MirrorURLs[mirror] != "" || !AccountNamespace(mirror) {
+			overrides = append(overrides, mirror+"="+s.MirrorURL(mirror))
+		}
+	}
+	env["MIRROR_URL_OVERRIDES"] = strings.Join(overrides, ",")
+	if s.HasDistribution() {
+		env["DEFAULT_AWS_BASE_URL"] = config.DistributionHost
+		if s.Domain != "" {
+			// A client of a load balancer needs the full URL of the distribution.
+			env["DEFAULT_AWS_BASE_URL"] = "https://" + s.Domain
+		}
+		env["DEFAULT_MIRROR_CHECK_URL"] = s.MirrorURL(s.nearestMirror(region))
+		env["CLIENT_ADDRESS_HEADER"] = "CloudFront-Viewer-Address"
+	}
+	env["AWS_REGION"] = region
+	return env
+}
+
+// fillEnvironment returns the environment of the functions that fill the mirrors,
+// for config.LoadFill.
+func (s *Stage) fillEnvironment() map[string]string {
+	_, source, _ := strings.Cut(strings.TrimSuffix(s.upstream.Endpoint, "/"), "://")
+	if s.upstream.Path != "" {
+		source += "/" + s.upstream.Path
+	}
+	var buckets []string
+	for _, region := range s.Filled() {
+		buckets = append(buckets, s.Bucket(region)+"@"+region)
+	}
+	return map[string]string{
+		"FILL_SOURCE":    source,
+		"FILL_BUCKETS":   strings.Join(buckets, ","),
+		"FILL_FILLING":   strings.Join(s.Filling, ","),
+		"FILL_STATE":     s.StateBucket(),
+		"FILL_QUEUE":     "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/" + s.FillQueue(),
+		"FILL_RATE":      strconv.FormatFloat(s.Filler.Rate/float64(s.Filler.Workers), 'f', -1, 64),
+		"FILL_REFERRERS": strconv.FormatBool(s.Filler.Referrers),
+		"FILL_SECRET":    s.Filler.Secret,
+	}
+}
+
+// environments loads the environments of all functions, and records what package
+// config refuses.
+func (r *reader) environments(s *Stage) {
+	for _, region := range s.Redirectors {
+		c, err := s.Config(region)
+		if err != nil {
+			r.refused(s, region, err)
+			return
+		}
+		n := size(c.Env())
+		if s.Release != nil {
+			n += hookEnvironment
+		}
+		if n > maxEnvironment {
+			r.problem("redirectors", "the environment of the function in %s has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", region, n, maxEnvironment)
+			return
+		}
+	}
+	if s.Filler == nil {
+		return
+	}
+	f, err := s.Fill()
+	if err != nil {
+		r.refused(s, "", err)
+		return
+	}
+	if n := size(f.Env()); n > maxEnvironment {
+		r.problem("fill", "the environment of the functions has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, upstream or fill.secret", n, maxEnvironment)
+	}
+}
+
+// refused records an error of package config with keys in place of variables.
+// region is that of the redirector, empty for the functions that fill the mirrors.
+func (r *reader) refused(s *Stage, region string, err error) {
+	names := []string{
+		config.ErrorPrefix, "",
+		"FILL_SOURCE", "upstream.endpoint",
+		"DEFAULT_MIRROR_CHECK_URL", join("mirrorURLs", s.nearestMirror(region)),
+		", comma-separated", "", // a key has a list or an object
+	}
+	if s.upstream.Regional[region] != "" {
+		names = append(names, "UPSTREAM_REGISTRY_ENDPOINT", join("upstream.regional", region))
+	}
+	for _, k := range keys {
+		if k.variable != "" {
+			names = append(names, k.variable, k.name)
+		}
+	}
+	name, problem, _ := strings.Cut(strings.NewReplacer(names...).Replace(err.Error()), ": ")
+	r.problem(name, "%s", problem)
+}
+
+// size returns the size of an environment as Lambda measures it: as JSON.
+func size(env map[string]string) int {
+	text, err := json.Marshal(env)
+	if err != nil {
+		panic("stage: " + strconv.Quote(err.Error())) // it has only texts
+	}
+	return len(text)
+}

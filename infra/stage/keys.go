@@ -1,0 +1,167 @@
+package stage
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"archeio/lambda/build"
+	"archeio/lambda/config"
+)
+
+// key is a key of a stage in cdk.json: the only place that has its facts.
+// Loading, error messages and the reference page use them.
+type key struct {
+	// name is the key; a dot leads into an object, and the part REGION stands
+	// for any redirector region.
+	name string
+	// want is what the value must be. It completes "want ..." in an error and is
+	// valid Markdown.
+	want string
+	// limits are the lowest and the highest number, in the unit want.
+	limits *[2]float64
+	// value is the value of a missing key, as JSON; empty for none.
+	value string
+	// otherwise is what applies to a missing key without a value, as Markdown.
+	otherwise string
+	// required is whether the key must be there if the object that it is in is.
+	required bool
+	// meaning is what the key is for, as Markdown.
+	meaning string
+	// variable is the variable of the redirectors that the key sets, empty for
+	// none. With passed, package config validates the value.
+	variable string
+	passed   bool
+}
+
+const (
+	boolean     = "true or false"
+	anObject    = "an object"
+	awsRegions  = "AWS regions, at least one and each once"
+	mirrorNames = "regions in mirrors, each once"
+)
+
+// keys are all keys of a stage, in the order in which they are documented.
+var keys = []key{
+	{name: "account", want: "an AWS account ID of 12 digits", required: true, meaning: "account of all stacks"},
+	{name: "mirrors", want: awsRegions, required: true, meaning: "regions with a mirror bucket", variable: "MIRROR_REGIONS"},
+	{name: "redirectors", want: awsRegions, required: true, meaning: "regions with a redirector function"},
+	{name: "primary", want: "one of the regions in mirrors", otherwise: "the first of `mirrors`", meaning: "mirror that is written first and replicates to all others"},
+	{name: "filling", want: mirrorNames, meaning: "new mirrors: they are filled, but clients are not redirected to them yet"},
+	{name: "retiring", want: mirrorNames, meaning: "old mirrors: they are neither filled nor redirected to; `make destroy STAGE= REGION=` deletes their stacks"},
+
+	{name: "upstream", want: anObject, required: true, meaning: "registry that is the source of truth"},
+	{name: "upstream.endpoint", want: "scheme and host, for example https://us-docker.pkg.dev", required: true, meaning: "its URL", variable: "UPSTREAM_REGISTRY_ENDPOINT"},
+	{name: "upstream.path", want: "a repository name, for example project/images", otherwise: "none; required for `*.pkg.dev` endpoints", meaning: "prefix of all repository names there", variable: "UPSTREAM_REGISTRY_PATH"},
+	{name: "upstream.regional", want: "an object of endpoints by redirector region", meaning: "endpoints that the redirectors in these regions send clients to instead"},
+	passed("signatureUpstream", "scheme and host, for example https://us-docker.pkg.dev", "SIGNATURE_UPSTREAM_ENDPOINT"),
+	passed("upstreamClouds", `a list of at least one cloud, or "none"`, "UPSTREAM_CLOUDS"),
+
+	{name: "front", want: `"cloudfront", "alb" or "both"`, value: `"cloudfront"`, meaning: "what clients connect to: a CloudFront distribution, a load balancer in each redirector region, or both"},
+	{name: "domain", want: "a host name, for example registry.example.com", otherwise: "none: the host name of the distribution; required for `alb` and `both`", meaning: "host name of the registry; with `both`, that of the load balancers is `alb.DOMAIN`"},
+	{name: "hostedZone", want: anObject, otherwise: "none; required with `domain`", meaning: "Route 53 hosted zone of `domain`"},
+	{name: "hostedZone.id", want: "the ID of a hosted zone, for example Z0123456789ABCDEFGHIJ", required: true, meaning: "its ID"},
+	{name: "hostedZone.name", want: "a domain name, for example example.com", required: true, meaning: "its domain name"},
+	{name: "networks", want: "an object by redirector region", otherwise: "a VPC is created", meaning: "existing VPCs for the load balancers"},
+	{name: "networks.REGION", want: anObject, meaning: "VPC for the load balancer in a redirector region"},
+	{name: "networks.REGION.vpc", want: "a VPC ID, for example vpc-0123456789abcdef0", required: true, meaning: "ID of the VPC"},
+	{name: "networks.REGION.subnets", want: "a list of two or more different subnet IDs, for example subnet-0123456789abcdef0", required: true, meaning: "public subnets in different availability zones"},
+	{name: "firewall", want: anObject, meaning: "AWS WAF rate limit per client address"},
+	{name: "firewall.limit", want: "requests", limits: &[2]float64{100, 2e9}, value: "100000", meaning: "requests from one address within five minutes"},
+	{name: "firewall.countOnly", want: boolean, value: "true", meaning: "whether requests above the limit are only counted; otherwise they are answered with 429"},
+	{name: "accessLogs", want: boolean, value: "false", meaning: "whether the distribution logs requests, without anything about the client"},
+
+	{name: "mirrorPrefix", want: "lower-case letters, digits and hyphens, without a hyphen at the beginning or end", otherwise: "`archeio-STAGE`", meaning: "prefix of all bucket names"},
+	{name: "mirrorURLs", want: "an object of base URLs by mirror region", otherwise: "the URL of the bucket", meaning: "mirrors that are read from another URL", variable: "MIRROR_URL_OVERRIDES"},
+	passed("mirrorFor", "an object of mirror regions by client region", "MIRROR_FOR"),
+	passed("mirrorCheckTimeout", "a duration, for example 500ms", "MIRROR_CHECK_TIMEOUT"),
+	passed("mirrorHealthInterval", "a duration, for example 10s", "MIRROR_HEALTH_INTERVAL"),
+	passed("mirrorIndexRefresh", `a duration, for example 5m, or "none"`, "MIRROR_INDEX_REFRESH"),
+	passed("mirrorIndexMaxAge", "a duration, for example 24h", "MIRROR_INDEX_MAX_AGE"),
+	passed("failoverBudget", "requests per second and process", "FAILOVER_BUDGET"),
+
+	{name: "fill", want: "an object, or false", value: "{}", meaning: "how functions fill the mirrors; with `false`, an operator does it with `archeio mirror copy`"},
+	{name: "fill.schedule", want: `an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`, value: `"rate(1 hour)"`, meaning: "when the upstream is listed"},
+	{name: "fill.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, value: "20", meaning: "maximum rate of requests to the upstream, of all workers together"},
+	{name: "fill.workers", want: "workers", limits: &[2]float64{2, 1000}, value: "4", meaning: "how many workers run at the same time"},
+	{name: "fill.referrers", want: boolean, value: "true", meaning: "whether the upstream is asked for the referrers of each manifest"},
+	{name: "fill.secret", want: "the full ARN of a secret", meaning: "secret in the primary region that holds credentials for the upstream, as a Docker configuration file does"},
+
+	{name: "release", want: anObject, otherwise: "none: a new version serves all traffic at once", meaning: "rollout of new redirector versions by CodeDeploy: smoke test, gradual traffic shift, rollback on alarms"},
+	{name: "release.shift", want: "one of " + strings.Join(shifts, ", "), value: strconv.Quote(shifts[0]), meaning: "CodeDeploy configuration for the traffic shift"},
+	{name: "release.after", want: "the name of another stage", meaning: "stage that must run the same code before this one is deployed"},
+
+	{name: "email", want: "an email address", otherwise: "none; required with `budget`", meaning: "recipient of alarms and budget notifications; each region's subscription must be confirmed once"},
+	{name: "downloadAlarm", want: "GB", limits: &[2]float64{1, 1e6}, value: "100", meaning: "downloads from one bucket within an hour above which an alarm fires"},
+	{name: "budget", want: "US dollars", limits: &[2]float64{1, 1e7}, meaning: "monthly budget for the resources with the tag `" + Tag + "`; `email` is notified at 80 %, at 100 % and when 100 % is forecast"},
+	{name: "architecture", want: `"` + strings.Join(build.Architectures(), `" or "`) + `"`, value: strconv.Quote(build.Architectures()[0]), meaning: "processor architecture of the functions"},
+	{name: "memory", want: "MB", limits: &[2]float64{128, 10240}, value: "256", meaning: "memory of a redirector"},
+	{name: "logRetention", want: "days, one of " + strings.Trim(strings.ReplaceAll(fmt.Sprint(retentions), " ", ", "), "[]"), value: "30", meaning: "how long log events are kept"},
+	passed("logLevel", `"debug", "info", "warn" or "error"`, "LOG_LEVEL"),
+	{name: "terminationProtection", want: boolean, value: "true", meaning: "whether the stacks are protected from deletion"},
+	passed("infoURL", "an https URL", "INFO_URL"),
+	passed("privacyURL", "an https URL", "PRIVACY_URL"),
+}
+
+// passed returns a key that becomes a variable of the redirectors unchanged.
+// Package config validates it and has its default.
+func passed(name, want, variable string) key {
+	k := key{name: name, want: want, meaning: "sets `" + variable + "`", variable: variable, passed: true}
+	for _, v := range config.Variables {
+		if v.Name == variable && v.Default != "" {
+			k.otherwise = "`" + v.Default + "`"
+		}
+	}
+	return k
+}
+
+// comment is a key that is ignored.
+const comment = "//"
+
+// wanted returns what the value must be, with its limits and the keys in an object.
+func (k *key) wanted() string {
+	if k.limits != nil {
+		return fmt.Sprintf("%s to %s %s", decimal(k.limits[0]), decimal(k.limits[1]), k.want)
+	}
+	if in := slices.Collect(within(k.name)); strings.HasPrefix(k.want, anObject) && len(in) > 0 && k.name != "networks" {
+		return anObject + " with " + enumeration(in, "and") + strings.TrimPrefix(k.want, anObject)
+	}
+	return k.want
+}
+
+func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+// find returns the key with a name, nil if there is none.
+func find(name string) *key {
+	name = pattern(name)
+	i := slices.IndexFunc(keys, func(k key) bool { return k.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &keys[i]
+}
+
+// pattern returns a name with REGION in place of a region.
+func pattern(name string) string {
+	parts := strings.Split(name, ".")
+	if parts[0] == "networks" && len(parts) > 1 {
+		parts[1] = "REGION"
+	}
+	return strings.Join(parts, ".")
+}
+
+// within yields the last parts of the names of the keys in an object, of the
+// stage itself if parent is empty.
+func within(parent string) iter.Seq[string] {
+	parent = pattern(parent)
+	return func(yield func(string) bool) {
+		for _, k := range keys {
+			i := strings.LastIndexByte(k.name, '.')
+			if k.name[:max(i, 0)] == parent && !yield(k.name[i+1:]) {
+				return
+			}
+		}
+	}
+}
