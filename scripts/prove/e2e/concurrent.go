@@ -45,7 +45,7 @@ func (s *testSystem) concurrentLoad(ctx context.Context, images *testImages) (st
 	if err != nil {
 		return "", err
 	}
-	// While the mirror fails, an answer depends on what is cached.
+	// While the mirror fails, a response depends on what is cached.
 	exact, either := t.sets.mix(ctx, healthy), t.sets.mix(ctx, healthy, failing)
 	observed := []string{fmt.Sprintf("%d concurrent invocations in each of 2 processes", concurrency)}
 	for _, p := range []struct {
@@ -78,8 +78,8 @@ func (s *testSystem) concurrentLoad(ctx context.Context, images *testImages) (st
 	return strings.Join(observed, "; ") + "; no data race", nil
 }
 
-// runWhileAlive runs a load until it ends or a process exits, as one does after
-// a data race: nobody would answer then.
+// runWhileAlive runs a load until it ends or a process exits, as one does after a
+// data race: requests would get no response then.
 func (t *loadTestbed) runWhileAlive(ctx context.Context, o loadOptions, mix []loadRequest) (*loadResult, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -100,7 +100,7 @@ func (t *loadTestbed) runWhileAlive(ctx context.Context, o loadOptions, mix []lo
 		default:
 		}
 	}
-	return r, r.checkAnswers(o)
+	return r, r.checkResponses(o)
 }
 
 // buildWithRaceDetector builds the function with the race detector.

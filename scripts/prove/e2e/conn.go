@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// loadTimeout is how long a client of the load waits for an answer.
+// loadTimeout is how long a client of the load waits for a response.
 const loadTimeout = 15 * time.Second
 
 // conn is a persistent connection of one client of the load. It needs less CPU
@@ -19,9 +19,9 @@ type conn struct {
 	in *bufio.Reader
 }
 
-// do sends a request and reads the answer. After an error, the next request
+// do sends a request and reads the response. After an error, the next request
 // opens a new connection.
-func (c *conn) do(r *loadRequest) (got answer, err error) {
+func (c *conn) do(r *loadRequest) (got response, err error) {
 	if c.Conn == nil {
 		if c.Conn, err = net.DialTimeout("tcp", c.address, loadTimeout); err != nil {
 			return got, err
@@ -48,7 +48,7 @@ func (c *conn) do(r *loadRequest) (got answer, err error) {
 	if err == nil && resp.Close {
 		c.close()
 	}
-	return answer{resp.StatusCode, resp.Header.Get("Location"), resp.Header.Get("X-Redirect-Reason"), string(body)}, err
+	return response{resp.StatusCode, resp.Header.Get("Location"), resp.Header.Get("X-Redirect-Reason"), string(body)}, err
 }
 
 func (c *conn) close() {

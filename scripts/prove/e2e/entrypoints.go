@@ -32,9 +32,9 @@ type entryPoint struct {
 
 func (e entryPoint) host() string { return strings.TrimPrefix(e.url, "http://") }
 
-// openEntryPoints opens both kinds for every client, and both again with
-// separate signatures for the last client. As deployed, the default mirror of
-// the distribution's clients is the host that they asked.
+// openEntryPoints opens both kinds for every client, and both again with separate
+// signatures for the last client. As in a deployment, the default mirror of the
+// distribution's clients is the host of their request.
 func (s *testSystem) openEntryPoints(ctx context.Context) error {
 	sameHost := map[string]string{"DEFAULT_AWS_BASE_URL": "/"}
 	separate := map[string]string{"SIGNATURE_UPSTREAM_ENDPOINT": s.signatures.url}

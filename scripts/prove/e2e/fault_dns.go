@@ -21,7 +21,7 @@ func (f *faultTest) dnsFails(ctx context.Context) (string, error) {
 	return s.observed(), err
 }
 
-// dnsHangs: no resolver answers for the name of the nearest mirror. The function
+// dnsHangs: no resolver responds for the name of the nearest mirror. The function
 // gets a resolv.conf of its own, in a mount namespace of its own.
 func (f *faultTest) dnsHangs(ctx context.Context) (string, error) {
 	if os.Getuid() != 0 {
@@ -43,7 +43,7 @@ func (f *faultTest) dnsHangs(ctx context.Context) (string, error) {
 	}
 	s, err := f.withFunction(wrapper).unresolvable(ctx, "https://mirror.hangs.example")
 	if err == nil && s.slowest < checkTimeout*9/10 {
-		err = errors.New("no answer waited for the resolver")
+		err = errors.New("no response waited for the resolver")
 	}
 	return s.observed(), err
 }
@@ -60,7 +60,7 @@ func (f *faultTest) unresolvable(ctx context.Context, url string) (s summary, er
 	s = t.watchN(ctx, time.Millisecond, 50)
 	err = s.want("default-mirror", 50)
 	if bound := checkTimeout + slack; err == nil && s.slowest > bound {
-		err = fmt.Errorf("an answer took %s, want at most %s", s.slowest, bound)
+		err = fmt.Errorf("a response took %s, want at most %s", s.slowest, bound)
 	}
 	return s, err
 }
@@ -68,7 +68,7 @@ func (f *faultTest) unresolvable(ctx context.Context, url string) (s summary, er
 // silentResolver is a loopback address of its own: resolv.conf(5) has no ports.
 const silentResolver = "127.0.0.88"
 
-// listenSilently listens without ever answering. Several sockets may do so at
+// listenSilently listens and never responds. Several sockets may do so at
 // the same address, as both entry points are tested at the same time.
 func listenSilently(ctx context.Context, address string) (net.PacketConn, error) {
 	const reusePort = 15 // SO_REUSEPORT on Linux, which package syscall does not have

@@ -23,7 +23,7 @@ func (f *faultTest) forbiddenCold(ctx context.Context) (string, error) {
 }
 
 // forbiddenWarm: a mirror returns 403 for a blob that is cached as present. The
-// health check asks for the blob of the request, and so notices.
+// health check requests the blob that the client requests, and so detects it.
 func (f *faultTest) forbiddenWarm(ctx context.Context) (string, error) {
 	t, err := f.testbed(ctx, nil)
 	if err != nil {
@@ -37,7 +37,7 @@ func (f *faultTest) forbiddenWarm(ctx context.Context) (string, error) {
 	began := time.Now()
 	t.near.injectStatus(http.StatusForbidden)
 	s, observed, err := t.watchFault(ctx, began)
-	observed += fmt.Sprintf("; a blob that no health check asks for: up to %s; then %s", blobs.PresentFor, counted(without(s.reasons, "aws-region")))
+	observed += fmt.Sprintf("; a blob that no health check requests: up to %s; then %s", blobs.PresentFor, counted(without(s.reasons, "aws-region")))
 	switch {
 	case err != nil:
 		return observed, err

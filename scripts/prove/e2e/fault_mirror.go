@@ -14,7 +14,7 @@ import (
 type mirrorFault struct {
 	inject  func(*server)
 	restore func(*server) error
-	// reason is that of a function that has not asked the mirror before.
+	// reason is that of a function that has not checked the mirror before.
 	reason string
 	// invisible is set if clients are still redirected to the mirror.
 	invisible bool
@@ -38,7 +38,7 @@ var (
 		s.injectStatus(http.StatusInternalServerError)
 	}}
 
-	endlessCheckBody = mirrorFault{reason: "aws-region", restore: restored, invisible: true, inject: func(s *server) {
+	endlessHeadBody = mirrorFault{reason: "aws-region", restore: restored, invisible: true, inject: func(s *server) {
 		s.inject(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodHead {
 				endless(w)
@@ -54,13 +54,13 @@ func restored(s *server) error {
 	return nil
 }
 
-// injectStatus makes a server answer every request with a status.
+// injectStatus makes a server return a status for every request.
 func (s *server) injectStatus(status int) {
 	s.inject(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) })
 }
 
-// run injects the fault before a function has asked the mirror, and again when
-// a function has cached that the mirror is healthy.
+// run injects the fault before a function has checked the mirror, and again after
+// a function has found it healthy.
 func (m mirrorFault) run(f *faultTest, ctx context.Context) (string, error) {
 	cold, err := m.cold(f, ctx)
 	if err != nil {
@@ -78,14 +78,14 @@ func (m mirrorFault) cold(f *faultTest, ctx context.Context) (string, error) {
 	defer t.stop()
 	m.inject(t.near)
 	s := t.watchN(ctx, time.Millisecond, 20)
-	observed := fmt.Sprintf("cold: no error, slowest answer %dms", s.slowest.Milliseconds())
+	observed := fmt.Sprintf("cold: no error, slowest response %dms", s.slowest.Milliseconds())
 	switch bound := checkTimeout + slack; {
 	case s.failed > 0:
 		return "", fmt.Errorf("cold: %d of 20 downloads failed: %v", s.failed, s.err)
 	case !s.mostly(m.reason, 20):
 		return "", fmt.Errorf("cold: reasons are %s, want %s", counted(s.reasons), m.reason)
 	case s.slowest > bound:
-		return observed, fmt.Errorf("cold: an answer took %s, want at most %s", s.slowest, bound)
+		return observed, fmt.Errorf("cold: a response took %s, want at most %s", s.slowest, bound)
 	}
 	return observed, nil
 }
@@ -168,7 +168,7 @@ func without(m map[string]int, name string) map[string]int {
 	return m
 }
 
-// endless answers 200 and then sends a body until the client closes the
+// endless sends the status 200 and then a body until the client closes the
 // connection, 64 MiB at most.
 func endless(w http.ResponseWriter) {
 	c, _, err := http.NewResponseController(w).Hijack()

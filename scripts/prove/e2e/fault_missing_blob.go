@@ -12,9 +12,9 @@ import (
 	"archeio/scripts/prove/cli"
 )
 
-// missingBlobInIndex: a blob disappears that only the index lists, as nobody has
-// asked for it. Clients get a 404 until the index is too old, or until a newer
-// index does not list it.
+// missingBlobInIndex: a blob goes missing that is in the index and was never
+// requested. Clients get a 404 until the index is too old, or until a newer index
+// does not list it.
 func (f *faultTest) missingBlobInIndex(ctx context.Context) (string, error) {
 	observed, err := f.untilIndexExpires(ctx, 6*time.Second)
 	if err != nil {
@@ -90,8 +90,8 @@ func (f *faultTest) untilIndexReplaced(ctx context.Context) (string, error) {
 	return observed, nil
 }
 
-// missingBlobInCache: a blob disappears that is cached as present, and is always
-// asked for after another one of the same mirror. A health check may notice, and
+// missingBlobInCache: a blob goes missing that is cached as present, and is always
+// requested after another blob of the same mirror. A health check may detect it, and
 // did in every run so far; the bound is how long a blob is cached as present.
 func (f *faultTest) missingBlobInCache(ctx context.Context) (string, error) {
 	if !f.slow {
@@ -130,7 +130,7 @@ func (f *faultTest) missingBlobInCache(ctx context.Context) (string, error) {
 	failedFor := s.failedFor(began)
 	observed := fmt.Sprintf("404 for %s (bound %s), then %s", seconds(failedFor), blobs.PresentFor, counted(s.reasons))
 	if s.ok == 0 || s.failed == 0 || failedFor > blobs.PresentFor+slack {
-		return observed, fmt.Errorf("the blob was taken for present for %s", failedFor)
+		return observed, fmt.Errorf("the blob was cached as present for %s", failedFor)
 	}
 	return observed, nil
 }

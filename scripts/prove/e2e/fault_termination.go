@@ -10,7 +10,7 @@ import (
 )
 
 // terminated sends SIGTERM to the function while it waits for a mirror: the
-// request in progress is answered. Lambda sends SIGTERM to idle functions only.
+// request in progress gets its response. Lambda sends SIGTERM to idle functions only.
 func (f *faultTest) terminated(ctx context.Context) (string, error) {
 	const delay = 300 * time.Millisecond
 	t, err := f.testbed(ctx, map[string]string{"MIRROR_CHECK_TIMEOUT": "1s"})

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// slowUpstream: an upstream that answers late delays manifests, but no blobs of
-// the mirrors.
+// slowUpstream: a slow upstream delays manifests, but no blobs of the mirrors.
 func (f *faultTest) slowUpstream(ctx context.Context) (string, error) {
 	const delay = 2 * time.Second
 	t, err := f.testbed(ctx, nil)
@@ -29,12 +28,12 @@ func (f *faultTest) slowUpstream(ctx context.Context) (string, error) {
 		return "", err
 	}
 	s := t.watchN(ctx, time.Millisecond, 30)
-	observed := fmt.Sprintf("upstream answers after %s: a manifest takes %s; blobs from mirrors: %d errors, slowest answer %dms", delay, seconds(took), s.failed, s.slowest.Milliseconds())
+	observed := fmt.Sprintf("the upstream responds after %s: a manifest takes %s; blobs from mirrors: %d errors, slowest response %dms", delay, seconds(took), s.failed, s.slowest.Milliseconds())
 	switch {
 	case a.last.StatusCode != http.StatusOK:
 		return observed, fmt.Errorf("the manifest's status is %s", a.last.Status)
 	case s.failed > 0 || s.slowest > slack:
-		return observed, fmt.Errorf("%d downloads of blobs failed (%v), the slowest answer took %s", s.failed, s.err, s.slowest)
+		return observed, fmt.Errorf("%d downloads of blobs failed (%v), the slowest response took %s", s.failed, s.err, s.slowest)
 	}
 	return observed, checkDigest(a.body, f.images.single.digest.String())
 }

@@ -29,7 +29,7 @@ var faults = []fault{
 	{"mirror hangs", mirrorHangs.run},
 	{"mirror resets", mirrorResets.run},
 	{"mirror returns 500", mirrorReturns500.run},
-	{"endless body in the answer to a check", endlessCheckBody.run},
+	{"mirror sends an endless body", endlessHeadBody.run},
 	{"circuit breaker", (*faultTest).circuitBreaker},
 	{"mirror returns 403, cold", (*faultTest).forbiddenCold},
 	{"mirror returns 403, warm", (*faultTest).forbiddenWarm},

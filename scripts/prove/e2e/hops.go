@@ -42,12 +42,12 @@ func countHops(hops []hop, r *clientResult) map[string]blobSource {
 }
 
 // checkHops returns an error if a client got an error, or if credentials were
-// asked for or sent.
+// required or sent.
 func checkHops(hops []hop) error {
 	for _, h := range hops {
 		switch {
 		case h.Auth:
-			return fmt.Errorf("%s %s at the %s: credentials were asked for or sent", h.Method, shortDigest(h.Path), h.Server)
+			return fmt.Errorf("%s %s at the %s: credentials were required or sent", h.Method, shortDigest(h.Path), h.Server)
 		case h.Status >= 400 && !h.fromFunction():
 			return fmt.Errorf("%s %s at the %s: status %d", h.Method, shortDigest(h.Path), h.Server, h.Status)
 		}
@@ -56,7 +56,7 @@ func checkHops(hops []hop) error {
 }
 
 // withoutReferrerMisses removes the 404s of an upstream without the referrers
-// API, and of a digest without referrers: clients then ask for a tag.
+// API, and of a digest without referrers: clients then request a tag.
 func withoutReferrerMisses(hops []hop) []hop {
 	return slices.DeleteFunc(hops, func(h hop) bool {
 		return h.Status == http.StatusNotFound && (strings.Contains(h.Path, "/referrers/") || strings.Contains(h.Path, "/manifests/sha256-"))

@@ -148,7 +148,7 @@ func push(ctx context.Context, source, version string, base, native, foreign v1.
 	return images, err
 }
 
-// describe returns what clients must get of an image, or of an index whose
+// describe returns the digests that clients must get of an image, or of an index whose
 // first platform is this machine's.
 func describe(repository string, what interface{ Digest() (v1.Hash, error) }, platforms ...v1.Image) (*testImage, error) {
 	digest, err := what.Digest()

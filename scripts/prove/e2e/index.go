@@ -68,8 +68,8 @@ func buildIndexAt(at time.Time, digests []string) (*[]byte, error) {
 // its redirect shows whether the index is used.
 var onlyInIndex = digestOf([]byte("only in the index"))
 
-// untilIndexUsed asks for onlyInIndex until the index is used, limit at most,
-// and returns how long that took.
+// untilIndexUsed requests onlyInIndex until the index is used, for limit at most.
+// It returns how long that took.
 func (t *testbed) untilIndexUsed(ctx context.Context, limit time.Duration) (after time.Duration, used bool) {
 	began := time.Now()
 	for ctx.Err() == nil && time.Since(began) < limit {

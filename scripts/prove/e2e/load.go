@@ -60,14 +60,14 @@ type load struct {
 	sent, wrong, failed atomic.Int64
 
 	mu        sync.Mutex
-	first     string // the first wrong answer or failed request
+	first     string // the first wrong response or failed request
 	latencies []time.Duration
 	statuses  map[string]int
 	reasons   map[string]int
 }
 
 // run sends requests until there were enough of them and enough time has passed,
-// and compares every answer. progress is called every ten seconds; it may be
+// and checks every response. progress is called every ten seconds; it may be
 // nil.
 func (t *loadTestbed) run(ctx context.Context, o loadOptions, mix []loadRequest, progress func(format string, args ...any)) *loadResult {
 	ctx, cancel := context.WithTimeout(ctx, o.atMost)
@@ -110,9 +110,9 @@ func (l *load) runClient(ctx context.Context, seed uint64) {
 		latencies = append(latencies, took)
 		switch {
 		case err != nil:
-			l.count(&l.failed, fmt.Sprintf("%s: no answer after %s: %v", r.name, seconds(took), err))
+			l.count(&l.failed, fmt.Sprintf("%s: no response after %s: %v", r.name, seconds(took), err))
 		case !r.accepts(got):
-			l.count(&l.wrong, fmt.Sprintf("%s, after %s: got %+v, want %+v", r.name, seconds(took), got, r.answers))
+			l.count(&l.wrong, fmt.Sprintf("%s, after %s: got %+v, want %+v", r.name, seconds(took), got, r.accepted))
 		}
 		statuses[got.status]++
 		reasons[got.reason]++

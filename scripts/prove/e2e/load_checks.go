@@ -9,15 +9,15 @@ import (
 // concurrent invocations and the race detector. It returns the result of the
 // large one, or nil.
 func (s *testSystem) runLoad(ctx context.Context, o *options, images *testImages) (checks []check, r *loadResult, err error) {
-	const answers, memory, concurrent = "answers", "memory", "concurrent invocations, race detector"
-	if o.selects("load", answers) || o.selects("load", memory) {
+	const responses, memory, concurrent = "responses", "memory", "concurrent invocations, race detector"
+	if o.selects("load", responses) || o.selects("load", memory) {
 		s.progress.Step("load: %d requests from %d clients (some minutes)", o.load.requests, o.load.clients)
 		began := time.Now()
 		if r, err = s.largeLoad(ctx, o.load, images); err != nil {
 			return nil, nil, err
 		}
 		checks = append(checks,
-			newCheck("load", answers, "both", r.String(), began, r.checkAnswers(o.load)),
+			newCheck("load", responses, "both", r.String(), began, r.checkResponses(o.load)),
 			newCheck("load", memory, "both", r.largest(), began, r.checkMemory()))
 	}
 	if o.selects("load", concurrent) && ctx.Err() == nil {

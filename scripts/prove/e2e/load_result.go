@@ -13,7 +13,7 @@ type loadResult struct {
 	Clients   int     `json:"clients"`
 	Processes int     `json:"processes"`
 	Kinds     int     `json:"kinds"` // different requests
-	Wrong     int64   `json:"wrong"` // answers
+	Wrong     int64   `json:"wrong"` // responses
 	Failed    int64   `json:"failed"`
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"perSecond"`
@@ -28,7 +28,7 @@ type loadResult struct {
 	// Memory of each process in kB, once a second.
 	Memory []memoryCurve `json:"memory"`
 
-	first   string // the first wrong answer or failed request
+	first   string // the first wrong response or failed request
 	timeout string // set if the load did not finish
 }
 
@@ -51,12 +51,12 @@ func (l *load) result() *loadResult {
 	}
 }
 
-// checkAnswers returns an error if an answer was wrong, a request failed, or the
+// checkResponses returns an error if a response was wrong, a request failed, or the
 // load was smaller than it had to be.
-func (r *loadResult) checkAnswers(o loadOptions) error {
+func (r *loadResult) checkResponses(o loadOptions) error {
 	switch {
 	case r.Wrong+r.Failed > 0:
-		return fmt.Errorf("%d wrong answers, %d failed requests; the first: %s", r.Wrong, r.Failed, r.first)
+		return fmt.Errorf("%d wrong responses, %d failed requests; the first: %s", r.Wrong, r.Failed, r.first)
 	case r.timeout != "":
 		return fmt.Errorf("%s: %d requests of %d", r.timeout, r.Requests, o.requests)
 	case r.Requests < int64(o.requests) || r.Seconds < o.atLeast.Seconds():

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// fakeLoadTestbed has one entry point that answers the mix of TestLoad. Every
-// so many requests, other answers instead; it may be nil.
+// fakeLoadTestbed returns a testbed with one entry point, for the mix of TestLoad.
+// Every so many requests, other handles the request; it may be nil.
 func fakeLoadTestbed(t *testing.T, every int64, other http.HandlerFunc) *loadTestbed {
 	t.Helper()
 	var n atomic.Int64
@@ -35,7 +35,7 @@ func redirectTo(w http.ResponseWriter, location string) {
 }
 
 var fakeMix = []loadRequest{{entryPoint: "fake", name: "it", method: "GET", text: []byte("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n"),
-	answers: []answer{{307, "https://a.example/x", "manifest", ""}}}}
+	accepted: []response{{307, "https://a.example/x", "manifest", ""}}}}
 
 func TestLoad(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,7 @@ func TestLoad(t *testing.T) {
 		{"right", 0, nil, 0, 0, ""},
 		{"another-location", 100, func(w http.ResponseWriter, r *http.Request) { redirectTo(w, "https://b.example/x") }, 5, 0, "https://b.example/x"},
 		{"another-status", 250, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, 2, 0, "status:502"},
-		{"no-answer", 500, func(w http.ResponseWriter, r *http.Request) { reset(w) }, 0, 1, "no answer"},
+		{"no-response", 500, func(w http.ResponseWriter, r *http.Request) { reset(w) }, 0, 1, "no response"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -58,17 +58,17 @@ func TestLoad(t *testing.T) {
 			if r.Requests != 500 || r.Wrong != tt.wrong || r.Failed != tt.failed {
 				t.Errorf("%d requests, %d wrong, %d failed; want 500, %d, %d", r.Requests, r.Wrong, r.Failed, tt.wrong, tt.failed)
 			}
-			checkError(t, r.checkAnswers(o), tt.want)
+			checkError(t, r.checkResponses(o), tt.want)
 		})
 	}
 	t.Run("timeout", func(t *testing.T) {
 		t.Parallel()
 		o := loadOptions{requests: 1 << 30, clients: 2, atMost: 20 * time.Millisecond}
-		checkError(t, fakeLoadTestbed(t, 0, nil).run(t.Context(), o, fakeMix, nil).checkAnswers(o), "did not finish within")
+		checkError(t, fakeLoadTestbed(t, 0, nil).run(t.Context(), o, fakeMix, nil).checkResponses(o), "did not finish within")
 	})
 }
 
-func TestCheckAnswers(t *testing.T) {
+func TestCheckResponses(t *testing.T) {
 	t.Parallel()
 	o := loadOptions{requests: 100, atLeast: time.Second}
 	for _, tt := range []struct {
@@ -79,12 +79,12 @@ func TestCheckAnswers(t *testing.T) {
 		{"enough", loadResult{Requests: 100, Seconds: 1}, ""},
 		{"too-few", loadResult{Requests: 99, Seconds: 1}, "99 requests in 1s, want at least 100"},
 		{"too-short", loadResult{Requests: 100, Seconds: 0.9}, "want at least 100 and 1s"},
-		{"wrong", loadResult{Requests: 100, Seconds: 1, Wrong: 1, first: "that one"}, "1 wrong answers, 0 failed requests; the first: that one"},
-		{"failed", loadResult{Requests: 100, Seconds: 1, Failed: 1, first: "that one"}, "0 wrong answers, 1 failed requests; the first: that one"},
+		{"wrong", loadResult{Requests: 100, Seconds: 1, Wrong: 1, first: "that one"}, "1 wrong responses, 0 failed requests; the first: that one"},
+		{"failed", loadResult{Requests: 100, Seconds: 1, Failed: 1, first: "that one"}, "0 wrong responses, 1 failed requests; the first: that one"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			checkError(t, tt.r.checkAnswers(o), tt.want)
+			checkError(t, tt.r.checkResponses(o), tt.want)
 		})
 	}
 }

@@ -15,22 +15,22 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// answer is what is compared of an answer.
-type answer struct {
+// response is what is checked of a response.
+type response struct {
 	status                 int
 	location, reason, body string
 }
 
-// loadRequest is one request of the load, with the answers that it may get: one
-// if nothing fails.
+// loadRequest is one request of the load, with the responses that it may get: one if
+// nothing fails.
 type loadRequest struct {
 	entryPoint, name, method string
 	text                     []byte // as it is sent
-	answers                  []answer
+	accepted                 []response
 }
 
-// accepts reports whether an answer is one of those that the request may get.
-func (r *loadRequest) accepts(a answer) bool { return slices.Contains(r.answers, a) }
+// accepts reports whether the request may get a response.
+func (r *loadRequest) accepts(got response) bool { return slices.Contains(r.accepted, got) }
 
 // location is a client of the load.
 type location struct {
@@ -69,13 +69,13 @@ func (f form) text(client netip.Addr) []byte {
 	return []byte(b.String())
 }
 
-// ask returns the answer of an oracle to the request of a client at an address.
-func (f form) ask(ctx context.Context, oracle *redirect.Handler, client netip.Addr) answer {
+// expected returns the response of an oracle to a client at an address.
+func (f form) expected(ctx context.Context, oracle *redirect.Handler, client netip.Addr) response {
 	path, query, _ := strings.Cut(f.target, "?")
 	r := redirect.Request{Method: f.method, Query: query, Client: client, Authorized: f.authorized}
 	gateway.DecodePath(&r, []byte(path))
-	a := oracle.Handle(ctx, r)
-	return answer{a.Status, a.Location, a.Reason, a.Body}
+	x := oracle.Handle(ctx, r)
+	return response{x.Status, x.Location, x.Reason, x.Body}
 }
 
 const (
@@ -128,7 +128,7 @@ func invalidForms(digest string) (all []form) {
 }
 
 // mix returns every form from every location through both entry points, each
-// with the answers of the oracles.
+// with the responses of the oracles.
 func (b *blobSets) mix(ctx context.Context, oracles ...*redirect.Handler) (all []loadRequest) {
 	for _, kind := range kinds {
 		for _, l := range locations() {
@@ -138,7 +138,7 @@ func (b *blobSets) mix(ctx context.Context, oracles ...*redirect.Handler) (all [
 					name: fmt.Sprintf("%s %s from %s through the %s", f.method, shortDigest(f.target), l.name, kind),
 				}
 				for _, o := range oracles {
-					r.answers = append(r.answers, f.ask(ctx, o, l.addr))
+					r.accepted = append(r.accepted, f.expected(ctx, o, l.addr))
 				}
 				all = append(all, r)
 			}

@@ -32,7 +32,7 @@ func oracleOf(t *testing.T, sets *blobSets, nearFails bool) *redirect.Handler {
 	return o
 }
 
-// TestOracle compares the answers of the oracle with the reference, request by
+// TestOracle compares the responses of the oracle with the reference, request by
 // request.
 func TestOracle(t *testing.T) {
 	t.Parallel()
@@ -74,7 +74,7 @@ func TestOracle(t *testing.T) {
 				if i < 0 {
 					t.Fatalf("the mix has no request %q", name)
 				}
-				got, failing := mix[i].answers[0], mix[i].answers[1]
+				got, failing := mix[i].accepted[0], mix[i].accepted[1]
 				if got.status != tt.status || got.location != tt.location || got.reason != tt.reason {
 					t.Errorf("%s: %+v", name, got)
 				}
@@ -82,7 +82,7 @@ func TestOracle(t *testing.T) {
 				case tt.failing == "" && failing != got, tt.failing != "" && failing.reason != tt.failing:
 					t.Errorf("%s, while the mirror fails: %+v", name, failing)
 				case !mix[i].accepts(got) || !mix[i].accepts(failing):
-					t.Errorf("%s: an answer of an oracle is not accepted", name)
+					t.Errorf("%s: a response of an oracle is not accepted", name)
 				}
 			}
 		})
@@ -90,7 +90,7 @@ func TestOracle(t *testing.T) {
 }
 
 // TestMix checks that every request of the mix is a valid one that names its
-// client, that it accepts its own answer only, and that no status or reason is
+// client, that it accepts its own response only, and that no status or reason is
 // left out.
 func TestMix(t *testing.T) {
 	t.Parallel()
@@ -99,17 +99,17 @@ func TestMix(t *testing.T) {
 	mix := s.mix(t.Context(), oracleOf(t, s, false))
 	for _, r := range mix {
 		checkRequest(t, r)
-		for _, change := range []func(*answer){
-			func(a *answer) { a.status++ }, func(a *answer) { a.location += "x" }, func(a *answer) { a.reason = "x" }, func(a *answer) { a.body += "x" },
+		for _, change := range []func(*response){
+			func(a *response) { a.status++ }, func(a *response) { a.location += "x" }, func(a *response) { a.reason = "x" }, func(a *response) { a.body += "x" },
 		} {
-			wrong := r.answers[0]
+			wrong := r.accepted[0]
 			change(&wrong)
-			if r.accepts(wrong) || !r.accepts(r.answers[0]) {
-				t.Fatalf("%s: accepts %+v, want %+v only", r.name, wrong, r.answers[0])
+			if r.accepts(wrong) || !r.accepts(r.accepted[0]) {
+				t.Fatalf("%s: accepts %+v, want %+v only", r.name, wrong, r.accepted[0])
 			}
 		}
-		statuses[r.answers[0].status]++
-		reasons[r.answers[0].reason]++
+		statuses[r.accepted[0].status]++
+		reasons[r.accepted[0].reason]++
 		if strings.Contains(r.name, "/blobs/sha256") {
 			blobs++
 		}

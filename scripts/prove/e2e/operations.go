@@ -14,7 +14,7 @@ type operation struct {
 	run  func(context.Context, *clientResult) error
 }
 
-// operations returns what a client is asked to do: pulls at every entry point,
+// operations returns the operations of a client: pulls at every entry point,
 // and what does not depend on the client's location at those of the last
 // location only.
 func (s *testSystem) operations(c *client, images *testImages) (all []operation) {

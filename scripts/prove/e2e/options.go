@@ -19,9 +19,9 @@ server, and tests it in four parts:
 
   clients   pull, list tags and list referrers with crane, oras, regctl, skopeo,
             podman, ctr and docker
-  contract  check the answers to single HTTP requests
+  contract  check the responses to single HTTP requests
   faults    make one server after the other fail, and measure what clients see
-  load      send a million requests and compare every answer; watch the memory
+  load      send a million requests and check every response; watch the memory
 
 All traffic stays on loopback, and everything that was started is stopped. Missing
 clients are installed: crane, oras and regctl with go install, the others with

@@ -8,8 +8,8 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// newOracle returns what a function with this environment must answer: its own
-// handler, without an entry point, Runtime API, network, cache or index. If
+// newOracle returns what determines the responses of a function with this
+// environment: its own handler, without an entry point, Runtime API, network, cache or index. If
 // nearFails is set, the mirror in us-east-1 is unavailable.
 func newOracle(env map[string]string, sets *blobSets, nearFails bool) (*redirect.Handler, error) {
 	c, err := config.Load(func(name string) string { return env[name] })

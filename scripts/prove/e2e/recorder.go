@@ -10,13 +10,13 @@ import (
 	"archeio/lambda/config"
 )
 
-// hop is one request as a server saw it, with its answer.
+// hop is one request as a server saw it, with its response.
 type hop struct {
 	Server, Method, Path, Query string
 	Status                      int
 	Reason, Location            string
 	UserAgent                   string
-	// Auth is set if the answer asked for credentials or the request had some.
+	// Auth is set if the response required credentials or the request had some.
 	Auth bool
 }
 
@@ -36,7 +36,7 @@ func (h hop) digest() string {
 	return ""
 }
 
-// recorder keeps the hops at all servers in the order of their answers. It is
+// recorder keeps the hops at all servers in the order of their responses. It is
 // safe for concurrent use.
 type recorder struct {
 	mu   sync.Mutex

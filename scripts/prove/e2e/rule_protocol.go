@@ -18,13 +18,13 @@ func (t *ruleTest) http2(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if a.first.ProtoMajor != 2 || a.last.ProtoMajor != 2 {
-		return "", fmt.Errorf("the answers came over %s and %s", a.first.Proto, a.last.Proto)
+		return "", fmt.Errorf("the responses came over %s and %s", a.first.Proto, a.last.Proto)
 	}
 	return a.String() + " over " + a.first.Proto, nil
 }
 
-// keepAlive sends different requests, some with errors as the answer, and
-// counts the connections.
+// keepAlive sends different requests, some of which get errors, and counts the
+// connections.
 func (t *ruleTest) keepAlive(ctx context.Context) (string, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1}
 	defer transport.CloseIdleConnections()

@@ -167,7 +167,7 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) 
 
 // observed describes the samples.
 func (s summary) observed() string {
-	return fmt.Sprintf("%d errors, slowest answer %dms, %s", s.failed, s.slowest.Milliseconds(), counted(s.reasons))
+	return fmt.Sprintf("%d errors, slowest response %dms, %s", s.failed, s.slowest.Milliseconds(), counted(s.reasons))
 }
 
 // want returns an error unless mostly is true.

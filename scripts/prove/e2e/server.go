@@ -17,7 +17,7 @@ type server struct {
 
 	recorder *recorder // nil records nothing
 	handler  http.Handler
-	fault    atomic.Pointer[http.HandlerFunc] // answers instead of handler; may be nil
+	fault    atomic.Pointer[http.HandlerFunc] // used instead of handler; may be nil
 	heads    atomic.Int64                     // HEAD requests so far
 
 	mu     sync.Mutex
@@ -67,7 +67,7 @@ func (s *server) reopen() error {
 	return nil
 }
 
-// inject makes h answer every request.
+// inject makes h handle every request.
 func (s *server) inject(h http.HandlerFunc) { s.fault.Store(&h) }
 
 // restore ends what inject began.

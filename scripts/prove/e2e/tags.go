@@ -16,7 +16,7 @@ func (s *testSystem) listTags(ctx context.Context, c *client, e entryPoint, imag
 	hops := s.recorder.drain()
 	countHops(hops, r)
 	if c.pageError != "" {
-		// The redirect leads to another host than the client asked, so the
+		// The redirect leads to another host than that of the request, so the
 		// redirector cannot help. Fail when a new version of the client can do it.
 		switch {
 		case err == nil:
@@ -24,7 +24,7 @@ func (s *testSystem) listTags(ctx context.Context, c *client, e entryPoint, imag
 		case !strings.Contains(err.Error(), c.pageError):
 			return err
 		}
-		return fmt.Errorf("%w: the client accepts a second page only from the host that it asked (%s)", cli.ErrSkipped, c.pageError)
+		return fmt.Errorf("%w: the client accepts a second page only from the host of the first (%s)", cli.ErrSkipped, c.pageError)
 	}
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ type testbed struct {
 	env map[string]string // of the function
 
 	// near is the mirror in us-east-1 and far the one in eu-central-1; bucket
-	// is where blobs of the default mirror are looked for.
+	// is the one of the default mirror.
 	near, far, bucket, upstream *server
 	entryPoint                  *server
 	servers                     []*server
@@ -75,7 +75,7 @@ func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind st
 		"MIRROR_CHECK_TIMEOUT":       checkTimeout.String(),
 		"MIRROR_INDEX_REFRESH":       "none",
 	})
-	if kind == distribution { // as deployed, the default mirror is the host that was asked
+	if kind == distribution { // as in a deployment, the default mirror is the host of the request
 		t.env["DEFAULT_AWS_BASE_URL"] = "/"
 	}
 	maps.Copy(t.env, env)
