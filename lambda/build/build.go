@@ -21,7 +21,10 @@ const Tags = "lambda.norpc"
 
 // flags make a small binary that depends neither on the folder nor on the state
 // of the repository.
-var flags = [...]string{"-trimpath", "-buildvcs=false", "-tags=" + Tags, "-ldflags=-s -w -buildid="}
+var flags = [...]string{"-trimpath", "-buildvcs=false", "-tags=" + Tags}
+
+// linkerFlags leave out the symbol table, debug information and the build ID.
+const linkerFlags = "-s -w -buildid="
 
 // Functions are the functions that are deployed, each the main package of that
 // name below lambda/.
@@ -56,6 +59,18 @@ func Bootstrap(ctx context.Context, name string) (string, error) {
 // Package builds a main package as a function is built. pkg is relative to the
 // root of the repository and begins with "./"; goarch is as for Function.
 func Package(ctx context.Context, pkg, goarch, file string) error {
+	goos := ""
+	if goarch != "" {
+		goos = "linux"
+	}
+	return Program(ctx, pkg, goos, goarch, file)
+}
+
+// Program builds a main package for an operating system and an architecture as Go
+// names them; if they are empty, for this machine. Each of variables, as
+// IMPORT/PATH.NAME=VALUE, sets a string variable of the program. Values must not
+// contain spaces or quotes.
+func Program(ctx context.Context, pkg, goos, goarch, file string, variables ...string) error {
 	root, err := Root()
 	if err != nil {
 		return err
@@ -64,10 +79,17 @@ func Package(ctx context.Context, pkg, goarch, file string) error {
 	if err != nil {
 		return err
 	}
-	if goarch != "" {
-		env = append(env, "GOOS=linux", "GOARCH="+goarch)
+	if goos != "" {
+		env = append(env, "GOOS="+goos)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags[:]...), "-o", file, pkg)...)
+	if goarch != "" {
+		env = append(env, "GOARCH="+goarch)
+	}
+	linker := linkerFlags
+	for _, v := range variables {
+		linker += " -X " + v
+	}
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags[:]...), "-ldflags="+linker, "-o", file, pkg)...)
 	cmd.Dir, cmd.Env = root, env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w: %s", pkg, err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))

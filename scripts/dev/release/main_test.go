@@ -1,26 +1,26 @@
 package main
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"archeio/lambda/build"
 )
 
-// TestReproducible builds all zips from two copies of the source in different
-// folders, with different environments: they must be the same to the byte.
-// With RELEASE_TEST_FRESH set the second build compiles everything anew, which
-// takes minutes; else it may take from the cache what the first one compiled.
+// TestReproducible builds all zips, and archeio for this machine, from two copies
+// of the source in different folders and with different environments: they must
+// be the same to the byte. With RELEASE_TEST_FRESH set the second build compiles
+// everything again, which takes minutes; otherwise it may use what the first one
+// has compiled.
 func TestReproducible(t *testing.T) {
 	root, err := build.Root()
 	if err != nil {
@@ -30,6 +30,13 @@ func TestReproducible(t *testing.T) {
 	first, second := filepath.Join(base, "a"), filepath.Join(base, "another", "folder")
 	copySource(t, root, first, 0o644)
 	copySource(t, first, second, 0o600)
+	here := []target{{runtime.GOOS, runtime.GOARCH}}
+	names := []string{program + "-" + runtime.GOOS + "-" + runtime.GOARCH + ".tar.gz"}
+	for _, function := range build.Functions {
+		for _, architecture := range build.Architectures() {
+			names = append(names, function+"-"+architecture+".zip")
+		}
+	}
 	sums := make([]string, 2)
 	for i, dir := range []string{first, second} {
 		t.Chdir(dir)
@@ -44,23 +51,24 @@ func TestReproducible(t *testing.T) {
 			}
 		}
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), []string{"-bom=false"}, &stdout, &stderr); code != 0 {
+		if code := run(t.Context(), []string{"-bom=false", "-commit", "0123abcd"}, here, &stdout, &stderr); code != 0 {
 			t.Fatalf("exit code %d: %s", code, &stderr)
 		}
 		sums[i] = stdout.String()
-		for _, function := range build.Functions {
-			for _, architecture := range build.Architectures() {
-				name := function + "-" + architecture + ".zip"
-				data, err := os.ReadFile(filepath.Join(dir, ".build", "release", name))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if line := fmt.Sprintf("%x  %s\n", sha256.Sum256(data), name); !strings.Contains(sums[i], line) {
-					t.Errorf("the sums lack the line %q", line)
-				}
-				if !strings.Contains(stderr.String(), "building "+strings.TrimSuffix(name, ".zip")+" (") {
-					t.Errorf("nothing tells that %s is being built:\n%s", name, &stderr)
-				}
+		for j, name := range names {
+			data, err := os.ReadFile(filepath.Join(dir, ".build", "release", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line := fmt.Sprintf("%x  %s\n", sha256.Sum256(data), name); !strings.Contains(sums[i], line) {
+				t.Errorf("the sums have no line %q", line)
+			}
+			base, _, _ := strings.Cut(name, ".")
+			if step := fmt.Sprintf("building %s (", base); !strings.Contains(stderr.String(), step) {
+				t.Errorf("no progress %q in\n%s", step, &stderr)
+			}
+			if j == 0 {
+				checkProgram(t, data)
 			}
 		}
 		written, err := os.ReadFile(filepath.Join(dir, ".build", "release", "SHA256SUMS"))
@@ -68,15 +76,32 @@ func TestReproducible(t *testing.T) {
 			t.Errorf("SHA256SUMS has\n%s, printed was\n%s, error %v", written, sums[i], err)
 		}
 	}
-	if sums[0] != sums[1] || strings.Count(sums[0], "\n") != len(build.Functions)*len(build.Architectures()) {
+	if sums[0] != sums[1] || strings.Count(sums[0], "\n") != len(names) {
 		t.Errorf("two builds of the same source:\n%s\n%s", sums[0], sums[1])
 	}
 }
 
-// copySource copies what the functions are built from.
+// checkProgram runs the program in an archive, which must report its commit.
+func checkProgram(t *testing.T, archive []byte) {
+	t.Helper()
+	files, err := readTar(archive)
+	if err != nil || len(files) != 1 || files[0].name != "archeio" {
+		t.Fatalf("%d files, error %v; want archeio only", len(files), err)
+	}
+	file := filepath.Join(t.TempDir(), "archeio")
+	if err := os.WriteFile(file, []byte(files[0].data), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(file, "version", "-json").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"commit": "0123abcd"`) {
+		t.Errorf("archeio version -json: %s, error %v; want the commit 0123abcd", out, err)
+	}
+}
+
+// copySource copies what a release is built from.
 func copySource(t *testing.T, from, to string, mode fs.FileMode) {
 	t.Helper()
-	for _, part := range []string{"go.mod", "go.sum", "lambda", "ranges"} {
+	for _, part := range []string{"go.mod", "go.sum", "lambda", "ranges", "infra", "scripts"} {
 		err := filepath.WalkDir(filepath.Join(from, part), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				if d != nil && d.Name() == "testdata" {
@@ -106,51 +131,26 @@ func copySource(t *testing.T, from, to string, mode fs.FileMode) {
 	}
 }
 
-func TestArchive(t *testing.T) {
-	dir := t.TempDir()
-	content := map[string]string{"b": "second", "a": "first", "bootstrap": "\x7fELF"}
-	for name, text := range content {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	one, err := archive(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(filepath.Join(dir, "a"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if two, err := archive(dir); err != nil || !bytes.Equal(one, two) {
-		t.Errorf("another time of a file makes another zip, error %v", err)
-	}
-	r, err := zip.NewReader(bytes.NewReader(one), int64(len(one)))
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestPrograms holds what is built of the operator's program.
+func TestPrograms(t *testing.T) {
+	t.Parallel()
 	var names []string
-	for _, f := range r.File {
-		names = append(names, f.Name)
-		if f.Mode() != 0o755 || !f.Modified.Equal(made) {
-			t.Errorf("%s has mode %v and time %v", f.Name, f.Mode(), f.Modified)
-		}
-		file, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, err := io.ReadAll(file); err != nil || string(data) != content[f.Name] {
-			t.Errorf("%s has %q, error %v", f.Name, data, err)
+	for _, x := range (&release{programs: programs}).items() {
+		if x.pkg == programPackage {
+			names = append(names, x.name+x.ending)
 		}
 	}
-	if got := strings.Join(names, " "); got != "a b bootstrap" {
-		t.Errorf("the zip has %s", got)
+	want := "archeio-linux-amd64.tar.gz archeio-linux-arm64.tar.gz archeio-darwin-amd64.tar.gz archeio-darwin-arm64.tar.gz"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("the release has %s, want %s", got, want)
 	}
 }
 
-// An earlier release is removed, what else lies there is not.
+// TestEmpty checks that an earlier release is removed, and nothing else.
 func TestEmpty(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"SHA256SUMS", "old-arm64.zip", "old-arm64.cdx.json", "notes.txt"} {
+	for _, name := range []string{"SHA256SUMS", "old-arm64.zip", "old-arm64.cdx.json", "old-linux-arm64.tar.gz", "notes.txt"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -159,15 +159,51 @@ func TestEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "notes.txt" {
-		t.Errorf("left are %v, error %v", left, err)
+		t.Errorf("left are %v, error %v; want notes.txt", left, err)
 	}
 }
 
-func TestWrongUse(t *testing.T) {
-	canceled, cancel := context.WithCancel(t.Context())
+func TestCommit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	git := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	file := filepath.Join(dir, "file")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := commit(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "use -commit") {
+		t.Errorf("error %v outside of a git clone, want one that says what to do", err)
+	}
+	git("init", "-q")
+	write("1")
+	git("add", "file")
+	git("commit", "-q", "-m", "one")
+	git("tag", "v1.0.0")
+	head := git("rev-parse", "HEAD")
+	if got, err := commit(t.Context(), dir); err != nil || got != head {
+		t.Errorf("commit %q, error %v; want %q", got, err, head)
+	}
+	write("2")
+	if got, err := commit(t.Context(), dir); err != nil || got != head+"-modified" {
+		t.Errorf("commit %q, error %v; want %q", got, err, head+"-modified")
+	}
+}
+
+func TestUsage(t *testing.T) {
+	interrupted, cancel := context.WithCancel(t.Context())
 	cancel()
-	blocked := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -175,24 +211,25 @@ func TestWrongUse(t *testing.T) {
 		ctx       context.Context
 		args      []string
 		code      int
-		want      string
+		stdout    string // a part of it
+		stderr    string
 	}{
-		{"help", ".", t.Context(), []string{"-h"}, 0, "usage: release [flags]"},
-		{"flag", ".", t.Context(), []string{"-x"}, 2, "not defined: -x"},
-		{"argument", ".", t.Context(), []string{"all"}, 2, `takes no arguments, got "all"`},
-		{"elsewhere", os.TempDir(), t.Context(), nil, 1, "run this in a clone of the project"},
-		{"output", ".", t.Context(), []string{"-o", blocked}, 1, "making the folder of the release"},
-		{"interrupted", ".", canceled, []string{"-o", filepath.Join(t.TempDir(), "out")}, 1, "interrupted"},
+		{"help", ".", t.Context(), []string{"-h"}, 0, "Usage: go run ./scripts/dev/release [flags]", ""},
+		{"flag", ".", t.Context(), []string{"-x"}, 2, "", "not defined: -x; see -h"},
+		{"argument", ".", t.Context(), []string{"all"}, 2, "", `unexpected argument "all"`},
+		{"elsewhere", os.TempDir(), t.Context(), nil, 1, "", "run this in a clone of the project"},
+		{"output", ".", t.Context(), []string{"-o", file}, 1, "", "creating the folder of the release"},
+		{"interrupted", ".", interrupted, []string{"-o", filepath.Join(t.TempDir(), "out")}, 130, "", "interrupted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir(tt.dir)
 			var stdout, stderr bytes.Buffer
-			code := run(tt.ctx, tt.args, &stdout, &stderr)
-			if code != tt.code || !strings.Contains(stderr.String(), tt.want) || stdout.Len() > 0 {
-				t.Errorf("exit code %d, want %d; standard error %q, want %q; standard output %q", code, tt.code, &stderr, tt.want, &stdout)
+			code := run(tt.ctx, tt.args, programs, &stdout, &stderr)
+			if code != tt.code || !strings.Contains(stderr.String(), tt.stderr) || !strings.Contains(stdout.String(), tt.stdout) {
+				t.Errorf("exit code %d, want %d; standard error %q, want %q; standard output %q, want %q", code, tt.code, &stderr, tt.stderr, &stdout, tt.stdout)
 			}
-			if code == 1 && strings.Count(stderr.String(), "\n") != 1 {
-				t.Errorf("the error is not one line: %q", &stderr)
+			if code != 0 && (strings.Count(stderr.String(), "\n") != 1 || stdout.Len() > 0) {
+				t.Errorf("standard error %q, standard output %q; want one line and nothing", &stderr, &stdout)
 			}
 		})
 	}
