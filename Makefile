@@ -129,7 +129,7 @@ lint: python synth ## check the CloudFormation templates of all stages with cfn-
 	.build/python/bin/checkov --config-file scripts/lint/checkov.yaml --file cdk.out/*.template.json
 
 .PHONY: release
-release: ## build the zips of both architectures, their bills of materials and SHA256SUMS
+release: ## build the function zips and archeio for Linux and macOS, with bills of materials and SHA256SUMS
 	@go run ./scripts/dev/release $(ARGS)
 
 .PHONY: staticcheck

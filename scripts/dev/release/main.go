@@ -35,15 +35,15 @@ Exit codes: 0 done, 1 something could not be built or written, 2 wrong usage,
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], programs, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], items(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, programs []target, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, items []item, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	r := release{programs: programs}
+	r := release{items: items}
 	flags.StringVar(&r.dir, "o", "", "write to `FOLDER` and remove an earlier release from it\n(default .build/release of the repository)")
 	flags.StringVar(&r.commit, "commit", "", "`COMMIT` that archeio reports as its version (default that of the git clone)")
 	flags.BoolVar(&r.bom, "bom", true, "write bills of materials, which needs a git clone and, the first time, the\nmodule proxy")

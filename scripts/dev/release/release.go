@@ -28,10 +28,10 @@ const (
 
 // release is a release to be built.
 type release struct {
-	dir      string // to write to; set by build if empty
-	commit   string // set by build if empty
-	bom      bool
-	programs []target
+	dir    string // to write to; set by build if empty
+	commit string // set by build if empty
+	bom    bool
+	items  []item
 
 	root string
 	env  []string          // of the go command
@@ -43,7 +43,7 @@ type item struct {
 	name, ending string // of its file
 	pkg          string // its main package, relative to the root of the repository
 	target       target
-	pack         func(context.Context, item) ([]byte, error)
+	pack         func(*release, context.Context, item) ([]byte, error)
 }
 
 // build builds the release and returns SHA256SUMS, which it writes last, so a
@@ -67,10 +67,9 @@ func (r *release) build(ctx context.Context, step func(string)) (sums string, er
 		return "", err
 	}
 	r.sums = map[string]string{}
-	items := r.items()
-	for i, x := range items {
-		step(fmt.Sprintf("building %s (%d of %d)", x.name, i+1, len(items)))
-		archive, err := x.pack(ctx, x)
+	for i, x := range r.items {
+		step(fmt.Sprintf("building %s (%d of %d)", x.name, i+1, len(r.items)))
+		archive, err := x.pack(r, ctx, x)
 		if err != nil {
 			return "", err
 		}
@@ -95,16 +94,16 @@ func (r *release) build(ctx context.Context, step func(string)) (sums string, er
 	return sums, nil
 }
 
-// items returns the archives of the release.
-func (r *release) items() []item {
+// items returns the archives of a release.
+func items() []item {
 	var items []item
 	for _, function := range build.Functions {
 		for _, architecture := range build.Architectures() {
-			items = append(items, item{function + "-" + architecture, zipEnding, "lambda/" + function, target{"linux", build.GOARCH(architecture)}, r.function})
+			items = append(items, item{function + "-" + architecture, zipEnding, "lambda/" + function, target{"linux", build.GOARCH(architecture)}, (*release).function})
 		}
 	}
-	for _, t := range r.programs {
-		items = append(items, item{program + "-" + t.goos + "-" + t.goarch, tarEnding, programPackage, t, r.program})
+	for _, t := range programs {
+		items = append(items, item{program + "-" + t.goos + "-" + t.goarch, tarEnding, programPackage, t, (*release).program})
 	}
 	return items
 }
