@@ -16,6 +16,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -83,6 +84,9 @@ func buildFunctions(ctx context.Context, s *stage.Stage, built map[string]string
 // key, nil if it is not set. A value from the command line is a string, even if it
 // holds JSON.
 func load(context func(key string) any) ([]*stage.Stage, error) {
+	if context("stages") == nil {
+		return nil, errors.New("no stages in the CDK context: run the app with the CDK CLI in the folder of cdk.json, for example npx aws-cdk synth")
+	}
 	text, ok := context("stages").(string)
 	if !ok {
 		data, err := json.Marshal(context("stages"))

@@ -11,23 +11,25 @@ import (
 	"archeio/ranges/regions"
 )
 
-// CloudFront's limit for a function's code.
+// edgeLimit is CloudFront's limit for the code of a function in bytes.
 const edgeLimit = 10 * 1024
 
 func TestViewerRequestCode(t *testing.T) {
+	t.Parallel()
 	for _, s := range append(edgeStages(t), oddStages...) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			code := edgeCode(t, s)
 			t.Logf("%d bytes", len(code))
 			if len(code) > edgeLimit {
-				t.Errorf("%d bytes, CloudFront takes %d", len(code), edgeLimit)
+				t.Errorf("%d bytes, CloudFront allows %d", len(code), edgeLimit)
 			}
 			if strings.Contains(code, "/*") {
-				t.Errorf("a marker was not replaced in\n%s", code)
+				t.Errorf("there is a placeholder left in\n%s", code)
 			}
-			// A second deployment must not see a change.
+			// A second deployment must not change it.
 			if code != edgeCode(t, s) {
-				t.Error("the code differs from one time to the next")
+				t.Error("the code is not deterministic")
 			}
 			if used := beyondRuntime(code); used != nil {
 				t.Errorf("cloudfront-js-2.0 does not have %q", used)
@@ -36,9 +38,10 @@ func TestViewerRequestCode(t *testing.T) {
 	}
 }
 
-// The module is of no use where there is nothing to choose, and the emulator
-// that stages are deployed to in tests does not have it.
+// The module is not imported without a choice of origins: the AWS emulator does not
+// have it.
 func TestViewerRequestImport(t *testing.T) {
+	t.Parallel()
 	const line = "import cf from 'cloudfront';\n"
 	several := 0
 	for _, s := range append(edgeStages(t), oddStages...) {
@@ -52,11 +55,12 @@ func TestViewerRequestImport(t *testing.T) {
 		}
 	}
 	if several == 0 {
-		t.Error("no stage has a choice")
+		t.Error("no stage has a choice of origins")
 	}
 }
 
 func TestViewerRequestSmallestStage(t *testing.T) {
+	t.Parallel()
 	all := edgeStages(t)
 	i := slices.IndexFunc(all, func(s *stage.Stage) bool { return s.Name == "smallest" })
 	if i < 0 || choice(all[i]) {
@@ -68,12 +72,12 @@ func TestViewerRequestSmallestStage(t *testing.T) {
 	}
 	for i, o := range runAtEdge(t, all[i], requests...) {
 		if len(o.Calls) != 0 {
-			t.Errorf("%v: called %+v", requests[i], o.Calls)
+			t.Errorf("%v: calls %+v, want none", requests[i], o.Calls)
 		}
 	}
 }
 
-// names are n regions; those after the first are made up, of that length.
+// names returns n regions; those after the first are invented, of the given length.
 func names(n, length int) []string {
 	all := []string{"us-east-1"}
 	for i := 1; i < n; i++ {
@@ -83,17 +87,18 @@ func names(n, length int) []string {
 }
 
 func TestViewerRequestQuotas(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name                 string
 		mirrors, redirectors []string
-		want                 []string // in the error, nil for none
+		want                 []string // parts of the error, nil for none
 	}{
 		{"most-origins", names(64, 9), names(36, 9), nil},
 		{"most-redirectors", names(36, 9), names(64, 9), nil},
-		{"too-many-origins", names(60, 9), names(41, 9), []string{`stage "large"`, "takes 100 origins", "are 60 and 41"}},
-		{"too-many-mirrors", names(65, 9), names(1, 9), []string{`stage "large"`, "up to 64 of a kind", "are 65 and 1"}},
-		{"too-many-redirectors", names(1, 9), names(65, 9), []string{`stage "large"`, "up to 64 of a kind", "are 1 and 65"}},
-		{"too-long", names(64, 120), names(1, 9), []string{`stage "large"`, "bytes", "CloudFront takes 10240", "name fewer mirrors and redirectors"}},
+		{"too-many-origins", names(60, 9), names(41, 9), []string{`stage "large"`, "too many origins: 60 mirrors and 41 redirectors", "at most 100 together"}},
+		{"too-many-mirrors", names(65, 9), names(1, 9), []string{`stage "large"`, "65 mirrors and 1 redirectors", "and 64 of each"}},
+		{"too-many-redirectors", names(1, 9), names(65, 9), []string{`stage "large"`, "1 mirrors and 65 redirectors", "and 64 of each"}},
+		{"too-long", names(64, 120), names(1, 9), []string{`stage "large"`, "bytes", "CloudFront allows 10240", "configure fewer mirrors and redirectors"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, err := ViewerRequest(&stage.Stage{Name: "large", Mirrors: tt.mirrors, Primary: tt.mirrors[0], Redirectors: tt.redirectors})
@@ -102,7 +107,7 @@ func TestViewerRequestQuotas(t *testing.T) {
 			}
 			for _, part := range tt.want {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("error %q, want it to say %q", err, part)
+					t.Errorf("error %q, want %q in it", err, part)
 				}
 			}
 		})
@@ -110,6 +115,7 @@ func TestViewerRequestQuotas(t *testing.T) {
 }
 
 func TestViewerRequestLimitToTheByte(t *testing.T) {
+	t.Parallel()
 	with := func(length int) (string, error) {
 		return ViewerRequest(&stage.Stage{Name: "large", Mirrors: names(2, length), Primary: "us-east-1", Redirectors: names(1, 1)})
 	}
@@ -122,21 +128,21 @@ func TestViewerRequestLimitToTheByte(t *testing.T) {
 		t.Errorf("%d bytes, error %v, want %d", len(code), err, edgeLimit)
 	}
 	if _, err := with(fits + 1); err == nil {
-		t.Errorf("%d bytes were not refused", edgeLimit+1)
+		t.Errorf("%d bytes: no error", edgeLimit+1)
 	}
 }
 
-// Every region there is, with a mirror and a redirector each, still fits.
+// A stage with a mirror and a redirector in every region is within the limit.
 func TestViewerRequestEveryRegion(t *testing.T) {
+	t.Parallel()
 	s := &stage.Stage{Name: "everywhere", Primary: "us-east-1"}
 	for r := range regions.All("AWS") {
 		if r.Partition != "aws" {
 			continue
 		}
-		// The function knows where each of its origins is, or it would lead to
-		// the Gulf of Guinea.
+		// A region without coordinates would be at 0, 0.
 		if !r.Located {
-			t.Errorf("nobody knows where %s is", r.Name)
+			t.Errorf("%s has no coordinates", r.Name)
 		}
 		s.Mirrors = append(s.Mirrors, r.Name)
 	}
@@ -144,7 +150,7 @@ func TestViewerRequestEveryRegion(t *testing.T) {
 	t.Logf("%d regions, %d bytes", len(s.Mirrors), len(edgeCode(t, s)))
 }
 
-// beyond are things of JavaScript that AWS does not list for the runtime.
+// beyond matches JavaScript that the runtime does not support, by its documentation.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/functions-javascript-runtime-20.html
 var beyond = regexp.MustCompile(strings.Join([]string{
 	`\b(?:class|extends|super|yield|export|with|debugger|async|await|require|eval|Symbol|Proxy|Reflect|BigInt|Map|Set|WeakMap|WeakSet|Intl)\b`,
@@ -154,17 +160,17 @@ var beyond = regexp.MustCompile(strings.Join([]string{
 	`\bfor\s*\([^;()]*\sof\s`,
 	`\bfunction\s*\*`,
 	`\bfunction\s*\w*\([^)]*[={\[]`, // default values, destructuring
-	`\([^()]*[={\[][^()]*\)\s*=>`,   // the same of an arrow
+	`\([^()]*[={\[][^()]*\)\s*=>`,   // the same for arrow functions
 	`\b(?:const|let|var)\s*[{\[]`,   // destructuring
 	`[{]\s*\w+\s*[,}]`,              // { name } for { name: name }
 	`\bcatch\s*\{`,                  // without (e)
 	`\.\.\.`,                        // rest is listed, spread is not
-	`\?\.[^0-9]|\?\?|\|\|=|&&=`,     // chaining and its kind
-	`#\w|\b\d+n\b|\d_\d`,            // private names, large numbers
+	`\?\.[^0-9]|\?\?|\|\|=|&&=`,     // optional chaining and logical assignment
+	`#\w|\b\d+n\b|\d_\d`,            // private names, BigInt, separators
 	`\.(?:at|flat|flatMap|fromEntries|hasOwn|findLast|findLastIndex|toSorted|toReversed|toSpliced|groupBy)\b`,
 }, "|"))
 
-// literals are what to look past: texts and comments, then expressions.
+// literals matches strings, comments and regular expressions, which are ignored.
 var literals = regexp.MustCompile(`'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|//[^\n]*|[(,=:?]\s*/(?:[^/\\\n\[]|\\.|\[[^\]\n]*\])+/[a-z]*`)
 
 func beyondRuntime(code string) []string {
@@ -179,6 +185,7 @@ func beyondRuntime(code string) []string {
 }
 
 func TestBeyondRuntime(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, code string }{
 		{"class", "class A {}"},
 		{"for-of", "for (const a of b) {}"},
@@ -214,7 +221,7 @@ func TestBeyondRuntime(t *testing.T) {
 		"const f = /[?.]+\\/(?:a)?/.test(a);", "for (const a in b) { c(); }", "try { f(); } catch (e) { }", "const a = {b: c};",
 	} {
 		if used := beyondRuntime(code); used != nil {
-			t.Errorf("%q is refused for %q", code, used)
+			t.Errorf("%q is rejected for %q", code, used)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"archeio/ranges/regions"
 )
 
-// edgeRequest is a request as CloudFront hands it to a function.
+// edgeRequest is a request as CloudFront passes it to a function.
 type edgeRequest struct {
 	Method      string               `json:"method"`
 	URI         string               `json:"uri"`
@@ -30,7 +30,7 @@ type edgeValue struct {
 
 type edgeEvent struct {
 	Request edgeRequest `json:"request"`
-	// Broken makes all that the function can call throw.
+	// Broken makes every call that the function can make throw.
 	Broken bool `json:"broken"`
 }
 
@@ -48,7 +48,7 @@ const (
 	edgeManifest = "/v2/pause/manifests/3.9"
 )
 
-// edgeGet is a GET with header fields as name, value, name, value.
+// edgeGet returns a GET request with header fields as name, value, name, value.
 func edgeGet(uri string, headers ...string) edgeRequest {
 	r := edgeRequest{"GET", uri, map[string]edgeValue{"ns": {"registry.example"}}, map[string]edgeValue{"host": {"registry.example"}}, map[string]edgeValue{}}
 	for i := 0; i < len(headers); i += 2 {
@@ -61,28 +61,19 @@ func edgeFrom(country, uri string) edgeRequest {
 	return edgeGet(uri, "cloudfront-viewer-country", country)
 }
 
-// edgeStages are the stages of cdk.json that have a distribution.
+// edgeStages returns the stages of cdk.json that have a distribution.
 func edgeStages(t *testing.T) []*stage.Stage {
 	t.Helper()
-	data, err := os.ReadFile("../../cdk.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cdk struct {
-		Context struct {
-			Stages json.RawMessage `json:"stages"`
-		} `json:"context"`
-	}
-	if err := json.Unmarshal(data, &cdk); err != nil {
-		t.Fatal(err)
-	}
-	all, err := stage.Load(cdk.Context.Stages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all = slices.DeleteFunc(all, func(s *stage.Stage) bool { return !s.HasDistribution() })
-	if len(all) == 0 {
-		t.Fatal("no stage of cdk.json has a distribution")
+	var all []*stage.Stage
+	for _, name := range []string{"production", "sandbox", "smallest"} {
+		s, err := stage.Read("../../cdk.json", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.HasDistribution() {
+			t.Fatalf("stage %s of cdk.json has no distribution", name)
+		}
+		all = append(all, s)
 	}
 	return all
 }
@@ -96,7 +87,7 @@ func edgeCode(t *testing.T, s *stage.Stage) string {
 	return code
 }
 
-// runAtEdge runs the stage's function on all requests in one process.
+// runAtEdge runs the stage's function for all requests in one process.
 func runAtEdge(t *testing.T, s *stage.Stage, requests ...edgeRequest) []edgeOutcome {
 	t.Helper()
 	events := make([]edgeEvent, len(requests))
@@ -111,9 +102,9 @@ func runEvents(t *testing.T, s *stage.Stage, events []edgeEvent) []edgeOutcome {
 	node, err := exec.LookPath("node")
 	if err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("CI needs node to run the viewer-request function, and there is none in PATH")
+			t.Fatal("the viewer-request function is not tested: there is no node in PATH")
 		}
-		t.Skip("there is no node in PATH: the viewer-request function was not run")
+		t.Skip("the viewer-request function is not tested: there is no node in PATH")
 	}
 	input, err := json.Marshal(map[string]any{"code": edgeCode(t, s), "events": events})
 	if err != nil {
@@ -128,12 +119,12 @@ func runEvents(t *testing.T, s *stage.Stage, events []edgeEvent) []edgeOutcome {
 	}
 	var outcomes []edgeOutcome
 	if err := json.Unmarshal(out, &outcomes); err != nil || len(outcomes) != len(events) {
-		t.Fatalf("node answered %d outcomes for %d events: %v", len(outcomes), len(events), err)
+		t.Fatalf("node returned %d outcomes for %d events: %v", len(outcomes), len(events), err)
 	}
 	return outcomes
 }
 
-// edgeGroup is the origin group that the function made; the zero one for none.
+// edgeGroup is the origin group that the function created, zero for none.
 type edgeGroup struct {
 	origins []string
 	codes   []int
@@ -145,7 +136,7 @@ func (o *edgeOutcome) group(t *testing.T) (g edgeGroup) {
 		return g
 	}
 	if len(o.Calls) != 1 || o.Calls[0].Name != "createRequestOriginGroup" {
-		t.Fatalf("the function called %+v, want one origin group", o.Calls)
+		t.Fatalf("calls %+v, want one origin group", o.Calls)
 	}
 	var argument struct {
 		OriginIDs []struct {
@@ -167,7 +158,7 @@ func (o *edgeOutcome) group(t *testing.T) (g edgeGroup) {
 	return g
 }
 
-// request is what the function returned, which must be a request.
+// request returns the request that the function returned.
 func (o *edgeOutcome) request(t *testing.T) (r edgeRequest) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(o.Returned))
@@ -178,7 +169,7 @@ func (o *edgeOutcome) request(t *testing.T) (r edgeRequest) {
 	return r
 }
 
-// byDistance is the slow and obvious way to order regions.
+// byDistance sorts regions in a slow but obvious way.
 func byDistance(names []string, to regions.Point) []string {
 	far := map[string]float64{}
 	for _, name := range names {
@@ -196,7 +187,7 @@ func byDistance(names []string, to regions.Point) []string {
 	})
 }
 
-// wantMirrors and wantRedirectors are the origin groups for a viewer.
+// wantMirrors returns the origin group for blobs of mirrors and a viewer at a point.
 func wantMirrors(s *stage.Stage, at regions.Point) edgeGroup {
 	near := byDistance(s.Mirrors, at)
 	switch {
@@ -208,25 +199,28 @@ func wantMirrors(s *stage.Stage, at regions.Point) edgeGroup {
 	return edgeGroup{[]string{"mirror-" + near[0], "mirror-" + near[1]}, []int{403, 404, 429, 500, 502, 503, 504}}
 }
 
+// wantRedirectors returns the origin group for the redirectors and a viewer at a point.
 func wantRedirectors(s *stage.Stage, at regions.Point) edgeGroup {
 	near := byDistance(s.Redirectors, at)
 	if len(near) == 1 {
 		return edgeGroup{}
 	}
-	// A refusal of the redirector is its answer: 403 and 404 must stay.
+	// The redirector's own errors, such as 403 and 404, must not fail over.
 	return edgeGroup{[]string{"redirector-" + near[0], "redirector-" + near[1]}, []int{429, 500, 502, 503, 504}}
 }
 
-// oddStages have a choice of one kind of origin only, or the least there is.
+// oddStages have several origins of one kind only, or the fewest mirrors.
 var oddStages = []*stage.Stage{
 	{Name: "one-redirector", Mirrors: []string{"ap-south-1", "us-west-2", "eu-west-1"}, Primary: "eu-west-1", Redirectors: []string{"us-west-2"}},
 	{Name: "one-mirror", Mirrors: []string{"sa-east-1"}, Primary: "sa-east-1", Redirectors: []string{"sa-east-1", "ap-northeast-1"}},
 	{Name: "two-mirrors", Mirrors: []string{"af-south-1", "ap-southeast-2"}, Primary: "ap-southeast-2", Redirectors: []string{"af-south-1"}},
 }
 
-func TestViewerRequestSendsCountriesToTheNearest(t *testing.T) {
+func TestViewerRequestSelectsNearestForCountries(t *testing.T) {
+	t.Parallel()
 	for _, s := range append(edgeStages(t), oddStages...) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			countries := slices.Collect(regions.Countries())
 			var requests []edgeRequest
 			for _, country := range countries {
@@ -243,22 +237,22 @@ func TestViewerRequestSendsCountriesToTheNearest(t *testing.T) {
 					want = wantMirrors(s, at)
 					first, second := MirrorsFor(s, at)
 					if ids := []string{"mirror-" + s.Mirrors[first], "mirror-" + s.Mirrors[second]}; want.origins != nil && !slices.Equal(ids, want.origins) {
-						t.Errorf("%s: MirrorsFor answers %v, want %v", country, ids, want.origins)
+						t.Errorf("%s: MirrorsFor returns %v, want %v", country, ids, want.origins)
 					}
 				}
 				if got := outcomes[i].group(t); !reflect.DeepEqual(got, want) {
 					t.Errorf("%s %s from %s: origin group %v, want %v", r.Method, r.URI, country, got, want)
 				}
 				if got := outcomes[i].request(t); !reflect.DeepEqual(got, r) {
-					t.Errorf("%s %s from %s: request %+v, want it as it came, %+v", r.Method, r.URI, country, got, r)
+					t.Errorf("%s %s from %s: request %+v, want it unchanged, %+v", r.Method, r.URI, country, got, r)
 				}
 			}
 		})
 	}
 }
 
-// serve does what CloudFront does with an origin group, or without one asks the
-// origin of the behaviour.
+// serve returns the status that CloudFront returns with an origin group, or without one
+// from the origin of the cache behavior.
 func (g edgeGroup) serve(static string, status func(origin string) int) int {
 	if len(g.origins) == 0 {
 		return status(static)
@@ -270,10 +264,13 @@ func (g edgeGroup) serve(static string, status func(origin string) int) int {
 	return first
 }
 
-// S3 answers 403 for a missing key to those who may not list.
-func TestViewerRequestFindsWhatOnlyThePrimaryHas(t *testing.T) {
+// A blob that only the primary has is found there: for a missing key, S3 returns 403 to
+// clients that cannot list the bucket.
+func TestViewerRequestFailsOverToPrimary(t *testing.T) {
+	t.Parallel()
 	for _, s := range append(edgeStages(t), oddStages...) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			requests := []edgeRequest{edgeGet(edgeBlob), edgeFrom("ZZ", edgeBlob)}
 			for country := range regions.Countries() {
 				requests = append(requests, edgeFrom(country, edgeBlob))

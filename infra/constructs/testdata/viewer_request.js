@@ -1,8 +1,8 @@
 'use strict';
-// Runs the code of a viewer-request function on events: reads
-// {"code", "events": [{"request", "broken"}]} and prints for each event what
-// the function returned and what it called. Of an event that is broken, every
-// call throws. The function sees nothing of Node.
+// Runs the code of a viewer-request function: reads
+// {"code", "events": [{"request", "broken"}]} and prints what the function
+// returned and called for each event. If an event is broken, every call throws.
+// The function has no access to Node.js.
 const vm = require('node:vm');
 
 const input = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));

@@ -10,14 +10,16 @@ import (
 	"archeio/ranges/regions"
 )
 
-// The table in the function has four decimals, which is some kilometres where
-// two redirectors are about equally near.
+// edgeTolerance is in km: the coordinates in the function have four decimals, which
+// matters if two redirectors are about equally near.
 const edgeTolerance = 10.0
 
-func TestViewerRequestBelievesThePositionFirst(t *testing.T) {
+func TestViewerRequestPrefersPosition(t *testing.T) {
+	t.Parallel()
 	decimal := func(f float64) string { return strconv.FormatFloat(f, 'f', 5, 64) }
 	for _, s := range edgeStages(t) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			var points []regions.Point
 			var requests []edgeRequest
 			for lat := -90.0; lat <= 90; lat += 7.5 {
@@ -33,7 +35,7 @@ func TestViewerRequestBelievesThePositionFirst(t *testing.T) {
 					t.Fatalf("at %v: origin group %v, want %v", points[i], got, want)
 				}
 				if len(got.origins) == 2 && got.origins[0] == got.origins[1] {
-					t.Errorf("at %v: %s is its own failover", points[i], got.origins[0])
+					t.Errorf("at %v: %s fails over to itself", points[i], got.origins[0])
 				}
 				far := func(origin string) float64 {
 					r, _ := regions.Find("AWS", strings.TrimPrefix(origin, "redirector-"))
@@ -49,9 +51,10 @@ func TestViewerRequestBelievesThePositionFirst(t *testing.T) {
 	}
 }
 
-// The bucket of a viewer follows from the country alone: the mirrors' policy
-// asks for nothing else.
-func TestViewerRequestPositionIsNotForMirrors(t *testing.T) {
+// The mirror depends on the country only: the origin request policy of the mirrors has
+// no other header.
+func TestViewerRequestMirrorIgnoresPosition(t *testing.T) {
+	t.Parallel()
 	tokyo := []string{"cloudfront-viewer-country", "US", "cloudfront-viewer-latitude", "35.68950", "cloudfront-viewer-longitude", "139.69171"}
 	at, _ := regions.Country("US")
 	for _, s := range edgeStages(t) {
@@ -61,10 +64,11 @@ func TestViewerRequestPositionIsNotForMirrors(t *testing.T) {
 	}
 }
 
-// absent stands for a header that did not come.
+// absent stands for a missing header.
 const absent = "absent"
 
-func TestViewerRequestNonsensePositions(t *testing.T) {
+func TestViewerRequestInvalidPositions(t *testing.T) {
+	t.Parallel()
 	tests := []struct{ name, latitude, longitude string }{
 		{"no-longitude", "35.7", absent},
 		{"no-latitude", absent, "139.7"},
@@ -100,7 +104,7 @@ func TestViewerRequestNonsensePositions(t *testing.T) {
 		for i, tt := range tests {
 			t.Run(s.Name+"/"+tt.name, func(t *testing.T) {
 				if got, want := outcomes[i].group(t), wantRedirectors(s, at); !reflect.DeepEqual(got, want) {
-					t.Errorf("origin group %v, want that of the country, %v", got, want)
+					t.Errorf("origin group %v, want the country's, %v", got, want)
 				}
 				if got := outcomes[i].request(t); !reflect.DeepEqual(got, requests[i]) {
 					t.Errorf("request %+v, want %+v", got, requests[i])
@@ -111,19 +115,21 @@ func TestViewerRequestNonsensePositions(t *testing.T) {
 }
 
 func TestViewerRequestUnknownCountries(t *testing.T) {
+	t.Parallel()
 	for _, s := range edgeStages(t) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			var requests []edgeRequest
 			for _, uri := range []string{edgeBlob, edgeManifest} {
 				requests = append(requests, edgeGet(uri))
-				// The last ones are what every object of JavaScript has.
+				// The last ones are properties of every JavaScript object.
 				for _, country := range []string{"", "ZZ", "XX", "us", "USA", "0", "constructor", "toString", "__proto__"} {
 					requests = append(requests, edgeFrom(country, uri))
 				}
 			}
 			for i, o := range runAtEdge(t, s, requests...) {
 				if len(o.Calls) != 0 {
-					t.Errorf("%v: called %+v, want the behaviour's own origin", requests[i], o.Calls)
+					t.Errorf("%v: calls %+v, want the origin of the cache behavior", requests[i], o.Calls)
 				}
 				if got := o.request(t); !reflect.DeepEqual(got, requests[i]) {
 					t.Errorf("request %+v, want %+v", got, requests[i])
@@ -133,8 +139,9 @@ func TestViewerRequestUnknownCountries(t *testing.T) {
 	}
 }
 
-// A position says enough where the country is unknown.
+// A position is enough if the country is unknown.
 func TestViewerRequestPositionWithoutCountry(t *testing.T) {
+	t.Parallel()
 	for _, s := range edgeStages(t) {
 		r := edgeGet(edgeManifest, "cloudfront-viewer-latitude", "50.11", "cloudfront-viewer-longitude", "8.68")
 		want := wantRedirectors(s, regions.Point{Latitude: 50.11, Longitude: 8.68})
@@ -145,6 +152,7 @@ func TestViewerRequestPositionWithoutCountry(t *testing.T) {
 }
 
 func TestViewerRequestKindsOfPaths(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, uri, kind string
 	}{
@@ -168,7 +176,7 @@ func TestViewerRequestKindsOfPaths(t *testing.T) {
 			t.Run(s.Name+"/"+tt.name, func(t *testing.T) {
 				for _, origin := range outcomes[i].group(t).origins {
 					if !strings.HasPrefix(origin, tt.kind) {
-						t.Errorf("%s goes to %s, want a %s...", tt.uri, origin, tt.kind)
+						t.Errorf("%s goes to %s, want %s...", tt.uri, origin, tt.kind)
 					}
 				}
 			})

@@ -10,8 +10,9 @@ import (
 	"archeio/lambda/redirect"
 )
 
-// What the edge refuses must look as if the redirector had.
-func TestViewerRequestRefusesOtherMethods(t *testing.T) {
+// The response to another method is the same as the redirector's.
+func TestViewerRequestRejectsOtherMethods(t *testing.T) {
+	t.Parallel()
 	tests := []struct{ name, method string }{
 		{"post", "POST"},
 		{"put", "PUT"},
@@ -69,16 +70,16 @@ func TestViewerRequestRefusesOtherMethods(t *testing.T) {
 					t.Errorf("headers %v, want %v", got.Headers, headers)
 				}
 				if len(outcomes[i].Calls) != 0 {
-					t.Errorf("called %+v for a request that goes to no origin", outcomes[i].Calls)
+					t.Errorf("calls %+v for a rejected request", outcomes[i].Calls)
 				}
 			})
 		}
 	}
 }
 
-// The redirector believes X-Viewer-Authorized, so nothing that a client says
-// under this name may pass.
-func TestViewerRequestTellsOfAuthorization(t *testing.T) {
+// The redirector trusts X-Viewer-Authorized, so the value of a client must not pass.
+func TestViewerRequestMarksAuthorization(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		headers []string
@@ -118,9 +119,11 @@ func TestViewerRequestTellsOfAuthorization(t *testing.T) {
 	}
 }
 
-func TestViewerRequestServesWhenItBreaks(t *testing.T) {
+func TestViewerRequestSurvivesErrors(t *testing.T) {
+	t.Parallel()
 	for _, s := range edgeStages(t) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			var events []edgeEvent
 			for _, r := range []edgeRequest{
 				edgeFrom("DE", edgeBlob),
@@ -130,9 +133,9 @@ func TestViewerRequestServesWhenItBreaks(t *testing.T) {
 				events = append(events, edgeEvent{r, true})
 			}
 			for i, o := range runEvents(t, s, events) {
-				// Otherwise nothing could have thrown.
+				// The call that throws.
 				if choice(s) && len(o.Calls) != 1 {
-					t.Errorf("%v: %d calls, want the one that throws", events[i].Request, len(o.Calls))
+					t.Errorf("%v: %d calls, want 1", events[i].Request, len(o.Calls))
 				}
 				if got := o.request(t); !reflect.DeepEqual(got, events[i].Request) {
 					t.Errorf("request %+v, want %+v", got, events[i].Request)
