@@ -83,19 +83,20 @@ func TestResult(t *testing.T) {
 		name   string
 		err    error
 		want   Result
+		word   string
 		counts Counts
 	}{
-		{"ok", nil, "ok", Counts{Passed: 1}},
-		{"skipped", fmt.Errorf("%w: no IPv6 loopback", ErrSkipped), "skipped: no IPv6 loopback", Counts{Skipped: 1}},
-		{"failed", errors.New("first\nlast\n"), "FAILED: last", Counts{Failed: 1}},
-		{"failed-without-a-text", errors.New(""), "FAILED: ", Counts{Failed: 1}},
+		{"ok", nil, "ok", "ok", Counts{Passed: 1}},
+		{"skipped", fmt.Errorf("%w: no IPv6 loopback", ErrSkipped), "skipped: no IPv6 loopback", "skipped", Counts{Skipped: 1}},
+		{"failed", errors.New("first\nlast\n"), "FAILED: last", "FAILED", Counts{Failed: 1}},
+		{"failed-without-a-text", errors.New(""), "FAILED: ", "FAILED", Counts{Failed: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var counts Counts
 			got := ResultOf(tt.err)
 			counts.Add(got)
-			if got != tt.want || counts != tt.counts || (counts.Err() != nil) != (tt.counts.Failed > 0) {
+			if got != tt.want || got.Word() != tt.word || counts != tt.counts || (counts.Err() != nil) != (tt.counts.Failed > 0) {
 				t.Errorf("%q counts as %+v, error %v; want %q, %+v", got, counts, counts.Err(), tt.want, tt.counts)
 			}
 		})

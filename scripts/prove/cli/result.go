@@ -28,6 +28,12 @@ func ResultOf(err error) Result {
 	return Result("FAILED: " + LastLine(err.Error()))
 }
 
+// Word returns the result without the reason: ok, FAILED or skipped.
+func (r Result) Word() string {
+	word, _, _ := strings.Cut(string(r), ":")
+	return word
+}
+
 // Failed reports whether the check failed.
 func (r Result) Failed() bool { return r != OK && !r.Skipped() }
 

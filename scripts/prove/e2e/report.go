@@ -91,6 +91,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		cli.Table(w, false, memoryHead, r.Load.memoryRows(), nil)
 		fmt.Fprintln(w)
 	}
+	r.printReasons(w, color)
 	_, err := fmt.Fprintln(w, r.counts())
 	return err
 }
@@ -102,9 +103,9 @@ func (r *report) printClients(w io.Writer, color bool) {
 		if x.Ran {
 			ran = "yes"
 		}
-		rows = append(rows, []string{x.Client, x.EntryPoint, x.Location, x.Operation, counted(x.Requests), counted(x.Blobs), ran, fmt.Sprintf("%.1fs", x.Seconds), string(x.Result)})
+		rows = append(rows, []string{x.Client, x.EntryPoint, x.Location, x.Operation, x.Result.Word(), fmt.Sprintf("%.1fs", x.Seconds), ran, counted(x.Blobs), counted(x.Requests)})
 	}
-	cli.Table(w, color, []string{"CLIENT", "ENTRY POINT", "LOCATION", "OPERATION", "REQUESTS TO", "BLOBS FROM", "RAN", "TIME", "RESULT"}, rows, cli.FailedRow)
+	cli.Table(w, color, []string{"CLIENT", "ENTRY POINT", "LOCATION", "OPERATION", "RESULT", "TIME", "RAN", "BLOBS FROM", "REQUESTS TO"}, rows, failedRow)
 	fmt.Fprintln(w)
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		fmt.Fprintf(w, "%-7s  %s\n", name, r.Versions[name])
@@ -114,9 +115,35 @@ func (r *report) printClients(w io.Writer, color bool) {
 func (r *report) printChecks(w io.Writer, color bool) {
 	var rows [][]string
 	for _, x := range r.Checks {
-		rows = append(rows, []string{x.Part, x.Name, x.EntryPoint, x.Observed, fmt.Sprintf("%.1fs", x.Seconds), string(x.Result)})
+		rows = append(rows, []string{x.Part, x.Name, x.EntryPoint, fmt.Sprintf("%.1fs", x.Seconds), x.Result.Word(), x.Observed})
 	}
-	cli.Table(w, color, []string{"PART", "CHECK", "ENTRY POINT", "OBSERVED", "TIME", "RESULT"}, rows, cli.FailedRow)
+	cli.Table(w, color, []string{"PART", "CHECK", "ENTRY POINT", "TIME", "RESULT", "OBSERVED"}, rows, failedRow)
+}
+
+// failedRow reports whether the result in a row of both tables is a failure.
+func failedRow(row []string) bool { return cli.Result(row[4]).Failed() }
+
+// printReasons prints why checks failed or were skipped.
+func (r *report) printReasons(w io.Writer, color bool) {
+	lines := false
+	line := func(result cli.Result, names ...string) {
+		if result == cli.OK {
+			return
+		}
+		lines = true
+		names = slices.DeleteFunc(names, func(name string) bool { return name == "-" })
+		text := strings.Join(names, ", ") + ": " + string(result)
+		fmt.Fprintln(w, terminal.Paint(color && result.Failed(), terminal.Red, text))
+	}
+	for _, x := range r.Clients {
+		line(x.Result, x.Client, x.EntryPoint, x.Location, x.Operation)
+	}
+	for _, x := range r.Checks {
+		line(x.Result, x.Part, x.Name, x.EntryPoint)
+	}
+	if lines {
+		fmt.Fprintln(w)
+	}
 }
 
 // counted formats counts, the largest first.

@@ -42,15 +42,18 @@ func TestReport(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"CLIENT ENTRY POINT LOCATION OPERATION REQUESTS TO BLOBS FROM RAN TIME RESULT",
-		"crane distribution home pull 2 upstream - yes 0.0s ok",
-		"docker - - - - - - 0.0s skipped: dockerd must be started by root",
+		"CLIENT ENTRY POINT LOCATION OPERATION RESULT TIME RAN BLOBS FROM REQUESTS TO",
+		"crane distribution home pull ok 0.0s yes - 2 upstream",
+		"docker - - - skipped 0.0s - - -",
 		"",
 		"crane 0.22.1",
 		"",
-		"PART CHECK ENTRY POINT OBSERVED TIME RESULT",
-		"faults mirror down distribution - 0.0s FAILED: last",
-		"contract HTTP/2 load balancer 307 aws-region, 200 0.0s ok",
+		"PART CHECK ENTRY POINT TIME RESULT OBSERVED",
+		"faults mirror down distribution 0.0s FAILED -",
+		"contract HTTP/2 load balancer 0.0s ok 307 aws-region, 200",
+		"",
+		"docker: skipped: dockerd must be started by root",
+		"faults, mirror down, distribution: FAILED: last",
 		"",
 		"2 passed, 1 failed, 1 skipped",
 	}
