@@ -133,7 +133,7 @@ func TestBadBuckets(t *testing.T) {
 		{"other-region", refusing(good, http.StatusMovedPermanently, "PermanentRedirect"), "it is not in the region that was named"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{good, tt.bucket}})
+			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{good, tt.bucket}})
 			oneLineOf(t, err, fmt.Sprintf("bucket %q: listing", tt.bucket.Name), tt.wrong)
 			if asked := h.requests(); len(asked) > 0 {
 				t.Errorf("the source was asked for %q", asked)

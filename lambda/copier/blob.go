@@ -15,9 +15,9 @@ import (
 )
 
 // blob copies one blob to all buckets that lack it.
-func (f *Functions) blob(ctx context.Context, m Message) error {
+func (f *Filler) blob(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
-	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
+	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
 	withdrawn, err := LoadWithdrawn(ctx, f.State)
 	if err != nil {
@@ -26,10 +26,10 @@ func (f *Functions) blob(ctx context.Context, m Message) error {
 	if _, gone := withdrawn[m.Blob.Digest]; gone {
 		return nil
 	}
-	blob := Missing{*m.Blob, m.Repository, m.Image}
+	blob := MissingBlob{*m.Blob, m.Repository, m.Image}
 	fits := int64(time.Until(c.stop).Seconds() * assumedRate / 2)
 	var left bool
-	if m.Rounds == 0 && blob.Size <= min(fits, f.Buckets[0].largestPut) {
+	if m.Requeues == 0 && blob.Size <= min(fits, f.Buckets[0].maxPutSize) {
 		left, err = f.whole(ctx, c, blob)
 	} else {
 		left, err = f.inParts(ctx, c, blob)
@@ -38,37 +38,37 @@ func (f *Functions) blob(ctx context.Context, m Message) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
-	case left && m.Rounds >= mostRounds:
+	case left && m.Requeues >= maxRequeues:
 		return f.giveUp(keep, m)
 	case left:
-		m.Rounds++
-		f.Log.Info("a blob goes on as a message", "digest", m.Blob.Digest, "size", m.Blob.Size, "rounds", m.Rounds)
+		m.Requeues++
+		f.Log.Info("a blob goes on as a message", "digest", m.Blob.Digest, "size", m.Blob.Size, "rounds", m.Requeues)
 		return f.Queue.Send(keep, m)
 	}
 	return nil
 }
 
 // whole copies a blob as Copy does.
-func (f *Functions) whole(ctx context.Context, c clock, blob Missing) (left bool, err error) {
-	plan := &Plan{Lacks: make([][]Missing, len(f.Buckets))}
-	for i := range plan.Lacks {
-		plan.Lacks[i] = []Missing{blob}
+func (f *Filler) whole(ctx context.Context, c clock, blob MissingBlob) (left bool, err error) {
+	plan := &Plan{Missing: make([][]MissingBlob, len(f.Buckets))}
+	for i := range plan.Missing {
+		plan.Missing[i] = []MissingBlob{blob}
 	}
 	until, cancel := context.WithDeadline(ctx, c.stop)
 	defer cancel()
-	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, Ask: true}, plan)
+	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, CheckExisting: true}, plan)
 	f.copied(result.Copied, result.Bytes)
-	left = slices.ContainsFunc(result.Left, func(l []Missing) bool { return len(l) > 0 })
+	left = slices.ContainsFunc(result.Unfinished, func(l []MissingBlob) bool { return len(l) > 0 })
 	return left, errors.Join(result.Errors...)
 }
 
 // uploadName is where the upload of a blob to a bucket is kept.
-func (f *Functions) uploadName(bucket int, digest string) string {
+func (f *Filler) uploadName(bucket int, digest string) string {
 	return "uploads/" + f.Buckets[bucket].Name + "/" + digest + ".json"
 }
 
 // inParts copies a blob over several runs.
-func (f *Functions) inParts(ctx context.Context, c clock, blob Missing) (left bool, err error) {
+func (f *Filler) inParts(ctx context.Context, c clock, blob MissingBlob) (left bool, err error) {
 	for i, b := range f.Buckets {
 		if there, err := b.Stat(ctx, blob.Digest); err != nil {
 			return false, err
@@ -92,21 +92,21 @@ func (f *Functions) inParts(ctx context.Context, c clock, blob Missing) (left bo
 }
 
 // fromPrimary tells that S3 carries a blob on to a bucket, or has copied it.
-func (f *Functions) fromPrimary(ctx context.Context, b *Bucket, blob Missing) (bool, error) {
+func (f *Filler) fromPrimary(ctx context.Context, b *Bucket, blob MissingBlob) (bool, error) {
 	there, err := f.Buckets[0].Stat(ctx, blob.Digest)
 	switch {
 	case err != nil || there == nil:
 		return false, err
 	case there.Replication == types.ReplicationStatusPending:
 		return true, nil
-	case !there.Proven:
+	case !there.ChecksumVerified:
 		return false, nil
 	}
 	err = b.Copy(ctx, Blob{blob.Digest, there.Size}, f.Buckets[0], there.ETag)
 	return err == nil || errors.Is(err, ErrExists), nil // else it is uploaded
 }
 
-func (f *Functions) upload(ctx context.Context, c clock, bucket int, blob Missing) (left bool, err error) {
+func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBlob) (left bool, err error) {
 	b, name := f.Buckets[bucket], f.uploadName(bucket, blob.Digest)
 	var u Upload
 	if _, err := f.read(ctx, name, &u); err != nil {
@@ -138,7 +138,7 @@ func (f *Functions) upload(ctx context.Context, c clock, bucket int, blob Missin
 		return false, f.State.Delete(keep, name)
 	case code(err) == "NoSuchUpload": // it was too old, or another one's
 		return false, errors.Join(err, f.State.Delete(keep, name))
-	case err == nil || errors.Is(context.Cause(ctx), errLater): // cut off
+	case err == nil || errors.Is(context.Cause(ctx), errTimeUp): // cut off
 		return true, f.write(keep, name, u)
 	}
 	return false, errors.Join(err, f.write(keep, name, u))
@@ -147,8 +147,8 @@ func (f *Functions) upload(ctx context.Context, c clock, bucket int, blob Missin
 // needsPrefix begins the names of what only mirror copy can copy.
 const needsPrefix = "needs/"
 
-// Needs lists the digests that were too large or too slow for the functions.
-func Needs(ctx context.Context, s State) ([]string, error) {
+// NeedsCopy lists the digests that were too large or too slow for the functions.
+func NeedsCopy(ctx context.Context, s State) ([]string, error) {
 	names, err := s.Names(ctx, needsPrefix)
 	for i, name := range names {
 		names[i] = strings.TrimPrefix(name, needsPrefix)
@@ -156,9 +156,9 @@ func Needs(ctx context.Context, s State) ([]string, error) {
 	return names, err
 }
 
-// ForgetNeeds takes off that list what the primary has by now.
-func ForgetNeeds(ctx context.Context, s State, primary *Bucket) error {
-	needs, err := Needs(ctx, s)
+// ClearNeedsCopy takes off that list what the primary has by now.
+func ClearNeedsCopy(ctx context.Context, s State, primary *Bucket) error {
+	needs, err := NeedsCopy(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -174,13 +174,13 @@ func ForgetNeeds(ctx context.Context, s State, primary *Bucket) error {
 	return nil
 }
 
-func (f *Functions) giveUp(ctx context.Context, m Message) error {
+func (f *Filler) giveUp(ctx context.Context, m Message) error {
 	for i, b := range f.Buckets {
 		var u Upload
 		if known, err := f.read(ctx, f.uploadName(i, m.Blob.Digest), &u); err != nil || !known {
 			continue
 		}
-		_ = b.abort(ctx, *m.Blob, &u, errLater)
+		_ = b.abort(ctx, *m.Blob, &u, errTimeUp)
 		if err := f.State.Delete(ctx, f.uploadName(i, m.Blob.Digest)); err != nil {
 			return err
 		}
@@ -190,6 +190,6 @@ func (f *Functions) giveUp(ctx context.Context, m Message) error {
 	return f.write(ctx, needsPrefix+m.Blob.Digest, m)
 }
 
-func (f *Functions) needsCopy(n int) {
+func (f *Filler) needsCopy(n int) {
 	f.count("", "", metrics.Datum{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
 }

@@ -25,14 +25,14 @@ import (
 type Bucket struct {
 	Name   string
 	client *s3.Client
-	// largestPut is the constant of that name, less in tests.
-	largestPut int64
+	// maxPutSize is the constant of that name, less in tests.
+	maxPutSize int64
 	partSize   int64
 }
 
 // NewBucket makes a Bucket of a client for its region. Nothing is asked yet.
 func NewBucket(name string, client *s3.Client) *Bucket {
-	return &Bucket{Name: name, client: client, largestPut: largestPut, partSize: partSize}
+	return &Bucket{Name: name, client: client, maxPutSize: maxPutSize, partSize: partSize}
 }
 
 // Digest is a SHA-256, as a key of maps that are large.
@@ -98,9 +98,9 @@ func (b *Bucket) List(ctx context.Context) (map[Digest]int64, error) {
 type Object struct {
 	Size int64
 	ETag string
-	// Proven tells that S3 has hashed the whole of it and that it is what its
+	// ChecksumVerified tells that S3 has hashed the whole of it and that it is what its
 	// key says. S3 keeps no such hash of what was put in parts.
-	Proven bool
+	ChecksumVerified bool
 	// Replication is how far S3 is with carrying it on to the bucket's
 	// replicas; empty where there are none.
 	Replication types.ReplicationStatus
@@ -122,7 +122,7 @@ func (b *Bucket) Stat(ctx context.Context, digest string) (*Object, error) {
 	d, _ := ParseDigest(digest)
 	return &Object{
 		Size: aws.ToInt64(o.ContentLength), ETag: aws.ToString(o.ETag), Replication: o.ReplicationStatus,
-		Proven: aws.ToString(o.ChecksumSHA256) == base64.StdEncoding.EncodeToString(d[:]),
+		ChecksumVerified: aws.ToString(o.ChecksumSHA256) == base64.StdEncoding.EncodeToString(d[:]),
 	}, nil
 }
 
@@ -193,7 +193,7 @@ func (b *Bucket) explain(doing string, err error) error {
 	case code == "PreconditionFailed" || status == http.StatusPreconditionFailed:
 		return ErrExists
 	case code == "ConditionalRequestConflict" || status == http.StatusConflict:
-		return errAgain
+		return errConflict
 	case code == "NoSuchBucket":
 		reason = "there is no such bucket"
 	case status == http.StatusMovedPermanently || code == "AuthorizationHeaderMalformed" || code == "IllegalLocationConstraintException":

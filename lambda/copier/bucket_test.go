@@ -77,7 +77,7 @@ func stat(t *testing.T, b *Bucket) {
 			t.Fatal(err)
 		}
 		o, err := b.Stat(t.Context(), blob.Digest)
-		if err != nil || o.Size != 1000 || o.Proven != tt.proven || o.ETag != aws.ToString(put.ETag) || o.Replication != "" {
+		if err != nil || o.Size != 1000 || o.ChecksumVerified != tt.proven || o.ETag != aws.ToString(put.ETag) || o.Replication != "" {
 			t.Errorf("%s: %+v, error %v", tt.name, o, err)
 		}
 	}
@@ -249,7 +249,7 @@ func bucketErrors(t *testing.T, b *Bucket) {
 			t.Run(tt.name+"-"+word, func(t *testing.T) {
 				err := do()
 				oneLineOf(t, err, fmt.Sprintf("bucket %q: ", tt.bucket.Name), does, tt.wrong)
-				if final(err) != tt.final {
+				if permanent(err) != tt.final {
 					t.Errorf("final is %v", !tt.final)
 				}
 			})

@@ -33,9 +33,9 @@ func TestBudget(t *testing.T) {
 			h.push(t, fmt.Sprintf("project/images/team-%d/app:v1", i), image(t, 100, 2))
 			h.push(t, fmt.Sprintf("project/images/team-%d/app:v2", i), image(t, 100, 2))
 		}
-		twoRuns(t, firstAsked, secondAsked, func(memory *Memory) (Options, *tally) {
+		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
-			return Options{Source: h.source(t, "project/images", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Memory: memory}, requests
+			return Options{Source: h.source(t, "project/images", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
 			// The prefix with 5 children, each with 1, in 11 pages; the first one is
 			// asked for once more to find out that there are such pages.
 		}, "ping-https:1 tags:12")
@@ -48,9 +48,9 @@ func TestBudget(t *testing.T) {
 				h.push(t, fmt.Sprintf("app-%d:%s", i, tag), image(t, 100, 2))
 			}
 		}
-		twoRuns(t, firstAsked, secondAsked, func(memory *Memory) (Options, *tally) {
+		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
-			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Memory: memory}, requests
+			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Manifests: cache}, requests
 		}, "catalog:4 head:15 ping-https:1 tags:10")
 	})
 	t.Run("tags-and-referrers", func(t *testing.T) {
@@ -61,9 +61,9 @@ func TestBudget(t *testing.T) {
 			h.manifest(t, repository, "", "application/vnd.oci.image.manifest.v1+json",
 				signature(signed, h.blob(t, repository, []byte("{}")), h.blob(t, repository, []byte(repository))))
 		}
-		twoRuns(t, firstAsked, secondAsked, func(memory *Memory) (Options, *tally) {
+		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
-			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Memory: memory}, requests
+			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
 		}, "catalog:2 head:5 ping-https:1 referrers:10 tags:5")
 	})
 	// A registry that this one speaks http to is pinged by both schemes, a prefix
@@ -78,32 +78,32 @@ func TestBudget(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		twoRuns(t, firstAsked, secondAsked, func(memory *Memory) (Options, *tally) {
+		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(http.DefaultTransport, atSource)
 			source, err := NewSource(s.source, SourceOptions{Transport: requests})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return Options{Source: source, Buckets: []*Bucket{first, second}, Referrers: true, Memory: memory}, requests
+			return Options{Source: source, Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
 		}, "catalog:2 head:3 ping-http:1 ping-https:1 referrers:1 tags:4")
 	})
 }
 
 // twoRuns copies everything, and holds a second run to what it may ask for.
-func twoRuns(t *testing.T, first, second *tally, options func(*Memory) (Options, *tally), atSource string) {
+func twoRuns(t *testing.T, first, second *tally, options func(*ManifestCache) (Options, *tally), atSource string) {
 	t.Helper()
-	memory := &Memory{}
-	o, _ := options(memory)
+	cache := &ManifestCache{}
+	o, _ := options(cache)
 	if _, result := makeAndCopy(t.Context(), t, o); len(result.Errors) != 0 || result.Copied == 0 {
 		t.Fatalf("result %+v", result)
 	}
 	// What is remembered is what a file keeps.
 	state := Folder(t.TempDir())
-	again := &Memory{}
-	if err := memory.Save(t.Context(), state, ShellMemory); err != nil {
+	again := &ManifestCache{}
+	if err := cache.Save(t.Context(), state, ShellCache); err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Load(t.Context(), state, ShellMemory); err != nil {
+	if err := again.Load(t.Context(), state, ShellCache); err != nil {
 		t.Fatal(err)
 	}
 	first.take()

@@ -6,7 +6,7 @@
 // manifest refers to is remembered. Two runs at once do no harm, and one bad
 // image does not stop the others.
 //
-// Make and Copy do all of it in one run, from a shell. Planner and Worker do
+// NewPlan and Copy do all of it in one run, from a shell. Planner and Worker do
 // the same in many short ones, as functions: the planner lists the buckets and
 // hands out repositories, workers make and copy a repository at a time.
 package copier
@@ -30,8 +30,8 @@ type Options struct {
 	// Buckets are the mirrors'. The first is the primary: every blob is
 	// written there first.
 	Buckets []*Bucket
-	// Holdings are what the buckets have; nil lists them.
-	Holdings Holdings
+	// Inventory are what the buckets have; nil lists them.
+	Inventory Inventory
 	// Repositories are whole names; empty for all that the source lists.
 	Repositories []string
 	// Referrers looks for what refers to each manifest, one request each, where
@@ -39,11 +39,11 @@ type Options struct {
 	Referrers bool
 	// Withdrawn is not copied.
 	Withdrawn Withdrawn
-	// Memory may be nil.
-	Memory *Memory
-	// Ask has a bucket asked for each blob before it is copied there, where
+	// ManifestCache may be nil.
+	Manifests *ManifestCache
+	// CheckExisting has a bucket asked for each blob before it is copied there, where
 	// others copy at the same time.
-	Ask bool
+	CheckExisting bool
 	// Parallel is how many images and blobs are worked on at once; 0 is 8.
 	Parallel int
 	// Progress is told now and then, from one goroutine at a time; it may be
@@ -51,8 +51,8 @@ type Options struct {
 	Progress func(Progress)
 }
 
-// Holdings tell what buckets have.
-type Holdings interface {
+// Inventory tell what buckets have.
+type Inventory interface {
 	// Has answers whether the bucket at that place has a blob, and its size in
 	// bytes, -1 where that is not known.
 	Has(bucket int, d Digest) (size int64, has bool)
@@ -68,8 +68,8 @@ func (l listed) Has(bucket int, d Digest) (int64, bool) {
 
 // Progress is how far a run is.
 type Progress struct {
-	// Doing is what is being done, in a word or two.
-	Doing string
+	// Phase is what is being done, in a word or two.
+	Phase string
 	// Done and Total count what it is done to: repositories, blobs.
 	Done, Total int
 	// Bytes and TotalBytes are those of blobs.
@@ -86,16 +86,16 @@ type Plan struct {
 	// LeftOut counts layers that may not be redistributed, and blobs and
 	// manifests of other algorithms; Withdrawn those that were withdrawn.
 	LeftOut, Withdrawn int
-	// Lacks is for each bucket what it lacks, in the order of the buckets.
-	Lacks [][]Missing
+	// Missing is for each bucket what it lacks, in the order of the buckets.
+	Missing [][]MissingBlob
 	// Errors are what could not be found out: a line each.
 	Errors []error
 
-	blobs map[Digest]Missing
+	blobs map[Digest]MissingBlob
 }
 
-// Missing is a blob that a bucket lacks.
-type Missing struct {
+// MissingBlob is a blob that a bucket lacks.
+type MissingBlob struct {
 	Blob
 	// Repository has it, and Image is the whole name of an image there that
 	// refers to it.
@@ -103,22 +103,22 @@ type Missing struct {
 }
 
 // Find answers where the source has a blob.
-func (p *Plan) Find(d Digest) (Missing, bool) {
+func (p *Plan) Find(d Digest) (MissingBlob, bool) {
 	m, ok := p.blobs[d]
 	return m, ok
 }
 
-// Make finds out what a source has and what the buckets lack. It changes
+// NewPlan finds out what a source has and what the buckets lack. It changes
 // nothing. Its error is that nothing can be done at all; what is wrong with
 // single images stands in the plan.
-func Make(ctx context.Context, o Options) (*Plan, error) {
+func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	o.fill()
-	if o.Holdings == nil {
+	if o.Inventory == nil {
 		held, err := o.list(ctx)
 		if err != nil {
 			return nil, err
 		}
-		o.Holdings = held
+		o.Inventory = held
 	}
 	w := newWalk(o)
 	repositories := o.Repositories
@@ -142,8 +142,8 @@ func (o *Options) fill() {
 	if o.Parallel <= 0 {
 		o.Parallel = 8
 	}
-	if o.Memory == nil {
-		o.Memory = &Memory{}
+	if o.Manifests == nil {
+		o.Manifests = &ManifestCache{}
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
@@ -153,7 +153,7 @@ func (o *Options) fill() {
 // list answers what each bucket has.
 func (o *Options) list(ctx context.Context) (listed, error) {
 	held := make(listed, len(o.Buckets))
-	o.Progress(Progress{Doing: "listing buckets", Total: len(o.Buckets)})
+	o.Progress(Progress{Phase: "listing buckets", Total: len(o.Buckets)})
 	group, ctx := errgroup.WithContext(ctx)
 	for i, b := range o.Buckets {
 		group.Go(func() (err error) {
@@ -174,7 +174,7 @@ type walk struct {
 }
 
 func newWalk(o Options) *walk {
-	return &walk{o: o, plan: &Plan{blobs: map[Digest]Missing{}}, first: map[Digest]string{}}
+	return &walk{o: o, plan: &Plan{blobs: map[Digest]MissingBlob{}}, first: map[Digest]string{}}
 }
 
 // all goes through repositories and those below them.
@@ -198,7 +198,7 @@ func (w *walk) all(ctx context.Context, repositories []string) error {
 				defer w.mu.Unlock()
 				below = append(below, children...)
 				done++
-				w.o.Progress(Progress{Doing: "reading repositories", Done: done, Total: total + len(below)})
+				w.o.Progress(Progress{Phase: "reading repositories", Done: done, Total: total + len(below)})
 				return context.Cause(ctx)
 			})
 		}
@@ -291,14 +291,14 @@ func (w *walk) leaveOut() {
 }
 
 func (w *walk) contents(ctx context.Context, repository, digest string) (*Contents, error) {
-	if c := w.o.Memory.Get(digest); c != nil {
+	if c := w.o.Manifests.Get(digest); c != nil {
 		return c, nil
 	}
 	c, err := w.o.Source.Manifest(ctx, repository, digest)
 	if err != nil {
 		return nil, err
 	}
-	w.o.Memory.Put(digest, c)
+	w.o.Manifests.Put(digest, c)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.plan.Fetched++
@@ -318,7 +318,7 @@ func (w *walk) collect(repository, image, digest string, c *Contents) {
 		known, twice := w.plan.blobs[key]
 		switch {
 		case !twice || known.Size == unknown:
-			w.plan.blobs[key] = Missing{b, repository, image}
+			w.plan.blobs[key] = MissingBlob{b, repository, image}
 			w.first[key] = digest
 		case b.Size != unknown && b.Size != known.Size:
 			w.plan.Errors = append(w.plan.Errors, fmt.Errorf("blob %s: %s@%s gives it the size %d, %s@%s the size %d; one of them lies",
@@ -332,7 +332,7 @@ func (w *walk) collect(repository, image, digest string, c *Contents) {
 func (w *walk) compare() {
 	p := w.plan
 	p.Blobs = len(p.blobs)
-	p.Lacks = make([][]Missing, len(w.o.Buckets))
+	p.Missing = make([][]MissingBlob, len(w.o.Buckets))
 	for key, blob := range p.blobs {
 		p.Bytes += max(blob.Size, 0)
 		if _, withdrawn := w.o.Withdrawn[blob.Digest]; withdrawn {
@@ -340,18 +340,18 @@ func (w *walk) compare() {
 			continue
 		}
 		for i, b := range w.o.Buckets {
-			size, ok := w.o.Holdings.Has(i, key)
+			size, ok := w.o.Inventory.Has(i, key)
 			switch {
 			case !ok:
-				p.Lacks[i] = append(p.Lacks[i], blob)
+				p.Missing[i] = append(p.Missing[i], blob)
 			case blob.Size != unknown && size != unknown && size != blob.Size:
 				p.Errors = append(p.Errors, fmt.Errorf("bucket %q: %s has %d bytes, %s says %d; verify tells which is right", b.Name, blob.Digest, size, blob.Image, blob.Size))
 			}
 		}
 	}
-	for _, lacks := range p.Lacks {
+	for _, lacks := range p.Missing {
 		// Small ones first: most images are whole soon.
-		slices.SortFunc(lacks, func(a, b Missing) int {
+		slices.SortFunc(lacks, func(a, b MissingBlob) int {
 			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
 		})
 	}
@@ -362,8 +362,8 @@ func sortErrors(errs []error) {
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
 
-// final tells what will be no better the next time.
-func final(err error) bool {
+// permanent tells what will be no better the next time.
+func permanent(err error) bool {
 	switch status(err) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently:
 		return true

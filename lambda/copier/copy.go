@@ -19,30 +19,30 @@ type Result struct {
 	Copied, FromBucket, Existed, Pending int
 	Bytes                                int64
 	// Left is what the end of ctx left undone, bucket by bucket.
-	Left [][]Missing
+	Unfinished [][]MissingBlob
 	// Errors are the plan's and what could not be copied: a line each, with
 	// the blob and an image that it is of.
 	Errors []error
 }
 
-// tries is how often one blob is copied anew: what may be right the next time
+// copyAttempts is how often one blob is copied anew: what may be right the next time
 // is not given up at once.
-const tries = 4
+const copyAttempts = 4
 
 // Copy writes what the buckets of a plan lack: to the primary first, and then to
 // the others. Its error is that ctx ended; what went wrong with single blobs
 // stands in the result, and what was copied until then stays.
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
-	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Left: make([][]Missing, len(plan.Lacks))},
+	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Unfinished: make([][]MissingBlob, len(plan.Missing))},
 		failed: map[string]bool{}, hashed: map[string]string{}}
-	for _, lacks := range plan.Lacks {
+	for _, lacks := range plan.Missing {
 		c.progress.Total += len(lacks)
 		for _, blob := range lacks {
 			c.progress.TotalBytes += max(blob.Size, 0)
 		}
 	}
-	for i, lacks := range plan.Lacks {
+	for i, lacks := range plan.Missing {
 		c.bucket(ctx, i, lacks)
 	}
 	sortErrors(c.result.Errors)
@@ -61,9 +61,9 @@ type copying struct {
 	hashed map[string]string
 }
 
-func (c *copying) bucket(ctx context.Context, i int, lacks []Missing) {
+func (c *copying) bucket(ctx context.Context, i int, lacks []MissingBlob) {
 	c.mu.Lock()
-	c.progress.Doing = "copying to " + c.o.Buckets[i].Name
+	c.progress.Phase = "copying to " + c.o.Buckets[i].Name
 	c.mu.Unlock()
 	group := &errgroup.Group{}
 	group.SetLimit(c.o.Parallel)
@@ -90,7 +90,7 @@ type done struct {
 // errPrimary: a blob that is in any mirror must be in the primary.
 var errPrimary = errors.New("the primary could not get it")
 
-func (c *copying) blob(ctx context.Context, i int, blob Missing) (d done, err error) {
+func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, err error) {
 	c.mu.Lock()
 	failed := c.failed[blob.Digest]
 	c.mu.Unlock()
@@ -103,18 +103,18 @@ func (c *copying) blob(ctx context.Context, i int, blob Missing) (d done, err er
 		} else {
 			d, err = c.toReplica(ctx, c.o.Buckets[i], blob)
 		}
-		if err == nil || errors.Is(err, ErrExists) || try == tries || ctx.Err() != nil || final(err) {
+		if err == nil || errors.Is(err, ErrExists) || try == copyAttempts || ctx.Err() != nil || permanent(err) {
 			return d, err
 		}
-		if err := sleep(ctx, pause(try)); err != nil {
+		if err := sleep(ctx, backoff(try)); err != nil {
 			return d, err
 		}
 	}
 }
 
-func (c *copying) toPrimary(ctx context.Context, blob Missing) (done, error) {
+func (c *copying) toPrimary(ctx context.Context, blob MissingBlob) (done, error) {
 	primary := c.o.Buckets[0]
-	if c.o.Ask {
+	if c.o.CheckExisting {
 		if there, err := primary.Stat(ctx, blob.Digest); err != nil || there != nil {
 			return done{}, or(err, ErrExists)
 		}
@@ -130,7 +130,7 @@ func (c *copying) toPrimary(ctx context.Context, blob Missing) (done, error) {
 
 // toReplica leaves to S3 what its replication carries on, and has S3 copy what
 // is known to be right in the primary. All else is uploaded.
-func (c *copying) toReplica(ctx context.Context, b *Bucket, blob Missing) (done, error) {
+func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob) (done, error) {
 	primary := c.o.Buckets[0]
 	there, err := primary.Stat(ctx, blob.Digest)
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob Missing) (done,
 	}
 	// The bucket was listed a while ago. What S3 calls completed arrived; or it
 	// went to other replicas only, before there was this one; or was lost.
-	if c.o.Ask || there != nil && (there.Replication == types.ReplicationStatusComplete || there.Replication == types.ReplicationStatusCompleted) {
+	if c.o.CheckExisting || there != nil && (there.Replication == types.ReplicationStatusComplete || there.Replication == types.ReplicationStatusCompleted) {
 		if arrived, err := b.Stat(ctx, blob.Digest); err != nil || arrived != nil {
 			return done{}, or(err, ErrExists)
 		}
@@ -149,7 +149,7 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob Missing) (done,
 	c.mu.Lock()
 	hashed := c.hashed[blob.Digest]
 	c.mu.Unlock()
-	if there != nil && (there.Proven || there.ETag == hashed) {
+	if there != nil && (there.ChecksumVerified || there.ETag == hashed) {
 		blob := Blob{blob.Digest, there.Size}
 		err := b.Copy(ctx, blob, primary, there.ETag)
 		if err == nil {
@@ -175,7 +175,7 @@ func or(err, otherwise error) error {
 	return otherwise
 }
 
-func (c *copying) upload(ctx context.Context, b *Bucket, blob Missing) (done, string, error) {
+func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done, string, error) {
 	content, size, err := c.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
 	if err != nil {
 		return done{}, "", err
@@ -194,7 +194,7 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob Missing) (done, st
 	return done{bytes: size}, etag, err
 }
 
-func (c *copying) note(ctx context.Context, i int, blob Missing, d done, err error) {
+func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -209,7 +209,7 @@ func (c *copying) note(ctx context.Context, i int, blob Missing, d done, err err
 	case errors.Is(err, ErrExists):
 		c.result.Existed++
 	case ctx.Err() != nil: // cut off, not failed
-		c.result.Left[i] = append(c.result.Left[i], blob)
+		c.result.Unfinished[i] = append(c.result.Unfinished[i], blob)
 		return
 	case errors.Is(err, errPrimary):
 	default:

@@ -23,12 +23,12 @@ func TestCopy(t *testing.T) {
 	s.fill(t)
 	var requests counter
 	o := s.options(t, &requests)
-	plan, err := Make(t.Context(), o)
+	plan, err := NewPlan(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if plan.Repositories != 3 || plan.Manifests != 6 || plan.Fetched != 6 || plan.Blobs != len(s.blobs) ||
-		len(plan.Lacks[0]) != len(s.blobs) || len(plan.Errors) != 0 {
+		len(plan.Missing[0]) != len(s.blobs) || len(plan.Errors) != 0 {
 		t.Errorf("plan %+v of %d blobs", plan, len(s.blobs))
 	}
 	result, err := Copy(t.Context(), o, plan)
@@ -40,8 +40,8 @@ func TestCopy(t *testing.T) {
 	// The second run asks for no manifest and no blob: the catalog, a page of
 	// tags a repository and a HEAD a tag are all, with the pings before them.
 	requests.fetched.Store(0)
-	plan, err = Make(t.Context(), o)
-	if err != nil || plan.Fetched != 0 || len(plan.Lacks[0])+len(plan.Lacks[1]) != 0 {
+	plan, err = NewPlan(t.Context(), o)
+	if err != nil || plan.Fetched != 0 || len(plan.Missing[0])+len(plan.Missing[1]) != 0 {
 		t.Errorf("second plan %+v, error %v", plan, err)
 	}
 	if n := requests.fetched.Load(); n != 0 {
@@ -53,8 +53,8 @@ func TestCopy(t *testing.T) {
 	if _, err := s.S3(system.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
 		t.Fatal(err)
 	}
-	plan, err = Make(t.Context(), o)
-	if err != nil || len(plan.Lacks[0]) != 0 || len(plan.Lacks[1]) != 1 {
+	plan, err = NewPlan(t.Context(), o)
+	if err != nil || len(plan.Missing[0]) != 0 || len(plan.Missing[1]) != 1 {
 		t.Fatalf("after a loss the plan is %+v, error %v", plan, err)
 	}
 	if result, err := Copy(t.Context(), o, plan); err != nil || result.Copied != 1 {
@@ -64,8 +64,8 @@ func TestCopy(t *testing.T) {
 
 	// A moved tag is noticed.
 	s.push(t, "team/app:v1", image(t, 3000, 1))
-	plan, err = Make(t.Context(), o)
-	if err != nil || plan.Fetched != 1 || len(plan.Lacks[0]) != 2 {
+	plan, err = NewPlan(t.Context(), o)
+	if err != nil || plan.Fetched != 1 || len(plan.Missing[0]) != 2 {
 		t.Errorf("after a moved tag the plan is %+v, error %v", plan, err)
 	}
 }
@@ -77,7 +77,7 @@ func TestTwoRuns(t *testing.T) {
 	results := make(chan error, 2)
 	for range 2 {
 		o := s.options(t, nil)
-		plan, err := Make(t.Context(), o)
+		plan, err := NewPlan(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,8 +105,8 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 	blob := h.blob(t, "app", data)
 	h.manifest(t, "app", "v1", "application/vnd.oci.image.manifest.v1+json",
 		fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, blob.Digest, blob.Size))
-	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: buckets, Holdings: make(listed, len(buckets)), Memory: &Memory{}}
-	plan, err := Make(t.Context(), o)
+	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: buckets, Inventory: make(listed, len(buckets)), Manifests: &ManifestCache{}}
+	plan, err := NewPlan(t.Context(), o)
 	if err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
@@ -123,7 +123,7 @@ func TestCopyFromBucket(t *testing.T) {
 	large, _ := noise(2, 12<<20)
 	other, _ := noise(3, 1000)
 	tiny := func(b *Bucket) *Bucket {
-		b.largestPut, b.partSize = 6<<20, 5<<20
+		b.maxPutSize, b.partSize = 6<<20, 5<<20
 		return b
 	}
 	// prove puts it as this program does.
@@ -156,7 +156,7 @@ func TestCopyFromBucket(t *testing.T) {
 			before := 0
 			if tt.before != nil {
 				tt.before(t, primary, digest)
-				plan.Lacks[0], before = nil, 1
+				plan.Missing[0], before = nil, 1
 			}
 			result, err := Copy(t.Context(), o, plan)
 			if err != nil || len(result.Errors) != 0 || result.Copied != 2-before || result.FromBucket != tt.fromBucket {
@@ -209,7 +209,7 @@ func TestReplication(t *testing.T) {
 				}
 			}
 			_, o, plan, _ := oneBlob(t, data, replicating(primary, tt.status), replica)
-			plan.Lacks[0] = nil
+			plan.Missing[0] = nil
 			result, err := Copy(t.Context(), o, plan)
 			if err != nil || len(result.Errors) != 0 || result.Copied != tt.copied || result.FromBucket != tt.fromBucket || result.Pending != tt.pending || result.Existed != tt.existed {
 				t.Errorf("result %+v, error %v", result, err)
@@ -237,7 +237,7 @@ func TestExisted(t *testing.T) {
 			for range 3 {
 				b, replica := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[1])
 				h, o, plan, _ := oneBlob(t, data, b, replica)
-				o.Ask = tt.ask
+				o.CheckExisting = tt.ask
 				put(t, b, blob.Digest, []byte("first"))
 				put(t, replica, blob.Digest, []byte("first"))
 				result, err := Copy(t.Context(), o, plan)
@@ -331,20 +331,20 @@ func TestCutOff(t *testing.T) {
 	over := errors.New("it is over")
 	o.Parallel = 1
 	o.Progress = func(p Progress) {
-		if strings.HasPrefix(p.Doing, "copying") && p.Done == 3 {
+		if strings.HasPrefix(p.Phase, "copying") && p.Done == 3 {
 			cancel(over)
 		}
 	}
-	plan, err := Make(t.Context(), o)
+	plan, err := NewPlan(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	result, err := Copy(ctx, o, plan)
 	if !errors.Is(err, over) || len(result.Errors) != 0 || result.Copied != 3 ||
-		len(result.Left[0]) != len(s.blobs)-3 || len(result.Left[1]) != len(s.blobs) {
+		len(result.Unfinished[0]) != len(s.blobs)-3 || len(result.Unfinished[1]) != len(s.blobs) {
 		t.Errorf("result %+v, error %v", result, err)
 	}
-	if _, err := Make(ctx, o); !errors.Is(err, over) && !errors.Is(err, context.Canceled) {
+	if _, err := NewPlan(ctx, o); !errors.Is(err, over) && !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	o.Progress = nil
@@ -358,7 +358,7 @@ func TestCutOff(t *testing.T) {
 func TestTwice(t *testing.T) {
 	h := startHub(t)
 	h.push(t, "app:v1", image(t, 10, 1))
-	plan, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "app"}})
+	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "app"}})
 	if err != nil || plan.Repositories != 1 || plan.Manifests != 1 {
 		t.Errorf("plan %+v, error %v", plan, err)
 	}

@@ -154,7 +154,7 @@ func TestFaults(t *testing.T) {
 		o.Buckets = nil
 		for _, b := range s.buckets {
 			b = through(b, buckets)
-			b.largestPut, b.partSize = 6<<20, 5<<20
+			b.maxPutSize, b.partSize = 6<<20, 5<<20
 			o.Buckets = append(o.Buckets, b)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -183,7 +183,7 @@ func TestFaults(t *testing.T) {
 
 // oneRun is one run, and what it says.
 func oneRun(ctx context.Context, o Options) error {
-	plan, err := Make(ctx, o)
+	plan, err := NewPlan(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func WriteIndex(ctx context.Context, s State, buckets []*Bucket, began time.Time
 			continue
 		}
 		// Another run was first: its index is as good.
-		if err := b.putIndex(ctx, data, places[i]); err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, errAgain) {
+		if err := b.putIndex(ctx, data, places[i]); err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, errConflict) {
 			errs = append(errs, err)
 		}
 	}
@@ -131,7 +131,7 @@ func (b *Bucket) takeOut(ctx context.Context, digest string) error {
 			return err
 		}
 		err = b.putIndex(ctx, data, etag)
-		if err == nil || try == tries || !errors.Is(err, ErrExists) && !errors.Is(err, errAgain) {
+		if err == nil || try == copyAttempts || !errors.Is(err, ErrExists) && !errors.Is(err, errConflict) {
 			return err
 		}
 	}

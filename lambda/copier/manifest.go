@@ -26,9 +26,9 @@ type Contents struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
-// largestManifest is twice what the specification has registries take at least.
+// maxManifestSize is twice what the specification has registries take at least.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
-const largestManifest = 8 << 20
+const maxManifestSize = 8 << 20
 
 // Parse reads a manifest of any kind: an OCI image or index, an artifact, a
 // Docker image or list of schema 2, or an image of schema 1. Its error says what
@@ -48,8 +48,8 @@ func Parse(manifest []byte) (*Contents, error) {
 			BlobSum string `json:"blobSum"`
 		} `json:"fsLayers"`
 	}
-	if len(manifest) > largestManifest {
-		return nil, fmt.Errorf("it has %d bytes, %d are the most", len(manifest), largestManifest)
+	if len(manifest) > maxManifestSize {
+		return nil, fmt.Errorf("it has %d bytes, %d are the most", len(manifest), maxManifestSize)
 	}
 	if err := json.Unmarshal(manifest, &m); err != nil {
 		return nil, fmt.Errorf("it is no JSON object of a manifest: %w", err)

@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
 		{"other-algorithm", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"digest":"sha512:` + strings.Repeat("a", 128) + `","size":2}]}`,
 			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
-		{"too-large", strings.Repeat(" ", largestManifest) + `{}`, nil, "are the most"},
+		{"too-large", strings.Repeat(" ", maxManifestSize) + `{}`, nil, "are the most"},
 		{"no-json", `<html>`, nil, "no JSON object"},
 		{"other-version", `{"schemaVersion":3}`, nil, "schemaVersion 3"},
 		{"no-digest", `{"schemaVersion":2,"config":{"digest":"sha256:short","size":1}}`, nil, `"sha256:short", which is no digest`},

@@ -46,8 +46,8 @@ type listing struct {
 	Done   bool   `json:"done"`
 }
 
-// Handed is what a run of the planner came to.
-type Handed struct {
+// PlanResult is what a run of the planner came to.
+type PlanResult struct {
 	Run string `json:"run"`
 	// Messages is how many were handed out so far.
 	Messages int `json:"messages"`
@@ -60,17 +60,17 @@ type Handed struct {
 
 // Plan begins a run that hands out every repository of the source, unless one
 // is under way.
-func (f *Functions) Plan(ctx context.Context) (*Handed, error) { return f.run(ctx, doPlan, "") }
+func (f *Filler) Plan(ctx context.Context) (*PlanResult, error) { return f.run(ctx, doPlan, "") }
 
 // Status begins a run that compares what is remembered of the source with the
 // buckets, asks nobody else, and hands out what is to be repaired.
-func (f *Functions) Status(ctx context.Context) (*Handed, error) { return f.run(ctx, doStatus, "") }
+func (f *Filler) Status(ctx context.Context) (*PlanResult, error) { return f.run(ctx, doStatus, "") }
 
 // run begins a run where none is named, and else goes on with that one. What is
 // left when its time is up goes on as a message.
-func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) {
-	if len(f.Buckets) > mostBuckets {
-		return nil, fmt.Errorf("there are %d buckets, %d are the most", len(f.Buckets), mostBuckets)
+func (f *Filler) run(ctx context.Context, kind, run string) (*PlanResult, error) {
+	if len(f.Buckets) > maxBuckets {
+		return nil, fmt.Errorf("there are %d buckets, %d are the most", len(f.Buckets), maxBuckets)
 	}
 	name := kind + ".json"
 	var j job
@@ -82,12 +82,12 @@ func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) 
 	if run != "" {
 		if !known || j.Run != run || j.Done {
 			f.Log.Info("a message of an older run", "kind", kind, "run", run)
-			return &Handed{Run: run, Done: true}, nil
+			return &PlanResult{Run: run, Done: true}, nil
 		}
 	} else {
 		if known && !j.Done && now.Sub(j.Touched) < underWay {
 			f.Log.Info("a run is under way", "kind", kind, "run", j.Run)
-			return &Handed{Run: j.Run, Messages: j.Sent}, nil
+			return &PlanResult{Run: j.Run, Messages: j.Sent}, nil
 		}
 		waiting, err := f.Queue.Waiting(ctx)
 		if err != nil {
@@ -95,18 +95,18 @@ func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) 
 		}
 		if waiting > 0 {
 			f.Log.Info("work of an earlier run is waiting", "kind", kind, "messages", waiting)
-			return &Handed{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
+			return &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
 		}
 		if !known || j.Done || now.Sub(j.Began) > outdated || len(j.Listings) != len(f.Buckets) {
 			j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Listings: make([]listing, len(f.Buckets)), Lacking: make([]int, len(f.Buckets))}
 		}
 	}
 	c := clockOf(ctx)
-	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
+	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
-	p := &planning{Functions: f, job: &j, kind: kind, name: name, clock: c}
+	p := &planRun{Filler: f, job: &j, kind: kind, name: name, clock: c}
 	err = p.advance(ctx)
-	if err != nil && (errors.Is(err, errLater) || errors.Is(context.Cause(ctx), errLater)) {
+	if err != nil && (errors.Is(err, errTimeUp) || errors.Is(context.Cause(ctx), errTimeUp)) {
 		if err = errors.New("the time of a run is too short for a single step; give it more"); p.moved {
 			err = f.Queue.Send(context.WithoutCancel(ctx), Message{Do: kind, Run: j.Run})
 		}
@@ -118,14 +118,14 @@ func (f *Functions) run(ctx context.Context, kind, run string) (*Handed, error) 
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	f.Log.Info("handed out", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", time.Since(j.Began).Round(time.Millisecond).String())
-	return &Handed{Run: j.Run, Messages: j.Sent, Done: j.Done}, nil
+	return &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done}, nil
 }
 
-// errLater ends a run whose time is up.
-var errLater = errors.New("the time is up")
+// errTimeUp ends a run whose time is up.
+var errTimeUp = errors.New("the time is up")
 
-type planning struct {
-	*Functions
+type planRun struct {
+	*Filler
 	*job
 	kind, name string
 	clock      clock
@@ -135,24 +135,24 @@ type planning struct {
 }
 
 // later tells that the time is up, but never before the first step.
-func (p *planning) later() bool {
+func (p *planRun) later() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.moved && p.clock.over()
 }
 
-func (p *planning) step() {
+func (p *planRun) step() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.moved = true
 }
 
-func (p *planning) save(ctx context.Context) error {
+func (p *planRun) save(ctx context.Context) error {
 	p.Touched = time.Now().UTC()
 	return p.write(ctx, p.name, p.job)
 }
 
-func (p *planning) advance(ctx context.Context) error {
+func (p *planRun) advance(ctx context.Context) error {
 	if !p.Merged {
 		if err := p.listAll(ctx); err != nil {
 			return errors.Join(err, p.save(context.WithoutCancel(ctx)))
@@ -181,7 +181,7 @@ func pieceName(run string, bucket, piece int) string {
 }
 
 // listAll lists the buckets, each as far as the time allows.
-func (p *planning) listAll(ctx context.Context) error {
+func (p *planRun) listAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range p.Buckets {
 		if p.Listings[i].Done {
@@ -194,13 +194,13 @@ func (p *planning) listAll(ctx context.Context) error {
 	}
 	for _, l := range p.Listings {
 		if !l.Done {
-			return errLater
+			return errTimeUp
 		}
 	}
 	return nil
 }
 
-func (p *planning) listOne(ctx context.Context, bucket int) error {
+func (p *planRun) listOne(ctx context.Context, bucket int) error {
 	l := &p.Listings[bucket]
 	next := *l
 	var piece []byte
@@ -221,8 +221,8 @@ func (p *planning) listOne(ctx context.Context, bucket int) error {
 }
 
 // merge makes one snapshot of the listings, one bucket after the other: all of
-// them at once would not fit into the memory.
-func (p *planning) merge(ctx context.Context) error {
+// them at once would not fit into the cache.
+func (p *planRun) merge(ctx context.Context) error {
 	var s snapshot
 	for bucket, l := range p.Listings {
 		var digests []byte
@@ -247,7 +247,7 @@ func (p *planning) merge(ctx context.Context) error {
 
 // index writes what all mirrors hold into each of them. A run goes on without:
 // redirectors ask the mirrors then.
-func (p *planning) index(ctx context.Context) {
+func (p *planRun) index(ctx context.Context) {
 	held, err := p.snapshotOf(ctx, p.Run)
 	if err == nil {
 		routed := uint64(1)<<len(p.Buckets) - 1
@@ -265,19 +265,19 @@ func (p *planning) index(ctx context.Context) {
 }
 
 // repositories hands out all of the source, from page to page.
-func (p *planning) repositories(ctx context.Context) error {
+func (p *planRun) repositories(ctx context.Context) error {
 	return p.Source.Roots(ctx, p.After, func(page []string, last string) error {
 		messages := make([]Message, len(page))
 		for i, repository := range page {
 			messages[i] = Message{Do: doRepository, Run: p.Run, Repository: repository}
 		}
-		return p.handOut(ctx, messages, last)
+		return p.enqueue(ctx, messages, last)
 	})
 }
 
-// handOut sends messages and saves what the next ones begin after, which is
+// enqueue sends messages and saves what the next ones begin after, which is
 // empty where there are no more.
-func (p *planning) handOut(ctx context.Context, messages []Message, last string) error {
+func (p *planRun) enqueue(ctx context.Context, messages []Message, last string) error {
 	if err := p.Queue.Send(ctx, messages...); err != nil {
 		return err
 	}
@@ -291,14 +291,14 @@ func (p *planning) handOut(ctx context.Context, messages []Message, last string)
 		return err
 	}
 	if p.later() {
-		return errLater
+		return errTimeUp
 	}
 	return nil
 }
 
 // repairs hands out the repositories of which a bucket lacks something, as far
 // as that is remembered, and counts what is lacking.
-func (p *planning) repairs(ctx context.Context) error {
+func (p *planRun) repairs(ctx context.Context) error {
 	held, err := p.snapshotOf(ctx, p.Run)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (p *planning) repairs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := p.State.Names(ctx, memoryPrefix)
+	names, err := p.State.Names(ctx, cachePrefix)
 	if err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func (p *planning) repairs(ctx context.Context) error {
 		}
 		var messages []Message
 		for i, name := range chunk {
-			repository, shard, of, ok := parseMemoryName(name)
+			repository, shard, of, ok := parseCacheName(name)
 			if ok && len(lacks[i]) > 0 {
 				messages = append(messages, Message{Do: doRepository, Run: p.Run, Repository: repository, Shard: shard, Of: of})
 			}
@@ -340,7 +340,7 @@ func (p *planning) repairs(ctx context.Context) error {
 				seen[digest] = true
 			}
 		}
-		if err := p.handOut(ctx, messages, chunk[len(chunk)-1]); err != nil {
+		if err := p.enqueue(ctx, messages, chunk[len(chunk)-1]); err != nil {
 			return err
 		}
 	}
@@ -349,8 +349,8 @@ func (p *planning) repairs(ctx context.Context) error {
 
 // lacks answers the blobs that are remembered under a name and that not all
 // buckets have, with the mask of those that do.
-func (p *planning) lacks(ctx context.Context, name string, held snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
-	var m Memory
+func (p *planRun) lacks(ctx context.Context, name string, held snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
+	var m ManifestCache
 	if err := m.Load(ctx, p.State, name); err != nil {
 		p.Log.Error("what is remembered is damaged", "error", err.Error())
 		return nil, nil // a worker begins it anew
@@ -372,12 +372,12 @@ func (p *planning) lacks(ctx context.Context, name string, held snapshot, withdr
 }
 
 // report says how full the mirrors are, and what only mirror copy can copy.
-func (p *planning) report(ctx context.Context, held snapshot) error {
+func (p *planRun) report(ctx context.Context, held snapshot) error {
 	for i, region := range p.Regions {
 		p.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.Lacking[i]})
 		p.Log.Info("lacking", "mirror", region, "blobs", p.Lacking[i])
 	}
-	needs, err := Needs(ctx, p.State)
+	needs, err := NeedsCopy(ctx, p.State)
 	if err != nil {
 		return err
 	}

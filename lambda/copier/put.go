@@ -20,13 +20,13 @@ import (
 )
 
 const (
-	// largestPut is the largest object of a single PUT, mostParts how many
+	// maxPutSize is the largest object of a single PUT, maxParts how many
 	// parts an upload has at most.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-	largestPut = 5_000_000_000
-	mostParts  = 10_000
+	maxPutSize = 5_000_000_000
+	maxParts   = 10_000
 
-	// partSize is what an upload in parts keeps in memory at a time, more only
+	// partSize is what an upload in parts keeps in cache at a time, more only
 	// for a blob above 80 GB. S3 takes no part below 5 MiB but the last.
 	partSize = 8 << 20
 
@@ -34,7 +34,7 @@ const (
 	contentType  = "application/octet-stream"
 )
 
-// partBuffers are the memory of all uploads in parts of a process: others wait.
+// partBuffers are the cache of all uploads in parts of a process: others wait.
 var partBuffers = make(chan struct{}, 4)
 
 var (
@@ -42,8 +42,8 @@ var (
 	// for one that was to be replaced and is another one now.
 	ErrExists = errors.New("the bucket has it already")
 
-	// errAgain asks for another try: the write met another one of the same key.
-	errAgain = errors.New("another writer is writing it")
+	// errConflict asks for another try: the write met another one of the same key.
+	errConflict = errors.New("another writer is writing it")
 )
 
 // Put stores a blob of a known size from a stream, and answers its ETag. It
@@ -58,7 +58,7 @@ func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader, replaces
 		return "", fmt.Errorf("putting %q: it is no SHA-256 digest", blob.Digest)
 	}
 	checked := newCheckedReader(content, digest, blob.Size)
-	if blob.Size > b.largestPut {
+	if blob.Size > b.maxPutSize {
 		u := &Upload{}
 		if _, err = b.parts(ctx, blob, u, checked, never, replaces); err != nil {
 			err = b.abort(ctx, blob, u, err)
@@ -199,7 +199,7 @@ func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *check
 		}
 		u.ID = aws.ToString(upload.UploadId)
 	}
-	buffer := make([]byte, min(max(b.partSize, (blob.Size+mostParts-1)/mostParts), max(blob.Size, 1)))
+	buffer := make([]byte, min(max(b.partSize, (blob.Size+maxParts-1)/maxParts), max(blob.Size, 1)))
 	for {
 		n, readErr := io.ReadFull(content, buffer)
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
@@ -271,7 +271,7 @@ func (b *Bucket) abort(ctx context.Context, blob Blob, u *Upload, why error) err
 	}
 	_, err := b.client.AbortMultipartUpload(context.WithoutCancel(ctx), &s3.AbortMultipartUploadInput{Bucket: &b.Name, Key: key(blob.Digest), UploadId: &u.ID})
 	*u = Upload{}
-	if err != nil && !errors.Is(why, errAgain) {
+	if err != nil && !errors.Is(why, errConflict) {
 		return fmt.Errorf("%w (and its parts could not be removed: %v)", why, err)
 	}
 	return why
@@ -285,7 +285,7 @@ const copyPart = 1 << 30
 // object is known to be what its digest says.
 func (b *Bucket) Copy(ctx context.Context, blob Blob, from *Bucket, etag string) error {
 	source := aws.String(from.Name + "/" + config.BlobPrefix + "sha256%3A" + blob.Digest[len("sha256:"):])
-	if blob.Size > b.largestPut {
+	if blob.Size > b.maxPutSize {
 		return b.explain("copying "+blob.Digest+" from "+from.Name, b.copyParts(ctx, blob, source, etag))
 	}
 	_, err := b.client.CopyObject(ctx, &s3.CopyObjectInput{
@@ -312,7 +312,7 @@ func (b *Bucket) copyParts(ctx context.Context, blob Blob, source *string, etag 
 			err = b.abort(ctx, blob, u, err)
 		}
 	}()
-	size := min(copyPart, b.largestPut)
+	size := min(copyPart, b.maxPutSize)
 	for offset := int64(0); offset < blob.Size; offset += size {
 		part, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 			Bucket: &b.Name, Key: key(blob.Digest), UploadId: &u.ID, PartNumber: aws.Int32(int32(len(u.Parts) + 1)),

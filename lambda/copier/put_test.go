@@ -18,7 +18,7 @@ func TestPut(t *testing.T) {
 	s := start(t)
 	b := s.buckets[0]
 	parts := *b
-	parts.largestPut, parts.partSize = 6<<20, 5<<20
+	parts.maxPutSize, parts.partSize = 6<<20, 5<<20
 	t.Run("whole", func(t *testing.T) { puts(t, b, 100_000) })
 	t.Run("empty", func(t *testing.T) { putEmpty(t, b) })
 	t.Run("parts", func(t *testing.T) { puts(t, &parts, 12<<20+5) })
@@ -67,7 +67,7 @@ func puts(t *testing.T, b *Bucket, size int) {
 				t.Errorf("the bucket has %d bytes", len(got))
 			}
 			if err == nil {
-				if o, err := b.Stat(t.Context(), blob.Digest); err != nil || o.ETag != etag || o.Proven != (blob.Size <= b.largestPut) {
+				if o, err := b.Stat(t.Context(), blob.Digest); err != nil || o.ETag != etag || o.ChecksumVerified != (blob.Size <= b.maxPutSize) {
 					t.Errorf("%+v, error %v, want the ETag %s", o, err, etag)
 				}
 			}
@@ -113,7 +113,7 @@ func putEmpty(t *testing.T, b *Bucket) {
 	if _, err := b.Put(t.Context(), blob, strings.NewReader(""), ""); err != nil {
 		t.Error(err)
 	}
-	if o, err := b.Stat(t.Context(), blob.Digest); err != nil || o == nil || o.Size != 0 || !o.Proven {
+	if o, err := b.Stat(t.Context(), blob.Digest); err != nil || o == nil || o.Size != 0 || !o.ChecksumVerified {
 		t.Errorf("%+v, error %v", o, err)
 	}
 	if _, err := b.Put(t.Context(), Blob{"sha512:x", 1}, strings.NewReader("x"), ""); err == nil {
@@ -266,8 +266,8 @@ func resumeEmpty(t *testing.T, b *Bucket) {
 		t.Fatal(err)
 	}
 	var opened []int64
-	tries := 0
-	complete, err := b.Resume(t.Context(), blob, &Upload{}, opener(nil, &opened), func() bool { tries++; return tries > 3 })
+	copyAttempts := 0
+	complete, err := b.Resume(t.Context(), blob, &Upload{}, opener(nil, &opened), func() bool { copyAttempts++; return copyAttempts > 3 })
 	if got := content(t, b, blob.Digest); !complete || err != nil || got == nil || len(got) != 0 {
 		t.Errorf("complete %v, error %v, %d bytes", complete, err, len(got))
 	}
@@ -278,7 +278,7 @@ func TestConflict(t *testing.T) {
 	b := start(t).bucket(t, system.Regions[0])
 	data, blob := noise(1, 100)
 	_, err := refusing(b, http.StatusConflict, "ConditionalRequestConflict").Put(t.Context(), blob, bytes.NewReader(data), "")
-	if !errors.Is(err, errAgain) || final(err) {
+	if !errors.Is(err, errConflict) || permanent(err) {
 		t.Errorf("error %v", err)
 	}
 }

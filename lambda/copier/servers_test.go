@@ -137,7 +137,7 @@ func (s *servers) options(t *testing.T, transport http.RoundTripper) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Source: source, Buckets: s.buckets, Memory: &Memory{}}
+	return Options{Source: source, Buckets: s.buckets, Manifests: &ManifestCache{}}
 }
 
 // whole looks at every object of a bucket: each hashes to its key, and all of
@@ -380,7 +380,7 @@ func oneLineOf(t *testing.T, err error, words ...string) {
 // makeAndCopy is what a shell does.
 func makeAndCopy(ctx context.Context, t *testing.T, o Options) (*Plan, *Result) {
 	t.Helper()
-	plan, err := Make(ctx, o)
+	plan, err := NewPlan(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

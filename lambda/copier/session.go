@@ -23,8 +23,8 @@ type session struct {
 	puller *remote.Puller
 }
 
-// mostSessions bounds what is remembered of a registry with many repositories.
-const mostSessions = 1000
+// maxSessions bounds what is remembered of a registry with many repositories.
+const maxSessions = 1000
 
 func (s *Source) session(ctx context.Context, repository string) (*session, error) {
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (s *Source) session(ctx context.Context, repository string) (*session, erro
 	made := &session{repo, &http.Client{Transport: t, CheckRedirect: follow}, puller}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sessions) >= mostSessions {
+	if len(s.sessions) >= maxSessions {
 		clear(s.sessions)
 	}
 	s.sessions[repository] = made
@@ -96,17 +96,17 @@ func (s *session) get(ctx context.Context, address string, header http.Header) (
 	return resp, nil
 }
 
-// largestListing bounds what a registry can make us keep of one listing, all of
+// maxListingSize bounds what a registry can make us keep of one listing, all of
 // its pages together, in bytes.
-const largestListing = 256 << 20
+const maxListingSize = 256 << 20
 
 // pages reads the answers of a listing into fresh values, from one page to the
 // next, until there is none or take is done.
 func (s *session) pages(ctx context.Context, address string, take func(*json.Decoder) (done bool, err error)) error {
-	left := &io.LimitedReader{N: largestListing}
+	left := &io.LimitedReader{N: maxListingSize}
 	for address != "" {
 		if left.N <= 0 {
-			return fmt.Errorf("it goes on after %d bytes", largestListing)
+			return fmt.Errorf("it goes on after %d bytes", maxListingSize)
 		}
 		resp, err := s.get(ctx, address, nil)
 		if err != nil {

@@ -14,8 +14,8 @@ const (
 	digestSize = len(Digest{})
 	maskSize   = 8
 	entrySize  = digestSize + maskSize
-	// mostBuckets is how many a snapshot tells apart.
-	mostBuckets = 8*maskSize - 1
+	// maxBuckets is how many a snapshot tells apart.
+	maxBuckets = 8*maskSize - 1
 )
 
 func parseSnapshot(data []byte) (snapshot, error) {
@@ -45,7 +45,7 @@ func (s snapshot) mask(d Digest) uint64 {
 	return 0
 }
 
-// Has is that of Holdings; sizes are not kept.
+// Has is that of Inventory; sizes are not kept.
 func (s snapshot) Has(bucket int, d Digest) (int64, bool) {
 	return unknown, s.mask(d)&(1<<bucket) != 0
 }

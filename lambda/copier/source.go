@@ -68,7 +68,7 @@ func NewSource(source string, o SourceOptions) (*Source, error) {
 		t.ResponseHeaderTimeout = stalled
 		next = t
 	}
-	s.limited = &patient{next: next, limiter: limiter(o.Rate, max(1, int(o.Rate)))}
+	s.limited = &retryTransport{next: next, limiter: limiter(o.Rate, max(1, int(o.Rate)))}
 	return s, nil
 }
 

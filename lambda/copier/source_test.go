@@ -133,7 +133,7 @@ func TestGoogleListing(t *testing.T) {
 		t.Errorf("%+v, error %v, want %+v", l, err, want)
 	}
 
-	plan, err := Make(t.Context(), Options{Source: source, Referrers: true})
+	plan, err := NewPlan(t.Context(), Options{Source: source, Referrers: true})
 	if err != nil || plan.Repositories != 2 || plan.Manifests != 3 || plan.Blobs != 6 || len(plan.Errors) != 0 {
 		t.Errorf("plan %+v, error %v", plan, err)
 	}
@@ -202,7 +202,7 @@ func TestOnePing(t *testing.T) {
 		h.push(t, fmt.Sprintf("app-%d:v1", i), image(t, 10, 1))
 	}
 	requests := newTally(h.Client().Transport, atSource)
-	if plan, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{Transport: requests})}); err != nil || len(plan.Errors) != 0 {
+	if plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{Transport: requests})}); err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
 	if got, want := requests.take(), "catalog:2 head:20 manifest:20 ping-https:1 tags:20"; got != want {
@@ -216,7 +216,7 @@ func TestOnePing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan, err := Make(t.Context(), Options{Source: s, Repositories: []string{"a", "b", "c"}}); err != nil || len(plan.Errors) != 3 {
+	if plan, err := NewPlan(t.Context(), Options{Source: s, Repositories: []string{"a", "b", "c"}}); err != nil || len(plan.Errors) != 3 {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
 	if got, want := requests.take(), "ping-http:1 ping-https:1 tags:3"; got != want {
@@ -240,7 +240,7 @@ func TestReferrers(t *testing.T) {
 	config := h.blob(t, "app", []byte("{}"))
 	first := h.manifest(t, "app", "", string(types.OCIManifestSchema1), signature(signed, config, h.blob(t, "app", []byte("1"))))
 	requests := newTally(h.Client().Transport, atSource)
-	o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Memory: &Memory{}}
+	o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}}
 	for _, tt := range []struct {
 		name                      string
 		change                    func()
@@ -256,7 +256,7 @@ func TestReferrers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.change()
-			plan, err := Make(t.Context(), o)
+			plan, err := NewPlan(t.Context(), o)
 			if err != nil || len(plan.Errors) != 0 || plan.Manifests != tt.manifests || plan.Fetched != tt.fetched || plan.Blobs != tt.blobs {
 				t.Errorf("plan %+v, error %v", plan, err)
 			}
@@ -284,9 +284,9 @@ func TestNoReferrers(t *testing.T) {
 				return false
 			})
 			requests := newTally(h.Client().Transport, atSource)
-			o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Memory: &Memory{}}
+			o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}}
 			for range 2 {
-				if plan, err := Make(t.Context(), o); err != nil || len(plan.Errors) != 0 || plan.Manifests != 20 {
+				if plan, err := NewPlan(t.Context(), o); err != nil || len(plan.Errors) != 0 || plan.Manifests != 20 {
 					t.Errorf("plan %+v, error %v", plan, err)
 				}
 			}
@@ -305,7 +305,7 @@ func TestNoReferrers(t *testing.T) {
 			}
 			return false
 		})
-		plan, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Referrers: true})
+		plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Referrers: true})
 		if err != nil || len(plan.Errors) != 1 || plan.Manifests != 1 {
 			t.Fatalf("plan %+v, error %v", plan, err)
 		}
@@ -474,16 +474,16 @@ func TestLogin(t *testing.T) {
 				return true
 			})
 			h.requests()
-			_, err := Make(t.Context(), Options{Source: h.source(t, "project", SourceOptions{})})
+			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "project", SourceOptions{})})
 			oneLineOf(t, err, "example.com", "it wants a login")
-			if !errors.Is(err, errLogin) || !final(err) {
+			if !errors.Is(err, errLogin) || !permanent(err) {
 				t.Errorf("the error %q is not final", err)
 			}
 			if asked := h.requests(); len(asked) > 2 {
 				t.Errorf("asked for %q", asked)
 			}
 			// With a list of repositories each is a line.
-			plan, err := Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "other"}})
+			plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "other"}})
 			if err != nil || len(plan.Errors) != 2 {
 				t.Fatalf("plan %+v, error %v", plan, err)
 			}
@@ -493,7 +493,7 @@ func TestLogin(t *testing.T) {
 			if tt.name == "forbidden" {
 				return
 			}
-			plan, err = Make(t.Context(), Options{Source: h.source(t, "", SourceOptions{Keychain: login{"u", "p"}})})
+			plan, err = NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{Keychain: login{"u", "p"}})})
 			if err != nil || len(plan.Errors) != 0 || plan.Manifests != 1 {
 				t.Errorf("with the login the plan is %+v, error %v", plan, err)
 			}

@@ -38,19 +38,19 @@ type Verification struct {
 	Checked, Of int
 	Bytes       int64
 	// Wrong are the blobs that are not what their keys say.
-	Wrong []Wrong
+	Mismatches []Mismatch
 	// Errors are what could not be read: a line each.
 	Errors []error
 }
 
-// Wrong is an object whose bytes do not hash to its key.
-type Wrong struct {
+// Mismatch is an object whose bytes do not hash to its key.
+type Mismatch struct {
 	Bucket, Digest string
 	// Found says what was found instead.
-	Found error
+	Err error
 	// Replaced tells that it is right now; else Why says why it is not.
-	Replaced bool
-	Why      error
+	Replaced   bool
+	ReplaceErr error
 }
 
 // Verify reads blobs of buckets and hashes them again. What is wrong is
@@ -79,7 +79,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 			}
 		}
 	}
-	v.progress.Doing, v.progress.Total = "hashing", len(objects)
+	v.progress.Phase, v.progress.Total = "hashing", len(objects)
 	group := &errgroup.Group{}
 	group.SetLimit(list.Parallel)
 	for _, x := range objects {
@@ -91,7 +91,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 		})
 	}
 	_ = group.Wait() // they fail one by one
-	slices.SortFunc(v.result.Wrong, func(a, b Wrong) int {
+	slices.SortFunc(v.result.Mismatches, func(a, b Mismatch) int {
 		return slices.Compare([]string{a.Bucket, a.Digest}, []string{b.Bucket, b.Digest})
 	})
 	sortErrors(v.result.Errors)
@@ -110,12 +110,12 @@ type verifying struct {
 
 func (v *verifying) one(ctx context.Context, b *Bucket, digest Digest) {
 	size, etag, err := v.hash(ctx, b, digest)
-	var wrong *Wrong
+	var wrong *Mismatch
 	if errors.Is(err, ErrContent) {
-		wrong = &Wrong{Bucket: b.Name, Digest: digest.String(), Found: err}
+		wrong = &Mismatch{Bucket: b.Name, Digest: digest.String(), Err: err}
 		if v.o.Plan != nil {
-			wrong.Why = v.replace(ctx, b, digest, etag)
-			wrong.Replaced = wrong.Why == nil
+			wrong.ReplaceErr = v.replace(ctx, b, digest, etag)
+			wrong.Replaced = wrong.ReplaceErr == nil
 		}
 	}
 	v.mu.Lock()
@@ -125,7 +125,7 @@ func (v *verifying) one(ctx context.Context, b *Bucket, digest Digest) {
 	}
 	switch {
 	case wrong != nil:
-		v.result.Wrong = append(v.result.Wrong, *wrong)
+		v.result.Mismatches = append(v.result.Mismatches, *wrong)
 	case err != nil:
 		v.result.Errors = append(v.result.Errors, err)
 	}

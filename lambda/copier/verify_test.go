@@ -44,16 +44,16 @@ func TestVerify(t *testing.T) {
 	var last Progress
 	only.Progress = func(p Progress) { last = p }
 	found, err := Verify(t.Context(), only)
-	if err != nil || found.Of != 2*len(s.blobs)+1 || found.Checked != found.Of || len(found.Errors) != 0 || len(found.Wrong) != 3 {
+	if err != nil || found.Of != 2*len(s.blobs)+1 || found.Checked != found.Of || len(found.Errors) != 0 || len(found.Mismatches) != 3 {
 		t.Fatalf("%+v, error %v", found, err)
 	}
 	if last.Done != found.Of || last.Total != found.Of || last.Bytes != last.TotalBytes || last.Bytes != found.Bytes {
 		t.Errorf("progress %+v of %+v", last, found)
 	}
 	at := map[string]bool{}
-	for _, w := range found.Wrong {
+	for _, w := range found.Mismatches {
 		at[w.Bucket+" "+w.Digest] = true
-		if w.Replaced || w.Why != nil || !errors.Is(w.Found, ErrContent) {
+		if w.Replaced || w.ReplaceErr != nil || !errors.Is(w.Err, ErrContent) {
 			t.Errorf("%+v", w)
 		}
 	}
@@ -65,13 +65,13 @@ func TestVerify(t *testing.T) {
 	}
 
 	found, err = Verify(t.Context(), o)
-	if err != nil || len(found.Wrong) != 3 || len(found.Errors) != 0 {
+	if err != nil || len(found.Mismatches) != 3 || len(found.Errors) != 0 {
 		t.Fatalf("%+v, error %v", found, err)
 	}
-	for _, w := range found.Wrong {
+	for _, w := range found.Mismatches {
 		if w.Digest == a {
-			oneLineOf(t, w.Why, "the source does not have it")
-		} else if !w.Replaced || w.Why != nil {
+			oneLineOf(t, w.ReplaceErr, "the source does not have it")
+		} else if !w.Replaced || w.ReplaceErr != nil {
 			t.Errorf("%+v", w)
 		}
 	}
@@ -79,7 +79,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.allWhole(t)
-	if found, err = Verify(t.Context(), o); err != nil || len(found.Wrong) != 0 {
+	if found, err = Verify(t.Context(), o); err != nil || len(found.Mismatches) != 0 {
 		t.Errorf("%+v, error %v", found, err)
 	}
 }
@@ -95,10 +95,10 @@ func TestVerifyChangedMeanwhile(t *testing.T) {
 		return http.DefaultTransport.RoundTrip(r)
 	}))}
 	found, err := Verify(t.Context(), o)
-	if err != nil || len(found.Wrong) != 1 || found.Wrong[0].Replaced {
+	if err != nil || len(found.Mismatches) != 1 || found.Mismatches[0].Replaced {
 		t.Fatalf("%+v, error %v", found, err)
 	}
-	oneLineOf(t, found.Wrong[0].Why, "it has changed meanwhile")
+	oneLineOf(t, found.Mismatches[0].ReplaceErr, "it has changed meanwhile")
 	if string(content(t, b, wrong[0])) != "changed" {
 		t.Error("it was written over")
 	}
@@ -120,10 +120,10 @@ func TestVerifyLyingSource(t *testing.T) {
 	}
 	o.Source, o.Buckets = source, s.buckets[:1]
 	found, err := Verify(t.Context(), o)
-	if err != nil || len(found.Wrong) != 1 || found.Wrong[0].Replaced {
+	if err != nil || len(found.Mismatches) != 1 || found.Mismatches[0].Replaced {
 		t.Fatalf("%+v, error %v", found, err)
 	}
-	oneLineOf(t, found.Wrong[0].Why, wrong[0], "the content is not what was promised")
+	oneLineOf(t, found.Mismatches[0].ReplaceErr, wrong[0], "the content is not what was promised")
 	if string(content(t, s.buckets[0], wrong[0])) != "damaged" {
 		t.Error("it was written over")
 	}
@@ -135,8 +135,8 @@ func TestVerifySample(t *testing.T) {
 	all := len(held(t, b))
 	found, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{b}, Sample: 0.1})
 	// By chance it is outside of this in fewer than one of a million runs.
-	if err != nil || found.Of != all || found.Checked < all/20 || found.Checked > all/5 || len(found.Wrong) > found.Checked {
-		t.Errorf("checked %d of %d, %d wrong, error %v", found.Checked, found.Of, len(found.Wrong), err)
+	if err != nil || found.Of != all || found.Checked < all/20 || found.Checked > all/5 || len(found.Mismatches) > found.Checked {
+		t.Errorf("checked %d of %d, %d wrong, error %v", found.Checked, found.Of, len(found.Mismatches), err)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestVerifyErrors(t *testing.T) {
 		return http.DefaultTransport.RoundTrip(r)
 	}))
 	found, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{refused}})
-	if err != nil || found.Checked != 2 || len(found.Wrong) != 0 || len(found.Errors) != 1 {
+	if err != nil || found.Checked != 2 || len(found.Mismatches) != 0 || len(found.Errors) != 1 {
 		t.Fatalf("%+v, error %v", found, err)
 	}
 	oneLineOf(t, found.Errors[0], b.Name, blob.Digest, "these credentials may not")
@@ -173,7 +173,7 @@ func TestVerifyErrors(t *testing.T) {
 		}
 		return resp, err
 	}))
-	if found, err = Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{cut}}); err != nil || len(found.Wrong) != 0 || len(found.Errors) != 1 {
+	if found, err = Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{cut}}); err != nil || len(found.Mismatches) != 0 || len(found.Errors) != 1 {
 		t.Fatalf("%+v, error %v", found, err)
 	}
 	oneLineOf(t, found.Errors[0], b.Name, "reading "+blob.Digest)

@@ -44,11 +44,11 @@ type Removal struct {
 	Errors []error
 }
 
-// Withdraw does what ListWithdrawn does, and then removes every version of the
+// Withdraw does what MarkWithdrawn does, and then removes every version of the
 // blob everywhere. Its error is that the blob could not be listed; then nothing
 // was removed.
 func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
-	r, err := ListWithdrawn(ctx, s, buckets, digest)
+	r, err := MarkWithdrawn(ctx, s, buckets, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,9 @@ func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*
 	return r, context.Cause(ctx)
 }
 
-// ListWithdrawn lists a digest, so that it is not copied again, and takes it out
+// MarkWithdrawn lists a digest, so that it is not copied again, and takes it out
 // of the index of every bucket. The blob stays.
-func ListWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
+func MarkWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
 	if _, ok := ParseDigest(digest); !ok {
 		return nil, fmt.Errorf("%q: takes a digest, as sha256: and 64 hexadecimal digits", digest)
 	}

@@ -22,8 +22,8 @@ const (
 	// assumedRate is how many bytes a second a copy is taken to make, in
 	// judging whether a blob fits into the time that is left.
 	assumedRate = 20_000_000
-	// mostRounds is how often a blob goes on as a fresh message.
-	mostRounds = 3
+	// maxRequeues is how often a blob goes on as a fresh message.
+	maxRequeues = 3
 )
 
 // progress is how far the work on a share of a repository is.
@@ -40,11 +40,11 @@ type progress struct {
 // key is what images are ordered by.
 func (e Entry) key() string { return e.Digest + e.Tag }
 
-func (f *Functions) repository(ctx context.Context, m Message) error {
+func (f *Filler) repository(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
-	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errLater)
+	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
-	w := &working{Functions: f, message: m, clock: c,
+	w := &repositoryRun{Filler: f, message: m, clock: c,
 		name: config.RunPrefix + m.Run + "/work/" + workName(m.Repository, m.Shard, m.Of) + ".json"}
 	if _, err := f.read(ctx, w.name, &w.progress); err != nil {
 		return err
@@ -62,25 +62,25 @@ func (f *Functions) repository(ctx context.Context, m Message) error {
 	return nil
 }
 
-func (f *Functions) copied(blobs int, bytes int64) {
+func (f *Filler) copied(blobs int, bytes int64) {
 	if blobs > 0 {
 		f.count("", "", metrics.Datum{Name: metrics.Copied, Unit: "Count", Value: blobs}, metrics.Datum{Name: metrics.CopiedBytes, Unit: "Bytes", Value: bytes})
 	}
 }
 
-type working struct {
-	*Functions
+type repositoryRun struct {
+	*Filler
 	message  Message
 	clock    clock
 	name     string
 	progress progress
 	result   Result
 
-	memory     Memory
-	memoryName string
+	cache     ManifestCache
+	cacheName string
 }
 
-func (w *working) all(ctx context.Context) error {
+func (w *repositoryRun) all(ctx context.Context) error {
 	m := w.message
 	held, err := w.snapshotOf(ctx, m.Run)
 	if err != nil {
@@ -98,11 +98,11 @@ func (w *working) all(ctx context.Context) error {
 	if err != nil || split {
 		return err
 	}
-	w.memoryName = memoryName(m.Repository, m.Shard, m.Of)
-	if err := w.memory.Load(ctx, w.State, w.memoryName); err != nil {
+	w.cacheName = cacheName(m.Repository, m.Shard, m.Of)
+	if err := w.cache.Load(ctx, w.State, w.cacheName); err != nil {
 		w.Log.Error("what is remembered is damaged, it is learnt anew", "error", err.Error())
 	}
-	o := Options{Source: w.Source, Buckets: w.Buckets, Holdings: held, Withdrawn: withdrawn, Memory: &w.memory, Ask: true,
+	o := Options{Source: w.Source, Buckets: w.Buckets, Inventory: held, Withdrawn: withdrawn, Manifests: &w.cache, CheckExisting: true,
 		Parallel: w.Parallel, Referrers: w.Referrers && !l.Complete}
 	o.fill()
 	if w.progress.Done {
@@ -121,10 +121,10 @@ func (w *working) all(ctx context.Context) error {
 
 // onwards goes through what is left, from chunk to chunk. What does not fit into
 // the time goes on as a fresh message.
-func (w *working) onwards(ctx context.Context, o Options, todo []Entry) error {
+func (w *repositoryRun) onwards(ctx context.Context, o Options, todo []Entry) error {
 	for entries := range slices.Chunk(todo, chunk) {
 		failed, err := w.chunk(ctx, o, entries)
-		if errors.Is(err, errLater) && w.progress.Stuck < mostRounds {
+		if errors.Is(err, errTimeUp) && w.progress.Stuck < maxRequeues {
 			w.progress.Stuck++
 			return w.Queue.Send(context.WithoutCancel(ctx), w.message)
 		}
@@ -147,8 +147,8 @@ func (w *working) onwards(ctx context.Context, o Options, todo []Entry) error {
 	return nil
 }
 
-// again tries what failed once more, as far as the time allows.
-func (w *working) again(ctx context.Context, o Options, todo []Entry) error {
+// again copyAttempts what failed once more, as far as the time allows.
+func (w *repositoryRun) again(ctx context.Context, o Options, todo []Entry) error {
 	w.progress.Failed = nil
 	for len(todo) > 0 && !w.clock.over() {
 		entries := todo[:min(chunk, len(todo))]
@@ -166,7 +166,7 @@ func (w *working) again(ctx context.Context, o Options, todo []Entry) error {
 }
 
 // todo answers what is left of the share, or shares a large repository out.
-func (w *working) todo(ctx context.Context, l *Listing) (todo []Entry, split bool, err error) {
+func (w *repositoryRun) todo(ctx context.Context, l *Listing) (todo []Entry, split bool, err error) {
 	m := w.message
 	if w.progress.Done { // again, for what failed
 		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e Entry) bool { return !slices.Contains(l.Entries, e) }), false, nil
@@ -209,8 +209,8 @@ func share(e Entry, of int) int {
 	return int(h.Sum32() % uint32(of))
 }
 
-func (w *working) save(ctx context.Context) error {
-	if err := w.memory.Save(ctx, w.State, w.memoryName); err != nil {
+func (w *repositoryRun) save(ctx context.Context) error {
+	if err := w.cache.Save(ctx, w.State, w.cacheName); err != nil {
 		return err
 	}
 	return w.write(ctx, w.name, w.progress)
@@ -218,7 +218,7 @@ func (w *working) save(ctx context.Context) error {
 
 // chunk copies what some images lack. Blobs that do not fit into the time that
 // is left go on as messages of their own.
-func (w *working) chunk(ctx context.Context, o Options, entries []Entry) (failed bool, err error) {
+func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []Entry) (failed bool, err error) {
 	walk := newWalk(o)
 	walk.entries(ctx, w.message.Repository, entries, o.Referrers)
 	if err := context.Cause(ctx); err != nil {
@@ -226,10 +226,10 @@ func (w *working) chunk(ctx context.Context, o Options, entries []Entry) (failed
 	}
 	walk.compare()
 	plan := walk.plan
-	late := map[string]Missing{}
+	late := map[string]MissingBlob{}
 	fits := int64(time.Until(w.clock.stop).Seconds() * assumedRate / 2)
-	for i, lacks := range plan.Lacks {
-		plan.Lacks[i] = slices.DeleteFunc(lacks, func(b Missing) bool {
+	for i, lacks := range plan.Missing {
+		plan.Missing[i] = slices.DeleteFunc(lacks, func(b MissingBlob) bool {
 			if b.Size > fits {
 				late[b.Digest] = b
 			}
@@ -240,7 +240,7 @@ func (w *working) chunk(ctx context.Context, o Options, entries []Entry) (failed
 	result, _ := Copy(until, o, plan)
 	cancel()
 	w.result.add(result)
-	for _, left := range result.Left {
+	for _, left := range result.Unfinished {
 		for _, b := range left {
 			late[b.Digest] = b
 		}

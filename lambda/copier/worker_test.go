@@ -24,8 +24,8 @@ func TestShares(t *testing.T) {
 		l.Entries = append(l.Entries, Entry{Tag: fmt.Sprintf("v%05d", i)})
 	}
 	var queue sent
-	f := &Functions{Queue: &queue, State: Folder(t.TempDir())}
-	whole := &working{Functions: f, message: Message{Do: doRepository, Run: "x", Repository: "team/app"}, name: "run/x/work/team/app.json"}
+	f := &Filler{Queue: &queue, State: Folder(t.TempDir())}
+	whole := &repositoryRun{Filler: f, message: Message{Do: doRepository, Run: "x", Repository: "team/app"}, name: "run/x/work/team/app.json"}
 	if todo, split, err := whole.todo(t.Context(), l); err != nil || !split || len(todo) != 0 || !whole.progress.Done {
 		t.Fatalf("%d images are left, shared out %v, %v", len(todo), split, err)
 	}
@@ -34,7 +34,7 @@ func TestShares(t *testing.T) {
 	}
 	seen := map[Entry]int{}
 	for _, m := range queue[1:] {
-		share := &working{Functions: f, message: m}
+		share := &repositoryRun{Filler: f, message: m}
 		todo, split, err := share.todo(t.Context(), l)
 		if err != nil || split || len(todo) == 0 {
 			t.Fatalf("share %d of %d: %d images, shared out %v, %v", m.Shard, m.Of, len(todo), split, err)

@@ -451,7 +451,7 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 		t.Errorf("dead letters %q", dead)
 	}
 	state := copier.StateBucket{Name: system.StateBucket, Client: d.S3(system.Regions[0])}
-	needs, err := copier.Needs(t.Context(), state)
+	needs, err := copier.NeedsCopy(t.Context(), state)
 	if err != nil || len(needs) != 1 || !d.blobs[needs[0]] {
 		t.Fatalf("%q need mirror copy, %v\n%s", needs, err, d.log)
 	}
@@ -472,7 +472,7 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if needs, err := copier.Needs(t.Context(), state); err != nil || len(needs) != 0 {
+	if needs, err := copier.NeedsCopy(t.Context(), state); err != nil || len(needs) != 0 {
 		t.Errorf("%q still need mirror copy, %v", needs, err)
 	}
 }

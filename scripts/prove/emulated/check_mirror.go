@@ -88,7 +88,7 @@ func (c *checks) copyChanged(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
-	if object == nil || !object.Proven {
+	if object == nil || !object.ChecksumVerified {
 		return fmt.Errorf("the primary has %+v", object)
 	}
 	err = to.Copy(ctx, copier.Blob{Digest: digest, Size: object.Size}, from, `"another"`)

@@ -12,23 +12,23 @@ import (
 // What is saved is loaded again; what is others' is known and not saved.
 func TestMemory(t *testing.T) {
 	ctx := t.Context()
-	var m, again, third Memory
+	var m, again, third ManifestCache
 	m.Put(a, &Contents{Blobs: []Blob{{b, 1}}, LeftOut: 1})
 	m.Put(b, &Contents{Children: []string{a}})
 	dir := t.TempDir()
-	s, own := Folder(dir), memoryName("team/app", 1, 3)
-	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadOthers(ctx, s, ShellMemory)); err != nil {
+	s, own := Folder(dir), cacheName("team/app", 1, 3)
+	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadOthers(ctx, s, ShellCache)); err != nil {
 		t.Fatal(err)
 	}
-	for _, got := range []*Memory{&again, &third} {
+	for _, got := range []*ManifestCache{&again, &third} {
 		if !reflect.DeepEqual(got.Get(a), m.Get(a)) || !reflect.DeepEqual(got.Get(b), m.Get(b)) {
 			t.Errorf("read %+v, saved was %+v", got, m.held)
 		}
 	}
-	if err := third.Save(ctx, s, ShellMemory); err != nil {
+	if err := third.Save(ctx, s, ShellCache); err != nil {
 		t.Fatal(err)
 	}
-	if names, err := s.Names(ctx, memoryPrefix); err != nil || !slices.Equal(names, []string{own}) {
+	if names, err := s.Names(ctx, cachePrefix); err != nil || !slices.Equal(names, []string{own}) {
 		t.Errorf("what is others' was saved: %q, %v", names, err)
 	}
 	file := filepath.Join(dir, own)
@@ -40,7 +40,7 @@ func TestMemory(t *testing.T) {
 		if err := os.WriteFile(file, text[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var damaged Memory
+		var damaged ManifestCache
 		if err := damaged.Load(ctx, s, own); err == nil {
 			t.Errorf("the first %d of %d bytes are taken for everything", cut, len(text))
 		}
@@ -53,18 +53,18 @@ func TestMemoryNames(t *testing.T) {
 		repository string
 		shard, of  int
 	}{
-		{"memory/team/app.json.gz", "team/app", 0, 1},
-		{"memory/team/app@2-7.json.gz", "team/app", 2, 7},
+		{"manifests/team/app.json.gz", "team/app", 0, 1},
+		{"manifests/team/app@2-7.json.gz", "team/app", 2, 7},
 	} {
-		if got := memoryName(tt.repository, tt.shard, tt.of); got != tt.name {
+		if got := cacheName(tt.repository, tt.shard, tt.of); got != tt.name {
 			t.Errorf("%q, want %q", got, tt.name)
 		}
-		if repository, shard, of, ok := parseMemoryName(tt.name); !ok || repository != tt.repository || shard != tt.shard || of != tt.of {
+		if repository, shard, of, ok := parseCacheName(tt.name); !ok || repository != tt.repository || shard != tt.shard || of != tt.of {
 			t.Errorf("%q is read as %q %d %d %v", tt.name, repository, shard, of, ok)
 		}
 	}
-	for _, name := range []string{ShellMemory, "memory/team/app", "run/x", "memory/.json.gz", "memory/a@b.json.gz"} {
-		if repository, _, _, ok := parseMemoryName(name); ok {
+	for _, name := range []string{ShellCache, "manifests/team/app", "run/x", "manifests/.json.gz", "manifests/a@b.json.gz"} {
+		if repository, _, _, ok := parseCacheName(name); ok {
 			t.Errorf("%q is read as the repository %q", name, repository)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// patient keeps to the rate, and waits as long as a registry asks it to. What
+// retryTransport keeps to the rate, and waits as long as a registry asks it to. What
 // the registry answers to a ping it asks once.
-type patient struct {
+type retryTransport struct {
 	next    http.RoundTripper
 	limiter *rate.Limiter
 
@@ -32,13 +32,13 @@ type ping struct {
 }
 
 const (
-	// patience is how often a request is sent again, longestWait how long a
+	// maxAttempts is how often a request is sent again, maxRetryAfter how long a
 	// registry may ask to wait.
-	patience    = 6
-	longestWait = 2 * time.Minute
+	maxAttempts   = 6
+	maxRetryAfter = 2 * time.Minute
 )
 
-func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet || r.URL.Path != "/v2/" {
 		return p.send(r)
 	}
@@ -69,9 +69,9 @@ func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &again, nil
 }
 
-func (p *patient) send(r *http.Request) (*http.Response, error) {
+func (p *retryTransport) send(r *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
-		if err := within(r.Context(), p.limiter, 1); err != nil {
+		if err := waitLimiter(r.Context(), p.limiter, 1); err != nil {
 			return nil, err
 		}
 		if try > 1 && r.GetBody != nil { // it was read, as that of a request for a token
@@ -83,13 +83,13 @@ func (p *patient) send(r *http.Request) (*http.Response, error) {
 			r.Body = body
 		}
 		resp, err := p.next.RoundTrip(r)
-		if try == patience || r.Context().Err() != nil || !passing(resp, err) {
+		if try == maxAttempts || r.Context().Err() != nil || !retryable(resp, err) {
 			return resp, err
 		}
-		wait := pause(try)
+		wait := backoff(try)
 		if err == nil {
 			if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
-				wait = min(asked, longestWait)
+				wait = min(asked, maxRetryAfter)
 			}
 			resp.Body.Close()
 		}
@@ -99,9 +99,9 @@ func (p *patient) send(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// within waits until a limiter lets n through. Where the end of ctx comes first
+// waitLimiter waits until a limiter lets n through. Where the end of ctx comes first
 // it waits for that, so that what is cut off is not taken for a failure.
-func within(ctx context.Context, limiter *rate.Limiter, n int) error {
+func waitLimiter(ctx context.Context, limiter *rate.Limiter, n int) error {
 	err := limiter.WaitN(ctx, n)
 	if _, ends := ctx.Deadline(); err != nil && ends {
 		<-ctx.Done()
@@ -118,8 +118,8 @@ func otherScheme(err error) bool {
 	return errors.As(err, &record)
 }
 
-// passing tells what may be right the next time.
-func passing(resp *http.Response, err error) bool {
+// retryable tells what may be right the next time.
+func retryable(resp *http.Response, err error) bool {
 	if err != nil {
 		return !otherScheme(err)
 	}
@@ -130,9 +130,9 @@ func passing(resp *http.Response, err error) bool {
 	return false
 }
 
-// pause is how long to wait before the next try: twice as long each time, and
+// backoff is how long to wait before the next try: twice as long each time, and
 // never the same for all who wait.
-func pause(try int) time.Duration {
+func backoff(try int) time.Duration {
 	longest := 250 * time.Millisecond << min(try, 6)
 	return longest/2 + rand.N(longest/2)
 }
@@ -194,7 +194,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	if cause := context.Cause(s.ctx); err != nil && err != io.EOF && cause != nil {
 		return n, cause
 	}
-	if waited := within(s.ctx, s.limiter, n); waited != nil {
+	if waited := waitLimiter(s.ctx, s.limiter, n); waited != nil {
 		return n, waited
 	}
 	return n, err

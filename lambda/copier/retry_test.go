@@ -57,17 +57,17 @@ func TestPatience(t *testing.T) {
 		{"asked-to-wait", []int{429, 200}, "7", 2, 7 * time.Second, 7 * time.Second},
 		{"asked-to-wait-until", []int{429, 200}, "Sat, 01 Jan 2000 00:00:30 GMT", 2, 30 * time.Second, 30 * time.Second},
 		{"asked-twice", []int{429, 503, 200}, "7", 3, 14 * time.Second, 14 * time.Second},
-		{"asked-for-an-hour", []int{429, 200}, "3600", 2, longestWait, longestWait},
+		{"asked-for-an-hour", []int{429, 200}, "3600", 2, maxRetryAfter, maxRetryAfter},
 		{"too-many-without-a-time", []int{429, 200}, "", 2, 250 * time.Millisecond, 500 * time.Millisecond},
 		{"server-error", []int{500, 502, 200}, "", 3, 750 * time.Millisecond, 1500 * time.Millisecond},
 		{"reset", []int{0, 200}, "", 2, 250 * time.Millisecond, 500 * time.Millisecond},
-		{"never-right", []int{503}, "1", patience, 5 * time.Second, 5 * time.Second},
-		{"reset-always", []int{0}, "", patience, 7750 * time.Millisecond, 15500 * time.Millisecond},
+		{"never-right", []int{503}, "1", maxAttempts, 5 * time.Second, 5 * time.Second},
+		{"reset-always", []int{0}, "", maxAttempts, 7750 * time.Millisecond, 15500 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := 0
-				p := &patient{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+				p := &retryTransport{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 					status := tt.answers[min(n, len(tt.answers)-1)]
 					n++
 					if status == 0 {
@@ -102,7 +102,7 @@ func request(ctx context.Context, t *testing.T, method, address, body string) *h
 func TestPatienceBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
-		p := &patient{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+		p := &retryTransport{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 			body, _ := io.ReadAll(r.Body)
 			got = append(got, string(body))
 			if len(got) < 3 {
@@ -131,7 +131,7 @@ func TestPatienceEnds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &patient{limiter: limiter(tt.rate, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+				p := &retryTransport{limiter: limiter(tt.rate, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 					return answer(r, tt.status, http.Header{"Retry-After": {"60"}}, "")
 				})}
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Second, over)
@@ -153,7 +153,7 @@ func TestPatienceEnds(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &patient{limiter: limiter(10, 10), next: wire(func(r *http.Request) (*http.Response, error) { return answer(r, http.StatusOK, nil, "") })}
+		p := &retryTransport{limiter: limiter(10, 10), next: wire(func(r *http.Request) (*http.Response, error) { return answer(r, http.StatusOK, nil, "") })}
 		began := time.Now()
 		var group errgroup.Group
 		for range 100 {
@@ -175,8 +175,8 @@ func TestRate(t *testing.T) {
 func TestPingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		p := &patient{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
-			if n++; n <= patience {
+		p := &retryTransport{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+			if n++; n <= maxAttempts {
 				return answer(r, http.StatusBadGateway, nil, "")
 			}
 			return answer(r, http.StatusUnauthorized, http.Header{"Www-Authenticate": {"Basic"}}, "")
@@ -187,7 +187,7 @@ func TestPingFails(t *testing.T) {
 				t.Errorf("ping %d is answered with %+v, error %v", i, resp, err)
 			}
 		}
-		if n != patience+1 {
+		if n != maxAttempts+1 {
 			t.Errorf("%d requests", n)
 		}
 	})

@@ -14,10 +14,10 @@ import (
 	"sync"
 )
 
-// Memory keeps what manifests refer to, by their digest, so that none is
+// ManifestCache keeps what manifests refer to, by their digest, so that none is
 // fetched twice: a digest never means anything else. The zero value is an empty
 // one. It is safe for concurrent use.
-type Memory struct {
+type ManifestCache struct {
 	mu   sync.Mutex
 	held map[string]*Contents
 	// others are what other runs keep.
@@ -26,15 +26,15 @@ type Memory struct {
 }
 
 const (
-	// memoryPrefix begins the names of all that is remembered in a State.
-	memoryPrefix = "memory/"
-	// ShellMemory is the name under which what is run from a shell remembers
+	// cachePrefix begins the names of all that is remembered in a State.
+	cachePrefix = "manifests/"
+	// ShellCache is the name under which what is run from a shell remembers
 	// all repositories. No repository has such a name.
-	ShellMemory = memoryPrefix + "@shell.json.gz"
+	ShellCache = cachePrefix + "@shell.json.gz"
 )
 
 // Get answers what a manifest refers to, nil if that is not remembered.
-func (m *Memory) Get(digest string) *Contents {
+func (m *ManifestCache) Get(digest string) *Contents {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.held[digest]; c != nil {
@@ -44,7 +44,7 @@ func (m *Memory) Get(digest string) *Contents {
 }
 
 // Put remembers what a manifest refers to.
-func (m *Memory) Put(digest string, c *Contents) {
+func (m *ManifestCache) Put(digest string, c *Contents) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.held == nil {
@@ -94,7 +94,7 @@ func encode(held map[string]*Contents) ([]byte, error) {
 }
 
 // Load adds what was saved under a name; nothing is there the first time.
-func (m *Memory) Load(ctx context.Context, s State, name string) error {
+func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	data, err := s.Get(ctx, name)
 	if err != nil || data == nil {
 		return err
@@ -111,8 +111,8 @@ func (m *Memory) Load(ctx context.Context, s State, name string) error {
 }
 
 // LoadOthers adds what is saved under all other names; it is not saved again.
-func (m *Memory) LoadOthers(ctx context.Context, s State, own string) error {
-	names, err := s.Names(ctx, memoryPrefix)
+func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) error {
+	names, err := s.Names(ctx, cachePrefix)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (m *Memory) LoadOthers(ctx context.Context, s State, own string) error {
 }
 
 // Save saves all that is not others', if there is anything new.
-func (m *Memory) Save(ctx context.Context, s State, name string) error {
+func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.dirty {
@@ -153,7 +153,7 @@ func (m *Memory) Save(ctx context.Context, s State, name string) error {
 }
 
 // all goes through everything that is remembered.
-func (m *Memory) all(yield func(digest string, c *Contents) bool) {
+func (m *ManifestCache) all(yield func(digest string, c *Contents) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for digest, c := range m.held {
@@ -163,9 +163,9 @@ func (m *Memory) all(yield func(digest string, c *Contents) bool) {
 	}
 }
 
-// memoryName is where a worker remembers its share of a repository.
-func memoryName(repository string, shard, of int) string {
-	return memoryPrefix + workName(repository, shard, of) + ".json.gz"
+// cacheName is where a worker remembers its share of a repository.
+func cacheName(repository string, shard, of int) string {
+	return cachePrefix + workName(repository, shard, of) + ".json.gz"
 }
 
 // workName is a share of a repository. The at sign is in no repository's name.
@@ -176,9 +176,9 @@ func workName(repository string, shard, of int) string {
 	return fmt.Sprintf("%s@%d-%d", repository, shard, of)
 }
 
-// parseMemoryName is the inverse of memoryName.
-func parseMemoryName(name string) (repository string, shard, of int, ok bool) {
-	work, isMemory := strings.CutPrefix(name, memoryPrefix)
+// parseCacheName is the inverse of cacheName.
+func parseCacheName(name string) (repository string, shard, of int, ok bool) {
+	work, isMemory := strings.CutPrefix(name, cachePrefix)
 	work, isFile := strings.CutSuffix(work, ".json.gz")
 	repository, rest, shared := strings.Cut(work, "@")
 	of = 1

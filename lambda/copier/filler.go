@@ -14,10 +14,10 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// Functions do the copying in many short runs, each with a deadline: Plan and
+// Filler do the copying in many short runs, each with a deadline: Plan and
 // Status hand out work, and Work does it. What must outlive a run is in State.
 // All methods are safe for concurrent use.
-type Functions struct {
+type Filler struct {
 	Source *Source
 	// Buckets are the mirrors', the primary first; Regions are theirs, as names
 	// of the mirrors.
@@ -73,13 +73,13 @@ type Message struct {
 
 	Blob  *Blob  `json:"blob,omitempty"`
 	Image string `json:"image,omitempty"`
-	// Rounds is how often the blob has gone on as a fresh message.
-	Rounds int `json:"rounds,omitempty"`
+	// Requeues is how often the blob has gone on as a fresh message.
+	Requeues int `json:"rounds,omitempty"`
 }
 
 // Work does what a message asks for. After an error the message is to be
 // received again.
-func (f *Functions) Work(ctx context.Context, body string) error {
+func (f *Filler) Work(ctx context.Context, body string) error {
 	var m Message
 	d := json.NewDecoder(strings.NewReader(body))
 	d.DisallowUnknownFields()
@@ -122,7 +122,7 @@ func clockOf(ctx context.Context) clock {
 func (c clock) over() bool { return time.Now().After(c.stop) }
 
 // read reads JSON of the state; false if it is not there.
-func (f *Functions) read(ctx context.Context, name string, into any) (bool, error) {
+func (f *Filler) read(ctx context.Context, name string, into any) (bool, error) {
 	data, err := f.State.Get(ctx, name)
 	if err != nil || data == nil {
 		return false, err
@@ -133,7 +133,7 @@ func (f *Functions) read(ctx context.Context, name string, into any) (bool, erro
 	return true, nil
 }
 
-func (f *Functions) write(ctx context.Context, name string, v any) error {
+func (f *Filler) write(ctx context.Context, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -141,14 +141,14 @@ func (f *Functions) write(ctx context.Context, name string, v any) error {
 	return f.State.Put(ctx, name, data)
 }
 
-func (f *Functions) count(dimension, value string, counts ...metrics.Datum) {
+func (f *Filler) count(dimension, value string, counts ...metrics.Datum) {
 	metrics.Write(f.Metrics, time.Now(), dimension, value, counts...)
 }
 
 func snapshotName(run string) string { return config.RunPrefix + run + "/held" }
 
 // snapshotOf is what the buckets had when a run listed them.
-func (f *Functions) snapshotOf(ctx context.Context, run string) (snapshot, error) {
+func (f *Filler) snapshotOf(ctx context.Context, run string) (snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.held != nil && f.heldRun == run {
