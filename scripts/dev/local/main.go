@@ -213,7 +213,7 @@ Try, the first as a client in %[8]s:
   crane manifest %[2]s/%[4]s:%[5]s
   docker run --rm %[2]s/%[4]s:%[5]s
 
-In another shell, the program that fills the mirrors can be tried:
+In another shell, archeio can be tried on the mirrors:
 
   . %[9]s
   %[7]s
@@ -221,7 +221,7 @@ In another shell, the program that fills the mirrors can be tried:
 		pull.Repository, pull.Tag, l.image.Blobs[0], statusCommand, client.Name, relative(env))
 }
 
-const statusCommand = `go run ./lambda/mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1`
+const statusCommand = `go run ./scripts/archeio mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1`
 
 // relative returns a file relative to the working directory if it is below it.
 func relative(file string) string {

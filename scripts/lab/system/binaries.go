@@ -38,6 +38,19 @@ func functionBinary(ctx context.Context, name string) (string, error) {
 	return once("lambda/"+name, func() (string, error) { return build.Bootstrap(ctx, name) })
 }
 
+// operatorBinary builds the operator's program. It is run and not imported:
+// packages below it are tested with this one.
+func operatorBinary(ctx context.Context) (string, error) {
+	return once("archeio", func() (string, error) {
+		root, err := build.Root()
+		if err != nil {
+			return "", err
+		}
+		file := filepath.Join(root, ".build", "archeio")
+		return file, build.Package(ctx, "./scripts/archeio", "", file)
+	})
+}
+
 // serverBinary builds a server of the nested module scripts/lab/servers.
 func serverBinary(ctx context.Context, name string) (string, error) {
 	return once("servers/"+name, func() (string, error) {

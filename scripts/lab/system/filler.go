@@ -1,6 +1,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -92,12 +93,12 @@ func (s *System) SDKEnv(region string) map[string]string {
 	}
 }
 
-// Fill fills all mirrors from the upstream with "mirror copy", as an operator
-// does. Its report goes to out and its log to log. There is one run a region,
-// because each region has its own S3 server.
+// Fill fills all mirrors from the upstream with "archeio mirror copy", as an
+// operator does. Its report goes to out and its log to log. There is one run a
+// region, because each region has its own S3 server.
 func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
-	s.step("building the program that fills the mirrors")
-	mirror, err := functionBinary(ctx, "mirror")
+	s.step("building archeio, which fills the mirrors (the first time takes a minute or two)")
+	archeio, err := operatorBinary(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,13 +107,13 @@ func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
 		s.step("filling the mirrors in " + region)
 		// The mirrors of both regions have the same blobs, so the index of one
 		// region is the index of all.
-		args := []string{"copy", "-source", s.Source(), "-index"}
+		args := []string{"mirror", "copy", "-source", s.Source(), "-index"}
 		for _, bucket := range slices.Sorted(maps.Keys(all)) {
 			if all[bucket] == region {
 				args = append(args, "-bucket", bucket)
 			}
 		}
-		cmd := exec.CommandContext(ctx, mirror, args...)
+		cmd := exec.CommandContext(ctx, archeio, args...)
 		for _, v := range os.Environ() {
 			if !strings.HasPrefix(v, "AWS_") {
 				cmd.Env = append(cmd.Env, v)
@@ -121,9 +122,11 @@ func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
 		for name, value := range s.SDKEnv(region) {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
-		cmd.Stdout, cmd.Stderr = out, log
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = out, io.MultiWriter(log, &stderr)
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("filling the mirrors in %s: %w: run with -v for its log", region, err)
+			text := strings.TrimSpace(stderr.String())
+			return fmt.Errorf("filling the mirrors in %s: %w: %s", region, err, text[strings.LastIndexByte(text, '\n')+1:])
 		}
 	}
 	return nil
