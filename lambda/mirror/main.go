@@ -1,49 +1,73 @@
-// Command mirror fills the mirrors' buckets with the blobs of a registry, from
-// a shell:
+// Command mirror is the two Lambda functions that fill the mirrors' buckets with
+// the blobs of a registry: a planner that a schedule invokes, and workers that
+// receive its messages from a queue. The event decides which of the two it is.
 //
-//	go run ./lambda/mirror plan -source us-docker.pkg.dev/project/images -bucket my-mirror
-//	go run ./lambda/mirror copy -source us-docker.pkg.dev/project/images -bucket my-mirror -bucket my-other-mirror@eu-central-1
-//
-// and as two Lambda functions, a planner that a schedule invokes and workers
-// behind a queue. The same code does both.
-//
-// The first bucket is the primary; every blob is written there first.
-// Credentials, region and endpoint of S3 come from the AWS SDK's standard
-// environment, logins to the registry from the Docker configuration.
-//
-// The exit code is 1 if anything is missing or wrong in the end, and 2 if
-// nothing could be done at all.
+// Operators use the same engine through archeio mirror.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
+	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"archeio/lambda/config"
+	"archeio/lambda/copier"
 )
 
 func main() {
-	// Lambda sets it in every function.
-	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
-		serve()
-		return
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the second Ctrl-C ends it at once
-	complete, err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "mirror: stopped; what was done stays, start it again to go on")
-		os.Exit(130)
-	case err != nil:
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "mirror:", err)
-		os.Exit(2)
-	case !complete:
 		os.Exit(1)
 	}
+}
+
+// serve returns only if the functions cannot be made.
+func serve() error {
+	functions, err := load(context.Background())
+	if err != nil {
+		return err
+	}
+	lambda.Start(handler{functions}.handle)
+	return nil
+}
+
+func load(ctx context.Context) (*copier.Filler, error) {
+	c, err := config.LoadFill(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	sdk, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	options := copier.SourceOptions{Rate: c.Rate}
+	if c.Secret != "" {
+		if options.Keychain, err = readSecret(ctx, secretsmanager.NewFromConfig(sdk), c.Secret); err != nil {
+			return nil, err
+		}
+	}
+	f := &copier.Filler{
+		Queue:     &queue{sqs.NewFromConfig(sdk), c.Queue},
+		State:     copier.StateBucket{Name: c.State, Client: copier.NewS3Client(sdk, sdk.Region)},
+		Referrers: c.Referrers,
+		Log:       slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+		Metrics:   os.Stdout,
+	}
+	if f.Source, err = copier.NewSource(c.Source, options); err != nil {
+		return nil, err
+	}
+	for i, b := range c.Buckets {
+		if b.Filling {
+			f.Filling = append(f.Filling, i)
+		}
+		f.Buckets = append(f.Buckets, copier.NewBucket(b.Name, copier.NewS3Client(sdk, b.Region)))
+		f.Regions = append(f.Regions, b.Region)
+	}
+	return f, nil
 }

@@ -16,6 +16,7 @@ import (
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/archeio/explain"
 	"archeio/scripts/archeio/hosts"
+	"archeio/scripts/archeio/mirror"
 	"archeio/scripts/archeio/preflight"
 	"archeio/scripts/archeio/ranges"
 	"archeio/scripts/archeio/report"
@@ -43,6 +44,7 @@ func root() *cobra.Command {
 		preflight.Command(),
 		adopt.Command(),
 		report.Command(),
+		mirror.Command(),
 		ranges.Command(),
 		version.Command(),
 	)

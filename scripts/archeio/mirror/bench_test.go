@@ -1,4 +1,4 @@
-package main
+package mirror
 
 import (
 	"encoding/json"
@@ -96,11 +96,11 @@ const benchImages, benchBlobs = 300, 2000
 // BenchmarkFill copies 300 images with 2,000 blobs, of which half are shared by
 // three images each, into two buckets; and then again, when nothing is to do.
 func BenchmarkFill(b *testing.B) {
-	s := start(b)
+	s := start(b, "bench")
 	s.pushMany(b)
 	source := &counted{next: passing(b, s.Upstream), kind: sourceKind, requests: map[string]int{}}
 	mirrors := &counted{next: passing(b, endpoint(s.System, system.Regions[0])), kind: bucketKind, requests: map[string]int{}}
-	b.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(b, mirrors))
+	env := []string{"AWS_ENDPOINT_URL_S3=" + serveHTTP(b, mirrors)}
 	from := strings.Replace(s.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(b, source), "http://"), 1)
 	n := 0
 	for b.Loop() {
@@ -108,15 +108,13 @@ func BenchmarkFill(b *testing.B) {
 		args := []string{"copy", "-source", from, "-state", b.TempDir(), "-json"}
 		for _, name := range []string{"primary", "replica"} {
 			bucket := fmt.Sprintf("bench-%d-%s", n, name)
-			if _, err := s.client.CreateBucket(b.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-				b.Fatal(err)
-			}
+			s.create(b, bucket)
 			args = append(args, "-bucket", bucket)
 		}
 		n++
 		var runs [2]fillRun
 		for i := range runs {
-			cmd, stdout, stderr := child(b, args...)
+			cmd, stdout, stderr := child(b, env, args...)
 			begin := time.Now()
 			if i == 0 {
 				b.StartTimer()
@@ -168,7 +166,7 @@ func checkFill(b *testing.B, runs *[2]fillRun) {
 			b.Fatalf("the first run made %d requests %q, want %d", got, kind, want)
 		}
 	}
-	if got := second.report; got.Fetched != 0 || got.Blobs != benchBlobs || *got.Copied != (copied{}) {
+	if got := second.report; got.Fetched != 0 || got.Blobs != benchBlobs || *got.Copied != (copiedReport{}) {
 		b.Fatalf("the second run: %d manifests fetched, copied %+v", got.Fetched, got.Copied)
 	}
 	for kind, n := range second.source {

@@ -1,4 +1,4 @@
-package main
+package mirror
 
 import (
 	"bytes"
@@ -33,262 +33,6 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// faulty stands between the program and the registry and does what networks and
-// registries do. What befalls the n-th request for a path does not depend on
-// when it comes.
-type faulty struct {
-	target string
-	seed   uint64
-
-	mu     sync.Mutex
-	nth    map[string]int
-	faults map[string]int
-	// until is when a path may be asked for again; early are those that were
-	// asked for before.
-	until map[string]time.Time
-	early []string
-}
-
-// faultKinds are those of all requests, bodyFaults those of bodies.
-var (
-	faultKinds = []string{"429", "500", "reset", "429-retry-after"}
-	bodyFaults = []string{"truncated", "short", "wrong-byte", "longer", "reset-within", "slow"}
-)
-
-func newFaulty(target string, seed uint64) *faulty {
-	return &faulty{target: target, seed: seed, nth: map[string]int{}, faults: map[string]int{}, until: map[string]time.Time{}}
-}
-
-// draw picks a fault, "" for none. A manifest whose bytes are wrong fails its
-// image for the whole run; blobs are fetched again. So those have more.
-func (f *faulty) draw(r *http.Request) (kind string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	what := r.Method + r.URL.Path
-	if until, ok := f.until[what]; ok && time.Now().Before(until) {
-		f.early = append(f.early, what)
-	}
-	delete(f.until, what)
-	f.nth[what]++
-	hash := fnv.New64a()
-	fmt.Fprint(hash, what, f.nth[what])
-	random := rand.New(rand.NewPCG(f.seed, hash.Sum64()))
-	body := 40
-	if strings.Contains(r.URL.Path, "/blobs/") {
-		body = 4
-	}
-	switch {
-	case r.Method == http.MethodGet && random.IntN(body) == 0:
-		kind = bodyFaults[random.IntN(len(bodyFaults))]
-	case random.IntN(16) == 0:
-		kind = faultKinds[random.IntN(len(faultKinds)-1)]
-	case random.IntN(100) == 0: // it costs a second
-		kind = "429-retry-after"
-	}
-	if kind != "" {
-		f.faults[kind]++
-	}
-	if kind == "429-retry-after" {
-		f.until[what] = time.Now().Add(time.Second)
-	}
-	return kind
-}
-
-// forget is for a new process, which does not know what the last one was told.
-func (f *faulty) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.until)
-}
-
-func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	kind := f.draw(r)
-	switch kind {
-	case "429", "429-retry-after":
-		w.Header().Set("Retry-After", map[string]string{"429": "0", "429-retry-after": "1"}[kind])
-		w.WriteHeader(http.StatusTooManyRequests)
-		return
-	case "500":
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	case "reset":
-		reset(w)
-		return
-	}
-	out := r.Clone(r.Context())
-	out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", strings.TrimPrefix(f.target, "http://")
-	resp, err := http.DefaultTransport.RoundTrip(out)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	defer resp.Body.Close()
-	maps.Copy(w.Header(), resp.Header)
-	if kind == "" || resp.StatusCode != http.StatusOK {
-		w.WriteHeader(resp.StatusCode)
-		io.Copy(w, resp.Body)
-		return
-	}
-	content, err := io.ReadAll(resp.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	half := len(content) / 2
-	w.Header().Set("Content-Length", fmt.Sprint(len(content)))
-	switch kind {
-	case "truncated", "reset-within":
-		w.Write(content[:half])
-		http.NewResponseController(w).Flush()
-		if kind == "reset-within" {
-			reset(w)
-			return
-		}
-		panic(http.ErrAbortHandler)
-	case "short": // and says so
-		w.Header().Set("Content-Length", fmt.Sprint(half))
-		w.Write(content[:half])
-	case "wrong-byte":
-		content[half] ^= 1
-		w.Write(content)
-	case "longer":
-		w.Header().Set("Content-Length", fmt.Sprint(len(content)+1))
-		w.Write(append(content, '\n'))
-	case "slow":
-		for piece := range slices.Chunk(content, len(content)/10+1) {
-			w.Write(piece)
-			http.NewResponseController(w).Flush()
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-r.Context().Done():
-				return
-			}
-		}
-	}
-}
-
-// reset ends a connection without a word.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	conn.(*net.TCPConn).SetLinger(0)
-	conn.Close()
-}
-
-// gate passes requests on and does something in the middle of the n-th of a
-// kind.
-type gate struct {
-	next http.Handler
-
-	mu   sync.Mutex
-	is   func(*http.Request) bool
-	left int
-	do   func()
-}
-
-func (g *gate) set(n int, is func(*http.Request) bool, do func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.is, g.left, g.do = is, n, do
-}
-
-func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	var do func()
-	if g.do != nil && g.is(r) {
-		if g.left--; g.left == 0 {
-			do, g.do = g.do, nil
-		}
-	}
-	g.mu.Unlock()
-	if do != nil {
-		do = sync.OnceFunc(do)
-		defer do() // where there is no body, when it is done
-		if r.ContentLength > 0 {
-			r.Body = &middleReader{r.Body, r.ContentLength / 2, do}
-		} else if r.Method == http.MethodGet {
-			w = &middleWriter{w, do}
-		}
-	}
-	g.next.ServeHTTP(w, r)
-}
-
-// middleReader calls do when half of a body was read.
-type middleReader struct {
-	io.ReadCloser
-	left int64
-	do   func()
-}
-
-func (m *middleReader) Read(p []byte) (int, error) {
-	if m.left <= 0 {
-		m.do()
-		return m.ReadCloser.Read(p)
-	}
-	n, err := m.ReadCloser.Read(p[:min(int64(len(p)), m.left)])
-	m.left -= int64(n)
-	return n, err
-}
-
-// middleWriter calls do when half of the first piece of a body was written.
-type middleWriter struct {
-	http.ResponseWriter
-	do func()
-}
-
-func (m *middleWriter) Unwrap() http.ResponseWriter { return m.ResponseWriter }
-
-func (m *middleWriter) Write(p []byte) (int, error) {
-	n, err := m.ResponseWriter.Write(p[:len(p)/2])
-	http.NewResponseController(m.ResponseWriter).Flush()
-	m.do()
-	if err != nil {
-		return n, err
-	}
-	more, err := m.ResponseWriter.Write(p[len(p)/2:])
-	return n + more, err
-}
-
-// passing passes requests on as they are: the host is a part of S3's signature.
-func passing(t testing.TB, target string) http.Handler {
-	t.Helper()
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(u)
-			r.Out.Host = r.In.Host
-		},
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
-}
-
-// serveHTTP answers the base URL of a handler.
-func serveHTTP(t testing.TB, h http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func isBlob(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/")
-}
-
-func isAny(*http.Request) bool { return true }
-
-func isPut(r *http.Request) bool {
-	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/"+config.BlobPrefix) && r.Header.Get("X-Amz-Copy-Source") == ""
-}
-
-func isBucketCopy(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" }
-
-func isStatePut(r *http.Request) bool {
-	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/memory/")
-}
-
 // moment is one at which the program is killed.
 type moment struct {
 	name string
@@ -299,7 +43,8 @@ type moment struct {
 // TestKilled kills the program at random moments while the registry is at its
 // worst. Nothing that is not whole is ever visible, and in the end all is there.
 func TestKilled(t *testing.T) {
-	s := start(t)
+	t.Parallel()
+	s := start(t, "killed")
 	for i, name := range []string{"without-state", "state-in-a-folder", "state-in-a-bucket"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they wait more than they work
@@ -350,11 +95,7 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 	// A part of the registry of its own.
 	k.servers = &servers{s.System, s.source + "/" + name, s.client, map[string]bool{}}
 	k.buckets = []string{name + "-primary", name + "-replica"}
-	for _, bucket := range append(k.buckets, name) {
-		if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.create(t, append(k.buckets, name)...)
 	k.registry = &gate{next: k.faults}
 	k.mirror = &gate{next: passing(t, endpoint(s.System, system.Regions[0]))}
 	k.endpoint = serveHTTP(t, k.mirror)
@@ -373,11 +114,11 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		if err := os.WriteFile(filepath.Join(k.folder, "memory", ".aside-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m := &copier.Memory{}
+		m := &copier.ManifestCache{}
 		for range 5000 {
 			m.Put(k.digest(), &copier.Contents{Blobs: []copier.Blob{{Digest: k.digest(), Size: 1}, {Digest: k.digest(), Size: 2}}})
 		}
-		if err := m.Save(t.Context(), k.state, copier.ShellMemory); err != nil {
+		if err := m.Save(t.Context(), k.state, copier.ShellCache); err != nil {
 			t.Fatal(err)
 		}
 	case "state-in-a-bucket":
@@ -395,9 +136,7 @@ func (k *killer) digest() string {
 func (k *killer) child(t *testing.T, args []string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	t.Helper()
 	k.faults.forget()
-	cmd, stdout, stderr = child(t, args...)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL_S3="+k.endpoint)
-	return cmd, stdout, stderr
+	return child(t, []string{"AWS_ENDPOINT_URL_S3=" + k.endpoint}, args...)
 }
 
 // moment picks one: early ones first, as a run that comes far leaves less to
@@ -470,7 +209,7 @@ func (k *killer) round(t *testing.T, m moment) {
 	case -1:
 		k.kills++
 		k.moments = append(k.moments, m.name)
-	case 0, 1, 2: // it was done before, or a fault was too much for it
+	case 0, 1: // it was done before, or a fault was too much for it
 		k.moments = append(k.moments, "("+m.name+")")
 	default:
 		t.Errorf("%s: exit code %d: %s", m.name, code, stderr)
@@ -524,9 +263,9 @@ func (k *killer) readable(t *testing.T) {
 	if k.state == nil {
 		return
 	}
-	m := &copier.Memory{}
+	m := &copier.ManifestCache{}
 	_, err := copier.LoadWithdrawn(t.Context(), k.state)
-	if err := errors.Join(err, m.Load(t.Context(), k.state, copier.ShellMemory), m.LoadOthers(t.Context(), k.state, copier.ShellMemory)); err != nil {
+	if err := errors.Join(err, m.Load(t.Context(), k.state, copier.ShellCache), m.LoadOthers(t.Context(), k.state, copier.ShellCache)); err != nil {
 		t.Errorf("the state is damaged: %v", err)
 	}
 }

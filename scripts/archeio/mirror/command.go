@@ -1,0 +1,159 @@
+// Package mirror is the command archeio mirror: it shows what the mirrors are
+// missing, copies it from a registry, verifies what is stored, and withdraws
+// blobs. The functions that fill the mirrors use the same engine.
+package mirror
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"archeio/scripts/archeio/cli"
+)
+
+// Command returns the command.
+func Command() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "mirror",
+		Short: "copy blobs to the mirrors and check them",
+		Long: "Copies the blobs of a registry to the buckets of the mirrors, and checks what is\n" +
+			"stored there. The first -bucket is the primary: every blob is written there first.\n" +
+			"Credentials, region and endpoint of S3 are those of the AWS SDK, logins to the\n" +
+			"registry those of the Docker configuration.",
+		Example: cli.Example(
+			"archeio mirror plan -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1",
+			"archeio mirror verify -bucket my-primary@us-east-1 -sample 5%"),
+	}
+	c.AddCommand(planCommand(), copyCommand(), statusCommand(), verifyCommand(), withdrawCommand())
+	return c
+}
+
+// sourceUsage is how a command with a source and buckets is called.
+const sourceUsage = " [flags] -source REGISTRY[/PREFIX] -bucket NAME[@REGION] ..."
+
+func planCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "plan" + sourceUsage,
+		Short: "show what would be copied",
+		Long: "Shows what copy would copy: how much to each mirror, and of which images. It changes\n" +
+			"nothing but the state. The exit code is 1 if something could not be read.",
+		Example: cli.Example("archeio mirror plan -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.run(c, showPlan)
+		},
+	}
+	o.planFlags(c)
+	o.jsonFlag(c)
+	return c
+}
+
+func copyCommand() *cobra.Command {
+	var o options
+	var dryRun, index bool
+	c := &cobra.Command{
+		Use:   "copy" + sourceUsage,
+		Short: "copy missing blobs",
+		Long: "Copies the blobs that the mirrors are missing, to the primary first. A copy that is\n" +
+			"interrupted continues when it is run again. The exit code is 1 if something is still\n" +
+			"missing at the end.",
+		Example: cli.Example(
+			"archeio mirror copy -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state",
+			"archeio mirror copy -source registry.example.com -bucket my-primary -rate 50 -bandwidth 20M"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
+				if dryRun {
+					return showPlan(ctx, m)
+				}
+				return m.copy(ctx, index)
+			})
+		},
+	}
+	o.planFlags(c)
+	o.bandwidthFlag(c)
+	f := c.Flags()
+	f.BoolVar(&dryRun, "dry-run", false, "show what would be copied, as plan does")
+	f.BoolVar(&index, "index", false, "write the index of the blobs that all mirrors have; requires every mirror of the stage as -bucket")
+	o.jsonFlag(c)
+	return c
+}
+
+func statusCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "status" + sourceUsage,
+		Short: "show what each mirror has and is missing",
+		Long: "Shows how many blobs of the source each mirror has and is missing, and which blobs\n" +
+			"the functions could not copy. The exit code is 1 if a mirror is not full.",
+		Example: cli.Example("archeio mirror status -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -state s3://my-state"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx) })
+		},
+	}
+	o.planFlags(c)
+	o.jsonFlag(c)
+	return c
+}
+
+func verifyCommand() *cobra.Command {
+	var o options
+	var sample share
+	var replace bool
+	c := &cobra.Command{
+		Use:   "verify [flags] -bucket NAME[@REGION] ...",
+		Short: "re-hash stored blobs",
+		Long: "Reads stored blobs and compares their hashes with their digests. With -replace,\n" +
+			"-source is required, and blobs that do not match are replaced from there. The exit\n" +
+			"code is 1 if a blob does not match and was not replaced.",
+		Example: cli.Example(
+			"archeio mirror verify -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -sample 5%",
+			"archeio mirror verify -bucket my-primary@us-east-1 -source us-docker.pkg.dev/example-project/images -replace"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.needsSource = replace
+			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
+				return m.verify(ctx, float64(sample), replace)
+			})
+		},
+	}
+	o.planFlags(c)
+	o.bandwidthFlag(c)
+	f := c.Flags()
+	f.Var(&sample, "sample", "random `SHARE` of the blobs to hash, as 5% or 0.05 (default all)")
+	f.BoolVar(&replace, "replace", false, "replace blobs that do not match by those of -source")
+	o.jsonFlag(c)
+	return c
+}
+
+func withdrawCommand() *cobra.Command {
+	var o options
+	var w withdrawing
+	c := &cobra.Command{
+		Use:   "withdraw [flags] -bucket NAME[@REGION] ... -state STATE DIGEST",
+		Short: "remove a blob everywhere, and never copy it again",
+		Long: "Lists a digest in the state, so that it is not copied again, takes it out of the\n" +
+			"blob index, and removes every version of the blob from every bucket. The exit code\n" +
+			"is 1 if a bucket may still have it.",
+		Example: cli.Example("archeio mirror withdraw -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state \\\n" +
+			"    -distribution E1EXAMPLE sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return cli.Usagef("want exactly one DIGEST")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := w.parse(args[0]); err != nil {
+				return err
+			}
+			o.needsState = true
+			return o.run(c, w.run)
+		},
+	}
+	o.bucketFlag(c)
+	o.stateFlag(c)
+	f := c.Flags()
+	f.StringVar(&w.distribution, "distribution", "", "`ID` of the CloudFront distribution to invalidate the blob in")
+	f.BoolVar(&w.listOnly, "list-only", false, "only list the digest and take it out of the index; run withdraw again after MIRROR_INDEX_MAX_AGE to remove the blob")
+	o.jsonFlag(c)
+	return c
+}

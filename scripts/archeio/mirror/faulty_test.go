@@ -1,0 +1,158 @@
+package mirror
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// faulty stands between the program and the registry and does what networks and
+// registries do. What befalls the n-th request for a path does not depend on
+// when it comes.
+type faulty struct {
+	target string
+	seed   uint64
+
+	mu     sync.Mutex
+	nth    map[string]int
+	faults map[string]int
+	// until is when a path may be asked for again; early are those that were
+	// asked for before.
+	until map[string]time.Time
+	early []string
+}
+
+// faultKinds are those of all requests, bodyFaults those of bodies.
+var (
+	faultKinds = []string{"429", "500", "reset", "429-retry-after"}
+	bodyFaults = []string{"truncated", "short", "wrong-byte", "longer", "reset-within", "slow"}
+)
+
+func newFaulty(target string, seed uint64) *faulty {
+	return &faulty{target: target, seed: seed, nth: map[string]int{}, faults: map[string]int{}, until: map[string]time.Time{}}
+}
+
+// draw picks a fault, "" for none. A manifest whose bytes are wrong fails its
+// image for the whole run; blobs are fetched again. So those have more.
+func (f *faulty) draw(r *http.Request) (kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	what := r.Method + r.URL.Path
+	if until, ok := f.until[what]; ok && time.Now().Before(until) {
+		f.early = append(f.early, what)
+	}
+	delete(f.until, what)
+	f.nth[what]++
+	hash := fnv.New64a()
+	fmt.Fprint(hash, what, f.nth[what])
+	random := rand.New(rand.NewPCG(f.seed, hash.Sum64()))
+	body := 40
+	if strings.Contains(r.URL.Path, "/blobs/") {
+		body = 4
+	}
+	switch {
+	case r.Method == http.MethodGet && random.IntN(body) == 0:
+		kind = bodyFaults[random.IntN(len(bodyFaults))]
+	case random.IntN(16) == 0:
+		kind = faultKinds[random.IntN(len(faultKinds)-1)]
+	case random.IntN(100) == 0: // it costs a second
+		kind = "429-retry-after"
+	}
+	if kind != "" {
+		f.faults[kind]++
+	}
+	if kind == "429-retry-after" {
+		f.until[what] = time.Now().Add(time.Second)
+	}
+	return kind
+}
+
+// forget is for a new process, which does not know what the last one was told.
+func (f *faulty) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.until)
+}
+
+func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	kind := f.draw(r)
+	switch kind {
+	case "429", "429-retry-after":
+		w.Header().Set("Retry-After", map[string]string{"429": "0", "429-retry-after": "1"}[kind])
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	case "500":
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	case "reset":
+		reset(w)
+		return
+	}
+	out := r.Clone(r.Context())
+	out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", strings.TrimPrefix(f.target, "http://")
+	resp, err := http.DefaultTransport.RoundTrip(out)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer resp.Body.Close()
+	maps.Copy(w.Header(), resp.Header)
+	if kind == "" || resp.StatusCode != http.StatusOK {
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+		return
+	}
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	half := len(content) / 2
+	w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+	switch kind {
+	case "truncated", "reset-within":
+		w.Write(content[:half])
+		http.NewResponseController(w).Flush()
+		if kind == "reset-within" {
+			reset(w)
+			return
+		}
+		panic(http.ErrAbortHandler)
+	case "short": // and says so
+		w.Header().Set("Content-Length", fmt.Sprint(half))
+		w.Write(content[:half])
+	case "wrong-byte":
+		content[half] ^= 1
+		w.Write(content)
+	case "longer":
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)+1))
+		w.Write(append(content, '\n'))
+	case "slow":
+		for piece := range slices.Chunk(content, len(content)/10+1) {
+			w.Write(piece)
+			http.NewResponseController(w).Flush()
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+}
+
+// reset ends a connection without a word.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}
+

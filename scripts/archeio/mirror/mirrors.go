@@ -1,0 +1,126 @@
+package mirror
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"archeio/lambda/copier"
+)
+
+// mirrors are the source, the buckets and the state of one run of a command.
+type mirrors struct {
+	options   copier.Options
+	bandwidth float64      // in bytes per second; 0 is no limit
+	state     copier.State // nil for none
+	aws       aws.Config
+	progress  *progress
+}
+
+// saveEvery is how often the manifest cache is saved while the source is read: a
+// first run takes hours and may be killed.
+const saveEvery = time.Minute
+
+// plan reads the source and compares it with the buckets. It saves the manifest
+// cache even if it is interrupted, so that the next run continues from there.
+func (m *mirrors) plan(ctx context.Context) (*copier.Plan, error) {
+	if m.state == nil {
+		return copier.NewPlan(ctx, m.options)
+	}
+	stop := m.saveRegularly(ctx)
+	plan, err := copier.NewPlan(ctx, m.options)
+	stop()
+	if err := m.save(context.WithoutCancel(ctx)); err != nil {
+		return nil, err
+	}
+	return plan, err
+}
+
+func (m *mirrors) save(ctx context.Context) error {
+	return m.options.Manifests.Save(ctx, m.state, copier.ShellCache)
+}
+
+// saveRegularly saves the manifest cache until stop is called. Its errors do not
+// matter, because the save at the end reports them.
+func (m *mirrors) saveRegularly(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		ticker := time.NewTicker(saveEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				_ = m.save(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); group.Wait() }
+}
+
+func showPlan(ctx context.Context, m *mirrors) (output, error) {
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newCopyReport(m.options.Buckets, plan, nil), nil
+}
+
+func (m *mirrors) copy(ctx context.Context, index bool) (output, error) {
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, err := copier.Copy(ctx, m.options, plan)
+	if err != nil {
+		return nil, err
+	}
+	if m.state != nil {
+		if err := copier.ClearNeedsCopy(ctx, m.state, m.options.Buckets[0]); err != nil {
+			return nil, err
+		}
+	}
+	report := newCopyReport(m.options.Buckets, plan, result)
+	if index {
+		if report.Indexed, err = copier.ListIndex(ctx, m.state, m.options.Buckets); err != nil {
+			report.Errors = append(report.Errors, err.Error())
+		}
+	}
+	return report, nil
+}
+
+func (m *mirrors) status(ctx context.Context) (output, error) {
+	plan, err := m.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var needs []string
+	if m.state != nil {
+		if needs, err = copier.NeedsCopy(ctx, m.state); err != nil {
+			return nil, err
+		}
+	}
+	return newStatusReport(m.options.Buckets, plan, needs), nil
+}
+
+// verify hashes a share of the blobs, all of them if it is 0.
+func (m *mirrors) verify(ctx context.Context, sample float64, replace bool) (output, error) {
+	o := copier.VerifyOptions{Buckets: m.options.Buckets, Sample: sample, Bandwidth: m.bandwidth,
+		Parallel: m.options.Parallel, Progress: m.options.Progress}
+	if replace {
+		var err error
+		if o.Plan, err = m.plan(ctx); err != nil {
+			return nil, err
+		}
+		o.Source = m.options.Source
+	}
+	v, err := copier.Verify(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return newVerifyReport(v), nil
+}

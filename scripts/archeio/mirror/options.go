@@ -1,0 +1,191 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/spf13/cobra"
+
+	"archeio/lambda/copier"
+	"archeio/scripts/archeio/cli"
+)
+
+// options are the values of flags that several commands have, and what a command
+// requires.
+type options struct {
+	buckets              []string
+	source, repositories string
+	state                string
+	rate                 float64
+	bandwidth            bandwidth
+	parallel             int
+	referrers, asJSON    bool
+
+	needsSource, needsState bool
+}
+
+func (o *options) bucketFlag(c *cobra.Command) {
+	c.Flags().StringArrayVar(&o.buckets, "bucket", nil, "`NAME[@REGION]` of a mirror's bucket; repeat it for each mirror, the primary first")
+}
+
+func (o *options) stateFlag(c *cobra.Command) {
+	c.Flags().StringVar(&o.state, "state", "", "folder or s3://BUCKET[@REGION] for the manifest cache and the list of withdrawn blobs, as `STATE`")
+}
+
+func (o *options) bandwidthFlag(c *cobra.Command) {
+	c.Flags().Var(&o.bandwidth, "bandwidth", "read at most this many `BYTES` of blobs per second, as 20M (default no limit)")
+}
+
+func (o *options) jsonFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
+}
+
+// planFlags adds the flags of a command that reads the source.
+func (o *options) planFlags(c *cobra.Command) {
+	o.needsSource = true
+	f := c.Flags()
+	f.StringVar(&o.source, "source", "", "`REGISTRY[/PREFIX]` to copy from; only repositories below the prefix are read")
+	o.bucketFlag(c)
+	f.StringVar(&o.repositories, "repositories", "", "`FILE` with the repositories below the prefix, one a line (default all that the registry lists)")
+	o.stateFlag(c)
+	f.Float64Var(&o.rate, "rate", 0, "send at most `N` requests per second to the registry (default no limit)")
+	f.IntVar(&o.parallel, "parallel", 8, "work on `N` images and blobs at once")
+	f.BoolVar(&o.referrers, "referrers", true, "look for referrers, such as signatures: one request for each manifest, unless the registry lists them")
+}
+
+// check validates the flags of the command c.
+func (o *options) check(c *cobra.Command) error {
+	switch {
+	case len(o.buckets) == 0:
+		return cli.Usagef("missing -bucket NAME[@REGION]")
+	case o.needsSource && o.source == "":
+		return cli.Usagef("missing -source REGISTRY[/PREFIX]")
+	case o.needsState && o.state == "":
+		return cli.Usagef("missing -state STATE, where the digest is listed so that it is not copied again")
+	case c.Flags().Lookup("parallel") != nil && o.parallel < 1:
+		return cli.Usagef("-parallel %d: want a number from 1 on", o.parallel)
+	case !(o.rate >= 0): // also rejects NaN
+		return cli.Usagef("-rate %g: want a number of requests per second, or 0 for no limit", o.rate)
+	}
+	return nil
+}
+
+// run opens what the flags name, does what a command does with it, and prints the
+// result.
+func (o *options) run(c *cobra.Command, do func(context.Context, *mirrors) (output, error)) error {
+	if err := o.check(c); err != nil {
+		return err
+	}
+	ctx := c.Context()
+	p := newProgress(c.ErrOrStderr(), c.CommandPath())
+	defer p.clear()
+	m, err := o.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	out, err := do(ctx, m)
+	p.clear()
+	if err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintln(c.ErrOrStderr(), "what was done stays; run it again to continue")
+		}
+		return err
+	}
+	if o.asJSON {
+		err = cli.JSON(c.OutOrStdout(), out)
+	} else {
+		err = out.writeText(c.OutOrStdout())
+	}
+	if err == nil && !out.complete() {
+		err = cli.ErrProblem
+	}
+	return err
+}
+
+// open makes what the flags name, and reads the state.
+func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
+	m := &mirrors{progress: p}
+	m.options.Parallel, m.options.Referrers = o.parallel, o.referrers
+	m.options.Progress, m.options.Manifests = p.show, &copier.ManifestCache{}
+	m.bandwidth = float64(o.bandwidth)
+	var err error
+	if m.aws, err = config.LoadDefaultConfig(ctx); err != nil {
+		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	for _, b := range o.buckets {
+		name, client, err := m.bucket("-bucket", b, b)
+		if err != nil {
+			return nil, err
+		}
+		m.options.Buckets = append(m.options.Buckets, copier.NewBucket(name, client))
+	}
+	if o.source != "" {
+		if m.options.Source, err = copier.NewSource(o.source, copier.SourceOptions{Rate: o.rate, Bandwidth: m.bandwidth}); err != nil {
+			return nil, cli.Usage(err)
+		}
+		if m.options.Repositories, err = o.listed(m.options.Source); err != nil {
+			return nil, cli.Usage(err)
+		}
+	}
+	if o.state == "" {
+		return m, nil
+	}
+	m.state = copier.Folder(o.state)
+	if place, isBucket := strings.CutPrefix(o.state, "s3://"); isBucket {
+		name, client, err := m.bucket("-state", o.state, strings.TrimSuffix(place, "/"))
+		if err != nil {
+			return nil, err
+		}
+		m.state = copier.StateBucket{Name: name, Client: client}
+	}
+	if m.options.Source != nil {
+		if err := m.options.Manifests.Load(ctx, m.state, copier.ShellCache); err != nil {
+			return nil, err
+		}
+		if err := m.options.Manifests.LoadOthers(ctx, m.state, copier.ShellCache); err != nil {
+			return nil, err
+		}
+	}
+	m.options.Withdrawn, err = copier.LoadWithdrawn(ctx, m.state)
+	return m, err
+}
+
+// bucket parses NAME[@REGION], which is all or the end of the value of a flag.
+func (m *mirrors) bucket(flag, value, place string) (name string, client *s3.Client, err error) {
+	name, region, _ := strings.Cut(place, "@")
+	if name == "" || strings.ContainsAny(place, "/:") {
+		return "", nil, cli.Usagef("%s %q: want the NAME or NAME@REGION of a bucket", flag, value)
+	}
+	if region == "" {
+		region = m.aws.Region
+	}
+	if region == "" {
+		return "", nil, cli.Usagef("%s %q: unknown region: write it as %s@eu-central-1, or set AWS_REGION", flag, value, name)
+	}
+	return name, copier.NewS3Client(m.aws, region), nil
+}
+
+// listed returns the repositories in the file of -repositories, nil without one.
+func (o *options) listed(source *copier.Source) ([]string, error) {
+	if o.repositories == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.repositories)
+	if err != nil {
+		return nil, fmt.Errorf("reading -repositories: %w", err)
+	}
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			all = append(all, source.Repository(line))
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("reading -repositories: %q has no repository", o.repositories)
+	}
+	return all, nil
+}

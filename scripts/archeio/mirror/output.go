@@ -1,0 +1,289 @@
+package mirror
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"archeio/lambda/copier"
+)
+
+// output is the result of a command. Encoded as JSON it is what -json prints.
+type output interface {
+	// complete reports whether nothing is missing or wrong.
+	complete() bool
+	writeText(io.Writer) error
+}
+
+// maxRows is the number of rows of a table in text; JSON has all of them.
+const maxRows = 20
+
+// sourceReport is what the source has.
+type sourceReport struct {
+	Repositories int   `json:"repositories"`
+	Manifests    int   `json:"manifests"`
+	Fetched      int   `json:"fetched"`
+	Blobs        int   `json:"blobs"`
+	Bytes        int64 `json:"bytes"`
+	LeftOut      int   `json:"leftOut"`
+	Withdrawn    int   `json:"withdrawn"`
+}
+
+func newSourceReport(p *copier.Plan) sourceReport {
+	return sourceReport{p.Repositories, p.Manifests, p.Fetched, p.Blobs, p.Bytes, p.LeftOut, p.Withdrawn}
+}
+
+func (s sourceReport) writeText(w io.Writer) {
+	fmt.Fprintf(w, "%s, %s (%d fetched), %s of %s, %d left out", count(s.Repositories, "repository", "repositories"),
+		count(s.Manifests, "manifest", "manifests"), s.Fetched, blobCount(s.Blobs), size(s.Bytes), s.LeftOut)
+	if s.Withdrawn > 0 {
+		fmt.Fprintf(w, ", %d withdrawn", s.Withdrawn)
+	}
+	fmt.Fprint(w, "\n\n")
+}
+
+// copyReport is the output of plan and copy.
+type copyReport struct {
+	sourceReport
+	// Buckets and Images are what was missing before the copy.
+	Buckets []bucketReport `json:"buckets"`
+	Images  []imageReport  `json:"images"`
+	Copied  *copiedReport  `json:"copied,omitempty"`
+	// Indexed is the number of blobs in the index that was written.
+	Indexed int      `json:"indexed,omitempty"`
+	Errors  []string `json:"errors"`
+}
+
+type bucketReport struct {
+	Name         string `json:"name"`
+	Missing      int    `json:"missing"`
+	MissingBytes int64  `json:"missingBytes"`
+}
+
+// imageReport is an image with the missing blobs that no earlier image refers to.
+type imageReport struct {
+	Image        string `json:"image"`
+	Missing      int    `json:"missing"`
+	MissingBytes int64  `json:"missingBytes"`
+}
+
+type copiedReport struct {
+	Blobs      int   `json:"blobs"`
+	FromBucket int   `json:"fromBucket"`
+	Existed    int   `json:"existed"`
+	Pending    int   `json:"pending"`
+	Bytes      int64 `json:"bytes"`
+}
+
+// newCopyReport returns the report of plan, or of copy if r is not nil.
+func newCopyReport(buckets []*copier.Bucket, p *copier.Plan, r *copier.Result) *copyReport {
+	out := &copyReport{sourceReport: newSourceReport(p), Images: []imageReport{}, Errors: texts(p.Errors)}
+	images := map[string]*imageReport{}
+	seen := map[string]bool{}
+	for i, b := range buckets {
+		row := bucketReport{Name: b.Name, Missing: len(p.Missing[i])}
+		for _, blob := range p.Missing[i] {
+			row.MissingBytes += max(blob.Size, 0)
+			if seen[blob.Digest] {
+				continue
+			}
+			seen[blob.Digest] = true
+			image := images[blob.Image]
+			if image == nil {
+				image = &imageReport{Image: blob.Image}
+				images[blob.Image] = image
+			}
+			image.Missing++
+			image.MissingBytes += max(blob.Size, 0)
+		}
+		out.Buckets = append(out.Buckets, row)
+	}
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		out.Images = append(out.Images, *images[name])
+	}
+	if r != nil {
+		out.Copied = &copiedReport{r.Copied, r.FromBucket, r.Existed, r.Pending, r.Bytes}
+		out.Errors = texts(r.Errors)
+	}
+	return out
+}
+
+// texts returns the errors as text, never nil, so that JSON has no null.
+func texts(errs []error) []string {
+	out := []string{}
+	for _, err := range errs {
+		out = append(out, err.Error())
+	}
+	return out
+}
+
+// complete of a plan reports whether everything could be read.
+func (r *copyReport) complete() bool { return len(r.Errors) == 0 }
+
+func (r *copyReport) writeText(w io.Writer) error {
+	r.sourceReport.writeText(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	missing := "MISSING"
+	if r.Copied != nil {
+		missing = "WAS MISSING"
+	}
+	fmt.Fprintf(t, "BUCKET\t%s\tSIZE\n", missing)
+	for _, b := range r.Buckets {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", b.Name, blobCount(b.Missing), size(b.MissingBytes))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if r.Copied != nil {
+		r.writeCopied(w)
+	} else if err := r.writeImages(w); err != nil {
+		return err
+	}
+	writeErrors(w, r.Errors)
+	return nil
+}
+
+func (r *copyReport) writeCopied(w io.Writer) {
+	c := r.Copied
+	fmt.Fprintf(w, "\ncopied %s, %s, of which %d from bucket to bucket; %d existed already\n", blobCount(c.Blobs), size(c.Bytes), c.FromBucket, c.Existed)
+	if c.Pending > 0 {
+		fmt.Fprintf(w, "%d more are being replicated by S3; run status to see whether they have arrived\n", c.Pending)
+	}
+	if r.Indexed > 0 {
+		fmt.Fprintf(w, "the index of the blobs that all mirrors have was written, with %s\n", blobCount(r.Indexed))
+	}
+}
+
+// writeImages writes the images with the most missing bytes.
+func (r *copyReport) writeImages(w io.Writer) error {
+	if len(r.Images) == 0 {
+		return nil
+	}
+	largest := slices.Clone(r.Images)
+	slices.SortStableFunc(largest, func(a, b imageReport) int { return cmp.Compare(b.MissingBytes, a.MissingBytes) })
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nIMAGE\tMISSING\tSIZE\n")
+	for _, i := range largest[:min(len(largest), maxRows)] {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", i.Image, blobCount(i.Missing), size(i.MissingBytes))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if more := len(largest) - maxRows; more > 0 {
+		fmt.Fprintf(w, "and %d more; use -json to list all\n", more)
+	}
+	return nil
+}
+
+func writeErrors(w io.Writer, errs []string) {
+	for _, e := range errs {
+		fmt.Fprintln(w, "error:", e)
+	}
+}
+
+// statusReport is the output of status.
+type statusReport struct {
+	sourceReport
+	Mirrors []mirrorReport `json:"mirrors"`
+	// NeedsCopy are the digests of the blobs that the functions could not copy.
+	NeedsCopy []string `json:"needsCopy"`
+	Errors    []string `json:"errors"`
+}
+
+type mirrorReport struct {
+	bucketReport
+	Has  int  `json:"has"`
+	Full bool `json:"full"`
+}
+
+func newStatusReport(buckets []*copier.Bucket, p *copier.Plan, needs []string) *statusReport {
+	out := &statusReport{sourceReport: newSourceReport(p), NeedsCopy: append([]string{}, needs...), Errors: texts(p.Errors)}
+	for _, row := range newCopyReport(buckets, p, nil).Buckets {
+		out.Mirrors = append(out.Mirrors, mirrorReport{row, p.Blobs - p.Withdrawn - row.Missing, row.Missing == 0 && len(p.Errors) == 0})
+	}
+	return out
+}
+
+func (r *statusReport) complete() bool {
+	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Mirrors, func(m mirrorReport) bool { return !m.Full })
+}
+
+func (r *statusReport) writeText(w io.Writer) error {
+	r.sourceReport.writeText(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "MIRROR\tHAS\tMISSING\tSIZE\tFULL\n")
+	for _, m := range r.Mirrors {
+		full := "no"
+		if m.Full {
+			full = "yes"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Name, blobCount(m.Has), blobCount(m.Missing), size(m.MissingBytes), full)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, digest := range r.NeedsCopy {
+		fmt.Fprintf(w, "too large for the functions, run archeio mirror copy: %s\n", digest)
+	}
+	writeErrors(w, r.Errors)
+	return nil
+}
+
+// verifyReport is the output of verify.
+type verifyReport struct {
+	Checked int           `json:"checked"`
+	Of      int           `json:"of"`
+	Bytes   int64         `json:"bytes"`
+	Wrong   []wrongReport `json:"wrong"`
+	Errors  []string      `json:"errors"`
+}
+
+type wrongReport struct {
+	Bucket   string `json:"bucket"`
+	Digest   string `json:"digest"`
+	Found    string `json:"found"`
+	Replaced bool   `json:"replaced"`
+	Why      string `json:"why,omitempty"`
+}
+
+func newVerifyReport(v *copier.Verification) *verifyReport {
+	out := &verifyReport{Checked: v.Checked, Of: v.Of, Bytes: v.Bytes, Wrong: []wrongReport{}, Errors: texts(v.Errors)}
+	for _, x := range v.Mismatches {
+		row := wrongReport{Bucket: x.Bucket, Digest: x.Digest, Found: x.Err.Error(), Replaced: x.Replaced}
+		if x.ReplaceErr != nil {
+			row.Why = x.ReplaceErr.Error()
+		}
+		out.Wrong = append(out.Wrong, row)
+	}
+	return out
+}
+
+func (v *verifyReport) complete() bool {
+	return len(v.Errors) == 0 && !slices.ContainsFunc(v.Wrong, func(x wrongReport) bool { return !x.Replaced })
+}
+
+func (v *verifyReport) writeText(w io.Writer) error {
+	fmt.Fprintf(w, "hashed %d of %d blobs, %s: %d do not match their digests\n", v.Checked, v.Of, size(v.Bytes), len(v.Wrong))
+	if len(v.Wrong) > 0 {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(t, "\nBUCKET\tDIGEST\tREPLACED\n")
+		for _, x := range v.Wrong {
+			replaced := "yes"
+			if !x.Replaced {
+				replaced = "no"
+			}
+			if x.Why != "" {
+				replaced += ": " + x.Why
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", x.Bucket, x.Digest, replaced)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	writeErrors(w, v.Errors)
+	return nil
+}

@@ -1,0 +1,124 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
+
+	"archeio/lambda/blobs"
+	"archeio/lambda/config"
+	"archeio/lambda/copier"
+	"archeio/scripts/archeio/cli"
+)
+
+// withdrawing is one withdrawal, as the arguments name it.
+type withdrawing struct {
+	digest, distribution string
+	listOnly             bool
+}
+
+// parse validates the digest, which is the argument of the command.
+func (w *withdrawing) parse(digest string) error {
+	if _, ok := copier.ParseDigest(digest); !ok {
+		return cli.Usagef("invalid digest %q: want sha256: and 64 lower-case hexadecimal digits", digest)
+	}
+	w.digest = digest
+	return nil
+}
+
+// indexLag is how long a redirector may use an index that still lists a blob
+// after the blob was taken out: twice the default of MIRROR_INDEX_REFRESH.
+const indexLag = 10 * time.Minute
+
+// staleFor is how long redirectors may send clients to a mirror for a blob that
+// was removed.
+const staleFor = max(indexLag, blobs.PresentFor)
+
+func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
+	withdraw := copier.Withdraw
+	if w.listOnly {
+		withdraw = copier.MarkWithdrawn
+	}
+	removal, err := withdraw(ctx, m.state, m.options.Buckets, w.digest)
+	if err != nil {
+		return nil, err
+	}
+	r := &withdrawReport{Digest: w.digest, ListedOnly: w.listOnly, Until: time.Now().UTC().Add(staleFor).Truncate(time.Second), Errors: texts(removal.Errors)}
+	for i, b := range m.options.Buckets {
+		r.Buckets = append(r.Buckets, removedReport{b.Name, removal.Versions[i]})
+	}
+	if w.distribution != "" && !w.listOnly {
+		if r.Edge, err = w.invalidate(ctx, m.aws); err != nil {
+			r.Errors = append(r.Errors, err.Error())
+		}
+	}
+	return r, nil
+}
+
+// invalidate invalidates both spellings of the blob's path in the distribution, and
+// returns the ID of the invalidation.
+func (w *withdrawing) invalidate(ctx context.Context, c aws.Config) (id string, err error) {
+	paths := []string{"/" + config.BlobPrefix + w.digest, "/" + config.BlobPrefix + "sha256%3A" + w.digest[len("sha256:"):]}
+	out, err := cloudfront.NewFromConfig(c).CreateInvalidation(ctx, &cloudfront.CreateInvalidationInput{
+		DistributionId: &w.distribution,
+		InvalidationBatch: &types.InvalidationBatch{
+			CallerReference: aws.String(fmt.Sprintf("%s %d", w.digest, time.Now().UnixNano())),
+			Paths:           &types.Paths{Quantity: aws.Int32(int32(len(paths))), Items: paths},
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("invalidating the blob in distribution %q: %w", w.distribution, err)
+	}
+	return aws.ToString(out.Invalidation.Id), nil
+}
+
+// withdrawReport is the output of withdraw.
+type withdrawReport struct {
+	Digest  string          `json:"digest"`
+	Buckets []removedReport `json:"buckets"`
+	// ListedOnly reports that the blob was not removed.
+	ListedOnly bool `json:"listedOnly,omitempty"`
+	// Edge is the ID of the invalidation.
+	Edge string `json:"edge,omitempty"`
+	// Until is the time from which on no redirector sends a client to a mirror for
+	// the blob.
+	Until  time.Time `json:"until"`
+	Errors []string  `json:"errors"`
+}
+
+type removedReport struct {
+	Name     string `json:"name"`
+	Versions int    `json:"versions"`
+}
+
+func (r *withdrawReport) complete() bool { return len(r.Errors) == 0 }
+
+func (r *withdrawReport) writeText(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "BUCKET\tREMOVED\n")
+	for _, b := range r.Buckets {
+		fmt.Fprintf(t, "%s\t%s\n", b.Name, count(b.Versions, "version", "versions"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s is listed as withdrawn and is not copied again.\n", r.Digest)
+	switch {
+	case r.ListedOnly:
+		fmt.Fprintln(out, "It leaves the index and stays in the mirrors: run withdraw again after MIRROR_INDEX_MAX_AGE to remove it.")
+	case r.Edge != "":
+		fmt.Fprintf(out, "It is invalidated at the edge: invalidation %s.\n", r.Edge)
+	default:
+		fmt.Fprintln(out, "The edge may still have it: run withdraw again with -distribution to invalidate it there.")
+	}
+	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s, and those that cannot read\n"+
+		"the index for MIRROR_INDEX_MAX_AGE. After that they send clients to the upstream: remove it there too.\n", r.Until.Format(time.RFC3339))
+	writeErrors(out, r.Errors)
+	return nil
+}
