@@ -37,13 +37,14 @@ build: ## build the function for this machine, as .build/redirector/bootstrap
 	@go run ./scripts/dev/build redirector
 
 .PHONY: run
-run: ## run the whole system here and pull an image through it: ONCE=1 exits then, V=1 shows each request
+run: ## run the whole system here and pull an image: ONCE=1 exits then, V=1 shows requests
 	@echo '   0.0s  building scripts/dev/local (the first time takes a minute or two)' >&2
 	@go build -o .build/local ./scripts/dev/local
 	@.build/local $(if $(ONCE),-once) $(if $(V),-v) $(ARGS)
 
 .PHONY: invoke
-invoke: ## send one event to the built function: EVENT=events/x.json
+invoke: ## invoke the built function: EVENT=events/alb/ping.json, V=1 shows metrics
+	@test -e .build/invoke || echo 'building scripts/dev/invoke (a minute or two)' >&2
 	@go build -o .build/invoke ./scripts/dev/invoke
 	@.build/invoke $(if $(V),-v) "$(EVENT)"
 
@@ -111,8 +112,8 @@ stage-named:
 	@test -n "$(STAGE)" || { echo "missing STAGE: a stage of cdk.json, as in: make $(firstword $(MAKECMDGOALS)) STAGE=sandbox" >&2; exit 2; }
 
 .PHONY: sam
-sam: $(if $(shell command -v $(PYTHON)),python) ## send an event by sam local invoke: EVENT=events/x.json
-	@go run ./scripts/dev/sam -cdk "$(CDK)" $(ARGS) $(if $(EVENT),$(EVENT),"")
+sam: $(if $(shell command -v $(PYTHON)),python) ## invoke it by sam local invoke: EVENT=events/alb/ping.json, V=1 shows its output
+	@go run ./scripts/dev/sam -cdk "$(CDK)" $(if $(V),-v) $(ARGS) $(if $(EVENT),$(EVENT),"")
 
 .PHONY: deploy-emulated
 deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1 stays up

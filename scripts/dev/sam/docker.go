@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -18,14 +19,14 @@ import (
 
 // docker is a Docker daemon.
 type docker struct {
-	host string // as DOCKER_HOST
-	stop func()
+	host string // as in DOCKER_HOST
+	stop func() // stops it if it was started here
 }
 
-// startDocker answers the daemon that runs, or one of its own.
-func startDocker(ctx context.Context, dir string, verbose bool) (*docker, error) {
+// startDocker returns the running daemon, or starts one with its files in dir.
+func (o options) startDocker(ctx context.Context, dir string) (*docker, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return nil, errors.New("there is no Docker on this machine" + instead)
+		return nil, errors.New(`running SAM: there is no "docker" in PATH: install Docker` + instead)
 	}
 	host := os.Getenv("DOCKER_HOST")
 	if host == "" {
@@ -37,22 +38,22 @@ func startDocker(ctx context.Context, dir string, verbose bool) (*docker, error)
 	}
 	path, err := exec.LookPath("dockerd")
 	if err != nil {
-		return nil, errors.New("no Docker daemon answers, and there is none on this machine to start" + instead)
+		return nil, fmt.Errorf(`running SAM: no Docker daemon at %s, and there is no "dockerd" in PATH: start Docker%s`, host, instead)
 	}
 	if os.Getuid() != 0 {
-		return nil, errors.New("no Docker daemon answers, and only root can start one; start Docker" + instead)
+		return nil, fmt.Errorf("running SAM: no Docker daemon at %s, and only root can start one: start Docker%s", host, instead)
 	}
 	d.host = "unix://" + filepath.Join(dir, "docker.sock")
 	daemon := exec.Command(path, "--host", d.host, "--data-root", filepath.Join(dir, "docker"),
 		"--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "docker.pid"))
 	var log bytes.Buffer
 	daemon.Stdout, daemon.Stderr = &log, &log
-	if verbose {
-		daemon.Stdout, daemon.Stderr = os.Stderr, os.Stderr
+	if o.verbose {
+		daemon.Stdout, daemon.Stderr = o.stderr, o.stderr
 	}
 	daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := daemon.Start(); err != nil {
-		return nil, fmt.Errorf("starting dockerd: %w%s", err, instead)
+		return nil, fmt.Errorf("starting dockerd: %w: start Docker%s", err, instead)
 	}
 	exited := make(chan struct{})
 	go func() {
@@ -68,18 +69,18 @@ func startDocker(ctx context.Context, dir string, verbose bool) (*docker, error)
 			<-exited
 		}
 	}
-	patience := time.NewTimer(30 * time.Second)
-	defer patience.Stop()
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
+	timeout := time.NewTimer(30 * time.Second)
+	defer timeout.Stop()
+	retry := time.NewTicker(200 * time.Millisecond)
+	defer retry.Stop()
 	for d.command(ctx, "version").Run() != nil {
 		select {
-		case <-again.C:
+		case <-retry.C:
 		case <-exited:
-			return nil, fmt.Errorf("starting dockerd: it ended: %s%s", lastLine(log.String()), instead)
-		case <-patience.C:
+			return nil, fmt.Errorf("starting dockerd: it exited: %s: start Docker%s", lastLine(log.String()), instead)
+		case <-timeout.C:
 			d.stop()
-			return nil, errors.New("starting dockerd: it does not answer" + instead)
+			return nil, errors.New("starting dockerd: no response within 30 s: start Docker" + instead)
 		case <-ctx.Done():
 			d.stop()
 			return nil, context.Cause(ctx)
@@ -94,11 +95,11 @@ func (d *docker) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// baseImage sees to it that SAM finds the image that it builds its own on.
-// Where it cannot be pulled, one is made of busybox: the function is static
-// and needs no more than a shell for SAM's own steps.
-func (d *docker) baseImage(ctx context.Context, goarch string) error {
-	image := "public.ecr.aws/lambda/provided:al2023-" + build.Architecture(goarch)
+// baseImage makes the base image available that SAM builds its own image on. If
+// the image cannot be pulled, it is made of busybox: the function is static, and
+// SAM's own steps need only a shell.
+func (o options) baseImage(ctx context.Context, d *docker) error {
+	image := "public.ecr.aws/lambda/provided:al2023-" + build.Architecture(runtime.GOARCH)
 	if d.command(ctx, "image", "inspect", image).Run() == nil {
 		return nil
 	}
@@ -109,29 +110,30 @@ func (d *docker) baseImage(ctx context.Context, goarch string) error {
 	}
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
-		return fmt.Errorf("the image %s cannot be pulled, and there is no static busybox to make one of%s", image, instead)
+		return fmt.Errorf(`pulling %s: failed, and there is no "busybox" in PATH to make a substitute of: install a static busybox%s`, image, instead)
 	}
 	binary, err := os.ReadFile(busybox)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "sam: %s cannot be pulled; one is made of busybox\n", image)
+	fmt.Fprintf(o.stderr, "sam: %s cannot be pulled; using a substitute made of busybox\n", image)
 	load := d.command(ctx, "import", "-", image)
-	load.Stdin = bytes.NewReader(root(binary))
+	load.Stdin = bytes.NewReader(fileSystem(binary))
 	if out, err := load.CombinedOutput(); err != nil {
-		return fmt.Errorf("making the image %s: %w: %s", image, err, bytes.TrimSpace(out))
+		return fmt.Errorf("importing %s: %w: %s", image, err, lastLine(string(out)))
 	}
 	return nil
 }
 
-// root is the file system of an image with a shell and nothing else.
-func root(busybox []byte) []byte {
+// fileSystem returns the file system of an image, as a tar, with a shell and
+// nothing else.
+func fileSystem(busybox []byte) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	put := func(h tar.Header, data string) {
 		h.Size = int64(len(data))
 		if err := w.WriteHeader(&h); err != nil {
-			panic(err) // into memory
+			panic(err) // a buffer does not fail
 		}
 		if _, err := io.WriteString(w, data); err != nil {
 			panic(err)

@@ -1,17 +1,17 @@
-// Command sam sends sample events to the function in the synthesized template
-// with "sam local invoke", and prints its answers:
+// Command sam invokes the function in the synthesized template with sample events,
+// by "sam local invoke", and prints the results:
 //
 //	make sam EVENT=events/alb/ping.json
 //
-// The environment is that of make invoke. SAM overrides only what the template
-// declares, so every variable is passed, empty where it is not set. In SAM's
-// container the mirrors that make invoke plays cannot be reached; a blob that
-// they hold is answered as mirror-unavailable.
+// The environment is that of make invoke. SAM overrides only variables that the
+// template declares, so every variable is passed, empty if it is not set. The
+// mirrors that make invoke simulates cannot be reached from SAM's container, so
+// for their blobs the reason is mirror-unavailable.
 //
-// Where one is root and Docker is installed, a daemon is started if none
-// answers, and the base image is made if it cannot be pulled; what was started
-// is stopped. The exit code is 1 where the function reports an error, and 2
-// where it could not be run.
+// If no Docker daemon is running, and the user is root, it starts one and stops it
+// afterwards. If the base image cannot be pulled, it makes a substitute. The exit
+// code is 1 if the function reports an error, 2 if it could not be invoked, and
+// 130 if the command was interrupted.
 package main
 
 import (
@@ -21,6 +21,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -38,54 +39,78 @@ import (
 
 const usage = `Usage: go run ./scripts/dev/sam [flags] EVENT...
 
-Synthesizes the stage "smallest" for this machine, sends each event to its
-function by "sam local invoke", and prints the answers, a line each.
+Synthesizes the stage "smallest" for this machine, invokes its function with each
+event by "sam local invoke", and prints the results, one a line.
 
+Flags:
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	flags := flag.NewFlagSet("sam", flag.ExitOnError)
-	flags.Usage = func() {
-		fmt.Fprint(os.Stderr, usage)
-		flags.PrintDefaults()
-	}
-	var o options
-	flags.StringVar(&o.python, "python", ".build/python/bin", "`folder` of the Python environment's programs; make builds it")
-	flags.StringVar(&o.cdk, "cdk", "npx --yes aws-cdk", "the CDK's `command`; make pins its version")
-	flags.BoolVar(&o.verbose, "v", false, "print what the CDK, SAM and Docker write, to standard error")
-	flags.Parse(os.Args[1:])
-	if flags.NArg() == 0 || flags.Arg(0) == "" {
-		fmt.Fprintln(os.Stderr, "sam: name an event, as in: make sam EVENT=events/alb/ping.json")
-		os.Exit(2)
-	}
-	failed, err := run(ctx, o, flags.Args())
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("sam", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	o := options{stdout: stdout, stderr: stderr}
+	flags.StringVar(&o.python, "python", ".build/python/bin", "`FOLDER` of the Python environment's programs, which make creates")
+	flags.StringVar(&o.cdk, "cdk", "npx --yes aws-cdk", "`COMMAND` of the CDK; make pins its version")
+	flags.BoolVar(&o.verbose, "v", false, "print the output of SAM and Docker, with the function's metrics, to standard error")
+	err := flags.Parse(args)
 	switch {
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "sam:", err)
-		os.Exit(2)
-	case failed:
-		os.Exit(1)
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return 0
+	case err == nil && (flags.NArg() == 0 || flags.Arg(0) == ""):
+		err = errors.New("missing EVENT: want one or more events, as in: make sam EVENT=events/alb/ping.json")
 	}
+	if err != nil {
+		fmt.Fprintln(stderr, "sam:", err)
+		return 2
+	}
+	failed, err := o.invoke(ctx, flags.Args())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "sam: interrupted")
+		return 130
+	case err != nil:
+		fmt.Fprintln(stderr, "sam:", err)
+		return 2
+	case failed:
+		return 1
+	}
+	return 0
 }
 
 type options struct {
-	python, cdk string
-	verbose     bool
+	python, cdk    string
+	verbose        bool
+	stdout, stderr io.Writer
 }
 
-// instead is what to do where SAM cannot run.
-const instead = "; make invoke EVENT=… sends the event without SAM and Docker"
+// instead is how an error ends if SAM cannot run.
+const instead = ", or use make invoke EVENT=…, which needs neither SAM nor Docker"
 
-func run(ctx context.Context, o options, events []string) (failed bool, err error) {
+// invoke invokes the function with each event and reports whether the function
+// reported an error.
+func (o options) invoke(ctx context.Context, names []string) (failed bool, err error) {
 	root, err := build.Root()
 	if err != nil {
 		return false, err
 	}
+	events := filepath.Join(root, "events")
 	var samples []*sample.Event
-	for _, file := range events {
-		event, err := sample.Read(file, filepath.Join(root, "events"))
+	for _, name := range names {
+		file, err := sample.Find(name, events)
+		if err != nil {
+			return false, err
+		}
+		event, err := sample.Read(file, events)
 		if err != nil {
 			return false, err
 		}
@@ -101,29 +126,29 @@ func run(ctx context.Context, o options, events []string) (failed bool, err erro
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	d, err := startDocker(ctx, dir, o.verbose)
+	d, err := o.startDocker(ctx, dir)
 	if err != nil {
 		return false, err
 	}
 	defer d.stop()
-	if err := d.baseImage(ctx, runtime.GOARCH); err != nil {
+	if err := o.baseImage(ctx, d); err != nil {
 		return false, err
 	}
-	template, err := synthesize(ctx, root, dir, o)
+	template, err := o.synthesize(ctx, root, dir)
 	if err != nil {
 		return false, err
 	}
 	for _, event := range samples {
-		bad, err := invoke(ctx, sam, template, dir, event, d, o.verbose)
+		reported, err := o.localInvoke(ctx, sam, template, dir, event, d)
 		if err != nil {
 			return false, err
 		}
-		failed = failed || bad
+		failed = failed || reported
 	}
 	return failed, nil
 }
 
-// find looks for a program in the Python environment, then in the PATH.
+// find returns a program of the Python environment, or else of PATH.
 func find(python, name string) (string, error) {
 	if path, err := filepath.Abs(filepath.Join(python, name)); err == nil {
 		if _, err := os.Stat(path); err == nil {
@@ -132,49 +157,35 @@ func find(python, name string) (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", errors.New("there is no SAM on this machine; make python installs it where Python 3 is" + instead)
+		return "", fmt.Errorf("running SAM: there is no %q in %s or PATH: install it with make python%s", name, python, instead)
 	}
 	return path, nil
 }
 
 const stageName = "smallest"
 
-// synthesize answers the template of the stage's redirector.
-func synthesize(ctx context.Context, root, dir string, o options) (string, error) {
+// synthesize returns the template file of the stage's redirector.
+func (o options) synthesize(ctx context.Context, root, dir string) (string, error) {
 	architecture := build.Architecture(runtime.GOARCH)
 	command := append(strings.Fields(o.cdk), "synth", "--quiet", "-c", "stage="+stageName, "-c", "architecture="+architecture, "-o", filepath.Join(dir, "cdk.out"))
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if errors.Is(err, exec.ErrNotFound) {
-			return "", errors.New(`looking for the CDK: there is no "npx" on this machine; install Node.js 22 or newer` + instead)
+			return "", fmt.Errorf("running the CDK: there is no %q in PATH: install Node.js 22 or newer%s", command[0], instead)
 		}
-		return "", fmt.Errorf("cdk synth: %w: %s", err, bytes.TrimSpace(out))
+		return "", fmt.Errorf("running cdk synth: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
 	}
-	text, err := os.ReadFile(filepath.Join(root, "cdk.json"))
+	s, err := stage.Read(filepath.Join(root, "cdk.json"), stageName)
 	if err != nil {
 		return "", err
 	}
-	var settings struct {
-		Context struct{ Stages json.RawMessage }
-	}
-	if err := json.Unmarshal(text, &settings); err != nil {
-		return "", fmt.Errorf("reading cdk.json: %w", err)
-	}
-	stages, err := stage.Load(settings.Context.Stages)
-	if err != nil {
-		return "", err
-	}
-	for _, s := range stages {
-		if s.Name == stageName {
-			return filepath.Join(dir, "cdk.out", s.Stack("redirector", s.Redirectors[0])+".template.json"), nil
-		}
-	}
-	return "", fmt.Errorf("reading cdk.json: there is no stage %q", stageName)
+	return filepath.Join(dir, "cdk.out", s.Stack("redirector", s.Redirectors[0])+".template.json"), nil
 }
 
-// invoke sends one event; bad tells that the function reported an error.
-func invoke(ctx context.Context, sam, template, dir string, event *sample.Event, d *docker, verbose bool) (bad bool, err error) {
+// localInvoke invokes the function with one event, prints the result, and reports
+// whether the function reported an error.
+func (o options) localInvoke(ctx context.Context, sam, template, dir string, event *sample.Event, d *docker) (reported bool, err error) {
 	variables := map[string]string{}
 	for _, v := range config.Variables {
 		variables[v.Name] = event.Env[v.Name]
@@ -193,23 +204,27 @@ func invoke(ctx context.Context, sam, template, dir string, event *sample.Event,
 	cmd := exec.CommandContext(ctx, sam, "local", "invoke", "-t", template, constructs.FunctionID, "-e", eventFile,
 		"--env-vars", envFile, "--region", event.Env["AWS_REGION"], "--skip-pull-image")
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host, "SAM_CLI_TELEMETRY=0",
-		// SAM asks for credentials, and needs none here.
+		// SAM requires credentials, but does not use them here.
 		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_EC2_METADATA_DISABLED=true")
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err = cmd.Run()
-	if verbose {
-		os.Stderr.Write(log.Bytes())
+	if o.verbose {
+		o.stderr.Write(log.Bytes())
 	}
-	answer := lastLine(out.String())
-	if err != nil || !json.Valid([]byte(answer)) {
-		return false, fmt.Errorf("sam local invoke: %v: %s", err, lastLine(log.String()))
+	result := lastLine(out.String())
+	if err == nil && !json.Valid([]byte(result)) {
+		err = errors.New("the result is not JSON")
 	}
-	fmt.Println(answer)
-	var reported struct{ ErrorType string }
-	return json.Unmarshal([]byte(answer), &reported) == nil && reported.ErrorType != "", nil
+	if err != nil {
+		return false, fmt.Errorf("running sam local invoke: %w: %s", err, lastLine(log.String()))
+	}
+	fmt.Fprintln(o.stdout, result)
+	var functionError struct{ ErrorType string }
+	return json.Unmarshal([]byte(result), &functionError) == nil && functionError.ErrorType != "", nil
 }
 
+// lastLine returns the last line of a text.
 func lastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndexByte(text, '\n')+1:]

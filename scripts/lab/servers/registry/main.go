@@ -1,5 +1,5 @@
-// Command registry is the registry of the distribution project, with one
-// storage driver and without its other commands, so that it builds in seconds.
+// Command registry is the registry of the distribution project with one storage
+// driver and none of its other commands, so that it builds in seconds.
 //
 //	registry -listen 127.0.0.1:5000 -root FOLDER
 package main
@@ -20,8 +20,8 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "`address` to serve on")
-	root := flag.String("root", "", "`folder` to keep everything in")
+	listen := flag.String("listen", "127.0.0.1:0", "`ADDRESS` to listen on")
+	root := flag.String("root", "", "`FOLDER` to store everything in")
 	flag.Parse()
 	logrus.SetOutput(io.Discard)
 	c := &configuration.Configuration{

@@ -1,10 +1,10 @@
-// Command s3 is the S3 server of the versitygw project over a folder.
+// Command s3 is the S3 server of the versitygw project, storing in a folder.
 //
 //	s3 -listen 127.0.0.1:9000 -region eu-west-1 -root FOLDER
 //
-// The credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What
-// a file cannot store of an object stands in a file beside it, so that any file
-// system will do.
+// The credentials are those in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. The
+// metadata of an object is stored in separate files, not in extended attributes,
+// so that any file system will do.
 package main
 
 import (
@@ -22,9 +22,9 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:9000", "`address` to serve on")
-	region := flag.String("region", "us-east-1", "the `region` that it says it is")
-	root := flag.String("root", "", "`folder` to keep everything in")
+	listen := flag.String("listen", "127.0.0.1:9000", "`ADDRESS` to listen on")
+	region := flag.String("region", "us-east-1", "`REGION` of the server")
+	root := flag.String("root", "", "`FOLDER` to store everything in")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -34,21 +34,22 @@ func main() {
 	}
 }
 
-// largestCopy is the largest object that S3 copies at once.
+// largestCopy is the largest object in bytes that CopyObject copies.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 const largestCopy = 5_000_000_000
 
 func serve(ctx context.Context, listen, region, root string) error {
-	objects, side, versions := filepath.Join(root, "objects"), filepath.Join(root, "metadata"), filepath.Join(root, "versions")
-	for _, dir := range []string{objects, side, versions} {
+	objects, sidecar, versions := filepath.Join(root, "objects"), filepath.Join(root, "metadata"), filepath.Join(root, "versions")
+	for _, dir := range []string{objects, sidecar, versions} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	metadata, err := meta.NewSideCar(side)
+	metadata, err := meta.NewSideCar(sidecar)
 	if err != nil {
 		return err
 	}
-	be, err := posix.New(objects, metadata, posix.PosixOpts{SideCarDir: side, VersioningDir: versions, CopyObjectThreshold: largestCopy})
+	be, err := posix.New(objects, metadata, posix.PosixOpts{SideCarDir: sidecar, VersioningDir: versions, CopyObjectThreshold: largestCopy})
 	if err != nil {
 		return err
 	}
