@@ -112,7 +112,7 @@ stage-named:
 	@test -n "$(STAGE)" || { echo "missing STAGE: a stage of cdk.json, as in: make $(firstword $(MAKECMDGOALS)) STAGE=sandbox" >&2; exit 2; }
 
 .PHONY: sam
-sam: $(if $(shell command -v $(PYTHON)),python) ## invoke it by sam local invoke: EVENT=events/alb/ping.json, V=1 shows its output
+sam: $(if $(shell command -v $(PYTHON)),python) ## invoke the function by sam local invoke: EVENT=events/alb/ping.json, V=1 shows its output
 	@go run ./scripts/dev/sam -cdk "$(CDK)" $(if $(V),-v) $(ARGS) $(if $(EVENT),$(EVENT),"")
 
 .PHONY: deploy-emulated

@@ -25,7 +25,7 @@ func pulled(source, reason, missingSource, missingReason string) *Pull {
 	}
 }
 
-// Only a pull whose blobs came from where they must is ok.
+// A pull is ok only if every blob came from the wanted server for the wanted reason.
 func TestVerdict(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
