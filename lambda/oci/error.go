@@ -59,6 +59,12 @@ func MalformedPath() *Error {
 	return &Error{Status: 400, Code: NameInvalid, Message: "malformed percent-escape in the path"}
 }
 
+// NameTooLong returns the error for a repository name that is longer than MaxName
+// together with the prefix of the upstream.
+func NameTooLong(name string) *Error {
+	return &Error{400, NameInvalid, "repository name longer than " + strconv.Itoa(MaxName) + " bytes with the prefix of the upstream", excerpt(name)}
+}
+
 // MalformedQuery returns the error for a query that RFC 3986 does not allow.
 func MalformedQuery() *Error {
 	return unsupported(400, "malformed query", "")

@@ -2,16 +2,16 @@ package oci
 
 import "strings"
 
-// longestName is the limit, in bytes, in the reference grammar of the distribution
-// registry. The specification warns that clients may have it too.
-const longestName = 255
+// MaxName is the limit for a repository name, in bytes, in the reference grammar of
+// the distribution registry. The specification warns that clients may have it too.
+const MaxName = 255
 
 // ValidName reports whether a repository name has at most 255 bytes and matches
 // the grammar of the distribution specification:
 //
 //	[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*
 func ValidName(name string) bool {
-	if len(name) > longestName {
+	if len(name) > MaxName {
 		return false
 	}
 	separator := 0 // bytes of the separator before this byte
@@ -55,6 +55,10 @@ func validTag(tag string) bool {
 	return true
 }
 
+// longestDigest is a limit in bytes. The digests of the registered algorithms are
+// shorter.
+const longestDigest = 255
+
 // ValidDigest reports whether a digest is valid by the OCI image specification:
 // digests of the registered algorithms must have the exact length and alphabet,
 // those of other algorithms only need to match the grammar.
@@ -62,7 +66,7 @@ func validTag(tag string) bool {
 func ValidDigest(digest string) bool {
 	algorithm, encoded, ok := strings.Cut(digest, ":")
 	switch {
-	case !ok || len(digest) > longestName:
+	case !ok || len(digest) > longestDigest:
 		return false
 	case algorithm == "sha256":
 		return len(encoded) == 64 && lowerHex(encoded)
@@ -91,18 +95,27 @@ func ValidDigest(digest string) bool {
 	return true
 }
 
-// Mirrored reports whether mirrors hold blobs with this digest's algorithm:
-// sha256 and sha512, which every client can verify.
-func Mirrored(digest string) bool {
+// Mirrored reports whether mirrors hold blobs with the algorithm of a valid digest:
+// sha256 only.
+func Mirrored(digest string) bool { return strings.HasPrefix(digest, "sha256:") }
+
+// Supported reports whether registries can hold content with the algorithm of a
+// valid digest: sha256 and sha512.
+func Supported(digest string) bool {
 	return strings.HasPrefix(digest, "sha256:") || strings.HasPrefix(digest, "sha512:")
 }
 
 // SignatureTag reports whether a tag is that of a signature, attestation or SBOM:
-// sha256-<64 hex digits> alone, as in the referrers tag schema of the distribution
-// specification, or with one of cosign's suffixes.
+// sha256-<64 hex digits> or sha512-<64 hex digits> alone, as in the referrers tag
+// schema of the distribution specification, which truncates the hex digits to 64,
+// or with one of cosign's suffixes.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 // https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
 func SignatureTag(tag string) bool {
 	rest, ok := strings.CutPrefix(tag, "sha256-")
+	if !ok {
+		rest, ok = strings.CutPrefix(tag, "sha512-")
+	}
 	if !ok || len(rest) < 64 || !lowerHex(rest[:64]) {
 		return false
 	}

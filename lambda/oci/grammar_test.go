@@ -69,10 +69,21 @@ func TestGrammarAgainstOracle(t *testing.T) {
 func TestMirrored(t *testing.T) {
 	t.Parallel()
 	for digest, want := range map[string]bool{
-		"sha256:" + hex64: true, "sha512:" + hex128: true, "blake3:00": false, "sha2567:00": false, "sha384:00": false,
+		"sha256:" + hex64: true, "sha512:" + hex128: false, "blake3:00": false, "sha2567:00": false, "sha384:00": false,
 	} {
 		if got := Mirrored(digest); got != want {
 			t.Errorf("Mirrored(%q) = %v, want %v", digest, got, want)
+		}
+	}
+}
+
+func TestSupported(t *testing.T) {
+	t.Parallel()
+	for digest, want := range map[string]bool{
+		"sha256:" + hex64: true, "sha512:" + hex128: true, "blake3:00": false, "sha2567:00": false, "sha384:00": false, "md5:abc": false, "sha256": false, "": false,
+	} {
+		if got := Supported(digest); got != want {
+			t.Errorf("Supported(%q) = %v, want %v", digest, got, want)
 		}
 	}
 }
@@ -89,7 +100,18 @@ func TestSignatureTag(t *testing.T) {
 		"sha256-" + hex64 + "0":            false,
 		"sha256-" + hex64[:63]:             false,
 		"sha256-" + strings.ToUpper(hex64): false,
+		"sha512-" + hex64:                  true,
+		"sha512-" + hex64 + ".sig":         true,
+		"sha512-" + hex64 + ".att":         true,
+		"sha512-" + hex64 + ".sbom":        true,
+		"sha512-" + hex64 + ".txt":         false,
+		"sha512-" + hex64[:63]:             false,
+		"sha512-" + hex64 + "0":            false,
 		"sha512-" + hex128:                 false,
+		"sha384-" + hex64:                  false,
+		"main-" + hex64:                    false,
+		"main-0a1b2c3":                     false,
+		"sha256." + hex64:                  false,
 		"v1.sig":                           false,
 		"":                                 false,
 	} {

@@ -117,6 +117,7 @@ func TestErrors(t *testing.T) {
 		{"method", MethodNotAllowed("POST"), 405, `{"errors":[{"code":"UNSUPPORTED","message":"this registry is read-only","detail":"POST"}]}`, `this registry is read-only: "POST"`},
 		{"path", MalformedPath(), 400, `{"errors":[{"code":"NAME_INVALID","message":"malformed percent-escape in the path"}]}`, "malformed percent-escape in the path"},
 		{"query", MalformedQuery(), 400, `{"errors":[{"code":"UNSUPPORTED","message":"malformed query"}]}`, "malformed query"},
+		{"long-name", NameTooLong("a/b"), 400, `{"errors":[{"code":"NAME_INVALID","message":"repository name longer than 255 bytes with the prefix of the upstream","detail":"a/b"}]}`, `repository name longer than 255 bytes with the prefix of the upstream: "a/b"`},
 		{"page", NotFound("/x"), 404, `{"errors":[{"code":"UNSUPPORTED","message":"no such page","detail":"/x"}]}`, `no such page: "/x"`},
 		{"html", NotFound("/<script>\x00\xff"), 404, "", ""},
 	} {

@@ -148,14 +148,14 @@ func (p *Planner) Decide(r *Request) Decision {
 		if p.config.SignatureUpstream != "" && !r.Path.Digest && oci.SignatureTag(r.Path.Reference) {
 			return decision(Signature, Candidate{Target: SignatureUpstream})
 		}
-		return p.upstream(Manifest, r.Path.Digest)
+		return p.byDigest(Manifest, r.Path)
 	case oci.Tags:
-		return p.upstream(Tags, false)
+		return decision(Tags, Candidate{Target: Upstream})
 	case oci.Referrers:
 		if p.config.SignatureUpstream != "" {
 			return decision(Referrers, Candidate{Target: SignatureUpstream})
 		}
-		return p.upstream(Referrers, false)
+		return decision(Referrers, Candidate{Target: Upstream})
 	case oci.Blob:
 		return p.blob(r)
 	}
@@ -168,11 +168,12 @@ func decision(reason Reason, first Candidate) Decision {
 	return d
 }
 
-// upstream returns the upstream, followed by the signature upstream for content
-// that is requested by digest: that may be part of a signature.
-func (p *Planner) upstream(reason Reason, byDigest bool) Decision {
+// byDigest returns the upstream, followed by the signature upstream for content that
+// is requested by digest: that may be part of a signature. Content that no registry
+// can hold is not, and the upstream need not be checked for it.
+func (p *Planner) byDigest(reason Reason, path oci.Path) Decision {
 	d := decision(reason, Candidate{Target: Upstream})
-	if byDigest && p.config.SignatureUpstream != "" {
+	if p.config.SignatureUpstream != "" && path.Digest && oci.Supported(path.Reference) {
 		d.add(Candidate{Target: SignatureUpstream})
 	}
 	return d
@@ -181,10 +182,10 @@ func (p *Planner) upstream(reason Reason, byDigest bool) Decision {
 // blob returns the mirrors in order, followed by the upstream.
 func (p *Planner) blob(r *Request) Decision {
 	if slices.Contains(p.config.UpstreamClouds, r.Place.Cloud) {
-		return p.upstream(UpstreamCloud, true)
+		return p.byDigest(UpstreamCloud, r.Path)
 	}
 	if !oci.Mirrored(r.Path.Reference) {
-		return p.upstream(UpstreamDigest, true)
+		return p.byDigest(UpstreamDigest, r.Path)
 	}
 	fallback := p.config.DefaultMirror != "" && !(r.NoDistribution && p.config.DefaultMirror == config.DistributionHost)
 	first, reason := p.regional(r, fallback)
@@ -192,11 +193,11 @@ func (p *Planner) blob(r *Request) Decision {
 	d := Decision{Reason: reason}
 	switch {
 	case first < 0 && !fallback:
-		return p.upstream(NoMirror, true)
+		return p.byDigest(NoMirror, r.Path)
 	case first < 0:
 		d.Reason = DefaultMirror
 	case r.Authorized && !fallback:
-		return p.upstream(NoMirror, true)
+		return p.byDigest(NoMirror, r.Path)
 	case r.Authorized:
 		d.Reason = Authorization
 	default:

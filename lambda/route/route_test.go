@@ -184,13 +184,17 @@ var blobTests = []struct {
 	{"authorized-host", mirrors + sameHost, aws("eu-west-1", authorized), "default upstream", Authorization},
 	{"authorized-host-balancer", mirrors + sameHost, aws("eu-west-1", authorized, loadBalancer), "upstream", NoMirror},
 
-	{"sha512", both, aws("eu-west-1", digest(sha512)), "eu-west-1 default upstream", AWSRegion},
+	{"sha512", both, aws("eu-west-1", digest(sha512)), "upstream", UpstreamDigest},
+	{"sha512-signatures", both + signatures, aws("eu-west-1", digest(sha512)), "upstream signatures", UpstreamDigest},
+	{"sha512-cloud-signatures", both + signatures, from(ranges.GCP, "europe-west9", digest(sha512)), "upstream signatures", UpstreamCloud},
 	{"algorithm", both, aws("eu-west-1", digest("blake3:"+hex64)), "upstream", UpstreamDigest},
 	{"algorithm-rule", both + rules, aws("cn-north-1", digest("blake3:"+hex64)), "upstream", UpstreamDigest},
 	{"algorithm-unknown", both, from("", "", digest("sha384:"+hex64)), "upstream", UpstreamDigest},
 	{"algorithm-longer-name", both, aws("eu-west-1", digest("sha256+x:"+hex64)), "upstream", UpstreamDigest},
 	{"algorithm-authorized", both, aws("eu-west-1", authorized, digest("blake3:"+hex64)), "upstream", UpstreamDigest},
-	{"algorithm-signatures", both + signatures, aws("eu-west-1", digest("blake3:"+hex64)), "upstream signatures", UpstreamDigest},
+	{"algorithm-signatures", both + signatures, aws("eu-west-1", digest("blake3:"+hex64)), "upstream", UpstreamDigest},
+	{"algorithm-cloud-signatures", both + signatures, from(ranges.GCP, "europe-west9", digest("md5:abc")), "upstream", UpstreamCloud},
+	{"algorithm-no-mirror-signatures", signatures, aws("eu-west-1", digest("md5:abc")), "upstream", UpstreamDigest},
 }
 
 func TestBlob(t *testing.T) {
