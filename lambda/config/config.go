@@ -44,6 +44,9 @@ type Config struct {
 	IndexRefresh, IndexMaxAge time.Duration
 	// FailoverBudget is in requests per second and process; 0 disables failover.
 	FailoverBudget float64
+	// ViewerHosts are the names of the distribution in addition to the one that
+	// CloudFront assigns.
+	ViewerHosts []string
 	// InfoURL and PrivacyURL are the redirect targets of / and /privacy, empty
 	// if there is no such page.
 	InfoURL, PrivacyURL string
@@ -82,6 +85,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		IndexRefresh:        l.interval("MIRROR_INDEX_REFRESH"),
 		IndexMaxAge:         l.duration("MIRROR_INDEX_MAX_AGE"),
 		FailoverBudget:      l.rate("FAILOVER_BUDGET"),
+		ViewerHosts:         l.hostNames("VIEWER_HOSTS"),
 		InfoURL:             l.page("INFO_URL"),
 		PrivacyURL:          l.page("PRIVACY_URL"),
 		LogLevel:            l.level("LOG_LEVEL"),

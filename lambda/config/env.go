@@ -52,6 +52,7 @@ func (c *Config) Env() map[string]string {
 		"MIRROR_INDEX_REFRESH":        refresh,
 		"MIRROR_INDEX_MAX_AGE":        c.IndexMaxAge.String(),
 		"FAILOVER_BUDGET":             formatRate(c.FailoverBudget),
+		"VIEWER_HOSTS":                strings.Join(c.ViewerHosts, ","),
 		"INFO_URL":                    c.InfoURL,
 		"PRIVACY_URL":                 c.PrivacyURL,
 		"LOG_LEVEL":                   levelName(c.LogLevel),

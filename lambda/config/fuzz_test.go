@@ -52,6 +52,11 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("%q is neither https nor of a loopback address", v)
 			}
 		}
+		for _, host := range c.ViewerHosts {
+			if u, err := url.Parse("https://" + host + "/"); err != nil || u.Host != host || u.Port() != "" || host != strings.ToLower(host) || !safe(u.String()) {
+				t.Errorf("viewer host %q cannot be part of a URL", host)
+			}
+		}
 		for client, i := range c.MirrorFor {
 			if i < 0 || i >= len(c.Mirrors) {
 				t.Errorf("MirrorFor[%q] is %d of %d mirrors", client, i, len(c.Mirrors))

@@ -69,7 +69,7 @@ func (l *loader) clouds(name string) []ranges.Cloud {
 }
 
 // reservedHeaders never hold the client address.
-var reservedHeaders = []string{"authorization", "x-viewer-authorized", "cloudfront-viewer-latitude", "cloudfront-viewer-longitude", "cloudfront-viewer-country"}
+var reservedHeaders = []string{"authorization", "x-viewer-authorized", "x-viewer-host", "cloudfront-viewer-latitude", "cloudfront-viewer-longitude", "cloudfront-viewer-country"}
 
 func (l *loader) header(name string) string {
 	v := strings.ToLower(l.get(name))

@@ -21,6 +21,7 @@ const (
 	notPositive     = "not positive: want a duration above 0, for example 500ms or 10s"
 	tooLong         = "too long: want at most 1.5s"
 	badRate         = "invalid rate: want requests per second, from 0 to 1000000"
+	duplicateHost   = `duplicate host name "a.example.com": want each host name once`
 	notPage         = "not a URL: want an https URL"
 	needsUpstream   = "required: want scheme and host of the upstream registry, for example https://registry.example.com"
 	needsTemplate   = "required with MIRROR_REGIONS: want a base URL with {region} in it, for example https://mirror-{region}.s3.dualstack.{region}.amazonaws.com"
@@ -39,6 +40,10 @@ func unknownMirrorRegion(item string) string {
 
 func unknownCloud(item string) string {
 	return fmt.Sprintf("unknown cloud %q: want AWS, GCP, Azure, comma-separated, or none", item)
+}
+
+func badHost(item string) string {
+	return fmt.Sprintf("invalid host name %q: want DNS names in lower case without scheme, port or path, comma-separated, for example registry.example.com", item)
 }
 
 func unknownLevel(hint string) string {
@@ -140,6 +145,7 @@ var valueTests = []struct {
 	{"clouds-blank", "UPSTREAM_CLOUDS", " ", nil, unknownCloud("")},
 	{"header", "CLIENT_ADDRESS_HEADER", "X_Real-IP2", nil, ""},
 	{"header-of-another-use", "CLIENT_ADDRESS_HEADER", "CloudFront-Viewer-Country", nil, reservedHeader},
+	{"header-of-the-edge", "CLIENT_ADDRESS_HEADER", "X-Viewer-Host", nil, reservedHeader},
 	{"header-colon", "CLIENT_ADDRESS_HEADER", "X-Real-IP:", nil, badHeader},
 	{"header-line", "CLIENT_ADDRESS_HEADER", "X\r\nY", nil, badHeader},
 	{"timeout-no-unit", "MIRROR_CHECK_TIMEOUT", "1", nil, notDuration},
@@ -157,6 +163,32 @@ var valueTests = []struct {
 	{"budget-nan", "FAILOVER_BUDGET", "NaN", nil, badRate},
 	{"budget-infinite", "FAILOVER_BUDGET", "Inf", nil, badRate},
 	{"budget-word", "FAILOVER_BUDGET", "many", nil, badRate},
+	{"hosts", "VIEWER_HOSTS", "registry.example.com, a-b.c1,xn--bcher-kva.example", nil, ""},
+	{"hosts-with-base-url", "VIEWER_HOSTS", "registry.example.com", withDefault(""), ""},
+	{"hosts-of-cloudfront", "VIEWER_HOSTS", "d111111abcdef8.cloudfront.net", nil, ""},
+	{"hosts-longest-label", "VIEWER_HOSTS", strings.Repeat("a", 63) + ".example", nil, ""},
+	{"hosts-longest", "VIEWER_HOSTS", strings.Repeat("a.", 126) + "b", nil, ""},
+	{"hosts-label-too-long", "VIEWER_HOSTS", strings.Repeat("a", 64) + ".example", nil, badHost(strings.Repeat("a", 64) + ".example")},
+	{"hosts-too-long", "VIEWER_HOSTS", strings.Repeat("a.", 126) + "bb", nil, badHost(strings.Repeat("a.", 126) + "bb")},
+	{"hosts-upper-case", "VIEWER_HOSTS", "Registry.example.com", nil, badHost("Registry.example.com")},
+	{"hosts-one-label", "VIEWER_HOSTS", "localhost", nil, badHost("localhost")},
+	{"hosts-final-dot", "VIEWER_HOSTS", "registry.example.com.", nil, badHost("registry.example.com.")},
+	{"hosts-first-dot", "VIEWER_HOSTS", ".example.com", nil, badHost(".example.com")},
+	{"hosts-two-dots", "VIEWER_HOSTS", "a..example.com", nil, badHost("a..example.com")},
+	{"hosts-hyphen-first", "VIEWER_HOSTS", "-a.example.com", nil, badHost("-a.example.com")},
+	{"hosts-hyphen-last", "VIEWER_HOSTS", "a-.example.com", nil, badHost("a-.example.com")},
+	{"hosts-underscore", "VIEWER_HOSTS", "a_b.example.com", nil, badHost("a_b.example.com")},
+	{"hosts-wildcard", "VIEWER_HOSTS", "*.example.com", nil, badHost("*.example.com")},
+	{"hosts-url", "VIEWER_HOSTS", "https://registry.example.com", nil, badHost("https://registry.example.com")},
+	{"hosts-port", "VIEWER_HOSTS", "registry.example.com:443", nil, badHost("registry.example.com:443")},
+	{"hosts-path", "VIEWER_HOSTS", "registry.example.com/", nil, badHost("registry.example.com/")},
+	{"hosts-user", "VIEWER_HOSTS", "user@registry.example.com", nil, badHost("user@registry.example.com")},
+	{"hosts-address", "VIEWER_HOSTS", "192.0.2.1", nil, badHost("192.0.2.1")},
+	{"hosts-address-ipv6", "VIEWER_HOSTS", "[2001:db8::1]", nil, badHost("[2001:db8::1]")},
+	{"hosts-not-ascii", "VIEWER_HOSTS", "bücher.example", nil, badHost("bücher.example")},
+	{"hosts-line", "VIEWER_HOSTS", "registry.example.com\r\nX: y", nil, badHost("registry.example.com\r\nX: y")},
+	{"hosts-empty-item", "VIEWER_HOSTS", "registry.example.com,", nil, badHost("")},
+	{"hosts-twice", "VIEWER_HOSTS", "a.example.com,b.example.com,a.example.com", nil, duplicateHost},
 	{"info", "INFO_URL", "https://info.example/a%20b?q=1#top", nil, ""},
 	{"info-loopback", "INFO_URL", "http://localhost:8080/", nil, ""},
 	{"info-http", "INFO_URL", "http://info.example/", nil, notHTTPS},
