@@ -116,16 +116,37 @@ func (d *Decoder) alb(e *event) (redirect.Request, Shape, error) {
 }
 
 // payload2 decodes an event with payload format 2.0. Its path is still encoded if
-// it comes from a function URL, and decoded if it comes from an HTTP API.
+// it comes from a function URL, and decoded if it comes from an HTTP API. Only
+// CloudFront invokes a function URL, and its edge function overwrites
+// X-Viewer-Host, so the header is trusted there and nowhere else.
 func (d *Decoder) payload2(e *event) (redirect.Request, Shape, error) {
 	r := redirect.Request{Method: method(e.method2), Query: string(e.rawQuery)}
-	if len(e.domainName) == 0 || bytes.Contains(e.domainName, []byte(".lambda-url.")) {
+	switch host := e.single.viewerHost; {
+	case bytes.Contains(e.domainName, []byte(".lambda-url.")):
+		if host.differing {
+			host.value = nil
+		}
+		decodePath(&r, e.rawPath, host.value)
+	case len(e.domainName) == 0:
 		DecodePath(&r, e.rawPath)
-	} else {
-		r.Path = string(e.rawPath)
+	default:
+		r.Path = string(withoutStage(e.rawPath, e.stage))
 	}
 	d.viewer(&r, e, &e.single)
 	return r, Proxy, nil
+}
+
+// withoutStage returns the path in an event of an HTTP API without the name of the
+// stage, which it begins with unless the stage is $default.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
+func withoutStage(path, stage []byte) []byte {
+	if len(stage) == 0 || string(stage) == "$default" || len(path) < len(stage)+2 || path[0] != '/' {
+		return path
+	}
+	if after, ok := bytes.CutPrefix(path[1:], stage); ok && after[0] == '/' {
+		return after
+	}
+	return path
 }
 
 // rest decodes an event with payload format 1.0.

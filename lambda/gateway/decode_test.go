@@ -116,6 +116,100 @@ func TestPathIsDecodedOnce(t *testing.T) {
 	}
 }
 
+func TestStageIsRemovedOnce(t *testing.T) {
+	t.Parallel()
+	event := func(domain, stage, path string) string {
+		return `{"requestContext":{"http":{},"domainName":"` + domain + `","stage":"` + stage + `"},"rawPath":"` + path + `"}`
+	}
+	const api, url = "x.execute-api.us-east-1.amazonaws.com", "x.lambda-url.us-east-1.on.aws"
+	for _, tt := range []struct{ name, payload, path string }{
+		{"named", event(api, "prod", "/prod/v2/pause/tags/list"), "/v2/pause/tags/list"},
+		{"named-root", event(api, "prod", "/prod/"), "/"},
+		{"own-domain", event("api.example.com", "prod", "/prod/v2/"), "/v2/"},
+		{"twice", event(api, "prod", "/prod/prod/v2/"), "/prod/v2/"},
+		{"not-in-path", event(api, "prod", "/v2/"), "/v2/"},
+		{"no-slash", event(api, "prod", "/prod"), "/prod"},
+		{"no-first-slash", event(api, "prod", "xprod/v2/"), "xprod/v2/"},
+		{"longer", event(api, "prod", "/production/v2/"), "/production/v2/"},
+		{"inside", event(api, "prod", "/v2/prod/v2/"), "/v2/prod/v2/"},
+		{"other-case", event(api, "prod", "/Prod/v2/"), "/Prod/v2/"},
+		{"two-slashes", event(api, "prod", "//prod/v2/"), "//prod/v2/"},
+		{"two-slashes-after", event(api, "prod", "/prod//v2/"), "//v2/"},
+		{"default", event(api, "$default", "/$default/v2/"), "/$default/v2/"},
+		{"empty", event(api, "", "//v2/"), "//v2/"},
+		{"none", `{"requestContext":{"http":{},"domainName":"` + api + `"},"rawPath":"//v2/"}`, "//v2/"},
+		{"null", `{"requestContext":{"http":{},"domainName":"` + api + `","stage":null},"rawPath":"/prod/v2/"}`, "/prod/v2/"},
+		{"function-url", event(url, "prod", "/prod/v2/"), "/prod/v2/"},
+		{"function-url-without-domain", `{"requestContext":{"http":{},"stage":"prod"},"rawPath":"/prod/v2/"}`, "/prod/v2/"},
+		{"rest", `{"requestContext":{"stage":"prod"},"httpMethod":"GET","path":"/prod/v2/"}`, "/prod/v2/"},
+		{"alb", `{"requestContext":{"elb":{},"stage":"prod"},"path":"/prod/v2/"}`, "/prod/v2/"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if r, _ := decode(t, "", tt.payload); r.Path != tt.path {
+				t.Errorf("path %q, want %q", r.Path, tt.path)
+			}
+		})
+	}
+}
+
+// TestViewerHost checks that the host of X-Viewer-Host is reported for events of a
+// function URL only. Whether it is one of the distribution's is not checked here.
+func TestViewerHost(t *testing.T) {
+	t.Parallel()
+	const domain = `"domainName":"x.lambda-url.us-east-1.on.aws"`
+	const url = `{"requestContext":{"http":{},` + domain + `},"rawPath":"/v2/%41",`
+	for _, tt := range []struct{ name, payload, want string }{
+		{"url", url + `"headers":{"x-viewer-host":"registry.example.com"}}`, "registry.example.com"},
+		{"url-other-case", url + `"headers":{"X-Viewer-HOST":"registry.example.com"}}`, "registry.example.com"},
+		{"url-no-escape-in-path", `{"requestContext":{"http":{},` + domain + `},"rawPath":"/v2/A","headers":{"x-viewer-host":"registry.example.com"}}`, "registry.example.com"},
+		{"url-headers-first", `{"headers":{"x-viewer-host":"registry.example.com"},"rawPath":"/v2/A","requestContext":{` + domain + `,"http":{}}}`, "registry.example.com"},
+		{"url-unchecked", url + `"headers":{"x-viewer-host":"user@Attacker.example:443\r\n"}}`, "user@Attacker.example:443\r\n"},
+		{"url-none", url + `"headers":{}}`, ""},
+		{"url-null", url + `"headers":{"x-viewer-host":null}}`, ""},
+		{"url-two-spellings-same", url + `"headers":{"x-viewer-host":"a.example","X-Viewer-Host":"a.example"}}`, "a.example"},
+		{"url-two-spellings", url + `"headers":{"x-viewer-host":"a.example","X-Viewer-Host":"b.example"}}`, ""},
+		{"url-three-spellings", url + `"headers":{"x-viewer-host":"a.example","X-Viewer-Host":"b.example","X-VIEWER-HOST":"b.example"}}`, ""},
+		{"url-multi-value-ignored", url + `"headers":{},"multiValueHeaders":{"x-viewer-host":["a.example"]}}`, ""},
+		{"url-other-headers-ignored", url + `"headers":{"host":"a.example","x-forwarded-host":"a.example","x-viewer-hosts":"a.example"}}`, ""},
+		{"url-malformed-path", `{"requestContext":{"http":{},` + domain + `},"rawPath":"/v2/%4","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"no-domain", `{"requestContext":{"http":{}},"rawPath":"/v2/","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"http-api", `{"requestContext":{"http":{},"domainName":"x.execute-api.us-east-1.amazonaws.com"},"rawPath":"/v2/","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"http-api-own-domain", `{"requestContext":{"http":{},"domainName":"registry.example.com"},"rawPath":"/v2/","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"alb", `{"requestContext":{"elb":{},` + domain + `},"path":"/v2/","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"alb-multi-value", `{"requestContext":{"elb":{}},"path":"/v2/","multiValueHeaders":{"x-viewer-host":["a.example"]}}`, ""},
+		{"alb-and-url", `{"requestContext":{"elb":{},"http":{},` + domain + `},"path":"/v2/","rawPath":"/v2/","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"rest", `{"requestContext":{` + domain + `},"httpMethod":"GET","path":"/v2/","headers":{"x-viewer-host":"a.example"}}`, ""},
+		{"rest-multi-value", `{"requestContext":{},"httpMethod":"GET","path":"/v2/","multiValueHeaders":{"x-viewer-host":["a.example"]}}`, ""},
+		{"edge", `{"Records":[{"cf":{"config":{"eventType":"viewer-request"},"request":{"uri":"/v2/","headers":{"x-viewer-host":[{"key":"X-Viewer-Host","value":"a.example"}]}}}}]}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, header := range []string{"", viewerHeader} {
+				if r, _ := decode(t, header, tt.payload); r.ViewerHost != tt.want {
+					t.Errorf("viewer host %q, want %q", r.ViewerHost, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// TestViewerHostAllocations checks that the host costs no allocation: it is part of
+// every event behind a distribution.
+func TestViewerHostAllocations(t *testing.T) {
+	allocations := func(path, header string) float64 {
+		payload := []byte(`{"requestContext":{"http":{"method":"GET","sourceIp":"192.0.2.1"},"domainName":"x.lambda-url.us-east-1.on.aws"},"rawPath":"` + path + `","headers":{"` + header + `":"registry.example.com"}}`)
+		d := Decoder{}
+		if r, _, err := d.Decode(payload); err != nil || (r.ViewerHost != "") != (header == "x-viewer-host") {
+			t.Fatalf("request %+v, error %v", r, err)
+		}
+		return testing.AllocsPerRun(100, func() { d.Decode(payload) })
+	}
+	for _, path := range []string{"/v2/pause/tags/list", "/v2/pause%2Ftags/list"} {
+		if with, without := allocations(path, "x-viewer-host"), allocations(path, "x-viewer-city"); with > without || without > 2 {
+			t.Errorf("%s: %v allocations with the header and %v without, want 2: the path and the address", path, with, without)
+		}
+	}
+}
+
 func TestQuery(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, payload, want string }{
@@ -234,7 +328,7 @@ func TestAuthorization(t *testing.T) {
 // The runtime reuses its buffer, so a request must not refer to the payload.
 func TestRequestCopiesPayload(t *testing.T) {
 	t.Parallel()
-	payload := []byte(`{"requestContext":{"http":{"method":"PATCH"}},"rawPath":"/v2/pause/tags/list","rawQueryString":"n=2","headers":{"cloudfront-viewer-country":"FR"}}`)
+	payload := []byte(`{"requestContext":{"http":{"method":"PATCH"},"domainName":"x.lambda-url.us-east-1.on.aws"},"rawPath":"/v2/pause/tags/list","rawQueryString":"n=2","headers":{"cloudfront-viewer-country":"FR","x-viewer-host":"a.example"}}`)
 	d := Decoder{ClientAddressHeader: viewerHeader}
 	r, _, err := d.Decode(payload)
 	if err != nil {
@@ -243,7 +337,7 @@ func TestRequestCopiesPayload(t *testing.T) {
 	for i := range payload {
 		payload[i] = 'x'
 	}
-	if r.Method != "PATCH" || r.Path != "/v2/pause/tags/list" || r.Query != "n=2" || r.Country != "FR" {
+	if r.Method != "PATCH" || r.Path != "/v2/pause/tags/list" || r.Query != "n=2" || r.Country != "FR" || r.ViewerHost != "a.example" {
 		t.Errorf("the request changed with the payload: %+v", r)
 	}
 }

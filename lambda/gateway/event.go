@@ -17,6 +17,7 @@ type event struct {
 	method2    []byte
 	sourceIP   []byte // requestContext.http.sourceIp, or .identity.sourceIp
 	domainName []byte
+	stage      []byte
 
 	single, multi           headers
 	hasMulti                bool
@@ -33,6 +34,7 @@ type headers struct {
 	clientAddress    field
 	authorization    field
 	viewerAuthorized field
+	viewerHost       field
 	latitude         field
 	longitude        field
 	country          field

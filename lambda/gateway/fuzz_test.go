@@ -28,6 +28,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"requestContext":{"elb":{}},"httpMethod":"GET","pat\u0068":"\/v2\/","multiValueHeaders":{"x-forwarded-for":["1.2.3.4","5.6.7.8"]},"headers":null}`), "")
 	f.Add([]byte(`{"requestContext":{"http":{"method":"HEAD","sourceIp":"::1"}},"rawPath":"/v2/%41","headers":{"X-Real-IP":"1.1.1.1,1.1.1.1"}}`), "x-real-ip")
 	f.Add([]byte(`{"requestContext":{},"httpMethod":"GET","path":"/","multiValueHeaders":{"x-real-ip":["1.1.1.1","2.2.2.2"]},"queryStringParameters":{"a b":"ü"}}`), "x-real-ip")
+	f.Add([]byte(`{"requestContext":{"http":{},"domainName":"a.lambda-url.b","stage":"s"},"rawPath":"/s/v2/%41","headers":{"x-viewer-host":"c.example"}}`), "")
+	f.Add([]byte(`{"requestContext":{"http":{},"domainName":"a.example","stage":"s"},"rawPath":"/s/v2/%41","headers":{"x-viewer-host":"c.example"}}`), "")
 	f.Add([]byte(`{"a":1}{"b":2}`), "")
 	f.Add([]byte(`{"headers":{"authorization":"x","Authorization":"y"}}`), "")
 	f.Fuzz(func(t *testing.T, payload []byte, addressHeader string) {

@@ -58,6 +58,8 @@ func (r *reader) requestContext() {
 			r.only("sourceIp", &e.sourceIP)
 		case "domainName":
 			e.domainName = r.value()
+		case "stage":
+			e.stage = r.value()
 		default:
 			r.skip()
 		}
@@ -109,6 +111,8 @@ func (r *reader) field(h *headers, name []byte) *field {
 		return &h.authorization
 	case same(name, "x-viewer-authorized"):
 		return &h.viewerAuthorized
+	case same(name, "x-viewer-host"):
+		return &h.viewerHost
 	case same(name, "cloudfront-viewer-latitude"):
 		return &h.latitude
 	case same(name, "cloudfront-viewer-longitude"):

@@ -49,6 +49,7 @@ type plainContext struct {
 	HTTP       *plainHTTP     `json:"http"`
 	Identity   *plainIdentity `json:"identity"`
 	DomainName string         `json:"domainName"`
+	Stage      string         `json:"stage"`
 }
 
 type plainHTTP struct {
@@ -138,10 +139,17 @@ func (e *plainEvent) request(addressHeader string) (redirect.Request, Shape, err
 		return r, shape, nil
 	case c != nil && c.HTTP != nil:
 		r.Method, r.Query = c.HTTP.Method, e.RawQueryString
-		if c.DomainName == "" || strings.Contains(c.DomainName, ".lambda-url.") {
+		url := strings.Contains(c.DomainName, ".lambda-url.")
+		switch below, ok := strings.CutPrefix(e.RawPath, "/"+c.Stage+"/"); {
+		case url || c.DomainName == "":
 			unescape(e.RawPath)
-		} else {
+		case ok && c.Stage != "" && c.Stage != "$default":
+			r.Path = "/" + below
+		default:
 			r.Path = e.RawPath
+		}
+		if hosts := slices.Compact(headers["x-viewer-host"]); url && len(hosts) == 1 && !r.Malformed {
+			r.ViewerHost = hosts[0]
 		}
 		if multi || c.Identity != nil {
 			return r, 0, errOracle // AWS sends no such event
@@ -191,12 +199,13 @@ func decodeTyped(payload []byte, shape Shape, addressHeader string) (redirect.Re
 		}
 	case shape == Proxy && plain.RequestContext.HTTP != nil:
 		var x events.LambdaFunctionURLRequest
-		err = errors.Join(err, stdjson.Unmarshal(payload, &x))
+		var api events.APIGatewayV2HTTPRequest
+		err = errors.Join(err, stdjson.Unmarshal(payload, &x), stdjson.Unmarshal(payload, &api))
 		e = plainEvent{
 			RawPath: x.RawPath, RawQueryString: x.RawQueryString, Headers: x.Headers,
 			RequestContext: &plainContext{
-				DomainName: x.RequestContext.DomainName,
-				HTTP:       &plainHTTP{Method: x.RequestContext.HTTP.Method, SourceIP: x.RequestContext.HTTP.SourceIP},
+				DomainName: x.RequestContext.DomainName, Stage: api.RequestContext.Stage,
+				HTTP: &plainHTTP{Method: x.RequestContext.HTTP.Method, SourceIP: x.RequestContext.HTTP.SourceIP},
 			},
 		}
 	case shape == Proxy || shape == ProxyMulti:
@@ -224,7 +233,7 @@ func otherCase(value any) bool {
 	case map[string]any:
 		for name, value := range v {
 			for _, read := range []string{
-				"requestContext", "elb", "http", "method", "sourceIp", "identity", "domainName", "httpMethod", "path", "rawPath", "rawQueryString",
+				"requestContext", "elb", "http", "method", "sourceIp", "identity", "domainName", "stage", "httpMethod", "path", "rawPath", "rawQueryString",
 				"headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters",
 			} {
 				if name != read && strings.EqualFold(name, read) {

@@ -10,25 +10,30 @@ import (
 
 // DecodePath sets r.Path to the path with its percent-escapes decoded once, or
 // r.Malformed if an escape is invalid.
-func DecodePath(r *redirect.Request, path []byte) {
-	if bytes.IndexByte(path, '%') < 0 {
-		r.Path = string(path)
-		return
-	}
-	out := make([]byte, 0, len(path))
-	for i := 0; i < len(path); i++ {
-		if path[i] != '%' {
-			out = append(out, path[i])
-			continue
+func DecodePath(r *redirect.Request, path []byte) { decodePath(r, path, nil) }
+
+// decodePath is DecodePath, and sets r.ViewerHost to host unless an escape is
+// invalid. Both are parts of one string, so the host costs no allocation.
+func decodePath(r *redirect.Request, path, host []byte) {
+	var b strings.Builder
+	b.Grow(len(path) + len(host))
+	for {
+		i := bytes.IndexByte(path, '%')
+		if i < 0 {
+			break
 		}
 		if i+2 >= len(path) || unhex(path[i+1]) < 0 || unhex(path[i+2]) < 0 {
 			r.Malformed = true
 			return
 		}
-		out = append(out, byte(unhex(path[i+1])<<4|unhex(path[i+2])))
-		i += 2
+		b.Write(path[:i])
+		b.WriteByte(byte(unhex(path[i+1])<<4 | unhex(path[i+2])))
+		path = path[i+3:]
 	}
-	r.Path = string(out)
+	b.Write(path)
+	n := b.Len()
+	b.Write(host)
+	r.Path, r.ViewerHost = b.String()[:n], b.String()[n:]
 }
 
 func unhex(c byte) int {
