@@ -23,6 +23,7 @@ var benchmarks = []struct {
 }{
 	{"regional-mirror", nil, present, "AWS eu-west-3", blobOf + digest, "aws-region", 2},
 	{"default-mirror", nil, present, "", blobOf + digest, "default-mirror", 2},
+	{"default-mirror-on-the-same-host", sameHost, present, "", blobOf + digest, "default-mirror", 2},
 	{"next-mirror", env{"FAILOVER_BUDGET": "1000000"}, unknown, "AWS eu-west-3", blobOf + digest, "mirror-unavailable", 3},
 	{"no-mirror-has-it", nil, absent, "AWS eu-west-3", blobOf + digest, "mirror-absent", 3},
 	{"upstream", nil, absent, "", "/v2/pause/manifests/" + digest, "manifest", 3},
@@ -40,7 +41,7 @@ func eachBenchmark(tb testing.TB, run func(name string, h *Handler, r Request)) 
 		}
 		o.Default, o.Upstream = constant(bb.origin), constant(bb.origin)
 		h := New(c, o, nil, nil)
-		r := Request{Method: "GET", Path: bb.path, Client: client(tb, bb.place)}
+		r := Request{Method: "GET", Path: bb.path, Client: client(tb, bb.place), ViewerHost: "registry.example.com"}
 		if got := h.Handle(tb.Context(), r); got.Reason != bb.reason {
 			tb.Fatalf("%s: reason %s, want %s", bb.name, got.Reason, bb.reason)
 		}

@@ -22,7 +22,7 @@ const (
 var (
 	noDefault = env{"DEFAULT_AWS_BASE_URL": ""}
 	noMirrors = env{"DEFAULT_AWS_BASE_URL": "", "MIRROR_REGIONS": ""}
-	sameHost  = env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example"}
+	sameHost  = env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "VIEWER_HOSTS": "registry.example.com"}
 )
 
 const (
@@ -68,7 +68,8 @@ var candidateTests = []struct {
 	{"upstream-cloud-aws", env{"UPSTREAM_CLOUDS": "AWS"}, "AWS eu-west-3", Request{}, nil, "", "", "upstream-cloud"},
 	{"upstream-cloud-none", env{"UPSTREAM_CLOUDS": "none"}, "GCP europe-west9", Request{}, results{"default": present}, "default", defaultMirror, "default-mirror"},
 	{"other-digest", nil, "AWS eu-west-3", Request{Path: blobOf + blake3}, nil, "", "", "upstream-digest"},
-	{"sha512", nil, "AWS eu-west-3", Request{Path: blobOf + sha512}, results{"eu-west-3": present}, "eu-west-3", paris, "aws-region"},
+	{"sha512", nil, "AWS eu-west-3", Request{Path: blobOf + sha512}, nil, "", "", "upstream-digest"},
+	{"sha512-no-cloud", nil, "", Request{Path: blobOf + sha512}, nil, "", "", "upstream-digest"},
 	{"no-mirror", noMirrors, "AWS eu-west-3", Request{}, nil, "", "", "no-mirror"},
 
 	{"viewer", noDefault, "", Request{Positioned: true, Viewer: regions.Point{Latitude: 50, Longitude: 8}}, results{"eu-central-1": present}, "eu-central-1", frankfurt, "viewer-position"},
@@ -85,6 +86,16 @@ var candidateTests = []struct {
 	{"same-host-after-region", sameHost, "AWS eu-west-3", Request{}, results{"eu-west-3": absent, "default": present}, "eu-west-3 default", "/containers/images/", "default-mirror"},
 	{"same-host-authorized", sameHost, "AWS eu-west-3", Request{Authorized: true}, results{"default": present}, "default", "/containers/images/", "authorization"},
 	{"same-host-absent", sameHost, "", Request{}, results{"default": absent}, "default", "", "mirror-absent"},
+	{"viewer-host", sameHost, "", Request{ViewerHost: "d111111abcdef8.cloudfront.net"}, results{"default": present}, "default", "https://d111111abcdef8.cloudfront.net/containers/images/", "default-mirror"},
+	{"viewer-host-configured", sameHost, "", Request{ViewerHost: "registry.example.com"}, results{"default": present}, "default", "https://registry.example.com/containers/images/", "default-mirror"},
+	{"viewer-host-foreign", sameHost, "", Request{ViewerHost: "attacker.example"}, results{"default": present}, "default", "/containers/images/", "default-mirror"},
+	{"viewer-host-with-port", sameHost, "", Request{ViewerHost: "registry.example.com:443"}, results{"default": present}, "default", "/containers/images/", "default-mirror"},
+	{"viewer-host-after-region", sameHost, "AWS eu-west-3", Request{ViewerHost: "registry.example.com"}, results{"eu-west-3": absent, "default": present}, "eu-west-3 default", "https://registry.example.com/containers/images/", "default-mirror"},
+	{"viewer-host-authorized", sameHost, "AWS eu-west-3", Request{ViewerHost: "registry.example.com", Authorized: true}, results{"default": present}, "default", "https://registry.example.com/containers/images/", "authorization"},
+	{"viewer-host-region", sameHost, "AWS eu-west-3", Request{ViewerHost: "registry.example.com"}, results{"eu-west-3": present}, "eu-west-3", paris, "aws-region"},
+	{"viewer-host-absent", sameHost, "", Request{ViewerHost: "registry.example.com"}, results{"default": absent}, "default", "", "mirror-absent"},
+	{"viewer-host-base-url", env{"VIEWER_HOSTS": "registry.example.com"}, "", Request{ViewerHost: "registry.example.com"}, results{"default": present}, "default", defaultMirror, "default-mirror"},
+	{"viewer-host-load-balancer", sameHost, "", Request{ViewerHost: "registry.example.com", NoDistribution: true}, results{"us-east-1": present}, "us-east-1", virginia, "function-region"},
 	{"same-host-load-balancer", sameHost, "", Request{NoDistribution: true}, results{"us-east-1": present}, "us-east-1", virginia, "function-region"},
 	{"same-host-load-balancer-absent", sameHost, "AWS eu-west-3", Request{NoDistribution: true}, results{"eu-west-3": absent}, "eu-west-3", "", "mirror-absent"},
 	{"load-balancer", nil, "", Request{NoDistribution: true}, results{"default": present}, "default", defaultMirror, "default-mirror"},

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,9 +34,9 @@ var fuzzed = []struct {
 		},
 	},
 	{
-		env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "INFO_URL": ""},
+		env{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "INFO_URL": "", "VIEWER_HOSTS": "registry.example.com"},
 		map[route.Target][]string{
-			route.Regional: {paris, frankfurt, virginia}, route.Default: {"/containers/images/"}, route.Upstream: {images},
+			route.Regional: {paris, frankfurt, virginia}, route.Default: {"/containers/images/", "https://registry.example.com/containers/images/"}, route.Upstream: {images},
 			route.PrivacyPage: {common["PRIVACY_URL"]},
 		},
 	},
@@ -56,6 +57,9 @@ func (c coin) Has(context.Context, *blobs.Limit, string) blobs.Answer {
 	return a
 }
 
+// assignedName matches the names that CloudFront assigns. \z is the end of the text.
+var assignedName = regexp.MustCompile(`^[a-z0-9]{1,63}\.cloudfront\.net\z`)
+
 // FuzzLocation checks that every response is one of the specified ones, and that a
 // Location has no unsafe byte or segment and is below a base URL of its reason.
 func FuzzLocation(f *testing.F) {
@@ -64,15 +68,20 @@ func FuzzLocation(f *testing.F) {
 		"/v2/a\r\nLocation: https://evil.example/tags/list", "/v2/a/../b/manifests/1", "/v2/a/manifests/..", "/v2/a/manifests/.",
 		"/v2/a/blobs/x:y=_-", "/v2/ü/tags/list", "/v2/a/manifests/1?x", "/v2/a/manifests/1#x", `/v2/a\b/tags/list`,
 	}
+	hosts := []string{"", "registry.example.com", "d1.cloudfront.net", "attacker.example", "d1.cloudfront.net@attacker.example", "attacker.example/.cloudfront.net"}
 	for i, tt := range responseTests {
-		f.Add(cmp.Or(tt.method, "GET"), tt.path, tt.query, []byte{35, 180, 1, 1}, uint8(i), uint16(i))
+		f.Add(cmp.Or(tt.method, "GET"), tt.path, tt.query, hosts[i%len(hosts)], []byte{35, 180, 1, 1}, uint8(i), uint16(i))
+	}
+	for _, host := range slices.Concat(hosts, paths) {
+		// To the default mirror of the second configuration, which has the blob.
+		f.Add("GET", blobOf+digest, "", host, []byte{203, 0, 113, 7}, uint8(1), uint16(blobs.Present))
 	}
 	for i, path := range paths {
-		f.Add("GET", path, "", []byte{34, 1, 208, 1}, uint8(i), uint16(81+i))
-		f.Add("HEAD", "/v2/pause/tags/list", path, netip.MustParseAddr("2600:1f14::1").AsSlice(), uint8(i), uint16(7*i))
+		f.Add("GET", path, "", path, []byte{34, 1, 208, 1}, uint8(i), uint16(81+i))
+		f.Add("HEAD", "/v2/pause/tags/list", path, "", netip.MustParseAddr("2600:1f14::1").AsSlice(), uint8(i), uint16(7*i))
 	}
 	for i := range 64 {
-		f.Add("GET", blobOf+digest, "", []byte{35, 180, 1, byte(i)}, uint8(i), uint16(i*31))
+		f.Add("GET", blobOf+digest, "", hosts[i%len(hosts)], []byte{35, 180, 1, byte(i)}, uint8(i), uint16(i*31))
 	}
 	var left uint16
 	var handlers []*Handler
@@ -86,12 +95,12 @@ func FuzzLocation(f *testing.F) {
 		log := slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		handlers = append(handlers, New(config, o, metrics.NewRecorder(io.Discard, time.Now), log))
 	}
-	f.Fuzz(func(t *testing.T, method, path, query string, address []byte, flags uint8, results uint16) {
+	f.Fuzz(func(t *testing.T, method, path, query, host string, address []byte, flags uint8, results uint16) {
 		left = results
 		setting, handler := fuzzed[flags%3], handlers[flags%3]
 		from, _ := netip.AddrFromSlice(address)
 		r := Request{
-			Method: method, Path: path, Query: query, Client: from,
+			Method: method, Path: path, Query: query, Client: from, ViewerHost: host,
 			Malformed: flags&0xf0 == 0xf0, Authorized: flags&16 != 0, NoDistribution: flags&32 != 0,
 			Positioned: flags&64 != 0, Viewer: regions.Point{Latitude: float64(flags) / 2, Longitude: float64(flags)},
 		}
@@ -106,10 +115,15 @@ func FuzzLocation(f *testing.F) {
 		switch got.Status {
 		case 307:
 			checkLocation(t, got.Location)
-			if bases := setting.bases[reason.Leads()]; !slices.ContainsFunc(bases, func(base string) bool { return strings.HasPrefix(got.Location, base) }) {
+			bases := setting.bases[reason.Leads()]
+			// In addition, the name that CloudFront assigns, if the client requested it.
+			if setting.env["DEFAULT_AWS_BASE_URL"] == "/" && reason.Leads() == route.Default && assignedName.MatchString(host) {
+				bases = append(slices.Clone(bases), "https://"+host+"/containers/images/")
+			}
+			if !slices.ContainsFunc(bases, func(base string) bool { return strings.HasPrefix(got.Location, base) }) {
 				t.Errorf("location %q for the reason %s, want it below one of %q", got.Location, reason, bases)
 			}
-			if r.NoDistribution && got.Location[0] == '/' {
+			if r.NoDistribution && setting.env["DEFAULT_AWS_BASE_URL"] == "/" && reason.Leads() == route.Default {
 				t.Errorf("location %q on a host without a distribution", got.Location)
 			}
 		case 302:

@@ -19,7 +19,7 @@ const (
 	cacheMinutes = "public, max-age=300"  // the same for all clients
 	cacheError   = "public, max-age=60"
 	cacheNothing = "private, no-store" // depends on the client
-	cacheUnsure  = "no-store"          // the upstream could not be checked
+	cacheUnsure  = "no-store"          // the upstream does not have it yet, or could not be checked
 )
 
 // Handler handles requests. It is safe for concurrent use.
@@ -155,6 +155,9 @@ func (h *Handler) respond(ctx context.Context, r *Request, place ranges.Place) (
 	case oci.Privacy:
 		return path, h.page(h.config.PrivacyURL, route.Privacy, r.Path)
 	}
+	if len(h.prefixOf(path, r.Query))+len(path.Name) > oci.MaxName {
+		return path, Refuse(oci.NameTooLong(path.Name))
+	}
 	q := route.Request{
 		Path:           path,
 		Place:          place,
@@ -163,7 +166,7 @@ func (h *Handler) respond(ctx context.Context, r *Request, place ranges.Place) (
 		Authorized:     r.Authorized,
 		NoDistribution: r.NoDistribution,
 	}
-	return path, h.redirect(ctx, &q, r.Query)
+	return path, h.redirect(ctx, r, &q)
 }
 
 // page redirects to a page, if it is configured.

@@ -31,6 +31,9 @@ type Request struct {
 	Country    string
 	// Authorized reports whether the client itself sends Authorization.
 	Authorized bool
+	// ViewerHost is the host that the client requested, as the edge function of
+	// a distribution reports it; empty if there is none. It is not validated.
+	ViewerHost string
 	// NoDistribution reports whether the requested host is not a CloudFront
 	// distribution.
 	NoDistribution bool

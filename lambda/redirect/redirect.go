@@ -11,19 +11,19 @@ import (
 
 // redirect redirects a request of the registry API: to the first mirror that has
 // the blob, or to a registry.
-func (h *Handler) redirect(ctx context.Context, q *route.Request, query string) Response {
+func (h *Handler) redirect(ctx context.Context, r *Request, q *route.Request) Response {
 	d := h.plan.Decide(q)
 	var limit blobs.Limit
-	location, reason := h.mirror(ctx, &limit, q, &d)
+	location, reason := h.mirror(ctx, &limit, r, q, &d)
 	if location != "" {
 		return found(location, cacheNothing, reason)
 	}
-	return h.registry(ctx, &limit, q, &d, reason, query)
+	return h.registry(ctx, &limit, q, &d, reason, r.Query)
 }
 
 // mirror returns the URL of the blob in the first mirror that has it, and the
 // reason for that mirror. Without a URL, the reason is that of a registry.
-func (h *Handler) mirror(ctx context.Context, limit *blobs.Limit, q *route.Request, d *route.Decision) (string, route.Reason) {
+func (h *Handler) mirror(ctx context.Context, limit *blobs.Limit, r *Request, q *route.Request, d *route.Decision) (string, route.Reason) {
 	mirrors := d.Mirrors()
 	if len(mirrors) == 0 {
 		return "", d.Reason
@@ -36,6 +36,10 @@ func (h *Handler) mirror(ctx context.Context, limit *blobs.Limit, q *route.Reque
 		}
 		switch origin.Has(ctx, limit, q.Path.Reference) {
 		case blobs.Present:
+			if base == blobPath && h.config.IsViewerHost(r.ViewerHost) {
+				// Some clients do not follow a redirect to a path.
+				return "https://" + r.ViewerHost + blobPath + q.Path.Reference, reason
+			}
 			return base + q.Path.Reference, reason
 		case blobs.Unknown:
 			otherwise = route.MirrorUnavailable
@@ -73,18 +77,17 @@ func (h *Handler) registry(ctx context.Context, limit *blobs.Limit, q *route.Req
 	if q.Path.Kind == oci.Blob {
 		cache = cacheNothing
 	}
-	resource := h.resource(q.Path)
+	resource := h.resource(q.Path, query)
 	switch registries := d.Registries(); {
 	case registries[0].Target == route.SignatureUpstream:
 		base = h.signatures
 	case len(registries) > 1:
-		switch h.origins.Upstream.Has(ctx, limit, resource) {
-		case blobs.Absent:
+		answer := h.origins.Upstream.Has(ctx, limit, resource)
+		if answer == blobs.Absent {
 			base, reason = h.signatures, route.Signature
-		case blobs.Unknown:
-			if q.Path.Kind != oci.Blob {
-				cache = cacheUnsure
-			}
+		}
+		if answer != blobs.Present && q.Path.Kind != oci.Blob {
+			cache = cacheUnsure
 		}
 	}
 	if query != "" && (q.Path.Kind == oci.Tags || q.Path.Kind == oci.Referrers) {
@@ -98,21 +101,29 @@ func found(location, cache string, reason route.Reason) Response {
 }
 
 // resource returns the path of a request below "/v2/" at a registry.
-func (h *Handler) resource(p oci.Path) string {
-	prefix := h.prefix
+func (h *Handler) resource(p oci.Path, query string) string {
+	prefix := h.prefixOf(p, query)
 	switch p.Kind {
 	case oci.Blob:
 		return prefix + p.Name + "/blobs/" + p.Reference
 	case oci.Manifest:
 		return prefix + p.Name + "/manifests/" + p.Reference
-	}
-	// The upstream's Link headers have paths with the prefix, and some clients
-	// request such a path from this host.
-	if strings.HasPrefix(p.Name, prefix) {
-		prefix = ""
-	}
-	if p.Kind == oci.Referrers {
+	case oci.Referrers:
 		return prefix + p.Name + "/referrers/" + p.Reference
 	}
 	return prefix + p.Name + "/tags/list"
+}
+
+// prefixOf returns the prefix of a name at a registry: empty if the name has it
+// already. Only two kinds of requests may have it: those for a list, because the
+// upstream's Link headers have paths with the prefix and some clients request such
+// a path from this host, and those with a parameter ns, which containerd adds if
+// this host is configured as a mirror of the upstream. ns may have any value.
+// https://github.com/containerd/containerd/blob/main/docs/hosts.md#registry-host-namespace
+func (h *Handler) prefixOf(p oci.Path, query string) string {
+	list := p.Kind == oci.Tags || p.Kind == oci.Referrers
+	if strings.HasPrefix(p.Name, h.prefix) && (list || strings.HasPrefix(query, "ns=") || strings.Contains(query, "&ns=")) {
+		return ""
+	}
+	return h.prefix
 }

@@ -13,7 +13,11 @@ const (
 
 	images = "https://upstream.example/v2/project/images/"
 	bare   = "https://upstream.example/v2/"
+	prefix = "project/images/"
 )
+
+// longName returns a name of n bytes.
+func longName(n int) string { return strings.Repeat("a", n) }
 
 func found302(location, reason string) Response {
 	return Response{Status: 302, Location: location, CacheControl: hour, Reason: reason}
@@ -100,6 +104,39 @@ var responseTests = []struct {
 	{"tags-prefix-inside", nil, "", "/v2/a/project/images/pause/tags/list", "", found307(images+"a/project/images/pause/tags/list", minutes, "tags"), ""},
 	{"tags-prefix-twice", nil, "", "/v2/project/images/project/images/pause/tags/list", "", found307(images+"project/images/pause/tags/list", minutes, "tags"), ""},
 	{"tags-no-prefix", noPrefix, "", "/v2/pause/tags/list", "n=1", found307(bare+"pause/tags/list?n=1", minutes, "tags"), ""},
+
+	{"namespace-manifest", nil, "", "/v2/project/images/pause/manifests/3.9", "ns=upstream.example", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-any-host", nil, "", "/v2/project/images/pause/manifests/3.9", "ns=docker.io", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-empty", nil, "", "/v2/project/images/pause/manifests/3.9", "ns=", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-second", nil, "", "/v2/project/images/pause/manifests/3.9", "a=b&ns=c", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-digest", nil, "", "/v2/project/images/pause/manifests/" + digest, "ns=upstream.example", found307(images+"pause/manifests/"+digest, minutes, "manifest"), ""},
+	{"namespace-blob", nil, "", "/v2/project/images/pause/blobs/" + digest, "ns=upstream.example", fromDefault, ""},
+	{"namespace-blob-upstream", nil, "", "/v2/project/images/pause/blobs/" + sha512, "ns=upstream.example", found307(images+"pause/blobs/"+sha512, "private, no-store", "upstream-digest"), ""},
+	{"namespace-tags", nil, "", "/v2/project/images/pause/tags/list", "ns=a", found307(images+"pause/tags/list?ns=a", minutes, "tags"), ""},
+	{"namespace-no-prefix-in-name", nil, "", "/v2/pause/manifests/3.9", "ns=upstream.example", found307(images+"pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-prefix-only", nil, "", "/v2/project/images/manifests/3.9", "ns=a", found307(images+"project/images/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-longer-than-prefix", nil, "", "/v2/project/images2/pause/manifests/3.9", "ns=a", found307(images+"project/images2/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-part-of-prefix", nil, "", "/v2/project/pause/manifests/3.9", "ns=a", found307(images+"project/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-prefix-inside", nil, "", "/v2/a/project/images/pause/manifests/3.9", "ns=a", found307(images+"a/project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-prefix-twice", nil, "", "/v2/project/images/project/images/pause/manifests/3.9", "ns=a", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-name-longer", nil, "", "/v2/project/images/pause/manifests/3.9", "xns=a", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-in-value", nil, "", "/v2/project/images/pause/manifests/3.9", "a=ns=b", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-no-equals-sign", nil, "", "/v2/project/images/pause/manifests/3.9", "ns", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-upper-case", nil, "", "/v2/project/images/pause/manifests/3.9", "NS=a", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-encoded", nil, "", "/v2/project/images/pause/manifests/3.9", "n%73=a", found307(images+"project/images/pause/manifests/3.9", minutes, "manifest"), ""},
+	{"namespace-no-prefix", noPrefix, "", "/v2/pause/manifests/3.9", "ns=a", found307(bare+"pause/manifests/3.9", minutes, "manifest"), ""},
+
+	{"name-longest", nil, "", "/v2/" + longName(255-len(prefix)) + "/manifests/3.9", "", found307(images+longName(255-len(prefix))+"/manifests/3.9", minutes, "manifest"), ""},
+	{"name-too-long", nil, "", "/v2/" + longName(256-len(prefix)) + "/manifests/3.9", "", refused(400), "NAME_INVALID"},
+	{"name-too-long-blob", nil, "", "/v2/" + longName(256-len(prefix)) + "/blobs/" + digest, "", refused(400), "NAME_INVALID"},
+	{"name-too-long-tags", nil, "", "/v2/" + longName(255) + "/tags/list", "", refused(400), "NAME_INVALID"},
+	{"name-too-long-referrers", nil, "", "/v2/" + longName(255) + "/referrers/" + digest, "", refused(400), "NAME_INVALID"},
+	{"name-too-long-alone", nil, "", "/v2/" + longName(256) + "/manifests/3.9", "", refused(400), "NAME_INVALID"},
+	{"name-longest-page-link", nil, "", "/v2/" + prefix + longName(255-len(prefix)) + "/tags/list", "", found307(images+longName(255-len(prefix))+"/tags/list", minutes, "tags"), ""},
+	{"name-longest-namespace", nil, "", "/v2/" + prefix + longName(255-len(prefix)) + "/manifests/3.9", "ns=a", found307(images+longName(255-len(prefix))+"/manifests/3.9", minutes, "manifest"), ""},
+	{"name-too-long-twice-the-prefix", nil, "", "/v2/" + prefix + longName(255-len(prefix)) + "/manifests/3.9", "", refused(400), "NAME_INVALID"},
+	{"name-longest-no-prefix", noPrefix, "", "/v2/" + longName(255) + "/manifests/3.9", "", found307(bare+longName(255)+"/manifests/3.9", minutes, "manifest"), ""},
+	{"name-too-long-no-prefix", noPrefix, "", "/v2/" + longName(256) + "/manifests/3.9", "", refused(400), "NAME_INVALID"},
 
 	{"referrers", nil, "", "/v2/pause/referrers/" + digest, "", found307(images+"pause/referrers/"+digest, minutes, "referrers"), ""},
 	{"referrers-query", nil, "", "/v2/pause/referrers/" + digest, "artifactType=a/b", found307(images+"pause/referrers/"+digest+"?artifactType=a/b", minutes, "referrers"), ""},

@@ -9,7 +9,8 @@ import (
 const (
 	signed = "https://signatures.example/v2/project/images/"
 
-	signatureTag = "sha256-" + hex64
+	signatureTag    = "sha256-" + hex64
+	signatureTag512 = "sha512-" + hex64 // truncated
 )
 
 // signatureTests are requests with a signature upstream.
@@ -24,6 +25,8 @@ var signatureTests = []struct {
 	{"tag-sig", "", "/v2/pause/manifests/" + signatureTag + ".sig", "", nil, "", found307(signed+"pause/manifests/"+signatureTag+".sig", minutes, "signature")},
 	{"tag-att", "", "/v2/pause/manifests/" + signatureTag + ".att", "", nil, "", found307(signed+"pause/manifests/"+signatureTag+".att", minutes, "signature")},
 	{"tag-sbom", "", "/v2/pause/manifests/" + signatureTag + ".sbom", "x=y", nil, "", found307(signed+"pause/manifests/"+signatureTag+".sbom", minutes, "signature")},
+	{"tag-sha512", "", "/v2/pause/manifests/" + signatureTag512, "", nil, "", found307(signed+"pause/manifests/"+signatureTag512, minutes, "signature")},
+	{"tag-sha512-sig", "", "/v2/pause/manifests/" + signatureTag512 + ".sig", "", nil, "", found307(signed+"pause/manifests/"+signatureTag512+".sig", minutes, "signature")},
 	{"tag-upstream-cloud", "GCP europe-west9", "/v2/pause/manifests/" + signatureTag, "", nil, "", found307(signed+"pause/manifests/"+signatureTag, minutes, "signature")},
 	{"tag-other", "", "/v2/pause/manifests/3.9", "", nil, "", found307(images+"pause/manifests/3.9", minutes, "manifest")},
 	{"tag-other-ending", "", "/v2/pause/manifests/" + signatureTag + ".sigs", "", nil, "", found307(images+"pause/manifests/"+signatureTag+".sigs", minutes, "manifest")},
@@ -32,9 +35,11 @@ var signatureTests = []struct {
 	{"referrers-page-link", "", "/v2/project/images/pause/referrers/" + digest, "", nil, "", found307(signed+"pause/referrers/"+digest, minutes, "referrers")},
 
 	{"manifest-present", "", "/v2/pause/manifests/" + digest, "", results{"upstream": present}, "upstream", found307(images+"pause/manifests/"+digest, minutes, "manifest")},
-	{"manifest-absent", "", "/v2/pause/manifests/" + digest, "", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+digest, minutes, "signature")},
+	{"manifest-absent", "", "/v2/pause/manifests/" + digest, "", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+digest, "no-store", "signature")},
 	{"manifest-unknown", "", "/v2/pause/manifests/" + digest, "", results{"upstream": unknown}, "upstream", found307(images+"pause/manifests/"+digest, "no-store", "manifest")},
-	{"manifest-blake3-absent", "", "/v2/pause/manifests/" + blake3, "", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+blake3, minutes, "signature")},
+	{"manifest-sha512-absent", "", "/v2/pause/manifests/" + sha512, "", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+sha512, "no-store", "signature")},
+	{"manifest-blake3", "", "/v2/pause/manifests/" + blake3, "", nil, "", found307(images+"pause/manifests/"+blake3, minutes, "manifest")},
+	{"manifest-md5", "", "/v2/pause/manifests/md5:abc", "", nil, "", found307(images+"pause/manifests/md5:abc", minutes, "manifest")},
 
 	{"blob-in-mirror", "", blobOf + digest, "", results{"default": present}, "default", fromDefault},
 	{"blob-present", "", blobOf + digest, "", results{"default": absent, "upstream": present}, "default upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "mirror-absent")},
@@ -44,8 +49,11 @@ var signatureTests = []struct {
 	{"blob-cloud-present", "GCP europe-west9", blobOf + digest, "", results{"upstream": present}, "upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "upstream-cloud")},
 	{"blob-cloud-absent", "GCP europe-west9", blobOf + digest, "", results{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+digest, "private, no-store", "signature")},
 	{"blob-cloud-unknown", "GCP europe-west9", blobOf + digest, "", results{"upstream": unknown}, "upstream", found307(images+"pause/blobs/"+digest, "private, no-store", "upstream-cloud")},
-	{"blob-digest-absent", "", blobOf + blake3, "", results{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+blake3, "private, no-store", "signature")},
-	{"blob-digest-present", "", blobOf + blake3, "", results{"upstream": present}, "upstream", found307(images+"pause/blobs/"+blake3, "private, no-store", "upstream-digest")},
+	{"blob-sha512-absent", "", blobOf + sha512, "", results{"upstream": absent}, "upstream", found307(signed+"pause/blobs/"+sha512, "private, no-store", "signature")},
+	{"blob-sha512-present", "", blobOf + sha512, "", results{"upstream": present}, "upstream", found307(images+"pause/blobs/"+sha512, "private, no-store", "upstream-digest")},
+	{"blob-blake3", "", blobOf + blake3, "", nil, "", found307(images+"pause/blobs/"+blake3, "private, no-store", "upstream-digest")},
+	{"blob-md5-cloud", "GCP europe-west9", blobOf + "md5:abc", "", nil, "", found307(images+"pause/blobs/md5:abc", "private, no-store", "upstream-cloud")},
+	{"manifest-with-prefix-absent", "", "/v2/project/images/pause/manifests/" + digest, "ns=a", results{"upstream": absent}, "upstream", found307(signed+"pause/manifests/"+digest, "no-store", "signature")},
 }
 
 func TestSignatures(t *testing.T) {
@@ -59,7 +67,7 @@ func TestSignatures(t *testing.T) {
 			}
 			checkOrder(t, s, names(tt.checked))
 			// The check is for the same path as the redirect.
-			if i := slices.Index(s.checked, "upstream"); i >= 0 && s.paths[i] != "project/images"+strings.TrimPrefix(tt.path, "/v2") {
+			if i := slices.Index(s.checked, "upstream"); i >= 0 && !strings.HasSuffix(got.Location, "/v2/"+s.paths[i]) {
 				t.Errorf("the upstream is checked for %q", s.paths[i])
 			}
 		})
