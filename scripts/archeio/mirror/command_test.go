@@ -1,10 +1,27 @@
 package mirror
 
 import (
+	"archeio/lambda/config"
+	"archeio/scripts/archeio/cli"
+	"archeio/scripts/lab/system"
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // TestCommands runs all commands in the order in which an operator may need them,
@@ -47,7 +64,7 @@ func TestCommands(t *testing.T) {
 				{"copy-again", nil, append([]string{"copy"}, from...), 0,
 					[]string{"(0 fetched)", "copied 0 blobs, 0 B"}, []string{`"copied":{"blobs":0,"fromBucket":0,"existed":0,"pending":0,"bytes":0}`}},
 				{"status", nil, append([]string{"status"}, from...), 0,
-					[]string{primary + "  6 blobs  0 blobs  0 B  yes\n", replica + "  6 blobs  0 blobs  0 B  yes\n"},
+					[]string{primary + "  6 blobs  0 blobs  0 B   yes\n", replica + "  6 blobs  0 blobs  0 B   yes\n"},
 					[]string{`"has":6,"full":true}`}},
 				{"verify", nil, append([]string{"verify"}, both...), 0,
 					[]string{"hashed 12 of 12 blobs, ", ": 0 do not match their digests\n"}, []string{`"checked":12,"of":12,`, `"wrong":[],"errors":[]`}},
@@ -67,7 +84,7 @@ func TestCommands(t *testing.T) {
 				{"copy-leaves-out-withdrawn", nil, append([]string{"copy"}, from...), 0,
 					[]string{", 1 withdrawn\n", "copied 0 blobs"}, []string{`"withdrawn":1`, `"copied":{"blobs":0,`}},
 				{"status-without-withdrawn", nil, append([]string{"status"}, from...), 0,
-					[]string{primary + "  5 blobs  0 blobs  0 B  yes\n"}, []string{`"has":5,"full":true}`}},
+					[]string{primary + "  5 blobs  0 blobs  0 B   yes\n"}, []string{`"has":5,"full":true}`}},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					if tt.before != nil {
@@ -99,3 +116,211 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// A copy may be limited to some repositories, and what an earlier command cached is
+// not fetched again.
+func TestCopyInParts(t *testing.T) {
+	t.Parallel()
+	s := start(t, "parts", "parts-primary", "parts-replica")
+	s.push(t, "one:v1", 1000, 2)
+	s.push(t, "team/two:v1", 1000, 2)
+	list := filepath.Join(t.TempDir(), "repositories")
+	if err := os.WriteFile(list, []byte("# one of two\n\nteam/two\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	common := []string{"-source", s.source, "-bucket", "parts-primary", "-bucket", "parts-replica", "-state", t.TempDir(), "-json"}
+	for _, tt := range []struct {
+		name             string
+		args             []string
+		fetched, missing int
+		copied           *copiedReport
+	}{
+		{"plan", []string{"plan"}, 2, 6, nil},
+		{"copy-dry-run", []string{"copy", "-dry-run"}, 0, 6, nil},
+		{"copy-one-repository", []string{"copy", "-repositories", list}, 0, 3, &copiedReport{Blobs: 6}},
+		{"copy-the-rest", []string{"copy", "-parallel", "2", "-rate", "100", "-referrers"}, 0, 3, &copiedReport{Blobs: 6}},
+		{"copy-again", []string{"copy"}, 0, 0, &copiedReport{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, append(tt.args, common...)...)
+			var got copyReport
+			if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != cli.ExitDone {
+				t.Fatalf("exit code %d, error %v: %s%s", code, err, stdout, stderr)
+			}
+			if got.Fetched != tt.fetched || len(got.Buckets) != 2 || got.Buckets[0].Missing != tt.missing || got.Buckets[1].Missing != tt.missing {
+				t.Errorf("got %+v, want %d fetched, %d missing", got, tt.fetched, tt.missing)
+			}
+			if (got.Copied == nil) != (tt.copied == nil) || tt.copied != nil && got.Copied.Blobs != tt.copied.Blobs {
+				t.Errorf("copied %+v, want %+v", got.Copied, tt.copied)
+			}
+		})
+	}
+}
+
+// A problem that ends a command is one line on standard error.
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	s := start(t, "problems", "problems")
+	s.push(t, "one:v1", 1000, 1)
+	other := system.Regions[1]
+	elsewhere := "AWS_ENDPOINT_URL_S3=" + endpoint(s.System, other)
+	for _, tt := range []struct {
+		name string
+		env  string
+		args []string
+		want string // empty for none
+	}{
+		{"missing-bucket", "", []string{"-bucket", "unknown"}, `archeio mirror plan: bucket "unknown": `},
+		{"missing-state-bucket", "", []string{"-bucket", "problems", "-state", "s3://unknown"}, `"unknown"`},
+		{"wrong-keys", "AWS_SECRET_ACCESS_KEY=wrong", []string{"-bucket", "problems"}, "SignatureDoesNotMatch"},
+		{"region", elsewhere, []string{"-bucket", "mirror-" + other + "@" + other}, ""},
+		{"wrong-region", elsewhere, []string{"-bucket", "mirror-" + other}, "@" + other},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cmd, stdout, stderr := child(t, []string{tt.env}, append([]string{"plan", "-source", s.source}, tt.args...)...)
+			got := code(t, cmd.Run())
+			if tt.want == "" {
+				if got != cli.ExitDone || stderr.Len() > 0 {
+					t.Errorf("exit code %d, stderr %q", got, stderr)
+				}
+				return
+			}
+			if got != cli.ExitProblem || stdout.Len() > 0 || !strings.Contains(stderr.String(), tt.want) || strings.Count(stderr.String(), "\n") != 1 {
+				t.Errorf("exit code %d, stdout %q, stderr %q, want one line with %q", got, stdout, stderr, tt.want)
+			}
+		})
+	}
+}
+
+// Two commands share the state in a bucket: the manifest cache and the list of
+// withdrawn blobs.
+func TestStateBucket(t *testing.T) {
+	t.Parallel()
+	s := start(t, "state", "shared-state", "first", "second")
+	s.push(t, "one:v1", 1000, 2)
+	digest := s.anyBlob()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"first", []string{"copy", "-source", s.source, "-bucket", "first", "-state", "s3://shared-state"}, "1 manifest (1 fetched), 3 blobs"},
+		{"second", []string{"copy", "-source", s.source, "-bucket", "second", "-state", "s3://shared-state@us-east-1/"}, "1 manifest (0 fetched), 3 blobs"},
+		{"withdraw", []string{"withdraw", "-bucket", "first", "-state", "s3://shared-state", digest}, "first   1 version"},
+		{"second-again", []string{"status", "-source", s.source, "-bucket", "first", "-state", "s3://shared-state"}, ", 1 withdrawn"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, tt.args...)
+			if code != cli.ExitDone || !strings.Contains(stdout, tt.want) {
+				t.Errorf("exit code %d, want %q in\n%s%s", code, tt.want, stdout, stderr)
+			}
+		})
+	}
+}
+
+// A registry that requires a login is reported once.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	start(t, "login", "login")
+	const user, password = "user", "correct"
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	host := strings.TrimPrefix(serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, p, _ := r.BasicAuth(); u != user || p != password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"log in"}]}`, http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})), "http://")
+	ref, err := name.ParseReference(host + "/private/image:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := random.Image(1000, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, image, remote.WithAuth(&authn.Basic{Username: user, Password: password})); err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(list, []byte("private/image\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	login := func(password string) string {
+		return fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, host, user, password)
+	}
+	const advice = "log in with docker or crane"
+	for _, tt := range []struct {
+		name, docker string
+		args         []string
+		code         int
+		once         string // what the output contains once
+	}{
+		{"none", "{}", nil, cli.ExitProblem, advice},
+		{"none-for-a-list", "{}", []string{"-repositories", list}, cli.ExitProblem, advice},
+		{"wrong", login("wrong"), nil, cli.ExitProblem, advice},
+		{"right", login(password), nil, cli.ExitDone, "copied 2 blobs"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			docker := t.TempDir()
+			if err := os.WriteFile(filepath.Join(docker, "config.json"), []byte(tt.docker), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd, stdout, stderr := child(t, []string{"DOCKER_CONFIG=" + docker}, append([]string{"copy", "-source", host, "-bucket", "login"}, tt.args...)...)
+			got := code(t, cmd.Run())
+			if all := stdout.String() + stderr.String(); got != tt.code || strings.Count(all, tt.once) != 1 {
+				t.Errorf("exit code %d, want %d, and %q once in\n%s", got, tt.code, tt.once, all)
+			}
+		})
+	}
+}
+
+// A withdrawn blob is invalidated under both spellings of its path. CloudFront is
+// simulated here; the deployment in the emulator has one.
+func TestInvalidation(t *testing.T) {
+	t.Parallel()
+	start(t, "edge", "edge")
+	digest := "sha256:" + strings.Repeat("a", 64)
+	for _, tt := range []struct {
+		name     string
+		status   int
+		response string
+		code     int
+		want     string
+	}{
+		{"done", http.StatusCreated, `<Invalidation><Id>I1</Id><Status>InProgress</Status></Invalidation>`, cli.ExitDone, "It is invalidated at the edge: invalidation I1."},
+		{"denied", http.StatusForbidden, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`, cli.ExitProblem, `error: invalidating the blob in distribution "E1": `},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			requested := make(chan []byte, 10)
+			edge := serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				requested <- body
+				w.WriteHeader(tt.status)
+				io.WriteString(w, tt.response)
+			}))
+			cmd, stdout, stderr := child(t, []string{"AWS_ENDPOINT_URL_CLOUDFRONT=" + edge}, "withdraw", "-bucket", "edge", "-state", t.TempDir(), "-distribution", "E1", digest)
+			if got := code(t, cmd.Run()); got != tt.code || !strings.Contains(stdout.String(), tt.want) {
+				t.Errorf("exit code %d, want %d, and %q in\n%s%s", got, tt.code, tt.want, stdout, stderr)
+			}
+			body := <-requested
+			for _, path := range []string{"/containers/images/" + digest, "/containers/images/sha256%3A" + strings.Repeat("a", 64)} {
+				if !bytes.Contains(body, []byte("<Path>"+path+"</Path>")) {
+					t.Errorf("missing %s in %s", path, body)
+				}
+			}
+		})
+	}
+}
+
+func TestSize(t *testing.T) {
+	t.Parallel()
+	for bytes, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 5_000_000_000: "5.0 GB", 1_100_000_000_000_000: "1.1 PB"} {
+		if got := size(bytes); got != want {
+			t.Errorf("size(%d) = %q, want %q", bytes, got, want)
+		}
+	}
+}

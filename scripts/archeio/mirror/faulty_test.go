@@ -155,4 +155,3 @@ func reset(w http.ResponseWriter) {
 	conn.(*net.TCPConn).SetLinger(0)
 	conn.Close()
 }
-

@@ -98,4 +98,3 @@ func isBucketCopy(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source
 func isStatePut(r *http.Request) bool {
 	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/")
 }
-

@@ -1,17 +1,30 @@
 package mirror
 
-// TestInterrupted: Ctrl-C ends a run, what it did stays, and the next one goes
-// on from there.
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"archeio/lambda/copier"
+	"archeio/scripts/archeio/cli"
+	"archeio/scripts/lab/system"
+)
+
+// A command that is interrupted exits with 130, what it did stays, and the next run
+// continues from there.
 func TestInterrupted(t *testing.T) {
-	s := start(t)
+	t.Parallel()
+	s := start(t, "interrupted", "interrupted", "interrupted-state")
 	for i := range 4 {
 		s.push(t, fmt.Sprintf("image-%d:v1", i), 20_000, 4)
 	}
-	s.create(t, "interrupted", "interrupted-state")
 	registry := &gate{next: passing(t, s.Upstream)}
-	mirror := &gate{next: passing(t, endpoint(s.System, system.Regions[0]))}
-	t.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(t, mirror))
-	source := strings.TrimPrefix(serveHTTP(t, registry), "http://") + "/" + system.Prefix
+	source := strings.Replace(s.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(t, registry), "http://"), 1)
 	args := []string{"copy", "-source", source, "-bucket", "interrupted", "-state", "s3://interrupted-state", "-parallel", "2", "-json"}
 
 	for _, tt := range []struct {
@@ -26,7 +39,7 @@ func TestInterrupted(t *testing.T) {
 		{"within-the-sixth-blob", func(do func()) { registry.set(6, isBlob, do) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd, stdout, stderr := child(t, args...)
+			cmd, stdout, stderr := child(t, nil, args...)
 			started, ended := make(chan struct{}), make(chan struct{})
 			// The request is held until the program has ended, so that it does
 			// not end by itself.
@@ -41,20 +54,20 @@ func TestInterrupted(t *testing.T) {
 			close(started)
 			err := cmd.Wait()
 			close(ended)
-			if got := code(t, err); got != 130 {
-				t.Errorf("exit code %d, want 130: %s", got, stderr)
+			if got := code(t, err); got != cli.ExitInterrupted {
+				t.Errorf("exit code %d, want %d: %s", got, cli.ExitInterrupted, stderr)
 			}
-			if stdout.Len() > 0 || stderr.String() != "mirror: stopped; what was done stays, start it again to go on\n" {
-				t.Errorf("says %q and %q, want one line", stdout, stderr)
+			if stdout.Len() > 0 || stderr.String() != "what was done stays; run it again to continue\narcheio mirror copy: interrupted\n" {
+				t.Errorf("stdout %q, stderr %q", stdout, stderr)
 			}
-			kept, err := copier.StateBucket{Name: "interrupted-state", Client: s.client}.Names(t.Context(), "manifests/")
-			if err != nil || len(kept) != 1 {
-				t.Errorf("what was learnt is not kept: %q, error %v", kept, err)
+			saved, err := copier.StateBucket{Name: "interrupted-state", Client: s.client}.Names(t.Context(), cacheFolder+"/")
+			if err != nil || len(saved) != 1 {
+				t.Errorf("the manifest cache was not saved: %q, error %v", saved, err)
 			}
 		})
 	}
 
-	cmd, stdout, stderr := child(t, args...)
+	cmd, stdout, stderr := child(t, nil, args...)
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
@@ -63,19 +76,18 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if missing := got.Buckets[0].Missing; got.Fetched > 1 || missing != got.Copied.Blobs || missing == 0 || missing > len(s.blobs)-4 {
-		t.Errorf("the next run says %+v, copied %+v; want it to go on", got, got.Copied)
+		t.Errorf("the next run reports %+v, copied %+v; want it to continue", got, got.Copied)
 	}
 }
 
-// TestInterruptedTwice: what the first Ctrl-C still waits for, here for what was
-// learnt to be saved, the second one does not.
+// After the first interrupt the manifest cache is saved; the second one does not
+// wait for that.
 func TestInterruptedTwice(t *testing.T) {
-	s := start(t)
+	t.Parallel()
+	s := start(t, "twice", "twice")
 	s.push(t, "one:v1", 1000, 1)
-	s.create(t, "twice")
 	mirror := &gate{next: passing(t, endpoint(s.System, system.Regions[0]))}
-	t.Setenv("AWS_ENDPOINT_URL_S3", serveHTTP(t, mirror))
-	cmd, _, stderr := child(t, "plan", "-source", s.source, "-bucket", "twice", "-state", "s3://twice")
+	cmd, _, stderr := child(t, []string{"AWS_ENDPOINT_URL_S3=" + serveHTTP(t, mirror)}, "plan", "-source", s.source, "-bucket", "twice", "-state", "s3://twice")
 	started, ended := make(chan struct{}), make(chan struct{})
 	mirror.set(1, isStatePut, func() {
 		<-started
@@ -84,7 +96,7 @@ func TestInterruptedTwice(t *testing.T) {
 			select {
 			case <-ended:
 				return
-			case <-time.After(10 * time.Millisecond): // it takes a moment to see one
+			case <-time.After(10 * time.Millisecond): // until the process has seen one
 			}
 		}
 	})
@@ -95,7 +107,6 @@ func TestInterruptedTwice(t *testing.T) {
 	err := cmd.Wait()
 	close(ended)
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
-		t.Errorf("the second one did not end it at once: %v, %s", err, stderr)
+		t.Errorf("the second interrupt did not end it at once: %v, %s", err, stderr)
 	}
 }
-

@@ -7,23 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
-	"maps"
 	"math/rand/v2"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -74,6 +66,9 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// cacheFolder is where a state has the manifest cache.
+var cacheFolder = path.Dir(copier.ShellCache)
+
 // killer runs the program and kills it.
 type killer struct {
 	*servers
@@ -108,10 +103,10 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		k.args = append(k.args, "-state", k.folder)
 		// What a kill leaves that comes while the state is written, and much to
 		// remember, so that one may.
-		if err := os.MkdirAll(filepath.Join(k.folder, "memory"), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(k.folder, cacheFolder), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(k.folder, "memory", ".aside-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(k.folder, cacheFolder, ".aside-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		m := &copier.ManifestCache{}
@@ -164,7 +159,7 @@ func (k *killer) moment(round int) moment {
 
 // asides are the files that a kill left while they were written.
 func (k *killer) asides() int {
-	dir, err := os.Open(filepath.Join(k.folder, "memory"))
+	dir, err := os.Open(filepath.Join(k.folder, cacheFolder))
 	if err != nil {
 		return 0
 	}

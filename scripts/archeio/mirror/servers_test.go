@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,6 +35,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(launch) != "" {
 		launchAndMeasure()
 		return
+	}
+	// Most tests wait for a server or a retry and not for a processor.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "archeio-mirror-")
