@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"archeio/infra/stage"
+	"archeio/lambda/index"
 )
 
 // arns returns the ARNs of the filled mirrors with a suffix, the way the CDK writes
@@ -53,7 +54,7 @@ func fillerStatements(st *synthStack, id, logs string) []string {
 		out = append(out, `"Action": "secretsmanager:GetSecretValue", "Resource": `+text(st.stage.Filler.Secret))
 	}
 	if id == "Planner" {
-		out = append(out, `"Action": "s3:PutObject", "Resource": `+st.arns("/containers/images/index.v1"))
+		out = append(out, `"Action": "s3:PutObject", "Resource": `+st.arns("/containers/images/"+index.Name))
 	}
 	return out
 }
