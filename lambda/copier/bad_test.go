@@ -13,7 +13,7 @@ import (
 
 const ociManifest = "application/vnd.oci.image.manifest.v1+json"
 
-// manifestOf is one of some blobs.
+// manifestOf is a manifest with some blobs as layers.
 func manifestOf(blobs ...Blob) string {
 	var layers []string
 	for _, b := range blobs {
@@ -22,8 +22,10 @@ func manifestOf(blobs ...Blob) string {
 	return `{"schemaVersion":2,"layers":[` + strings.Join(layers, ",") + `]}`
 }
 
-// Each bad image is one line with its name, and all that is good is copied.
+// TestBadImages tests that each invalid image is one line with its name, and that
+// all others are copied.
 func TestBadImages(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	h := startHub(t)
 	s.collect(t, h.push(t, "good/app:v1", image(t, 1000, 2)))
@@ -39,7 +41,7 @@ func TestBadImages(t *testing.T) {
 		{"bad/no-digest", func(string) string { return `{"schemaVersion":2,"layers":[{"digest":"latest","size":1}]}` }},
 		{"bad/no-child", func(string) string { return `{"schemaVersion":2,"manifests":[{"digest":"` + a + `","size":1}]}` }},
 		{"bad/no-blob", func(string) string { return manifestOf(Blob{b, 7}) }},
-		{"bad/digest-lies", func(repository string) string {
+		{"bad/other-content", func(repository string) string {
 			b := blob(repository)
 			other[b.Digest] = true
 			return manifestOf(b)
@@ -65,7 +67,7 @@ func TestBadImages(t *testing.T) {
 	} {
 		h.manifest(t, tt.repository, "v1", ociManifest, tt.manifest(tt.repository))
 	}
-	// Two manifests that do not agree about a size: one of them lies.
+	// Two manifests that disagree on the size of a blob.
 	twice := h.blob(t, "bad/two-sizes", []byte("two sizes"))
 	h.manifest(t, "bad/two-sizes", "v1", ociManifest, manifestOf(twice))
 	h.manifest(t, "bad/two-sizes", "v2", ociManifest, manifestOf(Blob{twice.Digest, 99}))
@@ -73,7 +75,7 @@ func TestBadImages(t *testing.T) {
 		_, digest, _ := strings.Cut(r.URL.Path, "/blobs/")
 		switch {
 		case other[digest]:
-			fmt.Fprint(w, "another of bad/digest-lies"[:len("a blob of bad/digest-lies")])
+			fmt.Fprint(w, "another of bad/other-content"[:len("a blob of bad/other-content")])
 		case short[digest]:
 			fmt.Fprint(w, "a blob")
 		case long[digest]:
@@ -85,39 +87,41 @@ func TestBadImages(t *testing.T) {
 	})
 
 	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: s.buckets, Parallel: 16}
-	_, result := makeAndCopy(t.Context(), t, o)
-	said := map[string]int{}
+	_, result := planAndCopy(t.Context(), t, o)
+	lines := map[string]int{}
 	for _, err := range result.Errors {
 		oneLineOf(t, err)
 		for _, repository := range strings.FieldsFunc(err.Error(), func(r rune) bool { return strings.ContainsRune(" @:,", r) }) {
 			if name, ok := strings.CutPrefix(repository, "bad/"); ok {
-				said[name]++
+				lines[name]++
 				break
 			}
 		}
 	}
-	for _, name := range []string{"no-json", "version", "no-digest", "no-child", "no-blob", "digest-lies", "size-too-small", "size-too-large", "cut-off", "longer"} {
-		if said[name] != 1 {
-			t.Errorf("of %s there are %d lines", name, said[name])
+	for _, name := range []string{"no-json", "version", "no-digest", "no-child", "no-blob", "other-content", "size-too-small", "size-too-large", "cut-off", "longer"} {
+		if lines[name] != 1 {
+			t.Errorf("%s: %d lines, want 1", name, lines[name])
 		}
 	}
-	if said["two-sizes"] == 0 {
-		t.Error("nothing is said of two-sizes")
+	if lines["two-sizes"] == 0 {
+		t.Error("two-sizes is not reported")
 	}
 	if t.Failed() {
 		for _, err := range result.Errors {
 			t.Log(err)
 		}
 	}
-	// The blob of which one manifest is right may be there.
+	// The blob with two sizes is copied if the right one was first.
 	if got := held(t, s.buckets[0]); len(got) > len(s.blobs) {
 		s.blobs[twice.Digest] = true
 	}
 	s.allWhole(t)
 }
 
-// A bucket that cannot be used is one line, at once.
+// TestBadBuckets tests that an unusable bucket is one line, before any request to
+// the source.
 func TestBadBuckets(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	h := startHub(t)
 	h.push(t, "app:v1", image(t, 10, 1))
@@ -128,23 +132,25 @@ func TestBadBuckets(t *testing.T) {
 		bucket *Bucket
 		wrong  string
 	}{
-		{"missing", NewBucket("nobody-has-it", good.client), "there is no such bucket"},
-		{"not-ours", withLogin(good, aws.AnonymousCredentials{}), "these credentials may not"},
-		{"other-region", refusing(good, http.StatusMovedPermanently, "PermanentRedirect"), "it is not in the region that was named"},
+		{"missing", NewBucket("does-not-exist", good.client), "the bucket does not exist"},
+		{"not-ours", withLogin(good, aws.AnonymousCredentials{}), "access denied"},
+		{"other-region", refusing(good, http.StatusMovedPermanently, "PermanentRedirect"), "the bucket is in another region"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{good, tt.bucket}})
 			oneLineOf(t, err, fmt.Sprintf("bucket %q: listing", tt.bucket.Name), tt.wrong)
 			if asked := h.requests(); len(asked) > 0 {
-				t.Errorf("the source was asked for %q", asked)
+				t.Errorf("requests to the source: %q", asked)
 			}
 		})
 	}
 }
 
-// A bucket that may be listed and not written is a line a blob, asked once, and
-// the others are filled; but nothing is in a mirror that is not in the primary.
+// TestNotWritable tests that a bucket with read access only is one line per blob,
+// without retries, and that the others are filled; but no mirror gets a blob that
+// is not in the primary.
 func TestNotWritable(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	h := startHub(t)
 	s.collect(t, h.push(t, "app:v1", image(t, 1000, 3)))
@@ -155,7 +161,7 @@ func TestNotWritable(t *testing.T) {
 		copied, lines int
 		puts          string
 	}{
-		// A copy from the other server is refused first.
+		// The copy from the other server is rejected first.
 		{"replica", true, false, n, n, fmt.Sprintf("copy:%d put:%[1]d", n)},
 		{"primary", false, true, 0, n, fmt.Sprintf("put:%d", n)},
 	} {
@@ -176,19 +182,19 @@ func TestNotWritable(t *testing.T) {
 			}
 			first, second := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[1])
 			o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{closed(first, tt.first), closed(second, tt.second)}}
-			_, result := makeAndCopy(t.Context(), t, o)
+			_, result := planAndCopy(t.Context(), t, o)
 			if result.Copied != tt.copied || len(result.Errors) != tt.lines {
 				t.Errorf("result %+v", result)
 			}
 			bad := map[bool]*Bucket{true: first, false: second}[tt.second]
 			for _, err := range result.Errors {
-				oneLineOf(t, err, "app:v1: blob sha256:", fmt.Sprintf("bucket %q: putting sha256:", bad.Name), "these credentials may not (AccessDenied)")
+				oneLineOf(t, err, "app:v1: blob sha256:", fmt.Sprintf("bucket %q: writing sha256:", bad.Name), "access denied (AccessDenied)")
 			}
 			if got := len(held(t, second)); got != 0 {
 				t.Errorf("the second bucket has %d blobs", got)
 			}
 			if got := requests.take(); got != tt.puts {
-				t.Errorf("asked for %s, want %s", got, tt.puts)
+				t.Errorf("requests %s, want %s", got, tt.puts)
 			}
 		})
 	}

@@ -7,14 +7,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"archeio/lambda/metrics"
 )
 
-// blob copies one blob to all buckets that lack it.
+// blob copies one blob to all buckets that do not have it.
 func (f *Filler) blob(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
 	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
@@ -27,29 +24,28 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 		return nil
 	}
 	blob := MissingBlob{*m.Blob, m.Repository, m.Image}
-	fits := int64(time.Until(c.stop).Seconds() * assumedRate / 2)
-	var left bool
-	if m.Requeues == 0 && blob.Size <= min(fits, f.Buckets[0].maxPutSize) {
-		left, err = f.whole(ctx, c, blob)
-	} else {
-		left, err = f.inParts(ctx, c, blob)
+	var unfinished bool
+	if m.Requeues == 0 && blob.Size <= min(fitsInto(c.stop), f.Buckets[0].maxPutSize) {
+		unfinished, err = f.copyWhole(ctx, c, blob)
+	} else if unfinished, err = f.copyInParts(ctx, c, blob); err != nil {
+		err = fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
 	}
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
-	case left && m.Requeues >= maxRequeues:
+		return err
+	case unfinished && m.Requeues >= maxRequeues:
 		return f.giveUp(keep, m)
-	case left:
+	case unfinished:
 		m.Requeues++
-		f.Log.Info("a blob goes on as a message", "digest", m.Blob.Digest, "size", m.Blob.Size, "rounds", m.Requeues)
+		f.Log.Info("upload did not finish in time, re-queued", "repository", m.Repository, "image", m.Image, "digest", m.Blob.Digest, "size", m.Blob.Size, "requeues", m.Requeues)
 		return f.Queue.Send(keep, m)
 	}
 	return nil
 }
 
-// whole copies a blob as Copy does.
-func (f *Filler) whole(ctx context.Context, c clock, blob MissingBlob) (left bool, err error) {
+// copyWhole copies a blob within one invocation, as Copy does.
+func (f *Filler) copyWhole(ctx context.Context, c clock, blob MissingBlob) (unfinished bool, err error) {
 	plan := &Plan{Missing: make([][]MissingBlob, len(f.Buckets))}
 	for i := range plan.Missing {
 		plan.Missing[i] = []MissingBlob{blob}
@@ -57,56 +53,57 @@ func (f *Filler) whole(ctx context.Context, c clock, blob MissingBlob) (left boo
 	until, cancel := context.WithDeadline(ctx, c.stop)
 	defer cancel()
 	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, CheckExisting: true}, plan)
-	f.copied(result.Copied, result.Bytes)
-	left = slices.ContainsFunc(result.Unfinished, func(l []MissingBlob) bool { return len(l) > 0 })
-	return left, errors.Join(result.Errors...)
+	f.countCopied(result.Copied, result.Bytes)
+	unfinished = slices.ContainsFunc(result.Unfinished, func(b []MissingBlob) bool { return len(b) > 0 })
+	return unfinished, errors.Join(result.Errors...)
 }
 
-// uploadName is where the upload of a blob to a bucket is kept.
+// uploadName is the name in the state of the upload of a blob to a bucket.
 func (f *Filler) uploadName(bucket int, digest string) string {
 	return "uploads/" + f.Buckets[bucket].Name + "/" + digest + ".json"
 }
 
-// inParts copies a blob over several runs.
-func (f *Filler) inParts(ctx context.Context, c clock, blob MissingBlob) (left bool, err error) {
+// copyInParts copies a blob over several invocations.
+func (f *Filler) copyInParts(ctx context.Context, c clock, blob MissingBlob) (unfinished bool, err error) {
 	for i, b := range f.Buckets {
-		if there, err := b.Stat(ctx, blob.Digest); err != nil {
+		if existing, err := b.Stat(ctx, blob.Digest); err != nil {
 			return false, err
-		} else if there != nil {
+		} else if existing != nil {
 			continue
 		}
 		if i > 0 {
-			carried, err := f.fromPrimary(ctx, b, blob)
+			replicated, err := f.copyFromPrimary(ctx, b, blob)
 			if err != nil {
 				return false, err
 			}
-			if carried {
+			if replicated {
 				continue
 			}
 		}
-		if left, err := f.upload(ctx, c, i, blob); left || err != nil {
-			return left, err
+		if unfinished, err := f.upload(ctx, c, i, blob); unfinished || err != nil {
+			return unfinished, err
 		}
 	}
 	return false, nil
 }
 
-// fromPrimary tells that S3 carries a blob on to a bucket, or has copied it.
-func (f *Filler) fromPrimary(ctx context.Context, b *Bucket, blob MissingBlob) (bool, error) {
-	there, err := f.Buckets[0].Stat(ctx, blob.Digest)
+// copyFromPrimary reports whether S3 will replicate a blob to a bucket, or has
+// just copied it there.
+func (f *Filler) copyFromPrimary(ctx context.Context, b *Bucket, blob MissingBlob) (bool, error) {
+	existing, err := f.Buckets[0].Stat(ctx, blob.Digest)
 	switch {
-	case err != nil || there == nil:
+	case err != nil || existing == nil:
 		return false, err
-	case there.Replication == types.ReplicationStatusPending:
+	case existing.Replication == types.ReplicationStatusPending:
 		return true, nil
-	case !there.ChecksumVerified:
+	case !existing.ChecksumVerified:
 		return false, nil
 	}
-	err = b.Copy(ctx, Blob{blob.Digest, there.Size}, f.Buckets[0], there.ETag)
-	return err == nil || errors.Is(err, ErrExists), nil // else it is uploaded
+	err = b.Copy(ctx, Blob{blob.Digest, existing.Size}, f.Buckets[0], existing.ETag)
+	return err == nil || errors.Is(err, ErrExists), nil // on other errors it is uploaded
 }
 
-func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBlob) (left bool, err error) {
+func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBlob) (unfinished bool, err error) {
 	b, name := f.Buckets[bucket], f.uploadName(bucket, blob.Digest)
 	var u Upload
 	if _, err := f.read(ctx, name, &u); err != nil {
@@ -120,7 +117,7 @@ func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBl
 		}
 		content.Close()
 		if size = n; n < 0 {
-			return false, errors.New("neither the manifest nor the registry says how long it is")
+			return false, errUnknownSize
 		}
 	}
 	open := func(from int64) (io.ReadCloser, error) {
@@ -131,49 +128,20 @@ func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBl
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case complete && err == nil:
-		f.copied(1, size)
+		f.countCopied(1, size)
 		return false, f.State.Delete(keep, name)
 	case errors.Is(err, ErrExists):
-		_ = b.abort(keep, blob.Blob, &u, err) // another one was first
+		_ = b.abort(keep, blob.Blob, &u, err) // another writer was first
 		return false, f.State.Delete(keep, name)
-	case code(err) == "NoSuchUpload": // it was too old, or another one's
+	case code(err) == "NoSuchUpload": // expired, or aborted by another writer
 		return false, errors.Join(err, f.State.Delete(keep, name))
-	case err == nil || errors.Is(context.Cause(ctx), errTimeUp): // cut off
+	case err == nil || errors.Is(context.Cause(ctx), errTimeUp):
 		return true, f.write(keep, name, u)
 	}
 	return false, errors.Join(err, f.write(keep, name, u))
 }
 
-// needsPrefix begins the names of what only mirror copy can copy.
-const needsPrefix = "needs/"
-
-// NeedsCopy lists the digests that were too large or too slow for the functions.
-func NeedsCopy(ctx context.Context, s State) ([]string, error) {
-	names, err := s.Names(ctx, needsPrefix)
-	for i, name := range names {
-		names[i] = strings.TrimPrefix(name, needsPrefix)
-	}
-	return names, err
-}
-
-// ClearNeedsCopy takes off that list what the primary has by now.
-func ClearNeedsCopy(ctx context.Context, s State, primary *Bucket) error {
-	needs, err := NeedsCopy(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, digest := range needs {
-		there, err := primary.Stat(ctx, digest)
-		if err == nil && there != nil {
-			err = s.Delete(ctx, needsPrefix+digest)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// giveUp records a blob for archeio mirror copy and aborts its uploads.
 func (f *Filler) giveUp(ctx context.Context, m Message) error {
 	for i, b := range f.Buckets {
 		var u Upload
@@ -185,11 +153,39 @@ func (f *Filler) giveUp(ctx context.Context, m Message) error {
 			return err
 		}
 	}
-	f.Log.Error("needs mirror copy: it did not come to an end in several runs", "digest", m.Blob.Digest, "size", m.Blob.Size, "image", m.Image)
-	f.needsCopy(1)
+	f.Log.Error("blob is too large for the functions, run archeio mirror copy", "repository", m.Repository, "image", m.Image, "digest", m.Blob.Digest, "size", m.Blob.Size)
+	f.countNeedsCopy(1)
 	return f.write(ctx, needsPrefix+m.Blob.Digest, m)
 }
 
-func (f *Filler) needsCopy(n int) {
-	f.count("", "", metrics.Datum{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
+// needsPrefix is the prefix in the state of the blobs that only archeio mirror
+// copy can copy.
+const needsPrefix = "needs/"
+
+// NeedsCopy returns the digests of the blobs that were too large or too slow for
+// the functions.
+func NeedsCopy(ctx context.Context, s State) ([]string, error) {
+	names, err := s.Names(ctx, needsPrefix)
+	for i, name := range names {
+		names[i] = strings.TrimPrefix(name, needsPrefix)
+	}
+	return names, err
+}
+
+// ClearNeedsCopy removes the blobs from that list that the primary now has.
+func ClearNeedsCopy(ctx context.Context, s State, primary *Bucket) error {
+	needs, err := NeedsCopy(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, digest := range needs {
+		existing, err := primary.Stat(ctx, digest)
+		if err == nil && existing != nil {
+			err = s.Delete(ctx, needsPrefix+digest)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

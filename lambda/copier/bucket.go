@@ -21,24 +21,25 @@ import (
 	"archeio/lambda/config"
 )
 
-// Bucket is a mirror's bucket. It is safe for concurrent use.
+// Bucket is the bucket of a mirror. It is safe for concurrent use.
 type Bucket struct {
 	Name   string
 	client *s3.Client
-	// maxPutSize is the constant of that name, less in tests.
+	// maxPutSize and partSize are the constants of these names, less in tests.
 	maxPutSize int64
 	partSize   int64
 }
 
-// NewBucket makes a Bucket of a client for its region. Nothing is asked yet.
+// NewBucket returns a Bucket that uses a client for its region. It sends no
+// requests yet.
 func NewBucket(name string, client *s3.Client) *Bucket {
 	return &Bucket{Name: name, client: client, maxPutSize: maxPutSize, partSize: partSize}
 }
 
-// Digest is a SHA-256, as a key of maps that are large.
+// Digest is a SHA-256 digest, a compact map key.
 type Digest [sha256.Size]byte
 
-// ParseDigest reads "sha256:" and 64 lower-case hexadecimal digits.
+// ParseDigest parses "sha256:" and 64 lower-case hexadecimal digits.
 func ParseDigest(s string) (d Digest, ok bool) {
 	text, ok := strings.CutPrefix(s, "sha256:")
 	if !ok || len(text) != hex.EncodedLen(len(d)) || strings.ToLower(text) != text {
@@ -50,14 +51,14 @@ func ParseDigest(s string) (d Digest, ok bool) {
 
 func (d Digest) String() string { return "sha256:" + hex.EncodeToString(d[:]) }
 
-// key is where a bucket keeps a blob.
+// key returns the object key of a blob.
 func key(digest string) *string { return aws.String(config.BlobPrefix + digest) }
 
-// Page lists up to 1,000 blobs with their sizes in bytes, in the order of their
-// digests, from the one after a digest on; empty is from the first. last is
-// what the next page begins after, empty if this was the last one. Keys that
-// are no digest are passed over.
-func (b *Bucket) Page(ctx context.Context, after string, take func(Digest, int64)) (last string, err error) {
+// Page calls yield with up to 1,000 blobs and their sizes in bytes, in the order
+// of their digests, starting after a digest; empty is the beginning. last is the
+// after of the next page, empty if this was the last one. Keys that are not
+// digests are skipped.
+func (b *Bucket) Page(ctx context.Context, after string, yield func(Digest, int64)) (last string, err error) {
 	in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: aws.String(config.BlobPrefix)}
 	if after != "" {
 		in.StartAfter = aws.String(config.BlobPrefix + after)
@@ -69,7 +70,7 @@ func (b *Bucket) Page(ctx context.Context, after string, take func(Digest, int64
 	for _, o := range page.Contents {
 		last = strings.TrimPrefix(aws.ToString(o.Key), config.BlobPrefix)
 		if d, ok := ParseDigest(last); ok {
-			take(d, aws.ToInt64(o.Size))
+			yield(d, aws.ToInt64(o.Size))
 		}
 	}
 	if !aws.ToBool(page.IsTruncated) {
@@ -78,8 +79,8 @@ func (b *Bucket) Page(ctx context.Context, after string, take func(Digest, int64
 	return last, nil
 }
 
-// List answers the blobs that the bucket has, with their sizes in bytes, by
-// listing it, 1,000 keys a request.
+// List lists all blobs of the bucket with their sizes in bytes, 1,000 keys per
+// request.
 func (b *Bucket) List(ctx context.Context) (map[Digest]int64, error) {
 	held := map[Digest]int64{}
 	for after := ""; ; {
@@ -94,21 +95,21 @@ func (b *Bucket) List(ctx context.Context) (map[Digest]int64, error) {
 	}
 }
 
-// Object is what a bucket says of a blob that it has.
+// Object is a blob in a bucket.
 type Object struct {
 	Size int64
 	ETag string
-	// ChecksumVerified tells that S3 has hashed the whole of it and that it is what its
-	// key says. S3 keeps no such hash of what was put in parts.
+	// ChecksumVerified reports whether S3 has a SHA-256 checksum of the whole
+	// object that matches its key. S3 has none for multipart uploads.
 	ChecksumVerified bool
-	// Replication is how far S3 is with carrying it on to the bucket's
-	// replicas; empty where there are none.
+	// Replication is the status of S3 replication to other buckets; empty if
+	// there is none.
 	Replication types.ReplicationStatus
 }
 
-// Stat asks for one blob; nil if the bucket does not have it. S3 says 403 of
-// what is missing to who may not list all of the bucket; who may not read either
-// is told when the blob is put.
+// Stat returns a blob of the bucket, nil if it does not exist. That includes a
+// 403, which S3 returns for missing objects without s3:ListBucket; if reading is
+// denied as well, writing the blob fails.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 func (b *Bucket) Stat(ctx context.Context, digest string) (*Object, error) {
 	o, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.Name, Key: key(digest), ChecksumMode: types.ChecksumModeEnabled})
@@ -117,7 +118,7 @@ func (b *Bucket) Stat(ctx context.Context, digest string) (*Object, error) {
 		case http.StatusNotFound, http.StatusForbidden:
 			return nil, nil
 		}
-		return nil, b.explain("looking for "+digest, err)
+		return nil, b.explain("checking "+digest, err)
 	}
 	d, _ := ParseDigest(digest)
 	return &Object{
@@ -126,8 +127,7 @@ func (b *Bucket) Stat(ctx context.Context, digest string) (*Object, error) {
 	}, nil
 }
 
-// Open reads a blob, whatever it is. Its second answer is the ETag of what is
-// read.
+// Open opens a blob without verifying it, and returns its ETag.
 func (b *Bucket) Open(ctx context.Context, digest string) (io.ReadCloser, string, error) {
 	o, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: key(digest)})
 	if err != nil {
@@ -136,17 +136,17 @@ func (b *Bucket) Open(ctx context.Context, digest string) (io.ReadCloser, string
 	return o.Body, aws.ToString(o.ETag), nil
 }
 
-// Remove deletes every version of a blob, and answers how many there were.
+// Remove deletes every version of a blob and returns the number of versions.
 func (b *Bucket) Remove(ctx context.Context, digest string) (versions int, err error) {
 	pages := s3.NewListObjectVersionsPaginator(b.client, &s3.ListObjectVersionsInput{Bucket: &b.Name, Prefix: key(digest)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return versions, b.explain("listing the versions of "+digest, err)
+			return versions, b.explain("listing versions of "+digest, err)
 		}
 		var ids []*string
 		for _, v := range page.Versions {
-			if aws.ToString(v.Key) == *key(digest) { // other keys may begin so
+			if aws.ToString(v.Key) == *key(digest) { // the prefix of other keys
 				ids = append(ids, v.VersionId)
 			}
 		}
@@ -157,7 +157,7 @@ func (b *Bucket) Remove(ctx context.Context, digest string) (versions int, err e
 		}
 		for _, id := range ids {
 			if _, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: key(digest), VersionId: id}); err != nil {
-				return versions, b.explain("removing "+digest, err)
+				return versions, b.explain("deleting "+digest, err)
 			}
 			versions++
 		}
@@ -181,7 +181,7 @@ func status(err error) int {
 	return 0
 }
 
-// explain makes one line of an error of S3, that says what to do about it.
+// explain makes an error of S3 one line that says what to do.
 func (b *Bucket) explain(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -195,11 +195,11 @@ func (b *Bucket) explain(doing string, err error) error {
 	case code == "ConditionalRequestConflict" || status == http.StatusConflict:
 		return errConflict
 	case code == "NoSuchBucket":
-		reason = "there is no such bucket"
+		reason = "the bucket does not exist"
 	case status == http.StatusMovedPermanently || code == "AuthorizationHeaderMalformed" || code == "IllegalLocationConstraintException":
-		reason = fmt.Sprintf("it is not in the region that was named; name its own, as %s@eu-central-1", b.Name)
+		reason = fmt.Sprintf("the bucket is in another region: add its region, for example %s@eu-central-1", b.Name)
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
-		reason = fmt.Sprintf("these credentials may not (%s)", cmp.Or(code, http.StatusText(status)))
+		reason = fmt.Sprintf("access denied (%s): check the credentials and their policies", cmp.Or(code, http.StatusText(status)))
 	case errors.As(err, &api):
 		reason = code + ": " + api.ErrorMessage()
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +21,7 @@ import (
 )
 
 func TestParseDigest(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, text string
 		ok         bool
@@ -42,6 +44,7 @@ func TestParseDigest(t *testing.T) {
 }
 
 func TestBucket(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	region := system.Regions[0]
 	t.Run("stat", func(t *testing.T) { stat(t, s.bucket(t, region)) })
@@ -50,7 +53,7 @@ func TestBucket(t *testing.T) {
 	t.Run("errors", func(t *testing.T) { bucketErrors(t, s.bucket(t, region)) })
 }
 
-// stat: what S3 says of an object that is right, is wrong, or is not there.
+// stat tests objects that match their digest, do not match, or do not exist.
 func stat(t *testing.T, b *Bucket) {
 	data, blob := noise(1, 1000)
 	other, otherBlob := noise(2, 1000)
@@ -59,7 +62,7 @@ func stat(t *testing.T, b *Bucket) {
 		return aws.String(base64.StdEncoding.EncodeToString(d[:]))
 	}
 	if o, err := b.Stat(t.Context(), blob.Digest); o != nil || err != nil {
-		t.Errorf("what is not there is %+v, error %v", o, err)
+		t.Errorf("a missing blob is %+v, error %v", o, err)
 	}
 	for _, tt := range []struct {
 		name    string
@@ -88,7 +91,7 @@ func stat(t *testing.T, b *Bucket) {
 	}
 }
 
-// replicating plays what S3's replication says of every object of a bucket.
+// replicating is a bucket that reports a replication status for every object.
 func replicating(b *Bucket, status s3types.ReplicationStatus) *Bucket {
 	return through(b, wire(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
@@ -99,8 +102,8 @@ func replicating(b *Bucket, status s3types.ReplicationStatus) *Bucket {
 	}))
 }
 
-// bucketPages lists more than a page, in order and from any digest on, and passes
-// over keys that are none of ours.
+// bucketPages lists more than a page, in order and from any digest, and skips keys
+// that are not digests.
 func bucketPages(t *testing.T, b *Bucket) {
 	for _, name := range []string{"not-a-digest", "sha256:" + strings.Repeat("A", 64), "sha256:zz"} {
 		put(t, b, name, nil)
@@ -113,7 +116,7 @@ func bucketPages(t *testing.T, b *Bucket) {
 	var listed []Digest
 	take := func(d Digest, size int64) {
 		if listed = append(listed, d); size != all[d] {
-			t.Errorf("%s has the size %d, listed is %d", d, size, all[d])
+			t.Errorf("%s has size %d, want %d", d, size, all[d])
 		}
 	}
 	last, err := b.Page(t.Context(), "", take)
@@ -126,27 +129,32 @@ func bucketPages(t *testing.T, b *Bucket) {
 	}
 	for i := 1; i < len(listed); i++ {
 		if bytes.Compare(listed[i-1][:], listed[i][:]) >= 0 {
-			t.Fatalf("%s stands behind %s", listed[i-1], listed[i])
+			t.Fatalf("%s is listed before %s", listed[i-1], listed[i])
 		}
 	}
 }
 
 // large is a bucket with more than a page of keys, which tests share.
-var large *Bucket
+var large struct {
+	sync.Mutex
+	bucket *Bucket
+}
 
 const moreThanAPage = 1100
 
 func largeBucket(t *testing.T, s *servers) *Bucket {
 	t.Helper()
-	if large == nil {
+	large.Lock()
+	defer large.Unlock()
+	if large.bucket == nil {
 		b := s.bucket(t, system.Regions[0])
 		many(t, b, moreThanAPage)
-		large = b
+		large.bucket = b
 	}
-	return large
+	return large.bucket
 }
 
-// many puts objects that are wrong, but quickly.
+// many writes small objects that do not match their digests.
 func many(t *testing.T, b *Bucket, n int) {
 	t.Helper()
 	todo := make(chan string)
@@ -172,7 +180,7 @@ func many(t *testing.T, b *Bucket, n int) {
 	}
 }
 
-// remove: every version goes, and nothing else.
+// remove tests that every version is deleted, and nothing else.
 func remove(t *testing.T, b *Bucket) {
 	_, blob := noise(1, 10)
 	if n, err := b.Remove(t.Context(), blob.Digest); n != 0 || err != nil {
@@ -204,21 +212,21 @@ func remove(t *testing.T, b *Bucket) {
 	}
 }
 
-// withLogin is a bucket that is asked with other credentials.
+// withLogin is a bucket that is accessed with other credentials.
 func withLogin(b *Bucket, c aws.CredentialsProvider) *Bucket {
-	o := b.client.Options() // of which a client keeps more than these
+	o := b.client.Options()
 	out := *b
 	out.client = s3.New(s3.Options{Region: o.Region, BaseEndpoint: o.BaseEndpoint, UsePathStyle: true, Credentials: c})
 	return &out
 }
 
-// refusing is a bucket that answers every request with an error.
+// refusing is a bucket that responds to every request with an error.
 func refusing(b *Bucket, status int, code string) *Bucket {
 	return through(b, wire(func(r *http.Request) (*http.Response, error) { return refuse(r, status, code) }))
 }
 
-// bucketErrors: an error of S3 is one line that says what to do, whatever was
-// done.
+// bucketErrors tests that errors of S3 are one line that says what to do, for
+// every operation.
 func bucketErrors(t *testing.T, b *Bucket) {
 	data, blob := noise(1, 1000)
 	put(t, b, blob.Digest, data)
@@ -229,18 +237,18 @@ func bucketErrors(t *testing.T, b *Bucket) {
 		wrong  string
 		final  bool
 	}{
-		{"missing", NewBucket("nobody-has-it", b.client), "there is no such bucket", true},
-		{"nobody", withLogin(b, aws.AnonymousCredentials{}), "these credentials may not (AccessDenied)", true},
-		{"wrong-secret", withLogin(b, credentials.NewStaticCredentialsProvider(system.AccessKey, "wrong", "")), "these credentials may not (SignatureDoesNotMatch)", true},
-		{"unknown-key", refusing(b, http.StatusForbidden, "InvalidAccessKeyId"), "these credentials may not (InvalidAccessKeyId)", true},
-		{"other-region", refusing(b, http.StatusMovedPermanently, "PermanentRedirect"), "it is not in the region that was named; name its own, as " + b.Name + "@eu-central-1", true},
-		{"region-in-the-signature", refusing(b, http.StatusBadRequest, "AuthorizationHeaderMalformed"), "it is not in the region that was named", true},
+		{"missing", NewBucket("does-not-exist", b.client), "the bucket does not exist", true},
+		{"anonymous", withLogin(b, aws.AnonymousCredentials{}), "access denied (AccessDenied)", true},
+		{"wrong-secret", withLogin(b, credentials.NewStaticCredentialsProvider(system.AccessKey, "wrong", "")), "access denied (SignatureDoesNotMatch)", true},
+		{"unknown-key", refusing(b, http.StatusForbidden, "InvalidAccessKeyId"), "access denied (InvalidAccessKeyId)", true},
+		{"other-region", refusing(b, http.StatusMovedPermanently, "PermanentRedirect"), "the bucket is in another region: add its region, for example " + b.Name + "@eu-central-1", true},
+		{"region-in-the-signature", refusing(b, http.StatusBadRequest, "AuthorizationHeaderMalformed"), "the bucket is in another region", true},
 		{"another-error", refusing(b, http.StatusBadRequest, "InvalidRequest"), "InvalidRequest: refused by the test", false},
 		{"broken", through(b, wire(func(r *http.Request) (*http.Response, error) { return nil, errReset })), "connection reset by peer", false},
 	} {
 		for does, do := range map[string]func() error{
 			"listing":             func() error { _, err := tt.bucket.List(t.Context()); return err },
-			"putting sha256:":     func() error { _, err := tt.bucket.Put(t.Context(), next, bytes.NewReader(text), ""); return err },
+			"writing sha256:":     func() error { _, err := tt.bucket.Put(t.Context(), next, bytes.NewReader(text), ""); return err },
 			"reading sha256:":     func() error { _, _, err := tt.bucket.Open(t.Context(), blob.Digest); return err },
 			"copying sha256:":     func() error { return tt.bucket.Copy(t.Context(), next, b, "x") },
 			"versions of sha256:": func() error { _, err := tt.bucket.Remove(t.Context(), blob.Digest); return err },
@@ -250,15 +258,16 @@ func bucketErrors(t *testing.T, b *Bucket) {
 				err := do()
 				oneLineOf(t, err, fmt.Sprintf("bucket %q: ", tt.bucket.Name), does, tt.wrong)
 				if permanent(err) != tt.final {
-					t.Errorf("final is %v", !tt.final)
+					t.Errorf("permanent is %v", !tt.final)
 				}
 			})
 		}
 	}
 }
 
-// Others' readers get what is there, right or wrong.
+// TestOpen tests that Open returns the content without verifying it.
 func TestOpen(t *testing.T) {
+	t.Parallel()
 	b := start(t).buckets[0]
 	etag := put(t, b, a, []byte("wrong"))
 	body, got, err := b.Open(t.Context(), a)

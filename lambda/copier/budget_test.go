@@ -12,15 +12,16 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// counted is a bucket whose requests are counted.
+// counted is a bucket with counted requests.
 func counted(b *Bucket) (*Bucket, *tally) {
 	requests := newTally(http.DefaultTransport, atBucket)
 	return through(b, requests), requests
 }
 
-// What a second run asks for over a registry that has not changed: its pages, and
-// a page of each bucket for every 1,000 keys. It is a new process, which only
-// has what was remembered.
+// TestBudget tests the requests of a second run over an unchanged registry: its
+// pages, and one page of each bucket per 1,000 keys. The second run is a new
+// process that only has the saved manifest cache. The test is not parallel, as
+// pushes of other tests would add pages to the catalog.
 func TestBudget(t *testing.T) {
 	s := start(t)
 	second, secondAsked := counted(s.bucket(t, system.Regions[1]))
@@ -36,8 +37,8 @@ func TestBudget(t *testing.T) {
 		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
 			return Options{Source: h.source(t, "project/images", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
-			// The prefix with 5 children, each with 1, in 11 pages; the first one is
-			// asked for once more to find out that there are such pages.
+			// The prefix has 5 children with one child each, which is 11 pages. The
+			// first one is requested twice, to find out that the registry has them.
 		}, "ping-https:1 tags:12")
 	})
 	t.Run("tags", func(t *testing.T) {
@@ -66,8 +67,8 @@ func TestBudget(t *testing.T) {
 			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
 		}, "catalog:2 head:5 ping-https:1 referrers:10 tags:5")
 	})
-	// A registry that this one speaks http to is pinged by both schemes, a prefix
-	// is tried as a repository, and it has no API for referrers.
+	// A registry on loopback is pinged with both schemes, the prefix is tried as a
+	// repository, and there is no referrers API.
 	t.Run("distribution", func(t *testing.T) {
 		for i := range 3 {
 			ref, err := name.ParseReference(fmt.Sprintf("%s/app-%d:v1", s.source, i))
@@ -89,15 +90,14 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-// twoRuns copies everything, and holds a second run to what it may ask for.
+// twoRuns copies everything, and compares the requests of a second run.
 func twoRuns(t *testing.T, first, second *tally, options func(*ManifestCache) (Options, *tally), atSource string) {
 	t.Helper()
 	cache := &ManifestCache{}
 	o, _ := options(cache)
-	if _, result := makeAndCopy(t.Context(), t, o); len(result.Errors) != 0 || result.Copied == 0 {
+	if _, result := planAndCopy(t.Context(), t, o); len(result.Errors) != 0 || result.Copied == 0 {
 		t.Fatalf("result %+v", result)
 	}
-	// What is remembered is what a file keeps.
 	state := Folder(t.TempDir())
 	again := &ManifestCache{}
 	if err := cache.Save(t.Context(), state, ShellCache); err != nil {
@@ -109,15 +109,15 @@ func twoRuns(t *testing.T, first, second *tally, options func(*ManifestCache) (O
 	first.take()
 	second.take()
 	o, requests := options(again)
-	plan, result := makeAndCopy(t.Context(), t, o)
+	plan, result := planAndCopy(t.Context(), t, o)
 	if plan.Fetched != 0 || len(result.Errors) != 0 || result.Copied != 0 || result.Existed != 0 {
 		t.Errorf("plan %+v, result %+v", plan, result)
 	}
 	if got := requests.take(); got != atSource {
-		t.Errorf("asked the source for %s, want %s", got, atSource)
+		t.Errorf("requests to the source: %s, want %s", got, atSource)
 	}
-	// The one has more than 1,000 keys and the other has less.
+	// The first has more than 1,000 keys, the second fewer.
 	if one, two := first.take(), second.take(); one != "list:2" || two != "list:1" {
-		t.Errorf("asked the buckets for %s and %s", one, two)
+		t.Errorf("requests to the buckets: %s and %s", one, two)
 	}
 }

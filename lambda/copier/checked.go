@@ -10,12 +10,12 @@ import (
 	"sync"
 )
 
-// ErrContent is wrapped by the error for content that is not what its digest or
-// its length says.
-var ErrContent = errors.New("the content is not what was promised")
+// ErrContent is wrapped by errors for content of another digest or size than
+// expected.
+var ErrContent = errors.New("content does not match its digest or size")
 
-// checkedReader fails where the content ends early, goes on too long, or does
-// not hash to its digest; then failed tells.
+// checkedReader returns an error if the content is shorter or longer than its
+// size, or does not match its digest; failed returns that error again.
 type checkedReader struct {
 	from   io.Reader
 	digest Digest
@@ -23,7 +23,7 @@ type checkedReader struct {
 	hash   hash.Hash
 	done   bool
 
-	// A request may still read its body when its answer is there.
+	// A request may still read its body after its response has arrived.
 	mu  sync.Mutex
 	err error
 }
@@ -32,18 +32,18 @@ func newCheckedReader(from io.Reader, digest Digest, size int64) *checkedReader 
 	return &checkedReader{from: from, digest: digest, left: size, hash: sha256.New()}
 }
 
-// state is the hash of what was read so far, to go on from.
+// state returns the state of the hash after the bytes read so far.
 func (r *checkedReader) state() ([]byte, error) {
 	return r.hash.(encoding.BinaryMarshaler).MarshalBinary()
 }
 
-// resume goes on behind a number of bytes that had this state.
+// resume continues after a number of bytes, with the state of their hash.
 func (r *checkedReader) resume(state []byte, read int64) error {
 	r.left -= read
 	return r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)
 }
 
-// failed is what was wrong, if anything was.
+// failed returns the error of the content, if there was one.
 func (r *checkedReader) failed() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,26 +76,26 @@ func (r *checkedReader) check(p []byte, err error) error {
 	r.hash.Write(p)
 	switch {
 	case r.left < 0:
-		return fmt.Errorf("%w: it is longer", ErrContent)
+		return fmt.Errorf("%w: it is longer than expected", ErrContent)
 	case err == io.EOF:
 		return r.finished()
 	case err != nil:
 		return err
 	case r.left == 0:
-		// The last byte is not handed on before the hash is known to be right,
-		// so that nobody takes a wrong blob for a whole one.
+		// The last byte is only returned after the hash has been checked, so that no
+		// reader can treat an invalid blob as complete.
 		return r.end()
 	}
 	return nil
 }
 
-// end sees to it that nothing follows the last byte, and checks the digest.
+// end checks that nothing follows the last byte, and checks the digest.
 func (r *checkedReader) end() error {
 	var more [1]byte
 	for {
 		switch n, err := r.from.Read(more[:]); {
 		case n > 0:
-			return fmt.Errorf("%w: it is longer", ErrContent)
+			return fmt.Errorf("%w: it is longer than expected", ErrContent)
 		case err == io.EOF:
 			r.done = true
 			return r.finished()
@@ -110,7 +110,7 @@ func (r *checkedReader) finished() error {
 		return fmt.Errorf("%w: %d bytes are missing", ErrContent, r.left)
 	}
 	if got := Digest(r.hash.Sum(nil)); got != r.digest {
-		return fmt.Errorf("%w: it hashes to %s", ErrContent, got)
+		return fmt.Errorf("%w: its digest is %s", ErrContent, got)
 	}
 	return nil
 }

@@ -9,14 +9,15 @@ import (
 	"testing/iotest"
 )
 
-// Whatever the reader below does, a whole blob is handed on and nothing else is
-// taken for one.
+// TestCheckedReader tests that only a complete and matching blob is read without
+// an error.
 func TestCheckedReader(t *testing.T) {
+	t.Parallel()
 	data, blob := noise(1, 10_000)
 	empty := blobOf(nil)
 	other := bytes.Clone(data)
 	other[9_999] ^= 1
-	broken := errors.New("the network broke")
+	broken := errors.New("connection lost")
 	for _, tt := range []struct {
 		name string
 		from io.Reader
@@ -30,13 +31,13 @@ func TestCheckedReader(t *testing.T) {
 		{"empty", strings.NewReader(""), empty, nil, ""},
 		{"short", bytes.NewReader(data[:9_999]), blob, ErrContent, "1 bytes are missing"},
 		{"nothing", strings.NewReader(""), blob, ErrContent, "10000 bytes are missing"},
-		{"longer", io.MultiReader(bytes.NewReader(data), strings.NewReader("x")), blob, ErrContent, "it is longer"},
-		{"longer-in-one-read", bytes.NewReader(append(bytes.Clone(data), 'x')), blob, ErrContent, "it is longer"},
-		{"longer-than-empty", strings.NewReader("x"), empty, ErrContent, "it is longer"},
-		{"last-byte-wrong", bytes.NewReader(other), blob, ErrContent, "it hashes to " + blobOf(other).Digest},
-		{"last-byte-wrong-byte-by-byte", iotest.OneByteReader(bytes.NewReader(other)), blob, ErrContent, "it hashes to"},
+		{"longer", io.MultiReader(bytes.NewReader(data), strings.NewReader("x")), blob, ErrContent, "longer than expected"},
+		{"longer-in-one-read", bytes.NewReader(append(bytes.Clone(data), 'x')), blob, ErrContent, "longer than expected"},
+		{"longer-than-empty", strings.NewReader("x"), empty, ErrContent, "longer than expected"},
+		{"last-byte-wrong", bytes.NewReader(other), blob, ErrContent, "its digest is " + blobOf(other).Digest},
+		{"last-byte-wrong-byte-by-byte", iotest.OneByteReader(bytes.NewReader(other)), blob, ErrContent, "its digest is"},
 		{"breaks", io.MultiReader(bytes.NewReader(data[:5_000]), iotest.ErrReader(broken)), blob, broken, ""},
-		{"breaks-behind-the-end", io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)), blob, broken, ""},
+		{"breaks-after-the-end", io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)), blob, broken, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d, _ := ParseDigest(tt.blob.Digest)
@@ -47,12 +48,12 @@ func TestCheckedReader(t *testing.T) {
 				t.Errorf("error %v, then %v, want %v: %s", err, r.failed(), tt.want, tt.text)
 			}
 			if whole := int64(got.Len()) == tt.blob.Size && tt.blob.Size > 0; err != nil && whole {
-				t.Error("all bytes were handed on although they are wrong")
+				t.Error("all bytes were returned although they do not match")
 			}
 			if err == nil && blobOf(got.Bytes()) != tt.blob {
-				t.Errorf("%d bytes were handed on", got.Len())
+				t.Errorf("got %d bytes", got.Len())
 			}
-			// It stays so.
+			// The result stays the same.
 			if n, again := r.Read(make([]byte, 1)); n != 0 || err != nil && again != err || err == nil && again != io.EOF {
 				t.Errorf("after the end: %d, %v", n, again)
 			}
@@ -60,8 +61,9 @@ func TestCheckedReader(t *testing.T) {
 	}
 }
 
-// Reading goes on behind what another process has read.
+// TestCheckedReaderResumes continues after the bytes that another process read.
 func TestCheckedReaderResumes(t *testing.T) {
+	t.Parallel()
 	data, blob := noise(1, 10_000)
 	d, _ := ParseDigest(blob.Digest)
 	for _, read := range []int64{0, 1, 63, 64, 9_999, 10_000} {
@@ -78,10 +80,10 @@ func TestCheckedReaderResumes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := io.ReadAll(second); err != nil || !bytes.Equal(got, data[read:]) {
-			t.Errorf("behind %d bytes: %d bytes, error %v", read, len(got), err)
+			t.Errorf("after %d bytes: %d bytes, error %v", read, len(got), err)
 		}
 	}
 	if err := newCheckedReader(nil, d, 1).resume([]byte("nonsense"), 0); err == nil {
-		t.Error("nonsense is taken for a state")
+		t.Error("an invalid state is accepted")
 	}
 }

@@ -1,14 +1,14 @@
-// Package copier fills mirrors: it finds out which blobs a registry has and
-// which of them a mirror's bucket lacks, and copies those.
+// Package copier fills mirrors: it finds the blobs of a registry that are
+// missing from the buckets of the mirrors, and copies them.
 //
-// A blob appears in a bucket only if its bytes hash to its digest. What a run
-// did is not done again: a bucket is listed, not asked blob by blob, and what a
-// manifest refers to is remembered. Two runs at once do no harm, and one bad
-// image does not stop the others.
+// A blob appears in a bucket only if its bytes match its digest. Work is not
+// repeated: buckets are listed instead of checked blob by blob, and the content
+// of manifests is cached. Concurrent runs are safe, and an invalid image does not
+// stop the others.
 //
-// NewPlan and Copy do all of it in one run, from a shell. Planner and Worker do
-// the same in many short ones, as functions: the planner lists the buckets and
-// hands out repositories, workers make and copy a repository at a time.
+// NewPlan and Copy do everything in one run, from a shell. A Filler does the same
+// in many short invocations of functions: the planner lists the buckets and
+// enqueues repositories, and workers process one repository at a time.
 package copier
 
 import (
@@ -24,93 +24,105 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Options say what is copied, and how.
+// Options are the settings of NewPlan and Copy.
 type Options struct {
 	Source *Source
-	// Buckets are the mirrors'. The first is the primary: every blob is
+	// Buckets are those of the mirrors. The first is the primary: every blob is
 	// written there first.
 	Buckets []*Bucket
-	// Inventory are what the buckets have; nil lists them.
+	// Inventory is what the buckets have; nil lists them.
 	Inventory Inventory
-	// Repositories are whole names; empty for all that the source lists.
+	// Repositories are full names; empty for all that the source lists.
 	Repositories []string
-	// Referrers looks for what refers to each manifest, one request each, where
-	// the listing does not have untagged manifests.
+	// Referrers requests the referrers of each manifest, one request each, unless
+	// the listing includes untagged manifests.
 	Referrers bool
-	// Withdrawn is not copied.
+	// Withdrawn are the blobs not to copy.
 	Withdrawn Withdrawn
-	// ManifestCache may be nil.
+	// Manifests may be nil; then every manifest is fetched.
 	Manifests *ManifestCache
-	// CheckExisting has a bucket asked for each blob before it is copied there, where
-	// others copy at the same time.
+	// CheckExisting sends a HEAD request for each blob before it is copied, for
+	// when other processes copy at the same time.
 	CheckExisting bool
-	// Parallel is how many images and blobs are worked on at once; 0 is 8.
+	// Parallel is the number of images and blobs processed at once; 0 is 8.
 	Parallel int
-	// Progress is told now and then, from one goroutine at a time; it may be
-	// nil.
+	// Progress is called from time to time, by one goroutine at a time; it may
+	// be nil.
 	Progress func(Progress)
 }
 
-// Inventory tell what buckets have.
+// Inventory is what the buckets have.
 type Inventory interface {
-	// Has answers whether the bucket at that place has a blob, and its size in
-	// bytes, -1 where that is not known.
+	// Has reports whether the bucket at a position has a blob, and its size in
+	// bytes, -1 if unknown.
 	Has(bucket int, d Digest) (size int64, has bool)
 }
 
-// listed is a listing of each bucket.
-type listed []map[Digest]int64
+// bucketListings are the complete listings of buckets, in their order.
+type bucketListings []map[Digest]int64
 
-func (l listed) Has(bucket int, d Digest) (int64, bool) {
+func (l bucketListings) Has(bucket int, d Digest) (int64, bool) {
 	size, ok := l[bucket][d]
 	return size, ok
 }
 
-// Progress is how far a run is.
+// Progress is the progress of a run.
 type Progress struct {
-	// Phase is what is being done, in a word or two.
+	// Phase is a short name of the current work, for example "hashing".
 	Phase string
-	// Done and Total count what it is done to: repositories, blobs.
+	// Done and Total count its units: repositories, blobs.
 	Done, Total int
-	// Bytes and TotalBytes are those of blobs.
+	// Bytes and TotalBytes are the sizes of blobs.
 	Bytes, TotalBytes int64
 }
 
-// Plan is what a source has and what the buckets lack.
+// Plan is what a source has and what is missing from the buckets.
 type Plan struct {
-	// Repositories, Manifests and Blobs count what the source has; Fetched
-	// is how many manifests were not remembered. Bytes is the size of all
-	// blobs whose size is known.
+	// Repositories, Manifests and Blobs count what the source has; Fetched counts
+	// the manifests that were not in the cache. Bytes is the total size of all
+	// blobs of known size.
 	Repositories, Manifests, Fetched, Blobs int
 	Bytes                                   int64
-	// LeftOut counts layers that may not be redistributed, and blobs and
-	// manifests of other algorithms; Withdrawn those that were withdrawn.
+	// LeftOut counts nondistributable layers, and blobs and manifests whose digest
+	// is not SHA-256; Withdrawn counts withdrawn blobs.
 	LeftOut, Withdrawn int
-	// Missing is for each bucket what it lacks, in the order of the buckets.
+	// Missing are the missing blobs of each bucket, in the order of the buckets.
 	Missing [][]MissingBlob
-	// Errors are what could not be found out: a line each.
+	// Errors are of single repositories, images and blobs, one line each, most of
+	// them an *ItemError.
 	Errors []error
 
 	blobs map[Digest]MissingBlob
 }
 
-// MissingBlob is a blob that a bucket lacks.
+// MissingBlob is a blob that is missing from a bucket.
 type MissingBlob struct {
 	Blob
-	// Repository has it, and Image is the whole name of an image there that
+	// Repository has the blob, and Image is the full name of an image there that
 	// refers to it.
 	Repository, Image string
 }
 
-// Find answers where the source has a blob.
+// ItemError is an error of one repository, image or blob.
+type ItemError struct {
+	Repository string
+	// Image and Digest are empty if unknown. Digest is that of a blob or manifest.
+	Image, Digest string
+	Err           error
+}
+
+func (e *ItemError) Error() string { return e.Err.Error() }
+func (e *ItemError) Unwrap() error { return e.Err }
+
+// Find returns where the source has a blob.
 func (p *Plan) Find(d Digest) (MissingBlob, bool) {
 	m, ok := p.blobs[d]
 	return m, ok
 }
 
-// NewPlan finds out what a source has and what the buckets lack. It changes
-// nothing. Its error is that nothing can be done at all; what is wrong with
-// single images stands in the plan.
+// NewPlan lists the source and finds what is missing from the buckets. It changes
+// nothing. It returns an error if the source or a bucket cannot be listed, or
+// ctx has ended; errors of single images are in the plan.
 func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	o.fill()
 	if o.Inventory == nil {
@@ -150,9 +162,9 @@ func (o *Options) fill() {
 	}
 }
 
-// list answers what each bucket has.
-func (o *Options) list(ctx context.Context) (listed, error) {
-	held := make(listed, len(o.Buckets))
+// list lists all buckets in parallel.
+func (o *Options) list(ctx context.Context) (bucketListings, error) {
+	held := make(bucketListings, len(o.Buckets))
 	o.Progress(Progress{Phase: "listing buckets", Total: len(o.Buckets)})
 	group, ctx := errgroup.WithContext(ctx)
 	for i, b := range o.Buckets {
@@ -164,23 +176,23 @@ func (o *Options) list(ctx context.Context) (listed, error) {
 	return held, group.Wait()
 }
 
-// walk goes through repositories and collects what their manifests refer to.
+// walk visits repositories and collects the blobs of their manifests.
 type walk struct {
 	o Options
 
 	mu    sync.Mutex
 	plan  *Plan
-	first map[Digest]string // by blob, the manifest that named it first
+	first map[Digest]string // by blob, the first manifest that refers to it
 }
 
 func newWalk(o Options) *walk {
 	return &walk{o: o, plan: &Plan{blobs: map[Digest]MissingBlob{}}, first: map[Digest]string{}}
 }
 
-// all goes through repositories and those below them.
+// all visits repositories and those below them.
 func (w *walk) all(ctx context.Context, repositories []string) error {
 	done, total := 0, 0
-	seen := map[string]bool{} // a list may name one twice, or one below another
+	seen := map[string]bool{} // a list may have duplicates, or one below another
 	for len(repositories) > 0 {
 		repositories = slices.DeleteFunc(slices.Clone(repositories), func(repository string) bool {
 			twice := seen[repository]
@@ -211,16 +223,16 @@ func (w *walk) all(ctx context.Context, repositories []string) error {
 	return nil
 }
 
-func (w *walk) fail(err error) {
+func (w *walk) fail(repository, image, digest string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.plan.Errors = append(w.plan.Errors, err)
+	w.plan.Errors = append(w.plan.Errors, &ItemError{repository, image, digest, err})
 }
 
 func (w *walk) repository(ctx context.Context, repository string) (children []string) {
 	l, err := w.o.Source.List(ctx, repository)
 	if err != nil {
-		w.fail(err)
+		w.fail(repository, "", "", err)
 		return nil
 	}
 	if len(l.Entries) > 0 || len(l.Children) == 0 {
@@ -232,7 +244,7 @@ func (w *walk) repository(ctx context.Context, repository string) (children []st
 	return l.Children
 }
 
-// entries goes through manifests of one repository, and all that they lead to.
+// entries visits manifests of one repository, their children and referrers.
 func (w *walk) entries(ctx context.Context, repository string, entries []Entry, referrers bool) {
 	var seen sync.Map // digests
 	group := &errgroup.Group{}
@@ -246,7 +258,7 @@ func (w *walk) entries(ctx context.Context, repository string, entries []Entry, 
 			if digest == "" {
 				var err error
 				if digest, err = w.o.Source.Resolve(ctx, repository, e.Tag); err != nil {
-					w.fail(err)
+					w.fail(repository, repository+e.String(), "", err)
 					return nil
 				}
 			}
@@ -254,33 +266,34 @@ func (w *walk) entries(ctx context.Context, repository string, entries []Entry, 
 			return nil
 		})
 	}
-	_ = group.Wait() // they fail one by one
+	_ = group.Wait() // errors are in the plan
 }
 
 func (w *walk) image(ctx context.Context, repository string, e Entry, digest string, referrers bool, seen *sync.Map) {
+	name := repository + e.String()
 	for queue := []string{digest}; len(queue) > 0 && ctx.Err() == nil; {
 		digest, queue = queue[0], queue[1:]
 		if _, twice := seen.LoadOrStore(digest, true); twice {
 			continue
 		}
-		if !strings.HasPrefix(digest, "sha256:") { // clients of it will want others too
+		if !strings.HasPrefix(digest, "sha256:") { // mirrors hold SHA-256 only
 			w.leaveOut()
 			continue
 		}
 		c, err := w.contents(ctx, repository, digest)
 		if err != nil {
-			w.fail(err)
+			w.fail(repository, name, digest, err)
 			continue
 		}
 		queue = append(queue, c.Children...)
 		if referrers {
 			more, err := w.o.Source.Referrers(ctx, repository, digest)
 			if err != nil {
-				w.fail(err)
+				w.fail(repository, name, digest, err)
 			}
 			queue = append(queue, more...)
 		}
-		w.collect(repository, repository+e.String(), digest, c)
+		w.collect(repository, name, digest, c)
 	}
 }
 
@@ -313,7 +326,7 @@ func (w *walk) collect(repository, image, digest string, c *Contents) {
 	for _, b := range c.Blobs {
 		key, ok := ParseDigest(b.Digest)
 		if !ok {
-			continue // Parse lets no other in
+			continue // Parse rejects these
 		}
 		known, twice := w.plan.blobs[key]
 		switch {
@@ -321,14 +334,14 @@ func (w *walk) collect(repository, image, digest string, c *Contents) {
 			w.plan.blobs[key] = MissingBlob{b, repository, image}
 			w.first[key] = digest
 		case b.Size != unknown && b.Size != known.Size:
-			w.plan.Errors = append(w.plan.Errors, fmt.Errorf("blob %s: %s@%s gives it the size %d, %s@%s the size %d; one of them lies",
-				b.Digest, known.Repository, w.first[key], known.Size, repository, digest, b.Size))
+			w.plan.Errors = append(w.plan.Errors, &ItemError{repository, image, b.Digest, fmt.Errorf("blob %s: the manifests disagree on its size: %d bytes in %s@%s, %d bytes in %s@%s",
+				b.Digest, known.Size, known.Repository, w.first[key], b.Size, repository, digest)})
 		}
 	}
 }
 
-// compare fills in what the buckets lack, and what they have with another size
-// than the source says.
+// compare adds to the plan the blobs that are missing from the buckets, and those
+// of another size than at the source.
 func (w *walk) compare() {
 	p := w.plan
 	p.Blobs = len(p.blobs)
@@ -345,13 +358,13 @@ func (w *walk) compare() {
 			case !ok:
 				p.Missing[i] = append(p.Missing[i], blob)
 			case blob.Size != unknown && size != unknown && size != blob.Size:
-				p.Errors = append(p.Errors, fmt.Errorf("bucket %q: %s has %d bytes, %s says %d; verify tells which is right", b.Name, blob.Digest, size, blob.Image, blob.Size))
+				p.Errors = append(p.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("bucket %q: %s has %d bytes, but %d in the manifest of %s: run archeio mirror verify", b.Name, blob.Digest, size, blob.Size, blob.Image)})
 			}
 		}
 	}
-	for _, lacks := range p.Missing {
-		// Small ones first: most images are whole soon.
-		slices.SortFunc(lacks, func(a, b MissingBlob) int {
+	for _, missing := range p.Missing {
+		// Small blobs first, so that most images are complete early.
+		slices.SortFunc(missing, func(a, b MissingBlob) int {
 			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
 		})
 	}
@@ -362,7 +375,7 @@ func sortErrors(errs []error) {
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
 
-// permanent tells what will be no better the next time.
+// permanent reports whether a retry would fail again.
 func permanent(err error) bool {
 	switch status(err) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently:
@@ -372,5 +385,5 @@ func permanent(err error) bool {
 	case "NoSuchBucket", "AuthorizationHeaderMalformed":
 		return true
 	}
-	return errors.Is(err, errLogin)
+	return errors.Is(err, errUnauthorized)
 }

@@ -11,39 +11,38 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Result is what a copy came to.
+// Result is what Copy has done.
 type Result struct {
-	// Copied and Bytes count what was written, all buckets together, of which
-	// FromBucket by S3 itself. Existed is what another run had written first,
-	// Pending what S3's replication is carrying on.
+	// Copied and Bytes count the blobs written to all buckets, FromBucket those
+	// of them that S3 copied itself. Existed counts blobs that another run wrote
+	// first, Pending those that S3 is still replicating.
 	Copied, FromBucket, Existed, Pending int
 	Bytes                                int64
-	// Left is what the end of ctx left undone, bucket by bucket.
+	// Unfinished are the blobs that were not copied before ctx ended, by bucket.
 	Unfinished [][]MissingBlob
-	// Errors are the plan's and what could not be copied: a line each, with
-	// the blob and an image that it is of.
+	// Errors are those of the plan, and an *ItemError for each blob that could
+	// not be copied, one line each.
 	Errors []error
 }
 
-// copyAttempts is how often one blob is copied anew: what may be right the next time
-// is not given up at once.
+// copyAttempts is how often copying one blob is tried before it counts as failed.
 const copyAttempts = 4
 
-// Copy writes what the buckets of a plan lack: to the primary first, and then to
-// the others. Its error is that ctx ended; what went wrong with single blobs
-// stands in the result, and what was copied until then stays.
+// Copy writes the missing blobs of a plan: to the primary first, then to the other
+// buckets. It returns an error if ctx has ended; errors of single blobs are in
+// the result, and blobs that were copied before stay.
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
 	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Unfinished: make([][]MissingBlob, len(plan.Missing))},
 		failed: map[string]bool{}, hashed: map[string]string{}}
-	for _, lacks := range plan.Missing {
-		c.progress.Total += len(lacks)
-		for _, blob := range lacks {
+	for _, missing := range plan.Missing {
+		c.progress.Total += len(missing)
+		for _, blob := range missing {
 			c.progress.TotalBytes += max(blob.Size, 0)
 		}
 	}
-	for i, lacks := range plan.Missing {
-		c.bucket(ctx, i, lacks)
+	for i, missing := range plan.Missing {
+		c.bucket(ctx, i, missing)
 	}
 	sortErrors(c.result.Errors)
 	return c.result, context.Cause(ctx)
@@ -55,19 +54,19 @@ type copying struct {
 	mu       sync.Mutex
 	result   *Result
 	progress Progress
-	failed   map[string]bool // digests that the primary could not get
-	// hashed are the ETags of the primary's objects that this run has put there
-	// and so hashed itself.
+	failed   map[string]bool // digests that could not be copied to the primary
+	// hashed are the ETags, by digest, of the objects that this run has written to
+	// the primary and hashed itself.
 	hashed map[string]string
 }
 
-func (c *copying) bucket(ctx context.Context, i int, lacks []MissingBlob) {
+func (c *copying) bucket(ctx context.Context, i int, missing []MissingBlob) {
 	c.mu.Lock()
 	c.progress.Phase = "copying to " + c.o.Buckets[i].Name
 	c.mu.Unlock()
 	group := &errgroup.Group{}
 	group.SetLimit(c.o.Parallel)
-	for _, blob := range lacks {
+	for _, blob := range missing {
 		group.Go(func() error {
 			var d done
 			err := context.Cause(ctx)
@@ -78,17 +77,21 @@ func (c *copying) bucket(ctx context.Context, i int, lacks []MissingBlob) {
 			return nil
 		})
 	}
-	_ = group.Wait() // they fail one by one
+	_ = group.Wait() // errors are in the result
 }
 
-// done is what was done to one blob.
+// done is what was done with one blob.
 type done struct {
 	bytes               int64
 	fromBucket, pending bool
 }
 
-// errPrimary: a blob that is in any mirror must be in the primary.
-var errPrimary = errors.New("the primary could not get it")
+// errPrimary is the error for a blob that could not be copied to the primary: a
+// blob in any mirror must be in the primary.
+var errPrimary = errors.New("copying to the primary failed")
+
+// errUnknownSize is the error for a blob of unknown size, as S3 needs one.
+var errUnknownSize = errors.New("unknown size: neither the manifest nor the registry has it")
 
 func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, err error) {
 	c.mu.Lock()
@@ -97,16 +100,16 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 	if failed {
 		return d, errPrimary
 	}
-	for try := 1; ; try++ {
+	for attempt := 1; ; attempt++ {
 		if i == 0 {
 			d, err = c.toPrimary(ctx, blob)
 		} else {
 			d, err = c.toReplica(ctx, c.o.Buckets[i], blob)
 		}
-		if err == nil || errors.Is(err, ErrExists) || try == copyAttempts || ctx.Err() != nil || permanent(err) {
+		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
 			return d, err
 		}
-		if err := sleep(ctx, backoff(try)); err != nil {
+		if err := sleep(ctx, backoff(attempt)); err != nil {
 			return d, err
 		}
 	}
@@ -115,7 +118,7 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 func (c *copying) toPrimary(ctx context.Context, blob MissingBlob) (done, error) {
 	primary := c.o.Buckets[0]
 	if c.o.CheckExisting {
-		if there, err := primary.Stat(ctx, blob.Digest); err != nil || there != nil {
+		if existing, err := primary.Stat(ctx, blob.Digest); err != nil || existing != nil {
 			return done{}, or(err, ErrExists)
 		}
 	}
@@ -128,20 +131,21 @@ func (c *copying) toPrimary(ctx context.Context, blob MissingBlob) (done, error)
 	return d, err
 }
 
-// toReplica leaves to S3 what its replication carries on, and has S3 copy what
-// is known to be right in the primary. All else is uploaded.
+// toReplica skips what S3 is replicating, and lets S3 copy from the primary if the
+// object there is known to match its digest. All else is uploaded.
 func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob) (done, error) {
 	primary := c.o.Buckets[0]
-	there, err := primary.Stat(ctx, blob.Digest)
+	inPrimary, err := primary.Stat(ctx, blob.Digest)
 	if err != nil {
 		return done{}, err
 	}
-	if there != nil && there.Replication == types.ReplicationStatusPending {
+	if inPrimary != nil && inPrimary.Replication == types.ReplicationStatusPending {
 		return done{pending: true}, nil
 	}
-	// The bucket was listed a while ago. What S3 calls completed arrived; or it
-	// went to other replicas only, before there was this one; or was lost.
-	if c.o.CheckExisting || there != nil && (there.Replication == types.ReplicationStatusComplete || there.Replication == types.ReplicationStatusCompleted) {
+	// The listing of the bucket may be old. A completed replication has arrived,
+	// or it only covers other buckets because this one is newer, or the object was
+	// deleted.
+	if c.o.CheckExisting || inPrimary != nil && (inPrimary.Replication == types.ReplicationStatusComplete || inPrimary.Replication == types.ReplicationStatusCompleted) {
 		if arrived, err := b.Stat(ctx, blob.Digest); err != nil || arrived != nil {
 			return done{}, or(err, ErrExists)
 		}
@@ -149,20 +153,20 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob) (d
 	c.mu.Lock()
 	hashed := c.hashed[blob.Digest]
 	c.mu.Unlock()
-	if there != nil && (there.ChecksumVerified || there.ETag == hashed) {
-		blob := Blob{blob.Digest, there.Size}
-		err := b.Copy(ctx, blob, primary, there.ETag)
+	if inPrimary != nil && (inPrimary.ChecksumVerified || inPrimary.ETag == hashed) {
+		blob := Blob{blob.Digest, inPrimary.Size}
+		err := b.Copy(ctx, blob, primary, inPrimary.ETag)
 		if err == nil {
-			return done{bytes: there.Size, fromBucket: true}, nil
+			return done{bytes: inPrimary.Size, fromBucket: true}, nil
 		}
-		// Refused: it is there by now, or the primary's is another one by now.
+		// Either it has arrived since, or the object in the primary has changed.
 		if arrived, _ := b.Stat(ctx, blob.Digest); errors.Is(err, ErrExists) && arrived != nil {
 			return done{}, ErrExists
 		}
 		if ctx.Err() != nil {
 			return done{}, err
 		}
-		// Servers that do not know each other cannot copy from one another.
+		// S3 servers that are not AWS cannot copy from each other.
 	}
 	d, _, err := c.upload(ctx, b, blob)
 	return d, err
@@ -182,12 +186,13 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done
 	}
 	defer content.Close()
 	if size < 0 {
-		return done{}, "", fmt.Errorf("%s: neither the manifest nor the registry says how long it is", c.o.Source.registry)
+		return done{}, "", fmt.Errorf("%s: %w", c.o.Source.registry, errUnknownSize)
 	}
 	etag, err := b.Put(ctx, Blob{blob.Digest, size}, content, "")
 	if err != nil && status(err) == 0 && !errors.Is(err, ErrContent) && ctx.Err() == nil {
-		// S3 may refuse what is there by now and hang up before it has read all.
-		if there, _ := b.Stat(ctx, blob.Digest); there != nil {
+		// S3 may reject a blob that exists, and close the connection before it has
+		// read the whole request.
+		if existing, _ := b.Stat(ctx, blob.Digest); existing != nil {
 			err = ErrExists
 		}
 	}
@@ -208,15 +213,15 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		}
 	case errors.Is(err, ErrExists):
 		c.result.Existed++
-	case ctx.Err() != nil: // cut off, not failed
+	case ctx.Err() != nil: // interrupted, not failed
 		c.result.Unfinished[i] = append(c.result.Unfinished[i], blob)
 		return
 	case errors.Is(err, errPrimary):
 	default:
 		if i == 0 {
-			c.failed[blob.Digest] = true // and said once
+			c.failed[blob.Digest] = true // reported once
 		}
-		c.result.Errors = append(c.result.Errors, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err))
+		c.result.Errors = append(c.result.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
 	}
 	c.progress.Done++
 	c.progress.Bytes += max(blob.Size, 0)

@@ -19,6 +19,7 @@ import (
 )
 
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.fill(t)
 	var requests counter
@@ -37,8 +38,7 @@ func TestCopy(t *testing.T) {
 	}
 	s.allWhole(t)
 
-	// The second run asks for no manifest and no blob: the catalog, a page of
-	// tags a repository and a HEAD a tag are all, with the pings before them.
+	// The second run fetches no manifest and no blob.
 	requests.fetched.Store(0)
 	plan, err = NewPlan(t.Context(), o)
 	if err != nil || plan.Fetched != 0 || len(plan.Missing[0])+len(plan.Missing[1]) != 0 {
@@ -48,7 +48,7 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the second run fetched %d manifests and blobs", n)
 	}
 
-	// What a bucket lost is copied again, although all manifests are known.
+	// A deleted blob is copied again, although all manifests are cached.
 	lost := config.BlobPrefix + anyOf(s.blobs)
 	if _, err := s.S3(system.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestCopy(t *testing.T) {
 	}
 	s.allWhole(t)
 
-	// A moved tag is noticed.
+	// A moved tag is detected.
 	s.push(t, "team/app:v1", image(t, 3000, 1))
 	plan, err = NewPlan(t.Context(), o)
 	if err != nil || plan.Fetched != 1 || len(plan.Missing[0]) != 2 {
@@ -70,8 +70,9 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// Two runs at once do no harm.
+// TestTwoRuns tests that concurrent runs are safe.
 func TestTwoRuns(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.fill(t)
 	results := make(chan error, 2)
@@ -97,15 +98,15 @@ func TestTwoRuns(t *testing.T) {
 	s.allWhole(t)
 }
 
-// oneBlob is a hub that has a manifest of one blob, and a plan of which the
-// buckets lack it.
+// oneBlob returns a hub with a manifest of one blob, and a plan in which it is
+// missing from all buckets.
 func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Plan, string) {
 	t.Helper()
 	h := startHub(t)
 	blob := h.blob(t, "app", data)
 	h.manifest(t, "app", "v1", "application/vnd.oci.image.manifest.v1+json",
 		fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, blob.Digest, blob.Size))
-	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: buckets, Inventory: make(listed, len(buckets)), Manifests: &ManifestCache{}}
+	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: buckets, Inventory: make(bucketListings, len(buckets)), Manifests: &ManifestCache{}}
 	plan, err := NewPlan(t.Context(), o)
 	if err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)
@@ -114,9 +115,10 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 	return h, o, plan, blob.Digest
 }
 
-// A bucket gets from the primary what S3 says of it that it is right, or what
-// this run has put there, and else from the source.
+// TestCopyFromBucket tests that a blob is copied from the primary if its checksum
+// is verified or this run has written it, and from the source otherwise.
 func TestCopyFromBucket(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	here, there := system.Regions[0], system.Regions[1]
 	small, _ := noise(1, 1000)
@@ -126,8 +128,8 @@ func TestCopyFromBucket(t *testing.T) {
 		b.maxPutSize, b.partSize = 6<<20, 5<<20
 		return b
 	}
-	// prove puts it as this program does.
-	prove := func(t *testing.T, b *Bucket, data []byte) {
+	// putVerified writes it with a checksum, as a copy does.
+	putVerified := func(t *testing.T, b *Bucket, data []byte) {
 		if _, err := b.Put(t.Context(), blobOf(data), bytes.NewReader(data), ""); err != nil {
 			t.Fatal(err)
 		}
@@ -141,12 +143,12 @@ func TestCopyFromBucket(t *testing.T) {
 		atReplica  string
 	}{
 		{"put-by-this-run", small, here, nil, 1, "copy:1"},
-		{"put-and-proven-before", small, here, func(t *testing.T, b *Bucket, _ string) { prove(t, b, small) }, 1, "copy:1"},
-		{"right-but-not-proven", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, small) }, 0, "put:1"},
-		{"wrong-and-not-proven", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, other) }, 0, "put:1"},
+		{"put-before-with-checksum", small, here, func(t *testing.T, b *Bucket, _ string) { putVerified(t, b, small) }, 1, "copy:1"},
+		{"right-without-checksum", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, small) }, 0, "put:1"},
+		{"wrong-without-checksum", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, other) }, 0, "put:1"},
 		{"other-server", small, there, nil, 0, "copy:1 head:1 put:1"},
 		{"large-put-by-this-run", large, here, nil, 1, "copy:2 upload:2"},
-		{"large-put-before", large, here, func(t *testing.T, b *Bucket, _ string) { prove(t, b, large) }, 0, "upload:5"},
+		{"large-put-before", large, here, func(t *testing.T, b *Bucket, _ string) { putVerified(t, b, large) }, 0, "upload:5"},
 		{"large-other-server", large, there, nil, 0, "copy:1 head:1 upload:7"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,11 +168,11 @@ func TestCopyFromBucket(t *testing.T) {
 				t.Errorf("the replica has %d bytes", len(got))
 			}
 			if got := requests.take(); got != tt.atReplica {
-				t.Errorf("asked the replica for %s, want %s", got, tt.atReplica)
+				t.Errorf("requests to the replica: %s, want %s", got, tt.atReplica)
 			}
 			fetches := slices.DeleteFunc(h.requests(), func(r string) bool { return !strings.Contains(r, "/blobs/") })
 			if want := 2 - before - tt.fromBucket; len(fetches) != want {
-				t.Errorf("the source was asked %q, want %d", fetches, want)
+				t.Errorf("requests to the source: %q, want %d", fetches, want)
 			}
 			o2, err := replica.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &replica.Name, Key: key(digest)})
 			if err != nil || o2.CacheControl == nil || *o2.CacheControl != cacheControl {
@@ -181,8 +183,10 @@ func TestCopyFromBucket(t *testing.T) {
 	}
 }
 
-// What S3's replication carries on is left to it, and what it lost is not.
+// TestReplication tests that blobs that S3 is replicating are skipped, and that
+// lost ones are copied.
 func TestReplication(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	data, blob := noise(1, 1000)
 	for _, tt := range []struct {
@@ -196,7 +200,7 @@ func TestReplication(t *testing.T) {
 		{"failed", s3types.ReplicationStatusFailed, false, 1, 1, 0, 0},
 		{"completed-elsewhere", s3types.ReplicationStatusCompleted, false, 1, 1, 0, 0},
 		{"complete-and-lost", s3types.ReplicationStatusComplete, false, 1, 1, 0, 0},
-		{"completed-meanwhile", s3types.ReplicationStatusCompleted, true, 0, 0, 0, 1},
+		{"completed-since-the-listing", s3types.ReplicationStatusCompleted, true, 0, 0, 0, 1},
 		{"a-replica-itself", s3types.ReplicationStatusReplica, false, 1, 1, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -221,23 +225,25 @@ func TestReplication(t *testing.T) {
 	}
 }
 
-// What another run has put meanwhile is left alone, and is no failure.
+// TestExisted tests that a blob that another run has written since the listing
+// stays, without an error.
 func TestExisted(t *testing.T) {
+	t.Parallel()
 	s := start(t)
-	data, blob := noise(1, 8<<20) // more than fits into the buffers between
+	data, blob := noise(1, 8<<20) // more than fits into the buffers
 	for _, tt := range []struct {
 		name    string
-		ask     bool
+		check   bool
 		fetched bool
 	}{
 		{"put", false, true},
-		{"asked-first", true, false},
+		{"checked-first", true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 3 {
 				b, replica := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[1])
 				h, o, plan, _ := oneBlob(t, data, b, replica)
-				o.CheckExisting = tt.ask
+				o.CheckExisting = tt.check
 				put(t, b, blob.Digest, []byte("first"))
 				put(t, replica, blob.Digest, []byte("first"))
 				result, err := Copy(t.Context(), o, plan)
@@ -245,18 +251,20 @@ func TestExisted(t *testing.T) {
 					t.Errorf("result %+v, error %v", result, err)
 				}
 				if string(content(t, b, blob.Digest)) != "first" || string(content(t, replica, blob.Digest)) != "first" {
-					t.Error("it was written over")
+					t.Error("it was overwritten")
 				}
 				if got := h.requests(); (len(got) > 0) != tt.fetched {
-					t.Errorf("asked the source for %q", got)
+					t.Errorf("requests to the source: %q", got)
 				}
 			}
 		})
 	}
 }
 
-// S3 may hang up on a PUT of what is there before it has read it.
+// TestHungUp tests an S3 server that closes the connection of a PUT of an existing
+// object before it has read the body.
 func TestHungUp(t *testing.T) {
+	t.Parallel()
 	data, blob := noise(1, 1000)
 	b := start(t).bucket(t, system.Regions[0])
 	put(t, b, blob.Digest, []byte("first"))
@@ -273,18 +281,19 @@ func TestHungUp(t *testing.T) {
 		t.Errorf("result %+v, error %v", result, err)
 	}
 	if got := requests.take(); got != "head:1 put:1" {
-		t.Errorf("asked for %s", got)
+		t.Errorf("requests %s", got)
 	}
 }
 
-// What may be right the next time is tried again at once.
-func TestTriedAgain(t *testing.T) {
+// TestRetried tests that temporary errors are retried within the run.
+func TestRetried(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	data, blob := noise(1, 1000)
 	for _, tt := range []struct {
-		name   string
-		answer func(r *http.Request) (*http.Response, error)
-		copied int
+		name    string
+		respond func(r *http.Request) (*http.Response, error)
+		copied  int
 	}{
 		{"conflict", func(r *http.Request) (*http.Response, error) {
 			return refuse(r, http.StatusConflict, "ConditionalRequestConflict")
@@ -293,8 +302,8 @@ func TestTriedAgain(t *testing.T) {
 			return refuse(r, http.StatusServiceUnavailable, "SlowDown")
 		}, 1},
 		{"reset", func(r *http.Request) (*http.Response, error) { r.Body.Close(); return nil, errReset }, 1},
-		// It was put, and nobody heard of it.
-		{"answer-lost", func(r *http.Request) (*http.Response, error) {
+		// The object was written, but the response was lost.
+		{"response-lost", func(r *http.Request) (*http.Response, error) {
 			if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
 				resp.Body.Close()
 			}
@@ -306,7 +315,7 @@ func TestTriedAgain(t *testing.T) {
 			var did atomic.Bool
 			w := wire(func(r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodPut && did.CompareAndSwap(false, true) {
-					return tt.answer(r)
+					return tt.respond(r)
 				}
 				return http.DefaultTransport.RoundTrip(r)
 			})
@@ -322,13 +331,15 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
-// A run that is cut off says what is left, and the next one goes on with it.
+// TestCutOff tests that an interrupted run returns the unfinished blobs, and that
+// the next run continues.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.fill(t)
 	o := s.options(t, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	over := errors.New("it is over")
+	over := errors.New("interrupted by the test")
 	o.Parallel = 1
 	o.Progress = func(p Progress) {
 		if strings.HasPrefix(p.Phase, "copying") && p.Done == 3 {
@@ -348,14 +359,15 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	o.Progress = nil
-	if _, result := makeAndCopy(t.Context(), t, o); result.Copied != 2*len(s.blobs)-3 || len(result.Errors) != 0 {
+	if _, result := planAndCopy(t.Context(), t, o); result.Copied != 2*len(s.blobs)-3 || len(result.Errors) != 0 {
 		t.Errorf("result %+v", result)
 	}
 	s.allWhole(t)
 }
 
-// A list of repositories may name one twice.
+// TestTwice tests a list with a duplicate repository.
 func TestTwice(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	h.push(t, "app:v1", image(t, 10, 1))
 	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "app"}})

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// faulty does to requests and answers what networks and servers do, to one in
-// three of them.
+// faulty injects faults of networks and servers into one in three requests and
+// responses.
 type faulty struct {
-	// bucket tells S3 from a registry.
+	// bucket is true for S3, false for a registry.
 	bucket bool
 
 	mu     sync.Mutex
@@ -52,10 +52,10 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case n == 0:
 		f.count("429")
-		return answer(r, http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, "")
+		return respond(r, http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, "")
 	case n == 1:
 		f.count("500")
-		return answer(r, http.StatusInternalServerError, nil, "")
+		return respond(r, http.StatusInternalServerError, nil, "")
 	case n == 2:
 		f.count("reset")
 		return nil, errReset
@@ -118,28 +118,27 @@ func (f *faulty) atBucket(r *http.Request) (*http.Response, error) {
 		}
 		return nil, errReset
 	case n == 4:
-		f.count("s3-answer-lost")
+		f.count("s3-response-lost")
 		return lost()
 	}
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// slow brings a little at a time.
+// slow reads a few bytes at a time.
 type slow struct{ io.ReadCloser }
 
 func (s slow) Read(p []byte) (int, error) {
-	time.Sleep(time.Millisecond)
-	return s.ReadCloser.Read(p[:min(len(p), 4096)])
+	return s.ReadCloser.Read(p[:min(len(p), 512)])
 }
 
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errReset }
 
-// After the last run every blob hashes to its key, and none is missing or
-// partial, whatever went wrong between the servers, and whenever runs were
-// killed.
+// TestFaults tests that after the last run every blob matches its digest, and none
+// is missing or partial, despite network faults and killed runs.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.fill(t)
 	for i := range 8 {
@@ -158,7 +157,7 @@ func TestFaults(t *testing.T) {
 			o.Buckets = append(o.Buckets, b)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		if run <= 5 { // killed at some moment
+		if run <= 5 { // killed at a random time
 			time.AfterFunc(time.Duration(source.dice(600))*time.Millisecond, cancel)
 		}
 		err := oneRun(ctx, o)
@@ -168,11 +167,11 @@ func TestFaults(t *testing.T) {
 		killed := ctx.Err() != nil
 		cancel()
 		if err == nil && !killed {
-			t.Logf("whole after %d runs, %d kills and %d faults: %v %v", run, kills, source.total()+buckets.total(), source.faults, buckets.faults)
+			t.Logf("complete after %d runs, %d kills and %d faults: %v %v", run, kills, source.total()+buckets.total(), source.faults, buckets.faults)
 			break
 		}
 		if run == 20 {
-			t.Fatalf("not whole after %d runs: %v", run, err)
+			t.Fatalf("not complete after %d runs: %v", run, err)
 		}
 	}
 	s.allWhole(t)
@@ -181,7 +180,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// oneRun is one run, and what it says.
+// oneRun returns the errors of one run.
 func oneRun(ctx context.Context, o Options) error {
 	plan, err := NewPlan(ctx, o)
 	if err != nil {

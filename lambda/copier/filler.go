@@ -3,6 +3,7 @@ package copier
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,16 +15,16 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// Filler do the copying in many short runs, each with a deadline: Plan and
-// Status hand out work, and Work does it. What must outlive a run is in State.
-// All methods are safe for concurrent use.
+// Filler fills mirrors in many short invocations, each with a deadline: Plan and
+// Status enqueue work, Work does it. Everything that must outlive an invocation
+// is in State. All methods are safe for concurrent use.
 type Filler struct {
 	Source *Source
-	// Buckets are the mirrors', the primary first; Regions are theirs, as names
-	// of the mirrors.
+	// Buckets are those of the mirrors, the primary first; Regions are their
+	// regions, which are the names of the mirrors.
 	Buckets []*Bucket
 	Regions []string
-	// Filling are the buckets, by their place, that the index does not wait for.
+	// Filling are the positions of the buckets that the index does not wait for.
 	Filling []int
 	State   State
 	Queue   Queue
@@ -31,24 +32,25 @@ type Filler struct {
 	Referrers bool
 	// Parallel is as in Options.
 	Parallel int
-	// Log gets what an operator wants to know, Metrics lines in CloudWatch's
-	// embedded metric format.
+	// Log is for operators. Metrics gets lines in the CloudWatch embedded metric
+	// format.
 	Log     *slog.Logger
 	Metrics io.Writer
 
-	mu      sync.Mutex
-	held    snapshot
-	heldRun string
+	mu           sync.Mutex
+	inventory    snapshot
+	inventoryRun string
 }
 
-// Queue hands messages on to workers, each at least once.
+// Queue delivers messages to workers, each at least once.
 type Queue interface {
 	Send(ctx context.Context, messages ...Message) error
-	// Waiting is about how many messages no worker has taken yet.
+	// Waiting returns the approximate number of messages that no worker has
+	// received yet.
 	Waiting(ctx context.Context) (int, error)
 }
 
-// What a message asks for.
+// The values of Message.Do.
 const (
 	doPlan       = "plan"
 	doStatus     = "status"
@@ -56,35 +58,36 @@ const (
 	doBlob       = "blob"
 )
 
-// Message is a piece of work on the queue. A message that does not fit into one
-// run goes on as a fresh one, so that only what fails is received again.
+// Message is a unit of work in the queue. Work that does not fit into one
+// invocation continues as a new message, so that only failures are received
+// again.
 type Message struct {
-	// Do is what is asked for: "plan" and "status" go on with a run of that
-	// kind, "repository" copies what a share of a repository lacks, "blob" one
-	// blob.
+	// Do is the kind of work: "plan" and "status" continue a run of that kind,
+	// "repository" copies the missing blobs of a repository or of one of its
+	// shards, "blob" copies one blob.
 	Do string `json:"do"`
-	// Run names the listing of the buckets that it is about.
+	// Run is the name of the planner run, which has the listings of the buckets.
 	Run string `json:"run"`
 
 	Repository string `json:"repository,omitempty"`
-	// Shard of Of shares of a repository; Of is 0 or 1 for the whole of it.
+	// Shard is the number of one of Of shards of a repository; Of is 0 or 1 for
+	// a whole repository.
 	Shard int `json:"shard,omitempty"`
 	Of    int `json:"of,omitempty"`
 
 	Blob  *Blob  `json:"blob,omitempty"`
 	Image string `json:"image,omitempty"`
-	// Requeues is how often the blob has gone on as a fresh message.
-	Requeues int `json:"rounds,omitempty"`
+	// Requeues is how often the blob has been sent again as a new message.
+	Requeues int `json:"requeues,omitempty"`
 }
 
-// Work does what a message asks for. After an error the message is to be
-// received again.
+// Work processes a message. After an error the message must be received again.
 func (f *Filler) Work(ctx context.Context, body string) error {
 	var m Message
 	d := json.NewDecoder(strings.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&m); err != nil {
-		return fmt.Errorf("the message %q is none of ours: %w", cut(body), err)
+		return fmt.Errorf("invalid message %q: %w", cut(body), err)
 	}
 	switch {
 	case (m.Do == doPlan || m.Do == doStatus) && m.Run != "":
@@ -95,10 +98,10 @@ func (f *Filler) Work(ctx context.Context, body string) error {
 	case m.Do == doBlob && m.Repository != "" && m.Blob != nil:
 		return f.blob(ctx, m)
 	}
-	return fmt.Errorf("the message %q asks for nothing that is known", cut(body))
+	return fmt.Errorf("invalid message %q: unknown or incomplete kind of work", cut(body))
 }
 
-// cut keeps lines of the log short.
+// cut keeps log lines short.
 func cut(text string) string {
 	if len(text) > 200 {
 		return text[:200] + "..."
@@ -106,8 +109,8 @@ func cut(text string) string {
 	return text
 }
 
-// clock is the time of one run. Lambda ends a process at its deadline without a
-// word, so work stops a while before, and what waits for others a bit later.
+// clock has the end of one invocation. Lambda ends a process at its deadline
+// without warning, so new work stops at stop, and requests in flight end at end.
 type clock struct{ stop, end time.Time }
 
 func clockOf(ctx context.Context) clock {
@@ -121,14 +124,14 @@ func clockOf(ctx context.Context) clock {
 
 func (c clock) over() bool { return time.Now().After(c.stop) }
 
-// read reads JSON of the state; false if it is not there.
+// read decodes JSON of the state into a value; false if it does not exist.
 func (f *Filler) read(ctx context.Context, name string, into any) (bool, error) {
 	data, err := f.State.Get(ctx, name)
 	if err != nil || data == nil {
 		return false, err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return false, fmt.Errorf("reading %q of the state: %w; remove it to begin anew", name, err)
+		return false, fmt.Errorf("reading state %q: %w: delete it to start again", name, err)
 	}
 	return true, nil
 }
@@ -145,26 +148,43 @@ func (f *Filler) count(dimension, value string, counts ...metrics.Datum) {
 	metrics.Write(f.Metrics, time.Now(), dimension, value, counts...)
 }
 
-func snapshotName(run string) string { return config.RunPrefix + run + "/held" }
+func (f *Filler) countCopied(blobs int, bytes int64) {
+	if blobs > 0 {
+		f.count("", "", metrics.Datum{Name: metrics.Copied, Unit: "Count", Value: blobs}, metrics.Datum{Name: metrics.CopiedBytes, Unit: "Bytes", Value: bytes})
+	}
+}
 
-// snapshotOf is what the buckets had when a run listed them.
+func (f *Filler) countNeedsCopy(n int) {
+	f.count("", "", metrics.Datum{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
+}
+
+// logFailure logs an error of a plan or of a copy.
+func (f *Filler) logFailure(repository string, err error) {
+	failed := &ItemError{Repository: repository}
+	errors.As(err, &failed)
+	f.Log.Error("copying failed", "repository", failed.Repository, "image", failed.Image, "digest", failed.Digest, "error", err.Error())
+}
+
+func snapshotName(run string) string { return config.RunPrefix + run + "/inventory" }
+
+// snapshotOf returns the snapshot of the buckets of a run. It caches one.
 func (f *Filler) snapshotOf(ctx context.Context, run string) (snapshot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.held != nil && f.heldRun == run {
-		return f.held, nil
+	if f.inventory != nil && f.inventoryRun == run {
+		return f.inventory, nil
 	}
-	f.held = nil // two at once may be too large
+	f.inventory = nil // two at once may be too large
 	data, err := f.State.Get(ctx, snapshotName(run))
 	if err != nil {
 		return nil, err
 	}
 	if data == nil {
-		return nil, fmt.Errorf("the run %q has no listing of the buckets any more", run)
+		return nil, fmt.Errorf("run %q: its listing of the buckets has expired", run)
 	}
-	if f.held, err = parseSnapshot(data); err != nil {
+	if f.inventory, err = parseSnapshot(data); err != nil {
 		return nil, err
 	}
-	f.heldRun = run
-	return f.held, nil
+	f.inventoryRun = run
+	return f.inventory, nil
 }

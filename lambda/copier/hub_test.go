@@ -20,26 +20,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// hub is go-containerregistry's registry in this process, over TLS, with what
-// it leaves out: pages, and Google's listing extension.
+// hub is the registry of go-containerregistry in this process, over TLS, with
+// pagination and the listing extension of Google in addition.
 type hub struct {
 	*httptest.Server
 	inner http.Handler
-	// host is its name, which only its own client knows.
+	// host is its name, which only its own client can resolve.
 	host string
 	// google lists repositories with their children and manifests.
 	google bool
-	// page is how many names an answer has at most; 0 is all.
+	// page is the number of names per response; 0 is all.
 	page int
-	// before may answer a request instead.
-	before func(w http.ResponseWriter, r *http.Request) (answered bool)
+	// before can respond instead of the registry.
+	before func(w http.ResponseWriter, r *http.Request) (done bool)
 
 	mu sync.Mutex
-	// tags are, by repository, those of each digest; of untagged manifests
-	// there are none.
+	// tags are, by repository, those of each digest, empty for untagged manifests.
 	tags map[string]map[string][]string
-	// asked are the requests, with method, path and query.
-	asked []string
+	// log are the requests, with method, path and query.
+	log []string
 }
 
 func startHub(t *testing.T, o ...registry.Option) *hub {
@@ -53,14 +52,14 @@ func startHub(t *testing.T, o ...registry.Option) *hub {
 	return h
 }
 
-// source is a Source of it, or of a part of it.
+// source returns a Source for a prefix of it.
 func (h *hub) source(t *testing.T, prefix string, o SourceOptions) *Source {
 	t.Helper()
 	if o.Transport == nil {
 		o.Transport = h.Client().Transport
 	}
 	if o.Keychain == nil {
-		o.Keychain = authn.NewMultiKeychain() // nobody's
+		o.Keychain = authn.NewMultiKeychain() // no credentials
 	}
 	s, err := NewSource(strings.TrimSuffix(h.host+"/"+prefix, "/"), o)
 	if err != nil {
@@ -71,7 +70,7 @@ func (h *hub) source(t *testing.T, prefix string, o SourceOptions) *Source {
 
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
-	h.asked = append(h.asked, r.Method+" "+r.URL.RequestURI())
+	h.log = append(h.log, r.Method+" "+r.URL.RequestURI())
 	before := h.before
 	h.mu.Unlock()
 	if before != nil && before(w, r) {
@@ -109,7 +108,7 @@ func (h *hub) note(repository, reference, digest string) {
 	h.tags[repository][digest] = tags
 }
 
-// cut answers the names of a page, and whether there are more.
+// cut returns the names of a page, and whether there are more.
 func (h *hub) cut(names []string, last string) (page []string, more bool) {
 	slices.Sort(names)
 	names = slices.DeleteFunc(names, func(name string) bool { return name <= last })
@@ -168,16 +167,16 @@ func (h *hub) list(w http.ResponseWriter, r *http.Request, repository string) {
 	json.NewEncoder(w).Encode(out)
 }
 
-// requests answers those since the last time.
+// requests returns those since the last call.
 func (h *hub) requests() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	asked := h.asked
-	h.asked = nil
-	return asked
+	requests := h.log
+	h.log = nil
+	return requests
 }
 
-// intercept answers some requests instead of the registry; nil ends that.
+// intercept sets a handler that can respond instead of the registry; nil resets.
 func (h *hub) intercept(f func(w http.ResponseWriter, r *http.Request) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -201,7 +200,7 @@ func (h *hub) push(t *testing.T, path string, image v1.Image) v1.Image {
 	return image
 }
 
-// manifest publishes one as it is, and answers its digest.
+// manifest publishes a manifest as it is and returns its digest.
 func (h *hub) manifest(t *testing.T, repository, reference, mediaType, text string) string {
 	t.Helper()
 	digest := blobOf([]byte(text)).Digest
@@ -230,7 +229,7 @@ func (h *hub) blob(t *testing.T, repository string, content []byte) Blob {
 	return blob
 }
 
-// digestOf answers an image's.
+// digestOf returns the digest of an image.
 func digestOf(t *testing.T, image interface{ Digest() (v1.Hash, error) }) string {
 	t.Helper()
 	d, err := image.Digest()

@@ -13,9 +13,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// The blobs of all kinds of manifests are copied, and those that a mirror must
-// not hold are left out.
+// TestKinds tests that the blobs of all kinds of manifests are copied, except
+// those that a mirror must not store.
 func TestKinds(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	h := startHub(t, registry.WithReferrersSupport(true))
 	push := func(path string, i v1.Image) v1.Image {
@@ -48,7 +49,7 @@ func TestKinds(t *testing.T) {
 		`{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[`+descriptor("text/plain", blob("artifact"))+`]}`)
 	h.manifest(t, "app", "", string(types.OCIManifestSchema1), signature(digestOf(t, signed), blob("{}"), blob("signature")))
 
-	foreign := Blob{blobOf([]byte("nobody may have it")).Digest, 18}
+	foreign := Blob{blobOf([]byte("no one may copy it")).Digest, 18}
 	other := Blob{"sha512:" + strings.Repeat("a", 128), 5}
 	h.manifest(t, "app", "left-out", string(types.OCIManifestSchema1), `{"schemaVersion":2,"config":`+descriptor(string(types.OCIConfigJSON), blob("windows"))+`,"layers":[`+
 		descriptor(string(types.DockerForeignLayer), foreign)+","+descriptor(string(types.OCIRestrictedLayer), foreign)+","+descriptor(string(types.OCILayer), other)+`]}`)
@@ -60,7 +61,7 @@ func TestKinds(t *testing.T) {
 			h.google = google
 			prefix := map[bool]string{true: "app"}[google]
 			buckets := []*Bucket{s.bucket(t, "us-east-1"), s.bucket(t, "us-east-1")}
-			plan, result := makeAndCopy(t.Context(), t, Options{Source: h.source(t, prefix, SourceOptions{}), Buckets: buckets, Referrers: true})
+			plan, result := planAndCopy(t.Context(), t, Options{Source: h.source(t, prefix, SourceOptions{}), Buckets: buckets, Referrers: true})
 			// docker, OCI, two indexes with an image each, schema 1, artifact,
 			// signature, what is left out, and an index of such a manifest.
 			if plan.Repositories != 1 || plan.Manifests != 11 || plan.Fetched != 11 || plan.Blobs != len(s.blobs) || plan.LeftOut != 4 || len(plan.Errors) != 0 {

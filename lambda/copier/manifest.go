@@ -8,31 +8,31 @@ import (
 	"archeio/lambda/oci"
 )
 
-// Blob is content that is named by its digest.
+// Blob is the digest and size of a blob.
 type Blob struct {
 	Digest string `json:"digest"`
-	// Size is in bytes, -1 where the manifest does not say it (schema 1).
+	// Size is in bytes, -1 if the manifest does not have it (schema 1).
 	Size int64 `json:"size"`
 }
 
-// Contents is what a manifest refers to.
+// Contents is what a manifest refers to: other manifests and blobs.
 type Contents struct {
-	// Children are the digests of other manifests, those of an index.
+	// Children are the digests of the manifests of an index.
 	Children []string `json:"children,omitempty"`
-	// Blobs are those that a mirror may hold.
+	// Blobs are those that a mirror may store.
 	Blobs []Blob `json:"blobs,omitempty"`
-	// LeftOut counts layers that may not be redistributed, and blobs of an
-	// algorithm that mirrors do not hold.
+	// LeftOut counts nondistributable layers, and blobs whose digest is not
+	// SHA-256.
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
-// maxManifestSize is twice what the specification has registries take at least.
+// maxManifestSize in bytes is twice the size that the specification requires
+// registries to accept.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 const maxManifestSize = 8 << 20
 
-// Parse reads a manifest of any kind: an OCI image or index, an artifact, a
-// Docker image or list of schema 2, or an image of schema 1. Its error says what
-// is wrong with it.
+// Parse parses a manifest of any kind: an OCI image or index, an artifact, a
+// Docker image or list of schema 2, or an image of schema 1.
 //
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
@@ -43,16 +43,16 @@ func Parse(manifest []byte) (*Contents, error) {
 		Manifests     []descriptor `json:"manifests"`
 		Config        *descriptor  `json:"config"`
 		Layers        []descriptor `json:"layers"`
-		Blobs         []descriptor `json:"blobs"` // of an artifact manifest, OCI 1.1 before its release
+		Blobs         []descriptor `json:"blobs"` // artifact manifest of OCI 1.1 release candidates
 		FSLayers      []struct {
 			BlobSum string `json:"blobSum"`
 		} `json:"fsLayers"`
 	}
 	if len(manifest) > maxManifestSize {
-		return nil, fmt.Errorf("it has %d bytes, %d are the most", len(manifest), maxManifestSize)
+		return nil, fmt.Errorf("size %d bytes: want at most %d", len(manifest), maxManifestSize)
 	}
 	if err := json.Unmarshal(manifest, &m); err != nil {
-		return nil, fmt.Errorf("it is no JSON object of a manifest: %w", err)
+		return nil, fmt.Errorf("invalid JSON: %w", err)
 	}
 	c := &contents{sizes: map[string]int64{}}
 	switch {
@@ -64,11 +64,11 @@ func Parse(manifest []byte) (*Contents, error) {
 		}
 		return &c.Contents, nil
 	case m.SchemaVersion != 2 && m.Blobs == nil:
-		return nil, fmt.Errorf("it has schemaVersion %d; 1 and 2 are known", m.SchemaVersion)
+		return nil, fmt.Errorf("unknown schemaVersion %d: want 1 or 2", m.SchemaVersion)
 	}
 	for _, d := range m.Manifests {
 		if !oci.ValidDigest(d.Digest) {
-			return nil, fmt.Errorf("it names a manifest by %q, which is no digest", d.Digest)
+			return nil, fmt.Errorf("invalid digest %q of a manifest", d.Digest)
 		}
 		c.Children = append(c.Children, d.Digest)
 	}
@@ -93,26 +93,26 @@ type descriptor struct {
 
 const unknown = -1
 
-// contents is what is being read.
+// contents collects what a manifest refers to.
 type contents struct {
 	Contents
 	sizes map[string]int64 // by digest, of the blobs
 }
 
-// add takes a blob once, however often a manifest names it.
+// add adds a blob, once per digest.
 func (c *contents) add(d descriptor) error {
 	switch {
 	case !oci.ValidDigest(d.Digest):
-		return fmt.Errorf("it names a blob by %q, which is no digest", d.Digest)
+		return fmt.Errorf("invalid digest %q of a blob", d.Digest)
 	case d.Size < unknown:
-		return fmt.Errorf("it gives blob %s the size %d", d.Digest, d.Size)
+		return fmt.Errorf("invalid size %[2]d of blob %[1]s", d.Digest, d.Size)
 	case nondistributable(d.MediaType) || !strings.HasPrefix(d.Digest, "sha256:"):
 		c.LeftOut++
 		return nil
 	}
 	if size, twice := c.sizes[d.Digest]; twice {
 		if size != d.Size {
-			return fmt.Errorf("it gives blob %s two sizes, %d and %d", d.Digest, size, d.Size)
+			return fmt.Errorf("two sizes of blob %s: %d and %d", d.Digest, size, d.Size)
 		}
 		return nil
 	}
@@ -121,7 +121,8 @@ func (c *contents) add(d descriptor) error {
 	return nil
 }
 
-// nondistributable tells layers that their owner serves alone.
+// nondistributable reports whether a media type is of layers that only their
+// owner may distribute.
 func nondistributable(mediaType string) bool {
 	return strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.nondistributable.") ||
 		strings.HasPrefix(mediaType, "application/vnd.docker.image.rootfs.foreign.")

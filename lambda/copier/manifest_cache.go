@@ -14,26 +14,26 @@ import (
 	"sync"
 )
 
-// ManifestCache keeps what manifests refer to, by their digest, so that none is
-// fetched twice: a digest never means anything else. The zero value is an empty
-// one. It is safe for concurrent use.
+// ManifestCache caches the contents of manifests by digest, so that none is
+// fetched twice. Entries never expire, because the content of a digest cannot
+// change. The zero value is an empty cache. It is safe for concurrent use.
 type ManifestCache struct {
 	mu   sync.Mutex
 	held map[string]*Contents
-	// others are what other runs keep.
+	// others are the entries of other caches, which are not saved.
 	others map[string]*Contents
 	dirty  bool
 }
 
 const (
-	// cachePrefix begins the names of all that is remembered in a State.
+	// cachePrefix is the prefix of the names of caches in a State.
 	cachePrefix = "manifests/"
-	// ShellCache is the name under which what is run from a shell remembers
-	// all repositories. No repository has such a name.
+	// ShellCache is the name of the cache of runs from a shell, which has all
+	// repositories. It cannot be the name of a repository.
 	ShellCache = cachePrefix + "@shell.json.gz"
 )
 
-// Get answers what a manifest refers to, nil if that is not remembered.
+// Get returns the contents of a manifest, nil if it is not cached.
 func (m *ManifestCache) Get(digest string) *Contents {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -43,7 +43,7 @@ func (m *ManifestCache) Get(digest string) *Contents {
 	return m.others[digest]
 }
 
-// Put remembers what a manifest refers to.
+// Put caches the contents of a manifest.
 func (m *ManifestCache) Put(digest string, c *Contents) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -54,13 +54,13 @@ func (m *ManifestCache) Put(digest string, c *Contents) {
 	m.dirty = true
 }
 
-// entry is a line of what is written.
+// entry is a line of a saved cache.
 type entry struct {
 	Manifest string `json:"manifest"`
 	*Contents
 }
 
-// decode reads what encode has written.
+// decode reads the output of encode.
 func decode(data []byte, into map[string]*Contents) error {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
@@ -79,7 +79,7 @@ func decode(data []byte, into map[string]*Contents) error {
 	}
 }
 
-// encode makes gzipped lines of JSON, in the order of the digests.
+// encode returns gzipped lines of JSON, sorted by digest.
 func encode(held map[string]*Contents) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -93,7 +93,7 @@ func encode(held map[string]*Contents) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// Load adds what was saved under a name; nothing is there the first time.
+// Load adds the saved cache of a name, if it exists.
 func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	data, err := s.Get(ctx, name)
 	if err != nil || data == nil {
@@ -105,12 +105,12 @@ func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 		m.held = map[string]*Contents{}
 	}
 	if err := decode(data, m.held); err != nil {
-		return fmt.Errorf("reading what is remembered in %q: %w; remove it to begin anew", name, err)
+		return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
 	}
 	return nil
 }
 
-// LoadOthers adds what is saved under all other names; it is not saved again.
+// LoadOthers adds the saved caches of all other names. Save does not save these.
 func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) error {
 	names, err := s.Names(ctx, cachePrefix)
 	if err != nil {
@@ -128,13 +128,14 @@ func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) err
 			return err
 		}
 		if err := decode(data, m.others); err != nil {
-			return fmt.Errorf("reading what is remembered in %q: %w; remove it to begin anew", name, err)
+			return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
 		}
 	}
 	return nil
 }
 
-// Save saves all that is not others', if there is anything new.
+// Save saves the cache under a name, without the entries of LoadOthers, if it has
+// changed.
 func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,13 +147,13 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 		err = s.Put(ctx, name, data)
 	}
 	if err != nil {
-		return fmt.Errorf("saving what is remembered: %w", err)
+		return fmt.Errorf("saving the manifest cache: %w", err)
 	}
 	m.dirty = false
 	return nil
 }
 
-// all goes through everything that is remembered.
+// all iterates over the cache, without the entries of LoadOthers.
 func (m *ManifestCache) all(yield func(digest string, c *Contents) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -163,13 +164,13 @@ func (m *ManifestCache) all(yield func(digest string, c *Contents) bool) {
 	}
 }
 
-// cacheName is where a worker remembers its share of a repository.
+// cacheName is the name of the cache of a shard of a repository.
 func cacheName(repository string, shard, of int) string {
-	return cachePrefix + workName(repository, shard, of) + ".json.gz"
+	return cachePrefix + shardName(repository, shard, of) + ".json.gz"
 }
 
-// workName is a share of a repository. The at sign is in no repository's name.
-func workName(repository string, shard, of int) string {
+// shardName is the name of a shard of a repository. Repository names have no @.
+func shardName(repository string, shard, of int) string {
 	if of <= 1 {
 		return repository
 	}

@@ -9,8 +9,10 @@ import (
 	"testing"
 )
 
-// What is saved is loaded again; what is others' is known and not saved.
-func TestMemory(t *testing.T) {
+// TestManifestCache tests that a cache is loaded as saved, and that the entries of
+// other caches are not saved.
+func TestManifestCache(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	var m, again, third ManifestCache
 	m.Put(a, &Contents{Blobs: []Blob{{b, 1}}, LeftOut: 1})
@@ -22,14 +24,14 @@ func TestMemory(t *testing.T) {
 	}
 	for _, got := range []*ManifestCache{&again, &third} {
 		if !reflect.DeepEqual(got.Get(a), m.Get(a)) || !reflect.DeepEqual(got.Get(b), m.Get(b)) {
-			t.Errorf("read %+v, saved was %+v", got, m.held)
+			t.Errorf("loaded %+v, want %+v", got, m.held)
 		}
 	}
 	if err := third.Save(ctx, s, ShellCache); err != nil {
 		t.Fatal(err)
 	}
 	if names, err := s.Names(ctx, cachePrefix); err != nil || !slices.Equal(names, []string{own}) {
-		t.Errorf("what is others' was saved: %q, %v", names, err)
+		t.Errorf("entries of other caches were saved: %q, %v", names, err)
 	}
 	file := filepath.Join(dir, own)
 	text, err := os.ReadFile(file)
@@ -40,14 +42,15 @@ func TestMemory(t *testing.T) {
 		if err := os.WriteFile(file, text[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var damaged ManifestCache
-		if err := damaged.Load(ctx, s, own); err == nil {
-			t.Errorf("the first %d of %d bytes are taken for everything", cut, len(text))
+		var corrupt ManifestCache
+		if err := corrupt.Load(ctx, s, own); err == nil {
+			t.Errorf("the first %d of %d bytes are accepted", cut, len(text))
 		}
 	}
 }
 
-func TestMemoryNames(t *testing.T) {
+func TestCacheNames(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		repository string
@@ -60,26 +63,27 @@ func TestMemoryNames(t *testing.T) {
 			t.Errorf("%q, want %q", got, tt.name)
 		}
 		if repository, shard, of, ok := parseCacheName(tt.name); !ok || repository != tt.repository || shard != tt.shard || of != tt.of {
-			t.Errorf("%q is read as %q %d %d %v", tt.name, repository, shard, of, ok)
+			t.Errorf("%q is parsed as %q %d %d %v", tt.name, repository, shard, of, ok)
 		}
 	}
 	for _, name := range []string{ShellCache, "manifests/team/app", "run/x", "manifests/.json.gz", "manifests/a@b.json.gz"} {
 		if repository, _, _, ok := parseCacheName(name); ok {
-			t.Errorf("%q is read as the repository %q", name, repository)
+			t.Errorf("%q is parsed as repository %q", name, repository)
 		}
 	}
 }
 
-// A folder keeps things as a whole or not at all.
+// TestFolder tests a State in a folder.
 func TestFolder(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	dir := t.TempDir()
-	s := Folder(filepath.Join(dir, "not-there-yet"))
+	s := Folder(filepath.Join(dir, "new"))
 	if data, err := s.Get(ctx, "x/y"); data != nil || err != nil {
-		t.Errorf("what is not there is %q, %v", data, err)
+		t.Errorf("a missing name has %q, %v", data, err)
 	}
 	if names, err := s.Names(ctx, ""); len(names) != 0 || err != nil {
-		t.Errorf("there are %q, %v", names, err)
+		t.Errorf("names %q, %v", names, err)
 	}
 	if err := errors.Join(s.Delete(ctx, "x/y"), s.Put(ctx, "x/y", []byte("1")), s.Put(ctx, "x/y", []byte("2")), s.Put(ctx, "x/z", nil)); err != nil {
 		t.Fatal(err)
@@ -88,10 +92,10 @@ func TestFolder(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 	if names, err := s.Names(ctx, "x/"); !slices.Equal(names, []string{"x/y", "x/z"}) || err != nil {
-		t.Errorf("there are %q, %v", names, err)
+		t.Errorf("names %q, %v", names, err)
 	}
 	if err := s.Put(ctx, "x/y/below-a-file", nil); err == nil {
-		t.Error("a file below a file can be written")
+		t.Error("a file below a file was written")
 	}
 	if err := s.Delete(ctx, "x/y"); err != nil {
 		t.Error(err)

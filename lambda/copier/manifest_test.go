@@ -13,6 +13,7 @@ var (
 )
 
 func TestParse(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, manifest string
 		want           *Contents
@@ -34,14 +35,14 @@ func TestParse(t *testing.T) {
 			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
 		{"other-algorithm", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"digest":"sha512:` + strings.Repeat("a", 128) + `","size":2}]}`,
 			&Contents{Blobs: []Blob{{a, 1}}, LeftOut: 1}, ""},
-		{"too-large", strings.Repeat(" ", maxManifestSize) + `{}`, nil, "are the most"},
-		{"no-json", `<html>`, nil, "no JSON object"},
+		{"too-large", strings.Repeat(" ", maxManifestSize) + `{}`, nil, "want at most"},
+		{"no-json", `<html>`, nil, "invalid JSON"},
 		{"other-version", `{"schemaVersion":3}`, nil, "schemaVersion 3"},
-		{"no-digest", `{"schemaVersion":2,"config":{"digest":"sha256:short","size":1}}`, nil, `"sha256:short", which is no digest`},
-		{"traversal", `{"schemaVersion":2,"layers":[{"digest":"../../etc","size":1}]}`, nil, "no digest"},
-		{"child-without-digest", `{"schemaVersion":2,"manifests":[{"digest":"latest"}]}`, nil, "no digest"},
-		{"negative-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":-2}]}`, nil, "the size -2"},
-		{"two-sizes", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":1},{"digest":"` + a + `","size":2}]}`, nil, "two sizes, 1 and 2"},
+		{"no-digest", `{"schemaVersion":2,"config":{"digest":"sha256:short","size":1}}`, nil, `invalid digest "sha256:short"`},
+		{"traversal", `{"schemaVersion":2,"layers":[{"digest":"../../etc","size":1}]}`, nil, "invalid digest"},
+		{"child-without-digest", `{"schemaVersion":2,"manifests":[{"digest":"latest"}]}`, nil, "invalid digest"},
+		{"negative-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":-2}]}`, nil, "invalid size -2"},
+		{"two-sizes", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":1},{"digest":"` + a + `","size":2}]}`, nil, "two sizes of blob"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse([]byte(tt.manifest))
@@ -58,8 +59,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever the bytes, the answer is an error of one line, or digests
-// that are some and blobs that a mirror may hold.
+// FuzzParse tests that the result is an error of one line, or valid digests and
+// blobs that a mirror may store.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[]}`))
 	f.Add([]byte(`{"schemaVersion":1,"fsLayers":[{"blobSum":"` + a + `"}]}`))
@@ -68,13 +69,13 @@ func FuzzParse(f *testing.F) {
 		c, err := Parse(manifest)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\r\n") {
-				t.Errorf("the error %q has several lines", err)
+				t.Errorf("error %q has several lines", err)
 			}
 			return
 		}
 		for _, b := range c.Blobs {
 			if d, ok := ParseDigest(b.Digest); !ok || d.String() != b.Digest || b.Size < unknown {
-				t.Errorf("%+v is no blob of a mirror", b)
+				t.Errorf("%+v must not be in a mirror", b)
 			}
 		}
 	})

@@ -15,164 +15,179 @@ import (
 )
 
 const (
-	// underWay is how long a run that nothing was heard of is waited for.
-	underWay = 30 * time.Minute
-	// outdated is the age at which a run is begun anew instead.
-	outdated = 24 * time.Hour
+	// runTimeout is how long a run without a saved step counts as in progress.
+	runTimeout = 30 * time.Minute
+	// maxRunAge is the age from which an unfinished run is replaced by a new
+	// one.
+	maxRunAge = 24 * time.Hour
 )
 
-// job is how far a run of the planner is. It is saved at every step, so that
-// another process can go on with it.
+// job is the progress of a planner run. It is saved after every step, so that
+// another process can continue it.
 type job struct {
 	Run     string    `json:"run"`
 	Began   time.Time `json:"began"`
 	Touched time.Time `json:"touched"`
-	// Listings are those of the buckets; Merged tells that the snapshot of all
-	// of them is there.
+	// Listings has one entry per bucket; Merged reports whether their snapshot
+	// has been written.
 	Listings []listing `json:"listings"`
 	Merged   bool      `json:"merged"`
-	// After is the last name that was handed out, Sent how many messages.
+	// After is the last name that was enqueued, Sent the number of messages.
 	After string `json:"after"`
 	Sent  int    `json:"sent"`
-	// Lacking counts for each bucket what it lacks, of a status.
-	Lacking []int `json:"lacking,omitempty"`
+	// Missing is the number of blobs missing from each bucket, for a status run.
+	Missing []int `json:"missing,omitempty"`
 	Done    bool  `json:"done"`
 }
 
-// listing is how far that of one bucket is.
+// listing is the progress of listing one bucket.
 type listing struct {
 	After  string `json:"after"`
 	Pieces int    `json:"pieces"`
 	Done   bool   `json:"done"`
 }
 
-// PlanResult is what a run of the planner came to.
+// PlanResult is the state of a planner run at the end of an invocation.
 type PlanResult struct {
 	Run string `json:"run"`
-	// Messages is how many were handed out so far.
+	// Messages is the number of messages enqueued so far.
 	Messages int `json:"messages"`
-	// Done tells that all is handed out; else the run goes on as a message.
+	// Done reports whether everything is enqueued; if not, the run continues
+	// with a message that it has sent to itself.
 	Done bool `json:"done"`
-	// Waiting is how much work of an earlier run is still to be done; then none
-	// was begun, or the queue would only grow.
+	// Waiting is the number of messages of an earlier run that are still in the
+	// queue. If there are any, no run is started, because the queue would only
+	// grow.
 	Waiting int `json:"waiting,omitempty"`
 }
 
-// Plan begins a run that hands out every repository of the source, unless one
-// is under way.
+// Plan starts a run that enqueues every repository of the source, unless a run
+// is in progress.
 func (f *Filler) Plan(ctx context.Context) (*PlanResult, error) { return f.run(ctx, doPlan, "") }
 
-// Status begins a run that compares what is remembered of the source with the
-// buckets, asks nobody else, and hands out what is to be repaired.
+// Status starts a run that compares the manifest cache with the buckets and
+// enqueues the repositories with missing blobs. It sends no requests to the
+// source.
 func (f *Filler) Status(ctx context.Context) (*PlanResult, error) { return f.run(ctx, doStatus, "") }
 
-// run begins a run where none is named, and else goes on with that one. What is
-// left when its time is up goes on as a message.
+// run continues the named run, or starts one if the name is empty. If its time
+// is up before the end, it sends a message to continue it.
 func (f *Filler) run(ctx context.Context, kind, run string) (*PlanResult, error) {
 	if len(f.Buckets) > maxBuckets {
-		return nil, fmt.Errorf("there are %d buckets, %d are the most", len(f.Buckets), maxBuckets)
+		return nil, fmt.Errorf("%d buckets configured: want at most %d", len(f.Buckets), maxBuckets)
 	}
-	name := kind + ".json"
-	var j job
-	known, err := f.read(ctx, name, &j)
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now().UTC()
-	if run != "" {
-		if !known || j.Run != run || j.Done {
-			f.Log.Info("a message of an older run", "kind", kind, "run", run)
-			return &PlanResult{Run: run, Done: true}, nil
-		}
-	} else {
-		if known && !j.Done && now.Sub(j.Touched) < underWay {
-			f.Log.Info("a run is under way", "kind", kind, "run", j.Run)
-			return &PlanResult{Run: j.Run, Messages: j.Sent}, nil
-		}
-		waiting, err := f.Queue.Waiting(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if waiting > 0 {
-			f.Log.Info("work of an earlier run is waiting", "kind", kind, "messages", waiting)
-			return &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
-		}
-		if !known || j.Done || now.Sub(j.Began) > outdated || len(j.Listings) != len(f.Buckets) {
-			j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Listings: make([]listing, len(f.Buckets)), Lacking: make([]int, len(f.Buckets))}
-		}
+	j, result, err := f.openJob(ctx, kind, run)
+	if result != nil || err != nil {
+		return result, err
 	}
 	c := clockOf(ctx)
 	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
-	p := &planRun{Filler: f, job: &j, kind: kind, name: name, clock: c}
+	p := &planRun{filler: f, job: j, kind: kind, clock: c}
 	err = p.advance(ctx)
 	if err != nil && (errors.Is(err, errTimeUp) || errors.Is(context.Cause(ctx), errTimeUp)) {
-		if err = errors.New("the time of a run is too short for a single step; give it more"); p.moved {
+		if err = errors.New("the timeout is too short for a single step: raise the timeout of the function"); p.progressed {
 			err = f.Queue.Send(context.WithoutCancel(ctx), Message{Do: kind, Run: j.Run})
 		}
 	}
 	if err != nil {
-		// The next one need not wait until this one counts as lost.
+		// The next run can start at once instead of after runTimeout.
 		j.Touched = time.Time{}
-		_ = f.write(context.WithoutCancel(ctx), name, &j)
+		_ = f.write(context.WithoutCancel(ctx), jobName(kind), j)
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
-	f.Log.Info("handed out", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", time.Since(j.Began).Round(time.Millisecond).String())
+	f.Log.Info("plan run: messages sent", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", time.Since(j.Began).Round(time.Millisecond).String())
 	return &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done}, nil
 }
 
-// errTimeUp ends a run whose time is up.
-var errTimeUp = errors.New("the time is up")
+func jobName(kind string) string { return kind + ".json" }
 
-type planRun struct {
-	*Filler
-	*job
-	kind, name string
-	clock      clock
-
-	mu    sync.Mutex
-	moved bool // at least one step was taken and saved
+// openJob returns the job to work on, or a result if there is nothing to do.
+func (f *Filler) openJob(ctx context.Context, kind, run string) (*job, *PlanResult, error) {
+	var j job
+	known, err := f.read(ctx, jobName(kind), &j)
+	if err != nil {
+		return nil, nil, err
+	}
+	if run != "" {
+		if !known || j.Run != run || j.Done {
+			f.Log.Info("ignoring a message of an older run", "kind", kind, "run", run)
+			return nil, &PlanResult{Run: run, Done: true}, nil
+		}
+		return &j, nil, nil
+	}
+	now := time.Now().UTC()
+	if known && !j.Done && now.Sub(j.Touched) < runTimeout {
+		f.Log.Info("a run is in progress", "kind", kind, "run", j.Run)
+		return nil, &PlanResult{Run: j.Run, Messages: j.Sent}, nil
+	}
+	waiting, err := f.Queue.Waiting(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if waiting > 0 {
+		f.Log.Info("the queue still has messages of an earlier run", "kind", kind, "messages", waiting)
+		return nil, &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
+	}
+	if !known || j.Done || now.Sub(j.Began) > maxRunAge || len(j.Listings) != len(f.Buckets) {
+		j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Listings: make([]listing, len(f.Buckets)), Missing: make([]int, len(f.Buckets))}
+	}
+	return &j, nil, nil
 }
 
-// later tells that the time is up, but never before the first step.
-func (p *planRun) later() bool {
+// errTimeUp ends a run that has used up its time.
+var errTimeUp = errors.New("the time is up")
+
+// planRun is one invocation that works on a job.
+type planRun struct {
+	filler *Filler
+	job    *job
+	kind   string
+	clock  clock
+
+	mu         sync.Mutex
+	progressed bool // at least one step was done and saved
+}
+
+// timeUp reports whether the time is up, but never before the first step.
+func (p *planRun) timeUp() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.moved && p.clock.over()
+	return p.progressed && p.clock.over()
 }
 
 func (p *planRun) step() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.moved = true
+	p.progressed = true
 }
 
 func (p *planRun) save(ctx context.Context) error {
-	p.Touched = time.Now().UTC()
-	return p.write(ctx, p.name, p.job)
+	p.job.Touched = time.Now().UTC()
+	return p.filler.write(ctx, jobName(p.kind), p.job)
 }
 
 func (p *planRun) advance(ctx context.Context) error {
-	if !p.Merged {
+	if !p.job.Merged {
 		if err := p.listAll(ctx); err != nil {
 			return errors.Join(err, p.save(context.WithoutCancel(ctx)))
 		}
 		if err := p.merge(ctx); err != nil {
 			return err
 		}
-		p.index(ctx)
+		p.writeIndex(ctx)
 		if err := p.save(ctx); err != nil {
 			return err
 		}
 	}
-	hand := p.repositories
+	enqueue := p.enqueueRepositories
 	if p.kind == doStatus {
-		hand = p.repairs
+		enqueue = p.enqueueRepairs
 	}
-	if err := hand(ctx); err != nil {
+	if err := enqueue(ctx); err != nil {
 		return err
 	}
-	p.Done = true
+	p.job.Done = true
 	return p.save(ctx)
 }
 
@@ -180,11 +195,12 @@ func pieceName(run string, bucket, piece int) string {
 	return fmt.Sprintf("%s%s/bucket-%d-%d", config.RunPrefix, run, bucket, piece)
 }
 
-// listAll lists the buckets, each as far as the time allows.
+// listAll lists all buckets in parallel until they are complete or the time is
+// up.
 func (p *planRun) listAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for i := range p.Buckets {
-		if p.Listings[i].Done {
+	for i := range p.filler.Buckets {
+		if p.job.Listings[i].Done {
 			continue
 		}
 		group.Go(func() error { return p.listOne(ctx, i) })
@@ -192,7 +208,7 @@ func (p *planRun) listAll(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for _, l := range p.Listings {
+	for _, l := range p.job.Listings {
 		if !l.Done {
 			return errTimeUp
 		}
@@ -201,17 +217,17 @@ func (p *planRun) listAll(ctx context.Context) error {
 }
 
 func (p *planRun) listOne(ctx context.Context, bucket int) error {
-	l := &p.Listings[bucket]
+	l := &p.job.Listings[bucket]
 	next := *l
 	var piece []byte
 	for pages := 0; !next.Done && (pages == 0 || !p.clock.over()); pages++ {
-		last, err := p.Buckets[bucket].Page(ctx, next.After, func(d Digest, _ int64) { piece = append(piece, d[:]...) })
+		last, err := p.filler.Buckets[bucket].Page(ctx, next.After, func(d Digest, _ int64) { piece = append(piece, d[:]...) })
 		if err != nil {
 			return err
 		}
 		next.After, next.Done = last, last == ""
 	}
-	if err := p.State.Put(ctx, pieceName(p.Run, bucket, next.Pieces), piece); err != nil {
+	if err := p.filler.State.Put(ctx, pieceName(p.job.Run, bucket, next.Pieces), piece); err != nil {
 		return err
 	}
 	next.Pieces++
@@ -220,69 +236,72 @@ func (p *planRun) listOne(ctx context.Context, bucket int) error {
 	return nil
 }
 
-// merge makes one snapshot of the listings, one bucket after the other: all of
-// them at once would not fit into the cache.
+// merge writes one snapshot of all listings. It reads one bucket at a time,
+// because all of them at once would not fit into memory.
 func (p *planRun) merge(ctx context.Context) error {
 	var s snapshot
-	for bucket, l := range p.Listings {
+	for bucket, l := range p.job.Listings {
 		var digests []byte
 		for piece := range l.Pieces {
-			data, err := p.State.Get(ctx, pieceName(p.Run, bucket, piece))
+			name := pieceName(p.job.Run, bucket, piece)
+			data, err := p.filler.State.Get(ctx, name)
 			if err != nil {
 				return err
 			}
 			if data == nil || len(data)%digestSize != 0 {
-				return fmt.Errorf("%q of the state is not whole", pieceName(p.Run, bucket, piece))
+				return fmt.Errorf("reading state %q: it is missing or truncated", name)
 			}
 			digests = append(digests, data...)
 		}
 		s = s.with(bucket, digests)
 	}
-	if err := p.State.Put(ctx, snapshotName(p.Run), s); err != nil {
+	if err := p.filler.State.Put(ctx, snapshotName(p.job.Run), s); err != nil {
 		return err
 	}
-	p.Merged = true
+	p.job.Merged = true
 	return nil
 }
 
-// index writes what all mirrors hold into each of them. A run goes on without:
-// redirectors ask the mirrors then.
-func (p *planRun) index(ctx context.Context) {
-	held, err := p.snapshotOf(ctx, p.Run)
+// writeIndex writes the index of the blobs that all mirrors have into each of
+// them. An error does not end the run: redirectors then fall back to HEAD
+// checks.
+func (p *planRun) writeIndex(ctx context.Context) {
+	f := p.filler
+	inventory, err := f.snapshotOf(ctx, p.job.Run)
 	if err == nil {
-		routed := uint64(1)<<len(p.Buckets) - 1
-		for _, i := range p.Filling {
+		routed := uint64(1)<<len(f.Buckets) - 1
+		for _, i := range f.Filling {
 			routed &^= 1 << i
 		}
-		prefixes := held.prefixesOf(routed)
-		if err = WriteIndex(ctx, p.State, p.Buckets, p.Began, prefixes); err == nil {
-			p.Log.Info("the index is written", "blobs", len(prefixes))
+		prefixes := inventory.prefixesOf(routed)
+		if err = WriteIndex(ctx, f.State, f.Buckets, p.job.Began, prefixes); err == nil {
+			f.Log.Info("blob index written", "blobs", len(prefixes))
 		}
 	}
 	if err != nil {
-		p.Log.Error("the index is not written", "error", err.Error())
+		f.Log.Error("writing the blob index failed", "error", err.Error())
 	}
 }
 
-// repositories hands out all of the source, from page to page.
-func (p *planRun) repositories(ctx context.Context) error {
-	return p.Source.Roots(ctx, p.After, func(page []string, last string) error {
+// enqueueRepositories enqueues all repositories of the source, page by page.
+func (p *planRun) enqueueRepositories(ctx context.Context) error {
+	return p.filler.Source.Roots(ctx, p.job.After, func(page []string, last string) error {
 		messages := make([]Message, len(page))
 		for i, repository := range page {
-			messages[i] = Message{Do: doRepository, Run: p.Run, Repository: repository}
+			messages[i] = Message{Do: doRepository, Run: p.job.Run, Repository: repository}
 		}
 		return p.enqueue(ctx, messages, last)
 	})
 }
 
-// enqueue sends messages and saves what the next ones begin after, which is
-// empty where there are no more.
+// enqueue sends messages and saves last, the name after which the next ones
+// start; it is empty if there are no more.
 func (p *planRun) enqueue(ctx context.Context, messages []Message, last string) error {
-	if err := p.Queue.Send(ctx, messages...); err != nil {
+	if err := p.filler.Queue.Send(ctx, messages...); err != nil {
 		return err
 	}
-	p.Sent += len(messages)
-	p.After = last
+	p.job.Sent += len(messages)
+	p.job.After = last
 	p.step()
 	if last == "" {
 		return nil
@@ -290,101 +309,128 @@ func (p *planRun) enqueue(ctx context.Context, messages []Message, last string) 
 	if err := p.save(ctx); err != nil {
 		return err
 	}
-	if p.later() {
+	if p.timeUp() {
 		return errTimeUp
 	}
 	return nil
 }
 
-// repairs hands out the repositories of which a bucket lacks something, as far
-// as that is remembered, and counts what is lacking.
-func (p *planRun) repairs(ctx context.Context) error {
-	held, err := p.snapshotOf(ctx, p.Run)
+// repairChunk is the number of manifest caches that are read in parallel.
+const repairChunk = 16
+
+// enqueueRepairs enqueues the cached repositories with blobs that are missing
+// from a bucket, and counts these blobs.
+func (p *planRun) enqueueRepairs(ctx context.Context) error {
+	f := p.filler
+	inventory, err := f.snapshotOf(ctx, p.job.Run)
 	if err != nil {
 		return err
 	}
-	withdrawn, err := LoadWithdrawn(ctx, p.State)
+	withdrawn, err := LoadWithdrawn(ctx, f.State)
 	if err != nil {
 		return err
 	}
-	names, err := p.State.Names(ctx, cachePrefix)
+	names, err := f.State.Names(ctx, cachePrefix)
 	if err != nil {
 		return err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name <= p.After })
-	seen := map[Digest]bool{}
-	for chunk := range slices.Chunk(names, 16) {
-		lacks := make([]map[Digest]uint64, len(chunk))
-		group, inner := errgroup.WithContext(ctx)
-		for i, name := range chunk {
-			group.Go(func() (err error) {
-				lacks[i], err = p.lacks(inner, name, held, withdrawn)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
+	names = slices.DeleteFunc(names, func(name string) bool { return name <= p.job.After })
+	counted := map[Digest]bool{}
+	for chunk := range slices.Chunk(names, repairChunk) {
+		missing, err := f.missingOf(ctx, chunk, inventory, withdrawn)
+		if err != nil {
 			return err
 		}
-		var messages []Message
-		for i, name := range chunk {
-			repository, shard, of, ok := parseCacheName(name)
-			if ok && len(lacks[i]) > 0 {
-				messages = append(messages, Message{Do: doRepository, Run: p.Run, Repository: repository, Shard: shard, Of: of})
-			}
-			for digest, mask := range lacks[i] {
-				for bucket := range p.Buckets {
-					if !seen[digest] && mask&(1<<bucket) == 0 {
-						p.Lacking[bucket]++
-					}
-				}
-				seen[digest] = true
-			}
+		for _, masks := range missing {
+			p.countMissing(masks, counted)
 		}
-		if err := p.enqueue(ctx, messages, chunk[len(chunk)-1]); err != nil {
+		if err := p.enqueue(ctx, repairMessages(p.job.Run, chunk, missing), chunk[len(chunk)-1]); err != nil {
 			return err
 		}
 	}
-	return p.report(ctx, held)
+	return p.report(ctx, inventory)
 }
 
-// lacks answers the blobs that are remembered under a name and that not all
-// buckets have, with the mask of those that do.
-func (p *planRun) lacks(ctx context.Context, name string, held snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
-	var m ManifestCache
-	if err := m.Load(ctx, p.State, name); err != nil {
-		p.Log.Error("what is remembered is damaged", "error", err.Error())
-		return nil, nil // a worker begins it anew
+// missingOf returns missingFrom of several caches, in their order.
+func (f *Filler) missingOf(ctx context.Context, names []string, inventory snapshot, withdrawn Withdrawn) ([]map[Digest]uint64, error) {
+	missing := make([]map[Digest]uint64, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			missing[i], err = f.missingFrom(ctx, name, inventory, withdrawn)
+			return err
+		})
 	}
-	all := uint64(1)<<len(p.Buckets) - 1
-	out := map[Digest]uint64{}
-	for _, c := range m.all {
+	return missing, group.Wait()
+}
+
+// missingFrom returns the blobs of a manifest cache that at least one bucket
+// does not have, each with the mask of the buckets that have it.
+func (f *Filler) missingFrom(ctx context.Context, name string, inventory snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
+	var cache ManifestCache
+	if err := cache.Load(ctx, f.State, name); err != nil {
+		f.Log.Error("manifest cache is corrupt, skipping it", "error", err.Error())
+		return nil, nil // a worker rebuilds it
+	}
+	all := uint64(1)<<len(f.Buckets) - 1
+	missing := map[Digest]uint64{}
+	for _, c := range cache.all {
 		for _, b := range c.Blobs {
 			d, _ := ParseDigest(b.Digest)
 			if _, gone := withdrawn[b.Digest]; gone {
 				continue
 			}
-			if mask := held.mask(d); mask != all {
-				out[d] = mask
+			if mask := inventory.mask(d); mask != all {
+				missing[d] = mask
 			}
 		}
 	}
-	return out, nil
+	return missing, nil
 }
 
-// report says how full the mirrors are, and what only mirror copy can copy.
-func (p *planRun) report(ctx context.Context, held snapshot) error {
-	for i, region := range p.Regions {
-		p.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.Lacking[i]})
-		p.Log.Info("lacking", "mirror", region, "blobs", p.Lacking[i])
+// countMissing counts each digest once per bucket that does not have it.
+func (p *planRun) countMissing(masks map[Digest]uint64, counted map[Digest]bool) {
+	for digest, mask := range masks {
+		if counted[digest] {
+			continue
+		}
+		counted[digest] = true
+		for bucket := range p.job.Missing {
+			if mask&(1<<bucket) == 0 {
+				p.job.Missing[bucket]++
+			}
+		}
 	}
-	needs, err := NeedsCopy(ctx, p.State)
+}
+
+// repairMessages returns a message for each cache with missing blobs.
+func repairMessages(run string, names []string, missing []map[Digest]uint64) []Message {
+	var messages []Message
+	for i, name := range names {
+		repository, shard, of, ok := parseCacheName(name)
+		if ok && len(missing[i]) > 0 {
+			messages = append(messages, Message{Do: doRepository, Run: run, Repository: repository, Shard: shard, Of: of})
+		}
+	}
+	return messages
+}
+
+// report reports the number of blobs that each mirror is missing, and of those
+// that only a copy from the shell can fill.
+func (p *planRun) report(ctx context.Context, inventory snapshot) error {
+	f := p.filler
+	for i, region := range f.Regions {
+		f.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.job.Missing[i]})
+		f.Log.Info("missing blobs", "mirror", region, "blobs", p.job.Missing[i])
+	}
+	needs, err := NeedsCopy(ctx, f.State)
 	if err != nil {
 		return err
 	}
 	left := 0
 	for _, digest := range needs {
-		if d, _ := ParseDigest(digest); held.mask(d)&1 != 0 {
-			if err := p.State.Delete(ctx, needsPrefix+digest); err != nil {
+		if d, _ := ParseDigest(digest); inventory.mask(d)&1 != 0 {
+			if err := f.State.Delete(ctx, needsPrefix+digest); err != nil {
 				return err
 			}
 			continue
@@ -392,7 +438,7 @@ func (p *planRun) report(ctx context.Context, held snapshot) error {
 		left++
 	}
 	if left > 0 {
-		p.needsCopy(left)
+		f.countNeedsCopy(left)
 	}
 	return nil
 }

@@ -20,42 +20,44 @@ import (
 )
 
 const (
-	// maxPutSize is the largest object of a single PUT, maxParts how many
-	// parts an upload has at most.
+	// maxPutSize is the size limit in bytes of a single PUT, maxParts the limit
+	// of parts in an upload.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	maxPutSize = 5_000_000_000
 	maxParts   = 10_000
 
-	// partSize is what an upload in parts keeps in cache at a time, more only
-	// for a blob above 80 GB. S3 takes no part below 5 MiB but the last.
+	// partSize is the size in bytes of the parts of an upload, which are buffered
+	// in memory. Parts are larger for blobs above 80 GB. S3 requires at least
+	// 5 MiB, except for the last part.
 	partSize = 8 << 20
 
 	cacheControl = "public, max-age=31536000, immutable"
 	contentType  = "application/octet-stream"
 )
 
-// partBuffers are the cache of all uploads in parts of a process: others wait.
+// partBuffers limits the part buffers in memory: other uploads of the process
+// wait.
 var partBuffers = make(chan struct{}, 4)
 
 var (
-	// ErrExists is the error for a blob that another writer has put first, and
-	// for one that was to be replaced and is another one now.
-	ErrExists = errors.New("the bucket has it already")
+	// ErrExists is the error for a blob that another writer has written first,
+	// and for a blob to replace that has changed since.
+	ErrExists = errors.New("the object already exists or has changed")
 
-	// errConflict asks for another try: the write met another one of the same key.
-	errConflict = errors.New("another writer is writing it")
+	// errConflict is the error for a write during another write of the same key.
+	// It can be retried.
+	errConflict = errors.New("another write of the object is in progress")
 )
 
-// Put stores a blob of a known size from a stream, and answers its ETag. It
-// becomes visible only if its bytes hash to its digest and there are exactly
-// size of them.
+// Put writes a blob of a known size from a stream and returns its ETag. The
+// object becomes visible only if the content matches the digest and the size.
 //
-// replaces is the ETag of what it is written over; empty for a blob that must
-// not be there yet.
+// replaces is the ETag of the object to overwrite; empty for a blob that must not
+// exist yet.
 func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader, replaces string) (etag string, err error) {
 	digest, ok := ParseDigest(blob.Digest)
 	if !ok {
-		return "", fmt.Errorf("putting %q: it is no SHA-256 digest", blob.Digest)
+		return "", fmt.Errorf("writing %q: not a SHA-256 digest", blob.Digest)
 	}
 	checked := newCheckedReader(content, digest, blob.Size)
 	if blob.Size > b.maxPutSize {
@@ -72,17 +74,17 @@ func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader, replaces
 
 func never() bool { return false }
 
-// explainPut tells errors of the content from those of S3, which then only says
-// what came of it.
+// explainPut prefers an error of the content to that of S3, which is then only a
+// consequence.
 func (b *Bucket) explainPut(blob Blob, content *checkedReader, err error) error {
 	if wrong := content.failed(); wrong != nil && err != nil {
 		return fmt.Errorf("reading %s for bucket %q: %w", blob.Digest, b.Name, wrong)
 	}
-	return b.explain("putting "+blob.Digest, err)
+	return b.explain("writing "+blob.Digest, err)
 }
 
-// conditions are the header fields of a write that must not be lost or undone
-// by another one.
+// conditions returns the conditional headers of a write: replaces must be the
+// current ETag, or there must be no object if it is empty.
 func conditions(replaces string) (ifMatch, ifNoneMatch *string) {
 	if replaces != "" {
 		return &replaces, nil
@@ -90,8 +92,8 @@ func conditions(replaces string) (ifMatch, ifNoneMatch *string) {
 	return nil, aws.String("*")
 }
 
-// putWhole has S3 check the digest, twice: as the payload's and as the
-// object's checksum.
+// putWhole makes S3 check the digest twice: as the hash of the payload and as the
+// checksum of the object.
 func (b *Bucket) putWhole(ctx context.Context, blob Blob, digest Digest, content io.Reader, replaces string) (string, error) {
 	in := &s3.PutObjectInput{
 		Bucket:         &b.Name,
@@ -110,10 +112,11 @@ func (b *Bucket) putWhole(ctx context.Context, blob Blob, digest Digest, content
 	return aws.ToString(out.ETag), nil
 }
 
-// once: a stream cannot be sent again.
+// once turns off retries, because a stream cannot be sent again.
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
-// payloadHash saves the SDK from reading the stream to hash it before it signs.
+// payloadHash sets the hash to sign, which the SDK would otherwise compute by
+// reading the stream.
 func payloadHash(sum string) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
@@ -131,35 +134,34 @@ func (h knownHash) HandleFinalize(ctx context.Context, in middleware.FinalizeInp
 	return next.HandleFinalize(v4.SetPayloadHash(ctx, string(h)), in)
 }
 
-// Upload is how far an upload in parts has come, so that another process can
-// go on with it. The zero value is one that has not begun.
+// Upload is the progress of a multipart upload, so that another process can
+// continue it. The zero value is an upload that has not started.
 type Upload struct {
 	ID    string `json:"id"`
 	Parts []Part `json:"parts"`
-	// Offset is how many bytes the parts have, Hash the state of their hash.
+	// Offset is the size of the parts in bytes, Hash the state of their hash.
 	Offset int64  `json:"offset"`
 	Hash   []byte `json:"hash"`
 
 	etag string // of the object, once it is complete
 }
 
-// Part is one part of an upload, in the order of the parts.
+// Part is one part of an upload.
 type Part struct {
 	ETag   string `json:"etag"`
 	SHA256 string `json:"sha256"`
 }
 
-// Resume uploads a blob in parts from where an upload is, until stop says that
-// it is to be left for later, and brings the upload up to date. open opens the
-// content from an offset on. The upload stays where there is an error, unless
-// the content is wrong: then it is aborted.
+// Resume continues a multipart upload until it is complete or stop returns true,
+// and updates u. open opens the content at an offset in bytes. After an error the
+// upload can be resumed, unless the content is invalid: then it is aborted.
 func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(from int64) (io.ReadCloser, error), stop func() bool) (complete bool, err error) {
 	digest, ok := ParseDigest(blob.Digest)
 	if !ok {
-		return false, fmt.Errorf("putting %q: it is no SHA-256 digest", blob.Digest)
+		return false, fmt.Errorf("writing %q: not a SHA-256 digest", blob.Digest)
 	}
 	content := io.NopCloser(bytes.NewReader(nil))
-	if u.Offset == 0 || u.Offset < blob.Size { // registries refuse what begins behind the end
+	if u.Offset == 0 || u.Offset < blob.Size { // registries reject a range after the end
 		if content, err = open(u.Offset); err != nil {
 			return false, err
 		}
@@ -168,7 +170,7 @@ func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(fro
 	checked := newCheckedReader(content, digest, blob.Size)
 	if u.Offset > 0 {
 		if err := checked.resume(u.Hash, u.Offset); err != nil {
-			return false, fmt.Errorf("going on with the upload of %s: %w", blob.Digest, err)
+			return false, fmt.Errorf("resuming the upload of %s: %w", blob.Digest, err)
 		}
 	}
 	complete, err = b.parts(ctx, blob, u, checked, stop, "")
@@ -178,7 +180,8 @@ func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(fro
 	return complete, b.explainPut(blob, checked, err)
 }
 
-// parts completes only when the running hash and the length agree.
+// parts uploads parts, and completes the upload only if the hash and the size
+// match.
 func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *checkedReader, stop func() bool, replaces string) (complete bool, err error) {
 	select {
 	case partBuffers <- struct{}{}:
@@ -205,7 +208,7 @@ func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *check
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
 			return false, readErr
 		}
-		if n > 0 || len(u.Parts) == 0 { // S3 wants at least one
+		if n > 0 || len(u.Parts) == 0 { // S3 requires at least one
 			if err := b.part(ctx, blob, u, buffer[:n]); err != nil {
 				return false, err
 			}
@@ -263,8 +266,8 @@ func (b *Bucket) complete(ctx context.Context, blob Blob, u *Upload, replaces st
 	return nil
 }
 
-// abort removes what was uploaded, also after Ctrl-C; the bucket's lifecycle
-// aborts what is left.
+// abort aborts an upload, also after an interrupt, and returns why. Uploads that
+// remain are aborted by the lifecycle of the bucket.
 func (b *Bucket) abort(ctx context.Context, blob Blob, u *Upload, why error) error {
 	if u.ID == "" {
 		return why
@@ -272,17 +275,17 @@ func (b *Bucket) abort(ctx context.Context, blob Blob, u *Upload, why error) err
 	_, err := b.client.AbortMultipartUpload(context.WithoutCancel(ctx), &s3.AbortMultipartUploadInput{Bucket: &b.Name, Key: key(blob.Digest), UploadId: &u.ID})
 	*u = Upload{}
 	if err != nil && !errors.Is(why, errConflict) {
-		return fmt.Errorf("%w (and its parts could not be removed: %v)", why, err)
+		return fmt.Errorf("%w (aborting the upload failed: %v)", why, err)
 	}
 	return why
 }
 
-// copyPart is how many bytes S3 copies at a time where the whole is too large.
+// copyPart is the size in bytes of the parts in which S3 copies a large object.
 const copyPart = 1 << 30
 
-// Copy has S3 copy a blob from another bucket, as the object that from was when
-// its ETag was seen. Nobody but S3 sees the bytes, so ask for it only where that
-// object is known to be what its digest says.
+// Copy makes S3 copy a blob from another bucket, if the object there still has
+// this ETag. The content is not verified, so the object must be known to match
+// its digest.
 func (b *Bucket) Copy(ctx context.Context, blob Blob, from *Bucket, etag string) error {
 	source := aws.String(from.Name + "/" + config.BlobPrefix + "sha256%3A" + blob.Digest[len("sha256:"):])
 	if blob.Size > b.maxPutSize {
@@ -323,7 +326,7 @@ func (b *Bucket) copyParts(ctx context.Context, blob Blob, source *string, etag 
 			return err
 		}
 		if part.CopyPartResult == nil {
-			return errors.New("S3 did not say what it copied")
+			return errors.New("S3 returned no ETag for the copied part")
 		}
 		u.Parts = append(u.Parts, Part{ETag: aws.ToString(part.CopyPartResult.ETag)})
 	}

@@ -15,6 +15,7 @@ import (
 )
 
 func TestPut(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	b := s.buckets[0]
 	parts := *b
@@ -28,13 +29,13 @@ func TestPut(t *testing.T) {
 	t.Run("resume-empty", func(t *testing.T) { resumeEmpty(t, &parts) })
 }
 
-// puts: a blob appears only as a whole, and once; it is replaced only where it
-// still is what was seen.
+// puts tests that a blob only appears complete and once, and that it is only
+// replaced if it has not changed.
 func puts(t *testing.T, b *Bucket, size int) {
 	data, blob := noise(byte(size), size)
 	other := bytes.Clone(data)
 	other[size/2] ^= 1
-	broken := errors.New("the network broke")
+	broken := errors.New("connection lost")
 	for _, tt := range []struct {
 		name    string
 		content io.Reader
@@ -117,14 +118,14 @@ func putEmpty(t *testing.T, b *Bucket) {
 		t.Errorf("%+v, error %v", o, err)
 	}
 	if _, err := b.Put(t.Context(), Blob{"sha512:x", 1}, strings.NewReader("x"), ""); err == nil {
-		t.Error("another digest is put")
+		t.Error("another kind of digest is accepted")
 	}
 }
 
-// another is the bucket as another process has it.
+// another is the same bucket in another process.
 func another(b *Bucket) *Bucket { out := *b; return &out }
 
-// kept is an upload as it is after it was kept for another process.
+// kept returns an upload as saved for another process.
 func kept(t *testing.T, u *Upload) *Upload {
 	t.Helper()
 	text, err := json.Marshal(u)
@@ -147,8 +148,8 @@ func opener(data []byte, opened *[]int64) func(int64) (io.ReadCloser, error) {
 
 func always() bool { return true }
 
-// resume: several processes upload a part each, and the last one finds out
-// whether it is right as a whole.
+// resume tests several processes that upload a part each, where the last one
+// verifies the whole blob.
 func resume(t *testing.T, b *Bucket) {
 	const size = 12 << 20
 	data, blob := noise(2, size)
@@ -191,19 +192,19 @@ func resume(t *testing.T, b *Bucket) {
 				t.Errorf("the bucket has %d bytes", len(got))
 			}
 			if tt.want != nil && (u.ID != "" || u.Offset != 0) {
-				t.Errorf("the upload stays: %+v", u)
+				t.Errorf("the upload was not aborted: %+v", u)
 			}
 			noUploads(t, b)
 		})
 	}
 }
 
-// resumeTrouble: what fails goes on later from where it was.
+// resumeTrouble tests that a failed upload continues from its last part.
 func resumeTrouble(t *testing.T, b *Bucket) {
 	data, blob := noise(3, 12<<20)
 	u := &Upload{}
 	var opened []int64
-	broken := errors.New("the network broke")
+	broken := errors.New("connection lost")
 	breaking := func(from int64) (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(bytes.NewReader(data[from:7<<20]), iotest.ErrReader(broken))), nil
 	}
@@ -214,8 +215,8 @@ func resumeTrouble(t *testing.T, b *Bucket) {
 	if _, err := b.Resume(t.Context(), blob, u, closed, never); !errors.Is(err, broken) || u.Offset != 5<<20 {
 		t.Fatalf("error %v, upload %+v", err, u)
 	}
-	// All parts are there when the completion fails; a registry would refuse to
-	// begin behind the end.
+	// All parts are uploaded when the completion fails; a registry rejects a range
+	// after the end.
 	failing := through(b, wire(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
 			return refuse(r, http.StatusBadRequest, "InvalidRequest")
@@ -235,7 +236,7 @@ func resumeTrouble(t *testing.T, b *Bucket) {
 	}
 	noUploads(t, b)
 
-	// Another one was first.
+	// Another writer was first.
 	u = &Upload{}
 	if _, err := b.Resume(t.Context(), blob, u, opener(data, &opened), never); !errors.Is(err, ErrExists) || u.ID == "" {
 		t.Errorf("error %v, upload %+v", err, u)
@@ -245,21 +246,21 @@ func resumeTrouble(t *testing.T, b *Bucket) {
 	}
 	noUploads(t, b)
 
-	// The bucket's lifecycle has aborted it.
+	// The lifecycle of the bucket has aborted it.
 	_, err = b.Resume(t.Context(), blob, &Upload{ID: "0123", Parts: nil}, opener(data, &opened), never)
 	if code(err) != "NoSuchUpload" {
 		t.Errorf("error %v", err)
 	}
-	// What was kept is damaged.
+	// The saved state is corrupt.
 	if _, err = b.Resume(t.Context(), blob, &Upload{ID: "0123", Offset: 1, Hash: []byte("x")}, opener(data, &opened), never); err == nil {
-		t.Error("a damaged hash is gone on with")
+		t.Error("a corrupt hash state is accepted")
 	}
 	if _, err := b.Resume(t.Context(), Blob{"sha512:x", 1}, u, opener(data, &opened), never); err == nil {
-		t.Error("another digest is put")
+		t.Error("another kind of digest is accepted")
 	}
 }
 
-// resumeEmpty comes to an end.
+// resumeEmpty tests an empty blob.
 func resumeEmpty(t *testing.T, b *Bucket) {
 	blob := blobOf(nil)
 	if _, err := b.Remove(t.Context(), blob.Digest); err != nil {
@@ -273,8 +274,9 @@ func resumeEmpty(t *testing.T, b *Bucket) {
 	}
 }
 
-// A write that meets another one of the same key asks for one more try.
+// TestConflict tests that a write during another write can be retried.
 func TestConflict(t *testing.T) {
+	t.Parallel()
 	b := start(t).bucket(t, system.Regions[0])
 	data, blob := noise(1, 100)
 	_, err := refusing(b, http.StatusConflict, "ConditionalRequestConflict").Put(t.Context(), blob, bytes.NewReader(data), "")

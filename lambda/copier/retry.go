@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -14,40 +13,42 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// retryTransport keeps to the rate, and waits as long as a registry asks it to. What
-// the registry answers to a ping it asks once.
+// retryTransport keeps to the request rate, retries, and waits for as long as
+// the registry asks. It pings the registry once per scheme and caches the
+// response. It is safe for concurrent use.
 type retryTransport struct {
 	next    http.RoundTripper
 	limiter *rate.Limiter
+	outages *outages
 
 	mu    sync.Mutex
 	pings map[string]ping // by scheme
 }
 
-// ping is what a registry answered to one, by which a client finds out how to
-// log in; over the wrong scheme that is an error.
+// ping is the response of a registry to GET /v2/, which has the authentication
+// challenge, or the error if the registry uses the other scheme.
 type ping struct {
-	answer *http.Response
-	err    error
+	response *http.Response
+	err      error
 }
 
 const (
-	// maxAttempts is how often a request is sent again, maxRetryAfter how long a
-	// registry may ask to wait.
-	maxAttempts   = 6
+	// maxAttempts is how often a request is sent at most.
+	maxAttempts = 6
+	// maxRetryAfter limits the wait that a registry can ask for.
 	maxRetryAfter = 2 * time.Minute
 )
 
-func (p *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet || r.URL.Path != "/v2/" {
-		return p.send(r)
+		return t.send(r)
 	}
-	// Each repository begins with one; the others wait for the first.
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	known, ok := p.pings[r.URL.Scheme]
+	// Every repository starts with a ping; all others wait for the first.
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cached, ok := t.pings[r.URL.Scheme]
 	if !ok {
-		resp, err := p.send(r)
+		resp, err := t.send(r)
 		switch {
 		case otherScheme(err):
 		case err != nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized:
@@ -55,26 +56,26 @@ func (p *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		default:
 			resp.Body.Close()
 		}
-		if p.pings == nil {
-			p.pings = map[string]ping{}
+		if t.pings == nil {
+			t.pings = map[string]ping{}
 		}
-		known = ping{resp, err}
-		p.pings[r.URL.Scheme] = known
+		cached = ping{resp, err}
+		t.pings[r.URL.Scheme] = cached
 	}
-	if known.err != nil {
-		return nil, known.err
+	if cached.err != nil {
+		return nil, cached.err
 	}
-	again := *known.answer
-	again.Header, again.Body, again.Request = known.answer.Header.Clone(), http.NoBody, r
-	return &again, nil
+	resp := *cached.response
+	resp.Header, resp.Body, resp.Request = cached.response.Header.Clone(), http.NoBody, r
+	return &resp, nil
 }
 
-func (p *retryTransport) send(r *http.Request) (*http.Response, error) {
-	for try := 1; ; try++ {
-		if err := waitLimiter(r.Context(), p.limiter, 1); err != nil {
+func (t *retryTransport) send(r *http.Request) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		if err := waitLimiter(r.Context(), t.limiter, 1); err != nil {
 			return nil, err
 		}
-		if try > 1 && r.GetBody != nil { // it was read, as that of a request for a token
+		if attempt > 1 && r.GetBody != nil { // already read, for example that of a token request
 			body, err := r.GetBody()
 			if err != nil {
 				return nil, err
@@ -82,11 +83,11 @@ func (p *retryTransport) send(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())
 			r.Body = body
 		}
-		resp, err := p.next.RoundTrip(r)
-		if try == maxAttempts || r.Context().Err() != nil || !retryable(resp, err) {
+		resp, err := t.outages.watch(r, t.next.RoundTrip)
+		if attempt == maxAttempts || r.Context().Err() != nil || !retryable(resp, err) {
 			return resp, err
 		}
-		wait := backoff(try)
+		wait := backoff(attempt)
 		if err == nil {
 			if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
 				wait = min(asked, maxRetryAfter)
@@ -99,8 +100,8 @@ func (p *retryTransport) send(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// waitLimiter waits until a limiter lets n through. Where the end of ctx comes first
-// it waits for that, so that what is cut off is not taken for a failure.
+// waitLimiter waits until a limiter admits n. If ctx has an earlier deadline, it
+// waits for that one, so that the caller sees a timeout and not a failure.
 func waitLimiter(ctx context.Context, limiter *rate.Limiter, n int) error {
 	err := limiter.WaitN(ctx, n)
 	if _, ends := ctx.Deadline(); err != nil && ends {
@@ -112,13 +113,13 @@ func waitLimiter(ctx context.Context, limiter *rate.Limiter, n int) error {
 	return err
 }
 
-// otherScheme tells that a server speaks no TLS.
+// otherScheme reports whether a server does not use TLS.
 func otherScheme(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(err, &record)
 }
 
-// retryable tells what may be right the next time.
+// retryable reports whether the same request may succeed later.
 func retryable(resp *http.Response, err error) bool {
 	if err != nil {
 		return !otherScheme(err)
@@ -130,14 +131,14 @@ func retryable(resp *http.Response, err error) bool {
 	return false
 }
 
-// backoff is how long to wait before the next try: twice as long each time, and
-// never the same for all who wait.
-func backoff(try int) time.Duration {
-	longest := 250 * time.Millisecond << min(try, 6)
+// backoff returns the wait before the next attempt: exponential with jitter.
+func backoff(attempt int) time.Duration {
+	longest := 250 * time.Millisecond << min(attempt, 6)
 	return longest/2 + rand.N(longest/2)
 }
 
-// retryAfter reads the header: seconds, or a date. RFC 9110 section 10.2.3.
+// retryAfter parses a Retry-After header: seconds or a date. RFC 9110, section
+// 10.2.3.
 func retryAfter(header string, now time.Time) (time.Duration, bool) {
 	if seconds, err := strconv.Atoi(header); err == nil && seconds >= 0 {
 		return time.Duration(seconds) * time.Second, true
@@ -157,51 +158,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-const (
-	// burst is how many bytes are read before a bandwidth is looked at.
-	burst = 64 << 10
-	// stalled is how long a stream may bring nothing.
-	stalled = time.Minute
-)
-
-// stream is a body that keeps to a bandwidth, which it shares with others, and
-// that fails where nothing comes any more.
-type stream struct {
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	body    io.ReadCloser
-	limiter *rate.Limiter
-	stall   *time.Timer
-	stalled time.Duration
-}
-
-// newStream wraps the body of a request that cancel ends.
-func newStream(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, limiter *rate.Limiter) *stream {
-	s := &stream{ctx: ctx, cancel: cancel, body: body, limiter: limiter, stalled: stalled}
-	s.stall = time.AfterFunc(s.stalled, func() { cancel(errStalled) })
-	s.stall.Stop()
-	return s
-}
-
-var errStalled = errors.New("nothing came for a minute")
-
-func (s *stream) Read(p []byte) (int, error) {
-	s.stall.Reset(s.stalled)
-	n, err := s.body.Read(p[:min(len(p), burst)])
-	s.stall.Stop()
-	if cause := context.Cause(s.ctx); err != nil && err != io.EOF && cause != nil {
-		return n, cause
-	}
-	if waited := waitLimiter(s.ctx, s.limiter, n); waited != nil {
-		return n, waited
-	}
-	return n, err
-}
-
-func (s *stream) Close() error {
-	s.stall.Stop()
-	s.cancel(nil) // else a long run keeps a context of every blob
-	return s.body.Close()
 }

@@ -27,7 +27,7 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// running is what all tests share: starting it takes a second or more.
+// running is shared by all tests, as starting it takes more than a second.
 var running *system.System
 
 var startOnce = sync.OnceValue(func() (err error) {
@@ -43,13 +43,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// servers are a part of a registry, with images in it, and two empty buckets:
-// real ones, and a test's own.
+// servers are a prefix of the registry and two empty buckets of one test.
 type servers struct {
 	*system.System
 	source  string
 	buckets []*Bucket
-	// blobs are all that the images have.
+	// blobs are the digests of all blobs of the images.
 	blobs map[string]bool
 }
 
@@ -77,7 +76,7 @@ func (s *servers) ref(t *testing.T, path string) name.Reference {
 	return ref
 }
 
-// push publishes a random image.
+// push publishes an image.
 func (s *servers) push(t *testing.T, path string, image v1.Image) v1.Image {
 	t.Helper()
 	if err := remote.Write(s.ref(t, path), image); err != nil {
@@ -108,7 +107,7 @@ func image(t *testing.T, size, layers int64) v1.Image {
 	return i
 }
 
-// fill publishes images of several kinds that share a layer.
+// fill publishes images of several kinds, some with a common layer.
 func (s *servers) fill(t *testing.T) {
 	t.Helper()
 	base := s.push(t, "base:v1", image(t, 50_000, 3))
@@ -140,8 +139,8 @@ func (s *servers) options(t *testing.T, transport http.RoundTripper) Options {
 	return Options{Source: source, Buckets: s.buckets, Manifests: &ManifestCache{}}
 }
 
-// whole looks at every object of a bucket: each hashes to its key, and all of
-// the blobs are there.
+// whole checks that every object of a bucket matches its digest, and that no blob
+// is missing.
 func (s *servers) whole(t *testing.T, b *Bucket, client *s3.Client) {
 	t.Helper()
 	held, err := b.List(t.Context())
@@ -156,17 +155,17 @@ func (s *servers) whole(t *testing.T, b *Bucket, client *s3.Client) {
 		content, err := io.ReadAll(o.Body)
 		o.Body.Close()
 		if err != nil || Digest(sha256.Sum256(content)) != digest {
-			t.Errorf("%s: %s does not hash to its key (%v)", b.Name, digest, err)
+			t.Errorf("%s: %s does not match its digest (%v)", b.Name, digest, err)
 		}
 		if aws.ToString(o.CacheControl) != cacheControl {
 			t.Errorf("%s: %s has Cache-Control %q", b.Name, digest, aws.ToString(o.CacheControl))
 		}
 		if !s.blobs[digest.String()] {
-			t.Errorf("%s: nobody knows %s", b.Name, digest)
+			t.Errorf("%s: no image has %s", b.Name, digest)
 		}
 	}
 	if len(held) != len(s.blobs) {
-		t.Errorf("%s has %d blobs, the images have %d", b.Name, len(held), len(s.blobs))
+		t.Errorf("%s has %d blobs, want %d", b.Name, len(held), len(s.blobs))
 	}
 }
 
@@ -184,7 +183,7 @@ func anyOf(set map[string]bool) string {
 	return ""
 }
 
-// counter counts what is fetched.
+// counter counts fetched manifests and blobs.
 type counter struct{ fetched atomic.Int64 }
 
 func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -194,7 +193,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// bucket makes one more empty bucket on the server of a region.
+// bucket creates an empty bucket on the server of a region.
 func (s *servers) bucket(t *testing.T, region string) *Bucket {
 	t.Helper()
 	name := fmt.Sprintf("fresh-%d", fresh.Add(1))
@@ -205,7 +204,7 @@ func (s *servers) bucket(t *testing.T, region string) *Bucket {
 	return NewBucket(name, client)
 }
 
-// put stores an object as it is, be it right or wrong, and answers its ETag.
+// put writes an object without verifying it and returns its ETag.
 func put(t *testing.T, b *Bucket, digest string, content []byte) string {
 	t.Helper()
 	o, err := b.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.Name, Key: key(digest), Body: strings.NewReader(string(content))})
@@ -215,7 +214,7 @@ func put(t *testing.T, b *Bucket, digest string, content []byte) string {
 	return aws.ToString(o.ETag)
 }
 
-// content reads an object; nil if there is none.
+// content returns the content of an object, nil if it does not exist.
 func content(t *testing.T, b *Bucket, digest string) []byte {
 	t.Helper()
 	o, err := b.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: key(digest)})
@@ -243,16 +242,16 @@ func held(t *testing.T, b *Bucket) map[Digest]int64 {
 	return held
 }
 
-// noUploads: no upload in parts stays behind unfinished.
+// noUploads checks that no multipart upload is left.
 func noUploads(t *testing.T, b *Bucket) {
 	t.Helper()
 	uploads, err := b.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.Name})
 	if err != nil || len(uploads.Uploads) != 0 {
-		t.Errorf("%d unfinished uploads stay behind in %s (%v)", len(uploads.Uploads), b.Name, err)
+		t.Errorf("%d unfinished uploads in %s (%v)", len(uploads.Uploads), b.Name, err)
 	}
 }
 
-// noise makes content that is the same each time, and the blob that it is.
+// noise returns reproducible random content and its blob.
 func noise(seed byte, size int) ([]byte, Blob) {
 	data := make([]byte, size)
 	rand.NewChaCha8([32]byte{seed}).Read(data)
@@ -263,13 +262,13 @@ func blobOf(data []byte) Blob {
 	return Blob{Digest(sha256.Sum256(data)).String(), int64(len(data))}
 }
 
-// wire stands between a client and a server, and may answer itself.
+// wire is between a client and a server, and can respond itself.
 type wire func(r *http.Request) (*http.Response, error)
 
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) { return w(r) }
 
-// answer is one that a wire gives itself.
-func answer(r *http.Request, status int, header http.Header, body string) (*http.Response, error) {
+// respond returns a response that a wire sends itself.
+func respond(r *http.Request, status int, header http.Header, body string) (*http.Response, error) {
 	if r.Body != nil {
 		r.Body.Close()
 	}
@@ -280,12 +279,12 @@ func answer(r *http.Request, status int, header http.Header, body string) (*http
 		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}, nil
 }
 
-// refuse answers as S3 does with an error.
+// refuse returns an error response of S3.
 func refuse(r *http.Request, status int, code string) (*http.Response, error) {
-	return answer(r, status, http.Header{"Content-Type": {"application/xml"}}, "<Error><Code>"+code+"</Code><Message>refused by the test</Message></Error>")
+	return respond(r, status, http.Header{"Content-Type": {"application/xml"}}, "<Error><Code>"+code+"</Code><Message>refused by the test</Message></Error>")
 }
 
-// through is a bucket whose requests go through a wire.
+// through is a bucket with a transport.
 func through(b *Bucket, w http.RoundTripper) *Bucket {
 	o := b.client.Options()
 	o.HTTPClient = &http.Client{Transport: w}
@@ -294,27 +293,27 @@ func through(b *Bucket, w http.RoundTripper) *Bucket {
 	return &out
 }
 
-// tally counts requests by what they are for.
+// tally counts requests by kind.
 type tally struct {
 	next http.RoundTripper
-	what func(*http.Request) string
+	kind func(*http.Request) string
 
 	mu sync.Mutex
 	n  map[string]int
 }
 
-func newTally(next http.RoundTripper, what func(*http.Request) string) *tally {
-	return &tally{next: next, what: what, n: map[string]int{}}
+func newTally(next http.RoundTripper, kind func(*http.Request) string) *tally {
+	return &tally{next: next, kind: kind, n: map[string]int{}}
 }
 
 func (c *tally) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
-	c.n[c.what(r)]++
+	c.n[c.kind(r)]++
 	c.mu.Unlock()
 	return c.next.RoundTrip(r)
 }
 
-// take answers the counts, in order, and begins anew.
+// take returns the counts, sorted by kind, and resets them.
 func (c *tally) take() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -323,7 +322,7 @@ func (c *tally) take() string {
 	return text
 }
 
-// atSource tells what a registry is asked for.
+// atSource returns the kind of a request to a registry.
 func atSource(r *http.Request) string {
 	switch path := r.URL.Path; {
 	case path == "/v2/":
@@ -345,7 +344,7 @@ func atSource(r *http.Request) string {
 	}
 }
 
-// atBucket tells what S3 is asked for.
+// atBucket returns the kind of a request to S3.
 func atBucket(r *http.Request) string {
 	switch q := r.URL.Query(); {
 	case q.Has("list-type"):
@@ -359,8 +358,7 @@ func atBucket(r *http.Request) string {
 	}
 }
 
-// oneLineOf holds an error to what a person can read: one line that has all of
-// some words.
+// oneLineOf checks that an error is one line with all of some words.
 func oneLineOf(t *testing.T, err error, words ...string) {
 	t.Helper()
 	if err == nil {
@@ -368,17 +366,17 @@ func oneLineOf(t *testing.T, err error, words ...string) {
 		return
 	}
 	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("the error %q has several lines", err)
+		t.Errorf("error %q has several lines", err)
 	}
 	for _, word := range words {
 		if !strings.Contains(err.Error(), word) {
-			t.Errorf("the error %q does not say %q", err, word)
+			t.Errorf("error %q does not contain %q", err, word)
 		}
 	}
 }
 
-// makeAndCopy is what a shell does.
-func makeAndCopy(ctx context.Context, t *testing.T, o Options) (*Plan, *Result) {
+// planAndCopy does what a shell command does.
+func planAndCopy(ctx context.Context, t *testing.T, o Options) (*Plan, *Result) {
 	t.Helper()
 	plan, err := NewPlan(ctx, o)
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// session is what talks to one repository: a registry gives out tokens for one
-// at a time.
+// session has the clients of one repository, because tokens are issued per
+// repository.
 type session struct {
 	name   name.Repository
 	client *http.Client
 	puller *remote.Puller
 }
 
-// maxSessions bounds what is remembered of a registry with many repositories.
+// maxSessions limits the cached sessions of a registry with many repositories.
 const maxSessions = 1000
 
 func (s *Source) session(ctx context.Context, repository string) (*session, error) {
@@ -35,16 +35,16 @@ func (s *Source) session(ctx context.Context, repository string) (*session, erro
 	}
 	repo, err := name.NewRepository(s.registry.RegistryStr()+"/"+repository, name.WithDefaultRegistry(""))
 	if err != nil {
-		return nil, fmt.Errorf("repository %q: it is no name of one: %w", repository, err)
+		return nil, fmt.Errorf("invalid repository %q: %w", repository, err)
 	}
 	repo.Registry = s.registry
 	login, err := authn.Resolve(ctx, s.keychain, repo)
 	if err != nil {
-		return nil, s.explain("looking for a login to "+repository, err)
+		return nil, s.explain("looking up credentials for "+repository, err)
 	}
 	t, err := transport.NewWithContext(ctx, s.registry, login, s.limited, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
-		return nil, s.explain("reaching "+repository, err)
+		return nil, s.explain("connecting to "+repository, err)
 	}
 	puller, err := remote.NewPuller(remote.WithAuth(login), remote.WithTransport(t))
 	if err != nil {
@@ -60,20 +60,19 @@ func (s *Source) session(ctx context.Context, repository string) (*session, erro
 	return made, nil
 }
 
-// follow lets blobs come from elsewhere, but never in clear where they were
-// asked for over TLS.
+// follow allows redirects to other hosts, but never from HTTPS to HTTP.
 func follow(r *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
-		return errors.New("it redirects without an end")
+		return errors.New("too many redirects")
 	}
 	if via[0].URL.Scheme == "https" && r.URL.Scheme != "https" {
-		return fmt.Errorf("it redirects to %s, away from TLS", r.URL.Scheme)
+		return fmt.Errorf("redirect from https to %s: not following it", r.URL.Scheme)
 	}
 	return nil
 }
 
-// get sends a request for something of a repository, and answers a body that
-// must be closed. Its error is a *transport.Error where the registry refused.
+// get sends a GET request and returns a response whose body must be closed. The
+// error is a *transport.Error for status codes other than 200 and 206.
 func (s *session) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
 	if strings.HasPrefix(address, "/") {
 		address = s.name.Scheme() + "://" + s.name.RegistryStr() + "/v2/" + s.name.RepositoryStr() + address
@@ -96,24 +95,24 @@ func (s *session) get(ctx context.Context, address string, header http.Header) (
 	return resp, nil
 }
 
-// maxListingSize bounds what a registry can make us keep of one listing, all of
-// its pages together, in bytes.
+// maxListingSize limits the size in bytes of one listing, all pages together, to
+// bound memory.
 const maxListingSize = 256 << 20
 
-// pages reads the answers of a listing into fresh values, from one page to the
-// next, until there is none or take is done.
-func (s *session) pages(ctx context.Context, address string, take func(*json.Decoder) (done bool, err error)) error {
+// pages calls yield with each page of a listing, until there are no more or yield
+// is done.
+func (s *session) pages(ctx context.Context, address string, yield func(*json.Decoder) (done bool, err error)) error {
 	left := &io.LimitedReader{N: maxListingSize}
 	for address != "" {
 		if left.N <= 0 {
-			return fmt.Errorf("it goes on after %d bytes", maxListingSize)
+			return fmt.Errorf("the listing is larger than %d bytes", maxListingSize)
 		}
 		resp, err := s.get(ctx, address, nil)
 		if err != nil {
 			return err
 		}
 		left.R = resp.Body
-		done, err := take(json.NewDecoder(left))
+		done, err := yield(json.NewDecoder(left))
 		resp.Body.Close()
 		if done || err != nil {
 			return err
@@ -123,13 +122,13 @@ func (s *session) pages(ctx context.Context, address string, take func(*json.Dec
 			return err
 		}
 		if address != "" && (address == before || address == resp.Request.URL.String()) {
-			return errors.New("the next page is the same one")
+			return errors.New("the link to the next page is that of the same page")
 		}
 	}
 	return nil
 }
 
-// next is the address of the page after this one, empty for none. It must be of
+// next returns the URL of the next page, empty if there is none. It must be on
 // the same host. RFC 8288.
 func next(resp *http.Response) (string, error) {
 	link, _, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">")
@@ -138,7 +137,7 @@ func next(resp *http.Response) (string, error) {
 	}
 	u, err := resp.Request.URL.Parse(link)
 	if err != nil || u.Host != resp.Request.URL.Host || u.Scheme != resp.Request.URL.Scheme {
-		return "", fmt.Errorf("the next page is at %q, which is not of this registry", link)
+		return "", fmt.Errorf("the link to the next page is on another host: %q", link)
 	}
 	return u.String(), nil
 }

@@ -6,28 +6,28 @@ import (
 	"fmt"
 )
 
-// snapshot is what all buckets had when they were listed: sorted digests, each
-// with a bit for every bucket that has it. It is searched as it is stored.
+// snapshot is the content of all buckets when they were listed: sorted digests,
+// each with a mask of the buckets that have it. It is searched in its stored form.
 type snapshot []byte
 
 const (
 	digestSize = len(Digest{})
 	maskSize   = 8
 	entrySize  = digestSize + maskSize
-	// maxBuckets is how many a snapshot tells apart.
+	// maxBuckets is the number of buckets that fit into a mask.
 	maxBuckets = 8*maskSize - 1
 )
 
 func parseSnapshot(data []byte) (snapshot, error) {
 	if len(data)%entrySize != 0 {
-		return nil, fmt.Errorf("a snapshot of %d bytes is none", len(data))
+		return nil, fmt.Errorf("invalid snapshot: %d bytes are not a whole number of entries", len(data))
 	}
 	return snapshot(data), nil
 }
 
 func (s snapshot) entry(i int) []byte { return s[i*entrySize : (i+1)*entrySize] }
 
-// mask has a bit for each bucket that has a blob.
+// mask returns a bit for each bucket that has a blob.
 func (s snapshot) mask(d Digest) uint64 {
 	low, high := 0, len(s)/entrySize
 	for low < high {
@@ -45,12 +45,13 @@ func (s snapshot) mask(d Digest) uint64 {
 	return 0
 }
 
-// Has is that of Inventory; sizes are not kept.
+// Has implements Inventory. Sizes are unknown.
 func (s snapshot) Has(bucket int, d Digest) (int64, bool) {
 	return unknown, s.mask(d)&(1<<bucket) != 0
 }
 
-// with adds a bucket: what it has, as digests one after the other, sorted.
+// with returns the snapshot with one more bucket, of which digests are the sorted
+// digests, concatenated.
 func (s snapshot) with(bucket int, digests []byte) snapshot {
 	out := make(snapshot, 0, max(len(s), len(digests)/digestSize*entrySize))
 	for len(s) > 0 || len(digests) > 0 {

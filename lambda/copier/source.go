@@ -31,31 +31,35 @@ type Source struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	// referrers tells, once the first answer has, whether the registry has such
-	// an API; others wait for the first.
+	// referrers is whether the registry has the referrers API; the first request
+	// finds out, and all others wait for it.
 	referrers atomic.Int32
-	asking    sync.Mutex
+	probing   sync.Mutex
 }
 
 // SourceOptions are the settings of a Source.
 type SourceOptions struct {
-	// Rate is how many requests a second it gets at most, Bandwidth how many
-	// bytes a second of blobs are read; 0 is no limit.
+	// Rate limits the requests per second, Bandwidth the bytes of blobs read per
+	// second; 0 is no limit.
 	Rate, Bandwidth float64
-	// Transport sends the requests; nil is one of its own.
+	// Transport sends the requests; nil is a transport of the Source.
 	Transport http.RoundTripper
-	// Keychain has the logins; nil is the Docker configuration's.
+	// Keychain has the credentials; nil is that of the Docker configuration.
 	Keychain authn.Keychain
+	// Notify is called if a host cannot be reached: within a few seconds, and
+	// once per host and outage. It gets one line and must be safe for concurrent
+	// use; it may be nil.
+	Notify func(message string)
 }
 
-// NewSource makes a Source of HOST[/PREFIX], of which only the repositories
-// below the prefix count. Hosts on loopback addresses are spoken to by http.
-// Nothing is asked yet.
+// NewSource returns a Source for HOST[/PREFIX], which is limited to the
+// repositories below the prefix. It uses HTTP for loopback addresses. It sends no
+// requests yet.
 func NewSource(source string, o SourceOptions) (*Source, error) {
 	host, prefix, _ := strings.Cut(strings.TrimSuffix(source, "/"), "/")
 	registry, err := name.NewRegistry(host)
 	if err != nil || host == "" || strings.Contains(source, "://") {
-		return nil, fmt.Errorf("source %q: takes REGISTRY or REGISTRY/PREFIX, as us-docker.pkg.dev/project/images", source)
+		return nil, fmt.Errorf("invalid source %q: want REGISTRY or REGISTRY/PREFIX, for example us-docker.pkg.dev/project/images", source)
 	}
 	s := &Source{registry: registry, prefix: prefix, keychain: o.Keychain, bandwidth: limiter(o.Bandwidth, burst), sessions: map[string]*session{}}
 	if s.keychain == nil {
@@ -65,10 +69,10 @@ func NewSource(source string, o SourceOptions) (*Source, error) {
 	if next == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 64
-		t.ResponseHeaderTimeout = stalled
+		t.ResponseHeaderTimeout = stallTimeout
 		next = t
 	}
-	s.limited = &retryTransport{next: next, limiter: limiter(o.Rate, max(1, int(o.Rate)))}
+	s.limited = &retryTransport{next: next, limiter: limiter(o.Rate, max(1, int(o.Rate))), outages: newOutages(o.Notify, maxAttempts)}
 	return s, nil
 }
 
@@ -79,11 +83,11 @@ func limiter(perSecond float64, burst int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), burst)
 }
 
-// Entry is a manifest of a repository as its listing names it: by its digest,
-// its tag, or both.
+// Entry is a manifest in the listing of a repository: its digest, its tag, or
+// both.
 type Entry struct{ Tag, Digest string }
 
-// String is what errors call it.
+// String returns the end of an image reference: ":tag" or "@digest".
 func (e Entry) String() string {
 	if e.Tag != "" {
 		return ":" + e.Tag
@@ -91,18 +95,18 @@ func (e Entry) String() string {
 	return "@" + e.Digest
 }
 
-// Listing is what a repository has.
+// Listing is the content of a repository.
 type Listing struct {
-	// Entries are sorted; a tag is there once.
+	// Entries are sorted, without duplicate tags.
 	Entries []Entry
-	// Complete tells that untagged manifests are there too, as in the listings
-	// of Artifact Registry and GCR. Only there entries have a digest.
+	// Complete reports whether untagged manifests are included, as in the
+	// listings of Artifact Registry and GCR. Only then do entries have a digest.
 	Complete bool
-	// Children are repositories below this one, by whole name.
+	// Children are the full names of the repositories below this one.
 	Children []string
 }
 
-// List lists a repository.
+// List lists the tags, manifests and children of a repository.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
 func (s *Source) List(ctx context.Context, repository string) (*Listing, error) {
 	session, err := s.session(ctx, repository)
@@ -132,7 +136,7 @@ func (s *Source) List(ctx context.Context, repository string) (*Listing, error) 
 		}
 		if len(page.Manifest)+len(page.Children) > 0 {
 			l.Complete = true
-			return true, nil // it is all in one page
+			return true, nil // this listing has one page
 		}
 		for _, tag := range page.Tags {
 			if !seen[tag] {
@@ -152,47 +156,47 @@ func (s *Source) List(ctx context.Context, repository string) (*Listing, error) 
 	return l, nil
 }
 
-// Roots are the repositories to begin with: the prefix itself where the
-// registry lists what is below it, else all of its catalog that is below the
-// prefix, from page to page. take gets each page, and next, the name that the
-// page behind it begins after; empty if there is none. The walk itself begins
-// after a name, empty for the first.
-func (s *Source) Roots(ctx context.Context, after string, take func(repositories []string, next string) error) error {
+// Roots calls yield with the repositories to start from, page by page: the
+// prefix itself if the registry lists its children, or else the part of the
+// catalog below the prefix. next is the name after which the following page
+// starts, empty for the last page. after is the next of an earlier call, empty
+// to start at the beginning.
+func (s *Source) Roots(ctx context.Context, after string, yield func(repositories []string, next string) error) error {
 	if s.prefix != "" && after == "" {
 		l, err := s.List(ctx, s.prefix)
 		if err == nil && l.Complete {
-			return take([]string{s.prefix}, "")
+			return yield([]string{s.prefix}, "")
 		}
-		// Elsewhere a prefix is no repository: how that is said differs.
-		if ctx.Err() != nil || errors.Is(err, errLogin) {
+		// With other registries a prefix is not a repository; the error differs.
+		if ctx.Err() != nil || errors.Is(err, errUnauthorized) {
 			return err
 		}
 	}
 	for {
 		page, err := remote.CatalogPage(s.registry, after, catalogPage, remote.WithContext(ctx), remote.WithAuthFromKeychain(s.keychain), remote.WithTransport(s.limited))
 		if err != nil {
-			return s.explain("listing its repositories", err)
+			return s.explain("listing repositories", err)
 		}
 		if len(page) == 0 || slices.Contains(page, after) {
-			return nil // some registries do not know what to begin after
+			return nil // some registries ignore last and send the first page again
 		}
-		after = page[len(page)-1] // the order is the registry's own
+		after = page[len(page)-1] // in the order of the registry
 		var below []string
 		for _, repository := range page {
 			if s.prefix == "" || repository == s.prefix || strings.HasPrefix(repository, s.prefix+"/") {
 				below = append(below, repository)
 			}
 		}
-		if err := take(below, after); err != nil {
+		if err := yield(below, after); err != nil {
 			return err
 		}
 	}
 }
 
-// catalogPage is how many names a page of the catalog has.
+// catalogPage is the number of names in a page of the catalog.
 const catalogPage = 1000
 
-// Repository is the whole name of one that is named below the prefix.
+// Repository returns the full name of a repository below the prefix.
 func (s *Source) Repository(below string) string {
 	if s.prefix == "" {
 		return below
@@ -200,7 +204,7 @@ func (s *Source) Repository(below string) string {
 	return s.prefix + "/" + below
 }
 
-// Resolve answers the digest that a tag has now.
+// Resolve returns the current digest of a tag.
 func (s *Source) Resolve(ctx context.Context, repository, tag string) (string, error) {
 	session, err := s.session(ctx, repository)
 	if err != nil {
@@ -208,12 +212,12 @@ func (s *Source) Resolve(ctx context.Context, repository, tag string) (string, e
 	}
 	d, err := session.puller.Head(ctx, session.name.Tag(tag))
 	if err != nil {
-		return "", s.explain("looking for "+repository+":"+tag, err)
+		return "", s.explain("resolving "+repository+":"+tag, err)
 	}
 	return d.Digest.String(), nil
 }
 
-// Manifest fetches and reads one, and checks it against its digest.
+// Manifest fetches and parses a manifest, and verifies its digest.
 func (s *Source) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
 	session, err := s.session(ctx, repository)
 	if err != nil {
@@ -225,28 +229,28 @@ func (s *Source) Manifest(ctx context.Context, repository, digest string) (*Cont
 	}
 	c, err := Parse(d.Manifest)
 	if err != nil {
-		return nil, fmt.Errorf("reading the manifest %s@%s: %w", repository, digest, err)
+		return nil, fmt.Errorf("parsing manifest %s@%s: %w", repository, digest, err)
 	}
 	return c, nil
 }
 
-// What is known of the API for referrers.
+// Whether the registry has the referrers API.
 const (
-	unasked int32 = iota
+	unprobed int32 = iota
 	present
 	absent
 )
 
-// Referrers lists the manifests that refer to one, as signatures do. A registry
-// without that API has them among its tags.
+// Referrers lists the manifests that refer to one, for example signatures. A
+// registry without that API has them among its tags, so the list is empty.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]string, error) {
 	switch s.referrers.Load() {
 	case absent:
 		return nil, nil
-	case unasked:
-		s.asking.Lock()
-		defer s.asking.Unlock()
+	case unprobed:
+		s.probing.Lock()
+		defer s.probing.Unlock()
 		if s.referrers.Load() == absent {
 			return nil, nil
 		}
@@ -266,24 +270,24 @@ func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]st
 		}
 		return false, nil
 	})
-	var answer *transport.Error
-	if errors.As(err, &answer) {
-		switch answer.StatusCode { // all of these are in use
+	var response *transport.Error
+	if errors.As(err, &response) {
+		switch response.StatusCode { // registries use all of these
 		case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-			s.referrers.CompareAndSwap(unasked, absent)
+			s.referrers.CompareAndSwap(unprobed, absent)
 			return nil, nil
 		}
 	}
 	if err != nil {
-		return nil, s.explain("listing what refers to "+repository+"@"+digest, err)
+		return nil, s.explain("listing referrers of "+repository+"@"+digest, err)
 	}
 	s.referrers.Store(present)
 	return digests, nil
 }
 
-// Blob opens a blob, from a number of bytes on, and answers its whole size, -1
-// where neither the manifest nor the registry says it. What is read counts
-// against the bandwidth.
+// Blob opens a blob at an offset in bytes and returns its full size, -1 if
+// neither the manifest nor the registry has it. Reading it counts against the
+// bandwidth.
 func (s *Source) Blob(ctx context.Context, repository string, blob Blob, from int64) (content io.ReadCloser, size int64, err error) {
 	session, err := s.session(ctx, repository)
 	if err != nil {
@@ -304,7 +308,7 @@ func (s *Source) Blob(ctx context.Context, repository string, blob Blob, from in
 		size = resp.ContentLength
 	}
 	body := newStream(ctx, cancel, resp.Body, s.bandwidth)
-	if from > 0 && resp.StatusCode == http.StatusOK { // it knows no ranges
+	if from > 0 && resp.StatusCode == http.StatusOK { // the registry ignores Range
 		if _, err := io.CopyN(io.Discard, body, from); err != nil {
 			body.Close()
 			return nil, 0, s.explain("fetching blob "+repository+"@"+blob.Digest, err)
@@ -313,21 +317,21 @@ func (s *Source) Blob(ctx context.Context, repository string, blob Blob, from in
 	return body, size, nil
 }
 
-// explain makes one line of an error of the registry, that says what to do.
+// explain makes an error of the registry one line that says what to do.
 func (s *Source) explain(doing string, err error) error {
-	var answer *transport.Error
-	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
-		return fmt.Errorf("%s: %s: it wants a login that is not there or not enough; log in with docker or crane: %w", s.registry, doing, errLogin)
+	var response *transport.Error
+	if errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden) {
+		return fmt.Errorf("%s: %s: %w: log in with docker or crane, with an account that may pull", s.registry, doing, errUnauthorized)
 	}
 	var request *url.Error
 	if errors.As(err, &request) {
-		err = request.Err // what was asked for stands before it
+		err = request.Err // doing already has the URL
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return fmt.Errorf("%s: %s: %w", s.registry, doing, &oneLine{text, err})
 }
 
-var errLogin = errors.New("not authorized")
+var errUnauthorized = errors.New("missing or insufficient credentials")
 
 type oneLine struct {
 	text string

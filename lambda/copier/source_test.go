@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 )
 
 func TestNewSource(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, source, registry, prefix string }{
 		{"registry", "registry.example.com", "registry.example.com", ""},
 		{"prefix", "us-docker.pkg.dev/project/images", "us-docker.pkg.dev", "project/images"},
@@ -34,7 +36,7 @@ func TestNewSource(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := NewSource(tt.source, SourceOptions{})
 			if tt.registry == "" {
-				oneLineOf(t, err, "source", "takes REGISTRY or REGISTRY/PREFIX")
+				oneLineOf(t, err, "source", "want REGISTRY or REGISTRY/PREFIX")
 				return
 			}
 			if err != nil || s.registry.RegistryStr() != tt.registry || s.prefix != tt.prefix {
@@ -44,8 +46,7 @@ func TestNewSource(t *testing.T) {
 	}
 }
 
-// roots collects the repositories that a walk begins with, and what each page
-// says that the next one begins after.
+// roots collects the repositories of Roots, and the next of each page.
 func roots(t *testing.T, s *Source, after string) (all, next []string, err error) {
 	t.Helper()
 	err = s.Roots(t.Context(), after, func(page []string, last string) error {
@@ -56,9 +57,10 @@ func roots(t *testing.T, s *Source, after string) (all, next []string, err error
 }
 
 func TestRoots(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	small := image(t, 10, 1)
-	// Some registries have "a/b" before "a-b", as paths of folders.
+	// Some registries sort "a/b" before "a-b", like paths of folders.
 	for _, repository := range []string{"a/b", "a/c", "a-b", "b/c", "b/d", "bc/d", "z"} {
 		h.push(t, repository+":v1", small)
 	}
@@ -97,9 +99,9 @@ func TestRoots(t *testing.T) {
 		{"all-in-one-page", "", "", 0, false, nil, []string{"a-b", "a/b", "a/c", "b/c", "b/d", "bc/d", "z"}, []string{"z"}},
 		{"several-pages", "", "", 3, false, nil, []string{"a-b", "a/b", "a/c", "b/c", "b/d", "bc/d", "z"}, []string{"a/c", "bc/d", "z"}},
 		{"below-a-prefix", "b", "", 2, false, nil, []string{"b/c", "b/d"}, []string{"a/b", "b/c", "bc/d", "z"}},
-		{"going-on", "", "b/c", 2, false, nil, []string{"b/d", "bc/d", "z"}, []string{"bc/d", "z"}},
+		{"continued", "", "b/c", 2, false, nil, []string{"b/d", "bc/d", "z"}, []string{"bc/d", "z"}},
 		{"ordered-by-folder", "", "", 0, false, empty, []string{"a/b", "a/c", "a-b", "b/c", "b/d", "bc/d", "z"}, []string{"a-b", "bc/d", "z"}},
-		{"deaf-to-last", "", "", 0, false, all, []string{"a/b", "z"}, []string{"z"}},
+		{"ignores-last", "", "", 0, false, all, []string{"a/b", "z"}, []string{"z"}},
 		{"lists-itself", "a", "", 0, true, nil, []string{"a"}, []string{""}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,16 +115,17 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-// Google's listing leads from a prefix to children several levels deep, and to
-// manifests that have no tag.
+// TestGoogleListing tests that the listing of Google has children several levels
+// deep, and untagged manifests.
 func TestGoogleListing(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	h.google = true
 	deep := h.push(t, "project/images/team/group/app:v1", image(t, 10, 1))
 	flat := h.push(t, "project/images/base:v1", image(t, 10, 1))
 	h.push(t, "project/images/base:v2", flat)
 	moved := h.push(t, "project/images/base:v3", image(t, 10, 1))
-	h.push(t, "project/images/base:v3", flat) // what had the tag stays
+	h.push(t, "project/images/base:v3", flat) // the untagged manifest stays
 	h.push(t, "project/other:v1", image(t, 10, 1))
 	source := h.source(t, "project/images", SourceOptions{})
 
@@ -139,12 +142,12 @@ func TestGoogleListing(t *testing.T) {
 	}
 	for _, image := range []v1.Image{deep, moved} {
 		if source, ok := plan.Find(firstBlob(t, image)); !ok || !strings.HasPrefix(source.Image, "project/images/") {
-			t.Errorf("a blob of %s was found as %+v", digestOf(t, image), source)
+			t.Errorf("a blob of %s: %+v", digestOf(t, image), source)
 		}
 	}
 }
 
-// firstBlob is the config of an image.
+// firstBlob is the digest of the config of an image.
 func firstBlob(t *testing.T, image v1.Image) Digest {
 	t.Helper()
 	hash, err := image.ConfigName()
@@ -155,8 +158,9 @@ func firstBlob(t *testing.T, image v1.Image) Digest {
 	return d
 }
 
-// A page of tags leads to the next one, on the same host only.
+// TestTagPages tests that pages of tags are followed, on the same host only.
 func TestTagPages(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	h.page = 2
 	var want []Entry
@@ -169,10 +173,10 @@ func TestTagPages(t *testing.T) {
 		t.Errorf("%+v, error %v, want %q", l, err, want)
 	}
 	for _, tt := range []struct{ name, link, wrong string }{
-		{"other-host", `<https://elsewhere.example.com/v2/app/tags/list?last=a>; rel="next"`, "not of this registry"},
-		{"other-host-without-scheme", `<//elsewhere.example.com/v2/app/tags/list>; rel="next"`, "not of this registry"},
-		{"away-from-tls", `<http://example.com/v2/app/tags/list?last=a>; rel="next"`, "not of this registry"},
-		{"to-itself", `</v2/app/tags/list?n=1000>; rel="next"`, "the next page is the same"},
+		{"other-host", `<https://elsewhere.example.com/v2/app/tags/list?last=a>; rel="next"`, "on another host"},
+		{"other-host-without-scheme", `<//elsewhere.example.com/v2/app/tags/list>; rel="next"`, "on another host"},
+		{"away-from-tls", `<http://example.com/v2/app/tags/list?last=a>; rel="next"`, "on another host"},
+		{"to-itself", `</v2/app/tags/list?n=1000>; rel="next"`, "that of the same page"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h.intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -184,7 +188,7 @@ func TestTagPages(t *testing.T) {
 				return true
 			})
 			h.requests()
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			_, err := h.source(t, "", SourceOptions{}).List(ctx, "app")
 			oneLineOf(t, err, "listing the tags of app", tt.wrong)
@@ -195,8 +199,10 @@ func TestTagPages(t *testing.T) {
 	}
 }
 
-// However many repositories there are, the registry is pinged once a scheme.
+// TestOnePing tests that the registry is pinged once per scheme, for any number of
+// repositories.
 func TestOnePing(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	for i := range 20 {
 		h.push(t, fmt.Sprintf("app-%d:v1", i), image(t, 10, 1))
@@ -206,9 +212,9 @@ func TestOnePing(t *testing.T) {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
 	if got, want := requests.take(), "catalog:2 head:20 manifest:20 ping-https:1 tags:20"; got != want {
-		t.Errorf("asked for %s, want %s", got, want)
+		t.Errorf("requests %s, want %s", got, want)
 	}
-	// A registry on this machine may speak either scheme.
+	// A registry on loopback may use either scheme.
 	plain := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer plain.Close()
 	requests = newTally(http.DefaultTransport, atSource)
@@ -220,11 +226,11 @@ func TestOnePing(t *testing.T) {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
 	if got, want := requests.take(), "ping-http:1 ping-https:1 tags:3"; got != want {
-		t.Errorf("asked for %s, want %s", got, want)
+		t.Errorf("requests %s, want %s", got, want)
 	}
 }
 
-// signature is a manifest that refers to another one.
+// signature is a manifest with a subject.
 func signature(subject string, config, layer Blob) string {
 	const mediaType = `"mediaType":"application/vnd.oci.image.manifest.v1+json"`
 	return fmt.Sprintf(`{"schemaVersion":2,`+mediaType+`,"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":%d},`+
@@ -232,9 +238,10 @@ func signature(subject string, config, layer Blob) string {
 		config.Digest, config.Size, layer.Digest, layer.Size, subject)
 }
 
-// What refers to a manifest is found, also what refers to that, and what is new
-// is noticed.
+// TestReferrers tests that referrers are found, also referrers of referrers, and
+// new ones on the next run.
 func TestReferrers(t *testing.T) {
+	t.Parallel()
 	h := startHub(t, registry.WithReferrersSupport(true))
 	signed := digestOf(t, h.push(t, "app:v1", image(t, 10, 1)))
 	config := h.blob(t, "app", []byte("{}"))
@@ -245,7 +252,7 @@ func TestReferrers(t *testing.T) {
 		name                      string
 		change                    func()
 		manifests, fetched, blobs int
-		asked                     string
+		requests                  string
 	}{
 		{"first", func() {}, 2, 2, 4, "catalog:2 head:1 manifest:2 ping-https:1 referrers:2 tags:1"},
 		{"unchanged", func() {}, 2, 0, 4, "catalog:2 head:1 referrers:2 tags:1"},
@@ -260,38 +267,46 @@ func TestReferrers(t *testing.T) {
 			if err != nil || len(plan.Errors) != 0 || plan.Manifests != tt.manifests || plan.Fetched != tt.fetched || plan.Blobs != tt.blobs {
 				t.Errorf("plan %+v, error %v", plan, err)
 			}
-			if got := requests.take(); got != tt.asked {
-				t.Errorf("asked for %s, want %s", got, tt.asked)
+			if got := requests.take(); got != tt.requests {
+				t.Errorf("requests %s, want %s", got, tt.requests)
 			}
 		})
 	}
 }
 
-// A registry without the API for referrers is asked once, however it says so.
+// TestNoReferrers tests that a registry without the referrers API gets one request
+// for it, for all status codes that registries use.
 func TestNoReferrers(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			h := startHub(t)
 			for i := range 20 {
 				h.push(t, fmt.Sprintf("app-%d:v1", i), image(t, 10, 1))
 			}
+			const parallel = 8
+			var manifests atomic.Int32
+			waiting := make(chan struct{})
 			h.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") && manifests.Add(1) == parallel {
+					close(waiting)
+				}
 				if strings.Contains(r.URL.Path, "/referrers/") {
-					time.Sleep(10 * time.Millisecond) // others come meanwhile
+					<-waiting // until the others are about to send the same request
 					w.WriteHeader(status)
 					return true
 				}
 				return false
 			})
 			requests := newTally(h.Client().Transport, atSource)
-			o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}}
+			o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}, Parallel: parallel}
 			for range 2 {
 				if plan, err := NewPlan(t.Context(), o); err != nil || len(plan.Errors) != 0 || plan.Manifests != 20 {
 					t.Errorf("plan %+v, error %v", plan, err)
 				}
 			}
 			if got := requests.take(); !strings.Contains(got, " referrers:1 ") {
-				t.Errorf("asked for %s", got)
+				t.Errorf("requests %s", got)
 			}
 		})
 	}
@@ -309,13 +324,14 @@ func TestNoReferrers(t *testing.T) {
 		if err != nil || len(plan.Errors) != 1 || plan.Manifests != 1 {
 			t.Fatalf("plan %+v, error %v", plan, err)
 		}
-		oneLineOf(t, plan.Errors[0], "listing what refers to app@sha256:")
+		oneLineOf(t, plan.Errors[0], "listing referrers of app@sha256:")
 	})
 }
 
-// A blob is read on from where another run has left it, also where the registry
-// knows no ranges.
+// TestBlobFrom tests that a blob is opened at an offset, also if the registry ignores
+// ranges.
 func TestBlobFrom(t *testing.T) {
+	t.Parallel()
 	data, blob := noise(1, 100_000)
 	serve := map[string]func(w http.ResponseWriter, r *http.Request){
 		"ranges": func(w http.ResponseWriter, r *http.Request) {
@@ -346,15 +362,16 @@ func TestBlobFrom(t *testing.T) {
 					t.Errorf("%d bytes of %d, error %v", len(got), size, err)
 				}
 				if want := map[bool]string{true: fmt.Sprintf("bytes=%d-", from)}[from > 0]; asked != want {
-					t.Errorf("asked for the range %q, want %q", asked, want)
+					t.Errorf("range %q, want %q", asked, want)
 				}
 			})
 		}
 	}
 }
 
-// The size of a blob is the registry's where the manifest does not say it.
+// TestBlobSize tests that the size is that of the response if the manifest has none.
 func TestBlobSize(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	blob := h.blob(t, "app", []byte("four"))
 	for _, tt := range []struct{ manifest, want int64 }{{unknown, 4}, {7, 7}} {
@@ -366,8 +383,9 @@ func TestBlobSize(t *testing.T) {
 	}
 }
 
-// A context that has many blobs does not keep something of each.
+// TestBlobLeavesNothing tests that a closed blob leaves no context.
 func TestBlobLeavesNothing(t *testing.T) {
+	t.Parallel()
 	h := startHub(t)
 	blob := h.blob(t, "app", []byte("four"))
 	var of context.Context
@@ -384,13 +402,14 @@ func TestBlobLeavesNothing(t *testing.T) {
 	}
 }
 
-// A blob may come from elsewhere, but never in clear where it was asked for over
-// TLS.
+// TestRedirects tests that a blob may be on another host, but not with HTTP if the
+// registry uses HTTPS.
 func TestRedirects(t *testing.T) {
+	t.Parallel()
 	data, blob := noise(1, 1000)
 	elsewhere := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
-			t.Error("another host gets the login")
+			t.Error("another host got the credentials")
 		}
 		w.Write(data)
 	})
@@ -415,8 +434,8 @@ func TestRedirects(t *testing.T) {
 	trusting.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	for _, tt := range []struct{ name, to, wrong string }{
 		{"tls", sealed.URL, ""},
-		{"clear", clear.URL, "it redirects to http, away from TLS"},
-		{"endless", "https://example.com/v2/app/blobs/" + blob.Digest, "it redirects without an end"},
+		{"clear", clear.URL, "redirect from https to http"},
+		{"endless", "https://example.com/v2/app/blobs/" + blob.Digest, "too many redirects"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			to = tt.to
@@ -436,19 +455,20 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// login is a keychain of one login.
+// login is a keychain with one login.
 type login struct{ user, password string }
 
 func (l login) Resolve(authn.Resource) (authn.Authenticator, error) {
 	return &authn.Basic{Username: l.user, Password: l.password}, nil
 }
 
-// A source that wants a login is one clear line, and not asked over and over.
+// TestLogin tests that missing credentials are one line, without retries.
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name      string
 		challenge string
-		status    int // of who is not logged in
+		status    int // without credentials
 	}{
 		{"basic", `Basic realm="test"`, http.StatusUnauthorized},
 		{"token", `Bearer realm="https://example.com/token",service="test"`, http.StatusUnauthorized},
@@ -475,27 +495,27 @@ func TestLogin(t *testing.T) {
 			})
 			h.requests()
 			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "project", SourceOptions{})})
-			oneLineOf(t, err, "example.com", "it wants a login")
-			if !errors.Is(err, errLogin) || !permanent(err) {
-				t.Errorf("the error %q is not final", err)
+			oneLineOf(t, err, "example.com", "missing or insufficient credentials")
+			if !errors.Is(err, errUnauthorized) || !permanent(err) {
+				t.Errorf("error %q is not permanent", err)
 			}
 			if asked := h.requests(); len(asked) > 2 {
-				t.Errorf("asked for %q", asked)
+				t.Errorf("requests %q", asked)
 			}
-			// With a list of repositories each is a line.
+			// With a list of repositories each is one line.
 			plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "other"}})
 			if err != nil || len(plan.Errors) != 2 {
 				t.Fatalf("plan %+v, error %v", plan, err)
 			}
 			for i, repository := range []string{"app", "other"} {
-				oneLineOf(t, plan.Errors[i], repository, "it wants a login")
+				oneLineOf(t, plan.Errors[i], repository, "missing or insufficient credentials")
 			}
 			if tt.name == "forbidden" {
 				return
 			}
 			plan, err = NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{Keychain: login{"u", "p"}})})
 			if err != nil || len(plan.Errors) != 0 || plan.Manifests != 1 {
-				t.Errorf("with the login the plan is %+v, error %v", plan, err)
+				t.Errorf("with credentials the plan is %+v, error %v", plan, err)
 			}
 		})
 	}

@@ -16,22 +16,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// State keeps by name what must outlive a run: what was learnt, how far a run
-// is, what was withdrawn. It is private. All methods are safe for concurrent
+// State stores, by name, what must outlive a run: manifest caches, the progress
+// of runs, withdrawn digests. It is private. All methods are safe for concurrent
 // use.
 type State interface {
-	// Get answers nil for what is not there.
+	// Get returns nil for a name that does not exist.
 	Get(ctx context.Context, name string) ([]byte, error)
-	// Put replaces as a whole or not at all.
+	// Put is atomic.
 	Put(ctx context.Context, name string, data []byte) error
-	// Delete is content with what is not there.
+	// Delete returns no error for a name that does not exist.
 	Delete(ctx context.Context, name string) error
-	// Names lists all that begin with a prefix, in order.
+	// Names returns all names with a prefix, sorted.
 	Names(ctx context.Context, prefix string) ([]string, error)
 }
 
-// Folder is a State in a folder of this machine, which is made when something
-// is put into it.
+// Folder is a State in a local folder, which Put creates.
 type Folder string
 
 func (f Folder) file(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
@@ -49,24 +48,24 @@ func (f Folder) Put(_ context.Context, name string, data []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	aside, err := os.CreateTemp(filepath.Dir(file), asidePrefix+"*")
+	temp, err := os.CreateTemp(filepath.Dir(file), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			os.Remove(aside.Name())
+			os.Remove(temp.Name())
 		}
 	}()
-	_, err = aside.Write(data)
-	if err := errors.Join(err, aside.Close()); err != nil {
+	_, err = temp.Write(data)
+	if err := errors.Join(err, temp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(aside.Name(), file)
+	return os.Rename(temp.Name(), file)
 }
 
-// asidePrefix begins the names of files that are not whole yet.
-const asidePrefix = ".aside-"
+// tempPrefix is the prefix of files that are still being written.
+const tempPrefix = ".tmp-"
 
 func (f Folder) Delete(_ context.Context, name string) error {
 	if err := os.Remove(f.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -78,7 +77,7 @@ func (f Folder) Delete(_ context.Context, name string) error {
 func (f Folder) Names(_ context.Context, prefix string) ([]string, error) {
 	var names []string
 	err := filepath.WalkDir(string(f), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), asidePrefix) {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), tempPrefix) {
 			return err
 		}
 		name, err := filepath.Rel(string(f), path)
@@ -94,7 +93,7 @@ func (f Folder) Names(_ context.Context, prefix string) ([]string, error) {
 	return names, err
 }
 
-// StateBucket is a State in a private bucket of S3.
+// StateBucket is a State in a private S3 bucket.
 type StateBucket struct {
 	Name   string
 	Client *s3.Client
@@ -123,7 +122,7 @@ func (b StateBucket) Put(ctx context.Context, name string, data []byte) error {
 
 func (b StateBucket) Delete(ctx context.Context, name string) error {
 	_, err := b.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: &name})
-	return b.explain("removing "+name, err)
+	return b.explain("deleting "+name, err)
 }
 
 func (b StateBucket) Names(ctx context.Context, prefix string) (names []string, err error) {
@@ -144,5 +143,5 @@ func (b StateBucket) explain(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("what is kept: %w", (&Bucket{Name: b.Name}).explain(doing, err))
+	return fmt.Errorf("state: %w", (&Bucket{Name: b.Name}).explain(doing, err))
 }

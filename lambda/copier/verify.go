@@ -14,49 +14,49 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// VerifyOptions say what is hashed again, and how.
+// VerifyOptions are the settings of Verify.
 type VerifyOptions struct {
 	Buckets []*Bucket
-	// Sample is the share of the blobs that are hashed, picked at random, from
-	// 0 to 1; 0 is all of them.
+	// Sample is the fraction of the blobs to hash, selected at random, from 0 to
+	// 1; 0 is all.
 	Sample float64
-	// Source and Plan tell where a right one is to be had; nil only reports.
+	// Source and Plan are for replacing mismatches; nil only reports them.
 	Source *Source
 	Plan   *Plan
-	// Bandwidth is how many bytes a second are read at most; 0 is no limit.
+	// Bandwidth limits the bytes read per second; 0 is no limit.
 	Bandwidth float64
-	// Parallel is how many blobs are read at once; 0 is 8.
+	// Parallel is the number of blobs read at once; 0 is 8.
 	Parallel int
-	// Progress is told now and then, from one goroutine at a time; it may be
-	// nil.
+	// Progress is called from time to time, by one goroutine at a time; it may
+	// be nil.
 	Progress func(Progress)
 }
 
-// Verification is what hashing again came to.
+// Verification is the result of Verify.
 type Verification struct {
-	// Checked and Bytes count what was hashed, Of is how many blobs there are.
+	// Checked and Bytes count the hashed blobs, Of all blobs.
 	Checked, Of int
 	Bytes       int64
-	// Wrong are the blobs that are not what their keys say.
+	// Mismatches are the blobs that do not match their digests.
 	Mismatches []Mismatch
-	// Errors are what could not be read: a line each.
+	// Errors are of blobs that could not be read, one line each.
 	Errors []error
 }
 
-// Mismatch is an object whose bytes do not hash to its key.
+// Mismatch is an object whose content does not match its digest.
 type Mismatch struct {
 	Bucket, Digest string
-	// Found says what was found instead.
+	// Err describes the mismatch; it wraps ErrContent.
 	Err error
-	// Replaced tells that it is right now; else Why says why it is not.
+	// Replaced reports whether it was replaced. If not, ReplaceErr is the reason,
+	// nil without a Plan.
 	Replaced   bool
 	ReplaceErr error
 }
 
-// Verify reads blobs of buckets and hashes them again. What is wrong is
-// replaced where the plan knows a source for it, and only if it still is the
-// object that was hashed. Its error is that buckets could not be listed, or that
-// ctx ended.
+// Verify reads blobs of buckets and hashes them. With a plan it replaces
+// mismatches by the blob of the source, unless the object has changed since. It
+// returns an error if a bucket could not be listed, or ctx has ended.
 func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 	list := Options{Buckets: o.Buckets, Parallel: o.Parallel, Progress: o.Progress}
 	list.fill()
@@ -90,7 +90,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 			return nil
 		})
 	}
-	_ = group.Wait() // they fail one by one
+	_ = group.Wait() // errors are in the result
 	slices.SortFunc(v.result.Mismatches, func(a, b Mismatch) int {
 		return slices.Compare([]string{a.Bucket, a.Digest}, []string{b.Bucket, b.Digest})
 	})
@@ -136,7 +136,7 @@ func (v *verifying) one(ctx context.Context, b *Bucket, digest Digest) {
 	v.report(v.progress)
 }
 
-// hash reads a blob to its end, whatever its length.
+// hash reads a blob to its end and compares its hash with its digest.
 func (v *verifying) hash(ctx context.Context, b *Bucket, digest Digest) (size int64, etag string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -150,7 +150,7 @@ func (v *verifying) hash(ctx context.Context, b *Bucket, digest Digest) (size in
 		return size, etag, b.explain("reading "+digest.String(), err)
 	}
 	if got := Digest(hash.Sum(nil)); got != digest {
-		return size, etag, fmt.Errorf("%w: it hashes to %s", ErrContent, got)
+		return size, etag, fmt.Errorf("%w: its digest is %s", ErrContent, got)
 	}
 	return size, etag, nil
 }
@@ -158,7 +158,7 @@ func (v *verifying) hash(ctx context.Context, b *Bucket, digest Digest) (size in
 func (v *verifying) replace(ctx context.Context, b *Bucket, digest Digest, etag string) error {
 	blob, known := v.o.Plan.Find(digest)
 	if !known {
-		return errors.New("the source does not have it; withdraw removes it")
+		return errors.New("the source does not have it: withdraw it to delete it")
 	}
 	content, size, err := v.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
 	if err != nil {
@@ -167,7 +167,7 @@ func (v *verifying) replace(ctx context.Context, b *Bucket, digest Digest, etag 
 	defer content.Close()
 	_, err = b.Put(ctx, Blob{blob.Digest, size}, content, etag)
 	if errors.Is(err, ErrExists) {
-		return errors.New("it has changed meanwhile; verify it again")
+		return errors.New("the object has changed since it was hashed: verify it again")
 	}
 	return err
 }

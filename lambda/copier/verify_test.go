@@ -13,14 +13,14 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// damaged are two buckets that have all blobs of some images, of which one is
-// wrong in each, and in the second one more that no image has.
+// damaged are two buckets with all blobs of some images. In each one blob does not
+// match its digest, and the second has one more blob that no image has.
 func damaged(t *testing.T) (s *servers, o VerifyOptions, wrong [2]string) {
 	t.Helper()
 	s = start(t)
 	s.fill(t)
 	c := s.options(t, nil)
-	plan, result := makeAndCopy(t.Context(), t, c)
+	plan, result := planAndCopy(t.Context(), t, c)
 	if len(result.Errors) != 0 {
 		t.Fatal(result.Errors)
 	}
@@ -32,12 +32,13 @@ func damaged(t *testing.T) (s *servers, o VerifyOptions, wrong [2]string) {
 		}
 		i++
 	}
-	put(t, s.buckets[1], a, []byte("nobody's"))
+	put(t, s.buckets[1], a, []byte("of no image"))
 	return s, VerifyOptions{Buckets: s.buckets, Source: c.Source, Plan: plan}, wrong
 }
 
-// Verify finds what is wrong, and replaces it where it is told the source.
+// TestVerify tests that mismatches are found, and replaced if there is a plan.
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	s, o, wrong := damaged(t)
 	only := o
 	only.Source, only.Plan = nil, nil
@@ -84,8 +85,10 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// What has changed since it was hashed is left alone.
-func TestVerifyChangedMeanwhile(t *testing.T) {
+// TestVerifyChanged tests that an object that has changed since it was hashed is
+// not replaced.
+func TestVerifyChanged(t *testing.T) {
+	t.Parallel()
 	s, o, wrong := damaged(t)
 	b := s.buckets[0]
 	o.Buckets = []*Bucket{through(b, wire(func(r *http.Request) (*http.Response, error) {
@@ -98,20 +101,21 @@ func TestVerifyChangedMeanwhile(t *testing.T) {
 	if err != nil || len(found.Mismatches) != 1 || found.Mismatches[0].Replaced {
 		t.Fatalf("%+v, error %v", found, err)
 	}
-	oneLineOf(t, found.Mismatches[0].ReplaceErr, "it has changed meanwhile")
+	oneLineOf(t, found.Mismatches[0].ReplaceErr, "the object has changed since")
 	if string(content(t, b, wrong[0])) != "changed" {
-		t.Error("it was written over")
+		t.Error("it was overwritten")
 	}
 }
 
-// A source that has another content for it does not make it worse.
-func TestVerifyLyingSource(t *testing.T) {
+// TestVerifyInvalidSource tests that nothing is replaced by invalid content.
+func TestVerifyInvalidSource(t *testing.T) {
+	t.Parallel()
 	s, o, wrong := damaged(t)
 	source, err := NewSource(s.source, SourceOptions{Transport: wire(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil && strings.Contains(r.URL.Path, "/blobs/") {
 			resp.Body.Close()
-			return answer(r, http.StatusOK, nil, "a lie")
+			return respond(r, http.StatusOK, nil, "invalid")
 		}
 		return resp, err
 	})})
@@ -123,25 +127,28 @@ func TestVerifyLyingSource(t *testing.T) {
 	if err != nil || len(found.Mismatches) != 1 || found.Mismatches[0].Replaced {
 		t.Fatalf("%+v, error %v", found, err)
 	}
-	oneLineOf(t, found.Mismatches[0].ReplaceErr, wrong[0], "the content is not what was promised")
+	oneLineOf(t, found.Mismatches[0].ReplaceErr, wrong[0], "content does not match its digest")
 	if string(content(t, s.buckets[0], wrong[0])) != "damaged" {
-		t.Error("it was written over")
+		t.Error("it was overwritten")
 	}
 }
 
-// A sample is a share of all.
+// TestVerifySample tests that a sample is a fraction of all blobs.
 func TestVerifySample(t *testing.T) {
+	t.Parallel()
 	b := largeBucket(t, start(t))
 	all := len(held(t, b))
 	found, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{b}, Sample: 0.1})
-	// By chance it is outside of this in fewer than one of a million runs.
+	// Fewer than one in a million runs are outside of these limits by chance.
 	if err != nil || found.Of != all || found.Checked < all/20 || found.Checked > all/5 || len(found.Mismatches) > found.Checked {
 		t.Errorf("checked %d of %d, %d wrong, error %v", found.Checked, found.Of, len(found.Mismatches), err)
 	}
 }
 
-// What cannot be read is an error of its own, and the others are checked.
+// TestVerifyErrors tests that an unreadable blob is one error, and that the others
+// are verified.
 func TestVerifyErrors(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	b := s.bucket(t, system.Regions[0])
 	data, blob := noise(1, 1000)
@@ -149,7 +156,7 @@ func TestVerifyErrors(t *testing.T) {
 	put(t, b, blob.Digest, data)
 	put(t, b, otherBlob.Digest, other)
 	_, err := Verify(t.Context(), VerifyOptions{Buckets: []*Bucket{b, withLogin(b, aws.AnonymousCredentials{})}})
-	oneLineOf(t, err, b.Name, "listing", "these credentials may not")
+	oneLineOf(t, err, b.Name, "listing", "access denied")
 
 	refused := through(b, wire(func(r *http.Request) (*http.Response, error) {
 		if strings.Contains(r.URL.Path, blob.Digest) {
@@ -161,14 +168,14 @@ func TestVerifyErrors(t *testing.T) {
 	if err != nil || found.Checked != 2 || len(found.Mismatches) != 0 || len(found.Errors) != 1 {
 		t.Fatalf("%+v, error %v", found, err)
 	}
-	oneLineOf(t, found.Errors[0], b.Name, blob.Digest, "these credentials may not")
+	oneLineOf(t, found.Errors[0], b.Name, blob.Digest, "access denied")
 
-	// Cut off while it is read.
+	// The connection ends while the blob is read.
 	cut := through(b, wire(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil && strings.Contains(r.URL.Path, blob.Digest) {
 			resp.Body.Close()
-			resp, err = answer(r, http.StatusOK, nil, "")
+			resp, err = respond(r, http.StatusOK, nil, "")
 			resp.Body, resp.ContentLength = http.MaxBytesReader(nil, nopCloser{bytes.NewReader(data)}, 500), 1000
 		}
 		return resp, err
@@ -181,7 +188,7 @@ func TestVerifyErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Verify(ctx, VerifyOptions{Buckets: []*Bucket{b}}); err == nil {
-		t.Error("no error although it was cut off")
+		t.Error("no error although it was interrupted")
 	}
 }
 

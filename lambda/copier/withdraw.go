@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// withdrawnName is where a State lists what must not be copied again.
+// withdrawnName is the name in a State of the list of withdrawn digests.
 const withdrawnName = "withdrawn.json"
 
-// Withdrawn are digests that must not be copied again, with the time at which
-// that was said.
+// Withdrawn are digests that must not be copied again, each with the time of its
+// withdrawal.
 type Withdrawn map[string]time.Time
 
-// LoadWithdrawn reads the list; it is empty where nothing was withdrawn yet.
+// LoadWithdrawn reads the list of withdrawn digests, which may be empty.
 func LoadWithdrawn(ctx context.Context, s State) (Withdrawn, error) {
 	data, err := s.Get(ctx, withdrawnName)
 	if err != nil {
@@ -25,34 +25,35 @@ func LoadWithdrawn(ctx context.Context, s State) (Withdrawn, error) {
 	if data == nil {
 		return w, nil
 	}
-	// Nothing is copied where the list cannot be read.
+	// Callers must not copy anything if the list cannot be read.
 	err = json.Unmarshal(data, &w)
 	if err == nil && w == nil {
-		err = errors.New("it is empty")
+		err = errors.New("it is null")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %q, the list of what is withdrawn: %w", withdrawnName, err)
+		return nil, fmt.Errorf("reading state %q, the withdrawn digests: %w", withdrawnName, err)
 	}
 	return w, nil
 }
 
-// Removal is what a withdrawal did.
+// Removal is the result of a withdrawal.
 type Removal struct {
-	// Versions is how many were removed of each bucket, in the buckets' order.
+	// Versions is the number of deleted versions in each bucket, in the order of
+	// the buckets.
 	Versions []int
-	// Errors are the buckets that may still have it.
+	// Errors has an error for each bucket that may still have the blob.
 	Errors []error
 }
 
-// Withdraw does what MarkWithdrawn does, and then removes every version of the
-// blob everywhere. Its error is that the blob could not be listed; then nothing
-// was removed.
+// Withdraw calls MarkWithdrawn and then deletes every version of the blob in all
+// buckets. If it cannot record the digest, it returns an error and deletes
+// nothing.
 func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
 	r, err := MarkWithdrawn(ctx, s, buckets, digest)
 	if err != nil {
 		return nil, err
 	}
-	// The primary first, so that it is not replicated any more.
+	// The primary first, so that S3 does not replicate the blob again.
 	for i, b := range buckets {
 		n, err := b.Remove(ctx, digest)
 		if err != nil {
@@ -63,11 +64,11 @@ func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*
 	return r, context.Cause(ctx)
 }
 
-// MarkWithdrawn lists a digest, so that it is not copied again, and takes it out
-// of the index of every bucket. The blob stays.
+// MarkWithdrawn records a digest as withdrawn, so that it is not copied again, and
+// removes it from the index of every bucket. The blob itself stays.
 func MarkWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest string) (*Removal, error) {
 	if _, ok := ParseDigest(digest); !ok {
-		return nil, fmt.Errorf("%q: takes a digest, as sha256: and 64 hexadecimal digits", digest)
+		return nil, fmt.Errorf("invalid digest %q: want sha256: and 64 lower-case hexadecimal digits", digest)
 	}
 	w, err := LoadWithdrawn(ctx, s)
 	if err != nil {
@@ -80,7 +81,7 @@ func MarkWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest strin
 			err = s.Put(ctx, withdrawnName, data)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("listing %s as withdrawn: %w", digest, err)
+			return nil, fmt.Errorf("recording %s as withdrawn: %w", digest, err)
 		}
 	}
 	r := &Removal{Versions: make([]int, len(buckets))}

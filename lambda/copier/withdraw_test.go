@@ -12,14 +12,15 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// failing is a State that keeps nothing.
+// failing is a State that cannot be written.
 type failing struct{ State }
 
 func (failing) Put(context.Context, string, []byte) error { return errors.New("the disk is full") }
 
-// What is withdrawn is listed first, goes from everywhere with all its versions,
-// and is not copied again.
+// TestWithdraw tests that a digest is recorded first, deleted from all buckets with
+// all versions, and not copied again.
 func TestWithdraw(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.fill(t)
 	for _, b := range s.buckets {
@@ -29,7 +30,7 @@ func TestWithdraw(t *testing.T) {
 		}
 	}
 	o := s.options(t, nil)
-	_, result := makeAndCopy(t.Context(), t, o)
+	_, result := planAndCopy(t.Context(), t, o)
 	if len(result.Errors) != 0 {
 		t.Fatal(result.Errors)
 	}
@@ -38,27 +39,27 @@ func TestWithdraw(t *testing.T) {
 	state := Folder(t.TempDir())
 
 	if _, err := Withdraw(t.Context(), failing{state}, s.buckets, digest); err == nil || content(t, s.buckets[0], digest) == nil {
-		t.Errorf("it was removed although it could not be listed, error %v", err)
+		t.Errorf("it was deleted although it was not recorded, error %v", err)
 	}
 	for name, wrong := range map[string]string{"tag": "latest", "short": "sha256:abc", "key": *key(digest)} {
 		if _, err := Withdraw(t.Context(), state, s.buckets, wrong); err == nil {
-			t.Errorf("a %s is taken for a digest", name)
+			t.Errorf("a %s is accepted as a digest", name)
 		} else {
-			oneLineOf(t, err, "takes a digest")
+			oneLineOf(t, err, "want sha256: and 64")
 		}
 	}
 
-	// One bucket refuses; the others are done.
+	// One bucket denies access; the others are done.
 	refusing := withLogin(s.buckets[0], aws.AnonymousCredentials{})
 	r, err := Withdraw(t.Context(), state, []*Bucket{refusing, s.buckets[1]}, digest)
 	if err != nil || !slices.Equal(r.Versions, []int{0, 2}) || len(r.Errors) == 0 {
 		t.Fatalf("%+v, error %v", r, err)
 	}
 	for _, err := range r.Errors {
-		oneLineOf(t, err, refusing.Name, "these credentials may not")
+		oneLineOf(t, err, refusing.Name, "access denied")
 	}
 	if content(t, s.buckets[0], digest) == nil || content(t, s.buckets[1], digest) != nil {
-		t.Error("it was removed from the wrong bucket")
+		t.Error("it was deleted from the wrong bucket")
 	}
 	before, err := LoadWithdrawn(t.Context(), state)
 	if err != nil {
@@ -73,7 +74,7 @@ func TestWithdraw(t *testing.T) {
 	}
 
 	o.Withdrawn = withdrawn
-	plan, result := makeAndCopy(t.Context(), t, o)
+	plan, result := planAndCopy(t.Context(), t, o)
 	if plan.Withdrawn != 1 || result.Copied != 0 || content(t, s.buckets[0], digest) != nil || content(t, s.buckets[1], digest) != nil {
 		t.Errorf("plan %+v, result %+v", plan, result)
 	}
@@ -81,8 +82,9 @@ func TestWithdraw(t *testing.T) {
 	s.allWhole(t)
 }
 
-// Nothing is done where the list cannot be read.
+// TestWithdrawDamaged tests that nothing is deleted if the list is unreadable.
 func TestWithdrawDamaged(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	b := s.buckets[0]
 	put(t, b, a, []byte("1"))
@@ -97,6 +99,6 @@ func TestWithdrawDamaged(t *testing.T) {
 		oneLineOf(t, err, withdrawnName)
 	}
 	if content(t, b, a) == nil {
-		t.Error("it was removed")
+		t.Error("it was deleted")
 	}
 }

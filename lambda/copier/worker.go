@@ -10,51 +10,56 @@ import (
 	"time"
 
 	"archeio/lambda/config"
-	"archeio/lambda/metrics"
 )
 
 const (
-	// splitAt is how many images a repository has before it is shared out, and
-	// about how many a share has.
+	// splitAt is the number of images from which a repository is split into
+	// shards, and about the number of images in each shard.
 	splitAt = 2000
-	// chunk is how many images are made and copied before that is saved.
+	// chunk is the number of images after which progress is saved.
 	chunk = 32
-	// assumedRate is how many bytes a second a copy is taken to make, in
-	// judging whether a blob fits into the time that is left.
+	// assumedRate is the copying rate in bytes per second that decides whether a
+	// blob fits into the remaining time.
 	assumedRate = 20_000_000
-	// maxRequeues is how often a blob goes on as a fresh message.
+	// maxRequeues is how often a blob is sent again as a new message.
 	maxRequeues = 3
 )
 
-// progress is how far the work on a share of a repository is.
+// fitsInto returns the largest size in bytes of a blob that can be copied before
+// a deadline, with a margin of half of the time.
+func fitsInto(deadline time.Time) int64 {
+	return int64(time.Until(deadline).Seconds() * assumedRate / 2)
+}
+
+// progress is the progress of a worker in a shard of a repository.
 type progress struct {
-	// After is the key of the last image that was looked at.
+	// After is the key of the last image that was processed.
 	After string `json:"after"`
-	// Failed are the images among them that are to be tried again.
+	// Failed are the images among them that must be retried.
 	Failed []Entry `json:"failed,omitempty"`
-	// Stuck is how many runs in a row got nowhere.
+	// Stuck is the number of consecutive invocations without progress.
 	Stuck int  `json:"stuck,omitempty"`
 	Done  bool `json:"done"`
 }
 
-// key is what images are ordered by.
+// key is the sort key of an image.
 func (e Entry) key() string { return e.Digest + e.Tag }
 
 func (f *Filler) repository(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
 	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
-	w := &repositoryRun{Filler: f, message: m, clock: c,
-		name: config.RunPrefix + m.Run + "/work/" + workName(m.Repository, m.Shard, m.Of) + ".json"}
+	w := &repositoryRun{filler: f, message: m, clock: c,
+		name: config.RunPrefix + m.Run + "/work/" + shardName(m.Repository, m.Shard, m.Of) + ".json"}
 	if _, err := f.read(ctx, w.name, &w.progress); err != nil {
 		return err
 	}
 	if w.progress.Done && len(w.progress.Failed) == 0 {
-		return nil // received twice
+		return nil // the message was delivered twice
 	}
 	err := w.all(ctx)
-	f.copied(w.result.Copied, w.result.Bytes)
-	f.Log.Info("worked on a repository", "repository", m.Repository, "shard", m.Shard, "of", max(m.Of, 1), "done", w.progress.Done,
+	f.countCopied(w.result.Copied, w.result.Bytes)
+	f.Log.Info("repository processed", "repository", m.Repository, "shard", m.Shard, "of", max(m.Of, 1), "done", w.progress.Done,
 		"copied", w.result.Copied, "bytes", w.result.Bytes, "fromBucket", w.result.FromBucket, "existed", w.result.Existed, "pending", w.result.Pending, "failed", len(w.progress.Failed))
 	if err != nil {
 		return fmt.Errorf("repository %q: %w", m.Repository, err)
@@ -62,17 +67,12 @@ func (f *Filler) repository(ctx context.Context, m Message) error {
 	return nil
 }
 
-func (f *Filler) copied(blobs int, bytes int64) {
-	if blobs > 0 {
-		f.count("", "", metrics.Datum{Name: metrics.Copied, Unit: "Count", Value: blobs}, metrics.Datum{Name: metrics.CopiedBytes, Unit: "Bytes", Value: bytes})
-	}
-}
-
+// repositoryRun is one invocation that works on a shard of a repository.
 type repositoryRun struct {
-	*Filler
+	filler   *Filler
 	message  Message
 	clock    clock
-	name     string
+	name     string // of the progress in the state
 	progress progress
 	result   Result
 
@@ -81,16 +81,16 @@ type repositoryRun struct {
 }
 
 func (w *repositoryRun) all(ctx context.Context) error {
-	m := w.message
-	held, err := w.snapshotOf(ctx, m.Run)
+	f, m := w.filler, w.message
+	inventory, err := f.snapshotOf(ctx, m.Run)
 	if err != nil {
 		return err
 	}
-	withdrawn, err := LoadWithdrawn(ctx, w.State)
+	withdrawn, err := LoadWithdrawn(ctx, f.State)
 	if err != nil {
 		return err
 	}
-	l, err := w.Source.List(ctx, m.Repository)
+	l, err := f.Source.List(ctx, m.Repository)
 	if err != nil {
 		return err
 	}
@@ -99,34 +99,34 @@ func (w *repositoryRun) all(ctx context.Context) error {
 		return err
 	}
 	w.cacheName = cacheName(m.Repository, m.Shard, m.Of)
-	if err := w.cache.Load(ctx, w.State, w.cacheName); err != nil {
-		w.Log.Error("what is remembered is damaged, it is learnt anew", "error", err.Error())
+	if err := w.cache.Load(ctx, f.State, w.cacheName); err != nil {
+		f.Log.Error("manifest cache is corrupt, rebuilding it", "repository", m.Repository, "error", err.Error())
 	}
-	o := Options{Source: w.Source, Buckets: w.Buckets, Inventory: held, Withdrawn: withdrawn, Manifests: &w.cache, CheckExisting: true,
-		Parallel: w.Parallel, Referrers: w.Referrers && !l.Complete}
+	o := Options{Source: f.Source, Buckets: f.Buckets, Inventory: inventory, Withdrawn: withdrawn, Manifests: &w.cache, CheckExisting: true,
+		Parallel: f.Parallel, Referrers: f.Referrers && !l.Complete}
 	o.fill()
 	if w.progress.Done {
-		err = w.again(ctx, o, todo)
+		w.retryFailed(ctx, o, todo)
 	} else {
-		err = w.onwards(ctx, o, todo)
+		err = w.proceed(ctx, o, todo)
 	}
 	if err := w.save(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	if n := len(w.progress.Failed); n > 0 && w.progress.Done && err == nil {
-		return fmt.Errorf("%d images are to be tried again, the log says why", n)
+		return fmt.Errorf("%d images failed, as logged above: retrying them", n)
 	}
 	return err
 }
 
-// onwards goes through what is left, from chunk to chunk. What does not fit into
-// the time goes on as a fresh message.
-func (w *repositoryRun) onwards(ctx context.Context, o Options, todo []Entry) error {
+// proceed processes the remaining images chunk by chunk. When the time is up it
+// sends a new message for the rest.
+func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []Entry) error {
 	for entries := range slices.Chunk(todo, chunk) {
 		failed, err := w.chunk(ctx, o, entries)
 		if errors.Is(err, errTimeUp) && w.progress.Stuck < maxRequeues {
 			w.progress.Stuck++
-			return w.Queue.Send(context.WithoutCancel(ctx), w.message)
+			return w.filler.Queue.Send(context.WithoutCancel(ctx), w.message)
 		}
 		if err != nil {
 			return err
@@ -140,20 +140,21 @@ func (w *repositoryRun) onwards(ctx context.Context, o Options, todo []Entry) er
 			return err
 		}
 		if w.clock.over() {
-			return w.Queue.Send(context.WithoutCancel(ctx), w.message)
+			return w.filler.Queue.Send(context.WithoutCancel(ctx), w.message)
 		}
 	}
 	w.progress.Done = true
 	return nil
 }
 
-// again copyAttempts what failed once more, as far as the time allows.
-func (w *repositoryRun) again(ctx context.Context, o Options, todo []Entry) error {
+// retryFailed tries the failed images once more until the time is up.
+func (w *repositoryRun) retryFailed(ctx context.Context, o Options, todo []Entry) {
 	w.progress.Failed = nil
 	for len(todo) > 0 && !w.clock.over() {
 		entries := todo[:min(chunk, len(todo))]
 		failed, err := w.chunk(ctx, o, entries)
 		if err != nil {
+			w.filler.Log.Error("retrying failed images stopped", "repository", w.message.Repository, "images", len(todo), "error", err.Error())
 			break
 		}
 		if failed {
@@ -162,28 +163,19 @@ func (w *repositoryRun) again(ctx context.Context, o Options, todo []Entry) erro
 		todo = todo[len(entries):]
 	}
 	w.progress.Failed = append(w.progress.Failed, todo...)
-	return nil
 }
 
-// todo answers what is left of the share, or shares a large repository out.
+// todo returns the remaining images of the shard. It splits a large repository
+// into shards and sends a message for each instead.
 func (w *repositoryRun) todo(ctx context.Context, l *Listing) (todo []Entry, split bool, err error) {
 	m := w.message
-	if w.progress.Done { // again, for what failed
+	if w.progress.Done { // only the failed images are left
 		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e Entry) bool { return !slices.Contains(l.Entries, e) }), false, nil
 	}
 	if m.Of <= 1 && w.progress.After == "" {
-		var messages []Message
-		for _, child := range l.Children {
-			messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: child})
-		}
+		messages := shardMessages(m, l)
 		split = len(l.Entries) > splitAt
-		if split {
-			of := len(l.Entries)/splitAt + 1
-			for shard := range of {
-				messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: m.Repository, Shard: shard, Of: of})
-			}
-		}
-		if err := w.Queue.Send(ctx, messages...); err != nil {
+		if err := w.filler.Queue.Send(ctx, messages...); err != nil {
 			return nil, false, err
 		}
 		if split {
@@ -192,15 +184,32 @@ func (w *repositoryRun) todo(ctx context.Context, l *Listing) (todo []Entry, spl
 		}
 	}
 	for _, e := range l.Entries {
-		if e.key() > w.progress.After && share(e, m.Of) == m.Shard {
+		if e.key() > w.progress.After && shardOf(e, m.Of) == m.Shard {
 			todo = append(todo, e)
 		}
 	}
 	return todo, false, nil
 }
 
-// share is the number of the share that an image is in.
-func share(e Entry, of int) int {
+// shardMessages returns a message for each repository below one, and for each
+// shard of the repository itself if it must be split.
+func shardMessages(m Message, l *Listing) []Message {
+	var messages []Message
+	for _, child := range l.Children {
+		messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: child})
+	}
+	if len(l.Entries) <= splitAt {
+		return messages
+	}
+	of := len(l.Entries)/splitAt + 1
+	for shard := range of {
+		messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: m.Repository, Shard: shard, Of: of})
+	}
+	return messages
+}
+
+// shardOf returns the number of the shard that an image belongs to.
+func shardOf(e Entry, of int) int {
 	if of <= 1 {
 		return 0
 	}
@@ -210,14 +219,14 @@ func share(e Entry, of int) int {
 }
 
 func (w *repositoryRun) save(ctx context.Context) error {
-	if err := w.cache.Save(ctx, w.State, w.cacheName); err != nil {
+	if err := w.cache.Save(ctx, w.filler.State, w.cacheName); err != nil {
 		return err
 	}
-	return w.write(ctx, w.name, w.progress)
+	return w.filler.write(ctx, w.name, w.progress)
 }
 
-// chunk copies what some images lack. Blobs that do not fit into the time that
-// is left go on as messages of their own.
+// chunk copies the missing blobs of some images. Blobs that do not fit into the
+// remaining time are enqueued as messages of their own.
 func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []Entry) (failed bool, err error) {
 	walk := newWalk(o)
 	walk.entries(ctx, w.message.Repository, entries, o.Referrers)
@@ -227,9 +236,9 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []Entry) (
 	walk.compare()
 	plan := walk.plan
 	late := map[string]MissingBlob{}
-	fits := int64(time.Until(w.clock.stop).Seconds() * assumedRate / 2)
-	for i, lacks := range plan.Missing {
-		plan.Missing[i] = slices.DeleteFunc(lacks, func(b MissingBlob) bool {
+	fits := fitsInto(w.clock.stop)
+	for i, missing := range plan.Missing {
+		plan.Missing[i] = slices.DeleteFunc(missing, func(b MissingBlob) bool {
 			if b.Size > fits {
 				late[b.Digest] = b
 			}
@@ -240,8 +249,8 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []Entry) (
 	result, _ := Copy(until, o, plan)
 	cancel()
 	w.result.add(result)
-	for _, left := range result.Unfinished {
-		for _, b := range left {
+	for _, unfinished := range result.Unfinished {
+		for _, b := range unfinished {
 			late[b.Digest] = b
 		}
 	}
@@ -249,11 +258,11 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []Entry) (
 	for _, b := range late {
 		messages = append(messages, Message{Do: doBlob, Run: w.message.Run, Repository: b.Repository, Blob: &b.Blob, Image: b.Image})
 	}
-	if err := w.Queue.Send(context.WithoutCancel(ctx), messages...); err != nil {
-		return false, err
-	}
 	for _, err := range result.Errors {
-		w.Log.Error("failed", "error", err.Error())
+		w.filler.logFailure(w.message.Repository, err)
+	}
+	if err := w.filler.Queue.Send(context.WithoutCancel(ctx), messages...); err != nil {
+		return false, err
 	}
 	return len(result.Errors) > 0, nil
 }
