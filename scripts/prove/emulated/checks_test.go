@@ -12,18 +12,21 @@ func TestPrint(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	c := &checks{out: &out, image: &pull.Image{}, report: pull.Report{Out: &out, ServerName: func(s string) string { return s }}}
-	c.report.Rows = []pull.Row{{EntryPoint: distribution, Client: "home", Pull: &pull.Pull{}, Verdict: "ok"}}
+	c.report.Rows = []pull.Row{
+		{EntryPoint: distribution, Client: "home", Pull: &pull.Pull{}, Verdict: "ok"},
+		{EntryPoint: loadBalancer, Client: "home", Pull: &pull.Pull{}, Verdict: "FAILED: status 500"},
+	}
 	c.check("a passes", nil)
 	c.check("b fails", outputError(errors.New("exit status 1"), "first\nlast\n"))
 	err := c.print()
-	if err == nil || err.Error() != "1 of 3 checks failed" {
+	if err == nil || err.Error() != "2 of 4 checks failed" {
 		t.Errorf("error %v", err)
 	}
 	for _, want := range []string{
 		"a passes  ok\n",
 		"b fails   FAILED: last\n",
 		"\nb fails:\nexit status 1; the end of the output:\nfirst\nlast\n",
-		"\n2 passed, 1 failed, 0 skipped\n",
+		"\n2 passed, 2 failed, 0 skipped\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
