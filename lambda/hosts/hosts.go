@@ -21,8 +21,8 @@ type Host struct {
 }
 
 // Of returns all hosts that the given configurations lead to, each once, mirrors
-// first. The distribution itself, as the default mirror "/", is not among them:
-// the configuration does not have its name.
+// first. The name that CloudFront assigns to the distribution is not among them: the
+// configuration does not have it.
 func Of(configs ...*config.Config) []Host {
 	var all []Host
 	add := func(base, path, purpose string) {
@@ -41,8 +41,15 @@ func Of(configs ...*config.Config) []Host {
 		}
 	}
 	for _, c := range configs {
-		if c.DefaultMirror != config.DistributionHost {
-			add(c.DefaultMirror, "/"+config.BlobPrefix, "blobs from the default mirror")
+		bases := []string{c.DefaultMirror}
+		if c.DefaultMirror == config.DistributionHost {
+			bases = nil
+			for _, host := range c.ViewerHosts {
+				bases = append(bases, "https://"+host)
+			}
+		}
+		for _, base := range bases {
+			add(base, "/"+config.BlobPrefix, "blobs from the default mirror")
 		}
 	}
 	for _, c := range configs {

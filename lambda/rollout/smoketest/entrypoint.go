@@ -32,7 +32,22 @@ func ParseEntryPoints(text string) ([]EntryPoint, error) {
 	return all, nil
 }
 
-const host = "registry.example.com"
+const (
+	host        = "registry.example.com"
+	functionURL = "abcdefghij0123456789abcdefghij01.lambda-url.us-east-1.on.aws"
+)
+
+// viewerHost returns the name of the distribution that a Location must have if the
+// default mirror is the distribution, empty if the Location must be a path.
+func (e EntryPoint) viewerHost(c *config.Config, s sample) string {
+	switch {
+	case e != URL || s.headers["x-viewer-host"] != "":
+		return ""
+	case len(c.ViewerHosts) > 0:
+		return c.ViewerHosts[0]
+	}
+	return "d111111abcdef8.cloudfront.net"
+}
 
 // event returns the event for a sample. The folder events has complete ones.
 func (e EntryPoint) event(c *config.Config, s sample) map[string]any {
@@ -46,6 +61,9 @@ func (e EntryPoint) event(c *config.Config, s sample) map[string]any {
 	maps.Copy(headers, s.headers)
 	if e == ALB {
 		return albEvent(s, headers)
+	}
+	if name := e.viewerHost(c, s); name != "" {
+		headers["x-viewer-host"] = name
 	}
 	return urlEvent(c, s, headers)
 }
@@ -92,7 +110,7 @@ func urlEvent(c *config.Config, s sample, headers map[string]string) map[string]
 		"headers":        headers,
 		"requestContext": map[string]any{
 			"accountId":  "anonymous",
-			"domainName": host,
+			"domainName": functionURL,
 			"http":       map[string]string{"method": s.method, "path": decoded, "protocol": "HTTP/1.1", "sourceIp": edge, "userAgent": headers["user-agent"]},
 			"requestId":  "00000000-0000-4000-8000-000000000000",
 			"routeKey":   "$default",

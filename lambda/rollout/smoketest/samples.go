@@ -77,6 +77,11 @@ func samples(c *config.Config) []sample {
 			s.name = "blob-forged-host"
 			s.headers = map[string]string{"host": forged, "x-forwarded-host": forged}
 		}),
+		// The edge function overwrites this header, so this is not a request of a
+		// client, but no other name may get into a Location.
+		with(anyBlob, func(s *sample) {
+			s.name, s.headers = "blob-forged-viewer-host", map[string]string{"x-viewer-host": forged}
+		}),
 		get("catalog", "/v2/_catalog", http.StatusNotFound, route.Refused),
 		get("other-path", "/archeio-smoketest", http.StatusNotFound, route.Refused),
 		get("bad-name", "/v2/ARCHEIO/manifests/latest", http.StatusBadRequest, route.Refused),

@@ -63,13 +63,14 @@ func test(ctx context.Context, c *config.Config, e EntryPoint, s sample, invoke 
 	case !slices.Contains(s.reasons, reason):
 		return fmt.Errorf("reason %q, want one of %v", token, s.reasons)
 	}
-	return checkLocation(c, reason, r.headers["location"])
+	return checkLocation(c, reason, e.viewerHost(c, s), r.headers["location"])
 }
 
 // checkLocation checks that a Location is below a base URL that the configuration
-// allows for the reason, and that there is none for other reasons.
-func checkLocation(c *config.Config, reason route.Reason, location string) error {
-	bases := basesOf(c, reason)
+// allows for the reason, and that there is none for other reasons. viewerHost is as
+// EntryPoint.viewerHost returns it.
+func checkLocation(c *config.Config, reason route.Reason, viewerHost, location string) error {
+	bases := basesOf(c, reason, viewerHost)
 	if len(bases) == 0 {
 		if location != "" {
 			return fmt.Errorf("redirect to %q, want none for the reason %q", location, reason)
@@ -94,7 +95,7 @@ func checkLocation(c *config.Config, reason route.Reason, location string) error
 }
 
 // basesOf returns the base URLs that a redirect may lead to for a reason.
-func basesOf(c *config.Config, reason route.Reason) []string {
+func basesOf(c *config.Config, reason route.Reason, viewerHost string) []string {
 	switch reason.Leads() {
 	case route.Regional:
 		var bases []string
@@ -103,7 +104,14 @@ func basesOf(c *config.Config, reason route.Reason) []string {
 		}
 		return bases
 	case route.Default:
-		return []string{strings.TrimSuffix(c.DefaultMirror, "/") + "/" + config.BlobPrefix}
+		base := c.DefaultMirror
+		if base == config.DistributionHost {
+			base = ""
+			if viewerHost != "" {
+				base = "https://" + viewerHost
+			}
+		}
+		return []string{base + "/" + config.BlobPrefix}
 	case route.Upstream:
 		if reason == route.Referrers && c.SignatureUpstream != "" {
 			return []string{registry(c, c.SignatureUpstream)}

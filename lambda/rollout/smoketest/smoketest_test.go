@@ -80,6 +80,7 @@ func environments(t *testing.T) map[string]map[string]string {
 		"empty-mirrors":       mirrors(empty),
 		"unavailable-mirrors": mirrors("http://127.0.0.1:1"),
 		"domain":              and(mirrors(full), "DEFAULT_AWS_BASE_URL", "https://registry.example.com"),
+		"viewer-host":         and(mirrors(full), "VIEWER_HOSTS", "registry.example.com"),
 		"no-default":          and(mirrors(full), "DEFAULT_AWS_BASE_URL", "", "DEFAULT_MIRROR_CHECK_URL", "", "CLIENT_ADDRESS_HEADER", ""),
 		"rule":                and(mirrors(full), "MIRROR_FOR", "eu-west-3:us-east-1", "UPSTREAM_CLOUDS", "none"),
 		// The upstream is checked with a signature upstream; it is unavailable here.
@@ -137,7 +138,7 @@ func TestOtherConfigurationsFail(t *testing.T) {
 		{"upstream-port", env, "UPSTREAM_REGISTRY_ENDPOINT", "https://us-docker.pkg.dev:8443", `redirect to "https://us-docker.pkg.dev:8443/`},
 		{"upstream-path", env, "UPSTREAM_REGISTRY_PATH", "example-project/images2", `redirect to "https://us-docker.pkg.dev/v2/example-project/images2/archeio-smoketest/`},
 		{"mirrors", env, "MIRROR_URL_TEMPLATE", other + "/{region}", `sample blob-aws, GET ` + blob + `: redirect to "` + other},
-		{"default-mirror", env, "DEFAULT_AWS_BASE_URL", "https://attacker.example", `redirect to "https://attacker.example/containers/images/` + digest + `", want it below /containers/images/ for the reason "default-mirror"`},
+		{"default-mirror", env, "DEFAULT_AWS_BASE_URL", "https://attacker.example", `redirect to "https://attacker.example/containers/images/` + digest + `", want it below `},
 		{"signatures", empty, "SIGNATURE_UPSTREAM_ENDPOINT", "https://attacker.example", `sample referrers`},
 		{"info", env, "INFO_URL", "https://attacker.example/", `sample info, GET /: redirect to "https://attacker.example/"`},
 		{"no-info", env, "INFO_URL", "", "sample info, GET /: status 404, want 302"},
@@ -168,6 +169,8 @@ func TestMutantsFail(t *testing.T) {
 		{"foreign-host", "lambda/redirect/redirect.go", "return Response{Status: 307, Location: location,", `return Response{Status: 307, Location: "https://attacker.example" + location,`, `redirect to "https://attacker.examplehttps`},
 		{"foreign-mirror", "lambda/redirect/redirect.go", `return base + q.Path.Reference, reason`,
 			`_ = base; return "https://attacker.example/containers/images/" + q.Path.Reference, reason`, `sample blob-aws, GET ` + blob + `: redirect to "https://attacker.example/`},
+		{"foreign-viewer-host", "lambda/config/viewerhost.go", "return ok && validLabel(label)", `return true || ok && validLabel(label)`, `url, sample blob-forged-viewer-host, GET ` + blob + `: redirect to "https://attacker.example/containers/images/`},
+		{"no-viewer-host", "lambda/config/viewerhost.go", "return ok && validLabel(label)", `return false && ok && validLabel(label)`, `url, sample blob, GET ` + blob + `: redirect to "/containers/images/` + digest + `", want it below https://d111111abcdef8.cloudfront.net/containers/images/`},
 		{"status", "lambda/redirect/redirect.go", "Response{Status: 307,", "Response{Status: 302,", "status 302, want 307"},
 		{"reason", "lambda/redirect/redirect.go", "Reason: reason.String()}", `Reason: "manifest"}`, `sample tags, GET /v2/archeio-smoketest/tags/list: reason "manifest", want one of [tags]`},
 	} {
@@ -209,7 +212,7 @@ func TestBases(t *testing.T) {
 	t.Parallel()
 	c := load(t, environments(t)["signatures"])
 	for _, reason := range route.Reasons() {
-		if bases := basesOf(c, reason); (reason.Leads() == route.Nowhere) != (len(bases) == 0) {
+		if bases := basesOf(c, reason, ""); (reason.Leads() == route.Nowhere) != (len(bases) == 0) {
 			t.Errorf("reason %s leads to %s, but has the base URLs %q", reason, reason.Leads(), bases)
 		}
 	}
@@ -238,14 +241,26 @@ func TestCheckLocation(t *testing.T) {
 		{"mirror", route.NearestRegion, "https://s3.example/us-east-1/containers/images/sha256:0", true},
 		{"mirror-with-longer-name", route.NearestRegion, "https://s3.example/us-east-11/containers/images/sha256:0", false},
 		{"default-same-host", route.DefaultMirror, "/containers/images/sha256:0", true},
+		{"default-viewer-host", route.DefaultMirror, "https://registry.example.com/containers/images/sha256:0", false},
 		{"default-slashes", route.DefaultMirror, "//attacker.example/containers/images/sha256:0", false},
 		{"mirror-for-manifest", route.Manifest, "https://s3.example/us-east-1/containers/images/sha256:0", false},
 		{"no-signatures", route.Signature, "https://registry.example/v2/a/manifests/b", false},
 		{"ping", route.Ping, "", true},
 		{"ping-elsewhere", route.Ping, "https://registry.example/v2/", false},
 	} {
-		if err := checkLocation(c, tt.reason, tt.location); (err == nil) != tt.ok {
+		if err := checkLocation(c, tt.reason, "", tt.location); (err == nil) != tt.ok {
 			t.Errorf("%s: error %v, want success: %v", tt.name, err, tt.ok)
+		}
+	}
+	for location, ok := range map[string]bool{
+		"https://registry.example.com/containers/images/sha256:0":  true,
+		"http://registry.example.com/containers/images/sha256:0":   false,
+		"https://registry.example.org/containers/images/sha256:0":  false,
+		"https://registry.example.com/containers/imagesX/sha256:0": false,
+		"/containers/images/sha256:0":                              false,
+	} {
+		if err := checkLocation(c, route.DefaultMirror, "registry.example.com", location); (err == nil) != ok {
+			t.Errorf("viewer host: %s: error %v, want success: %v", location, err, ok)
 		}
 	}
 }
