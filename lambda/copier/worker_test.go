@@ -1,9 +1,16 @@
 package copier
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 )
 
 // sent is a queue that records messages.
@@ -51,5 +58,53 @@ func TestShards(t *testing.T) {
 	}
 	if len(queue) != 4 {
 		t.Errorf("%d messages, want none from a shard", len(queue))
+	}
+}
+
+// full is a queue that cannot take messages.
+type full struct{ Queue }
+
+func (full) Send(context.Context, ...Message) error { return errors.New("the queue is full") }
+
+// TestFailuresAreLogged tests that the log has the cause of all that is retried.
+func TestFailuresAreLogged(t *testing.T) {
+	t.Parallel()
+	h := startHub(t)
+	data, blob := noise(1, 100)
+	h.blob(t, "app", data)
+	h.manifest(t, "app", "v1", ociManifest, manifestOf(blob))
+	h.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/blobs/") {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		return false
+	})
+	var log bytes.Buffer
+	f := &Filler{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{start(t).buckets[0]}, State: Folder(t.TempDir()), Queue: &sent{},
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: io.Discard}
+	if err := f.State.Put(t.Context(), snapshotName("x"), nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	for _, tt := range []struct {
+		name  string
+		queue Queue
+		want  []string
+	}{
+		{"first", &sent{}, []string{`msg="copying failed" repository=app image=app:v1 digest=` + blob.Digest, "404"}},
+		{"retry", &sent{}, []string{`msg="copying failed" repository=app image=app:v1 digest=` + blob.Digest, "404"}},
+		{"retry-stops", full{}, []string{`msg="retrying failed images stopped" repository=app images=1 error="the queue is full"`}},
+	} {
+		log.Reset()
+		f.Queue = tt.queue
+		err := f.Work(ctx, `{"do":"repository","run":"x","repository":"app"}`)
+		oneLineOf(t, err, `repository "app": 1 images failed`)
+		for _, want := range tt.want {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("%s: the log does not have %q:\n%s", tt.name, want, &log)
+			}
+		}
 	}
 }

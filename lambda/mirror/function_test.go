@@ -28,7 +28,7 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// lines lets a process write to a buffer that a test reads.
+// lines is a buffer that a process may write to while a test reads it.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -46,19 +46,19 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// deployment is a registry with images, two buckets, and the functions between
-// them.
+// deployment is a registry with images, two buckets, and the functions that copy
+// from one to the other.
 type deployment struct {
 	*system.System
 	*system.Filler
 	log   *lines
 	blobs map[string]bool
-	// limit is what one invocation gets.
+	// limit is the time limit of one invocation.
 	limit time.Duration
 }
 
-// deploy starts everything. front stands between the functions and the
-// registry; nil for none.
+// deploy starts everything. front wraps the registry as the functions see it; nil
+// for nothing.
 func deploy(t *testing.T, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
 	t.Helper()
 	s, err := system.Start(t.Context(), system.Options{Log: io.Discard})
@@ -112,7 +112,7 @@ func (d *deployment) collect(t *testing.T, image v1.Image) {
 	}
 }
 
-// invoke is one invocation, with its deadline.
+// invoke invokes the function once, with a deadline.
 func (d *deployment) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.limit)
 	defer cancel()
@@ -130,7 +130,7 @@ func (d *deployment) work(t *testing.T, event string) {
 	}
 }
 
-// whole looks at every object of both buckets.
+// whole checks every object of both buckets.
 func (d *deployment) whole(t *testing.T) {
 	t.Helper()
 	client := d.S3(system.Regions[0])
@@ -148,7 +148,7 @@ func (d *deployment) whole(t *testing.T) {
 			content, err := io.ReadAll(o.Body)
 			o.Body.Close()
 			if err != nil || sha256.Sum256(content) != digest || !d.blobs[digest.String()] {
-				t.Errorf("%s: %s does not hash to its key, or is nobody's (%v)", bucket, digest, err)
+				t.Errorf("%s: %s does not hash to its key, or no image has it (%v)", bucket, digest, err)
 			}
 		}
 		if len(held) != len(d.blobs) {
@@ -157,7 +157,7 @@ func (d *deployment) whole(t *testing.T) {
 	}
 }
 
-// remove takes a blob out of a bucket.
+// remove deletes one blob from a bucket.
 func (d *deployment) remove(t *testing.T, bucket string) {
 	t.Helper()
 	for digest := range d.blobs {
@@ -170,7 +170,7 @@ func (d *deployment) remove(t *testing.T, bucket string) {
 }
 
 // TestFunctions fills the mirrors as the deployed functions do: the planner
-// hands out, the queue hands on, the workers copy.
+// enqueues repositories, and the workers copy them.
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	var fetched lockedCount
@@ -198,24 +198,24 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("a second run fetched %d manifests and blobs", n)
 	}
 
-	// A run lists the mirrors before it copies, so its index is of what earlier
-	// runs have copied.
+	// A run lists the mirrors before it copies, so its index has what earlier runs
+	// copied.
 	d.indexed(t)
 
-	// What a mirror lost is found by comparing it with what is remembered, and
-	// nobody else is asked.
+	// A blob that a mirror lost is found by comparing it with the manifest cache,
+	// without a request to the registry.
 	d.remove(t, system.Buckets[1])
 	sent := d.Queue.Sent()
 	d.work(t, `{"mirror":"status"}`)
 	d.whole(t)
 	if n := d.Queue.Sent() - sent; n != 1 {
-		t.Errorf("%d messages for one repository that is to be repaired", n)
+		t.Errorf("%d messages for one repository to repair", n)
 	}
 	if !strings.Contains(d.log.String(), `"MissingBlobs":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+system.Regions[0]+`"`) {
-		t.Error("no metric tells what a mirror lacks")
+		t.Error("no metric has the missing blobs of a mirror")
 	}
 
-	// What is pushed afterwards is found by the next run.
+	// The next run finds what was pushed after the last one.
 	d.push(t, "team-1/app:v3", 1000, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	d.whole(t)
@@ -224,7 +224,7 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-// indexed looks at the index of both buckets: it has all blobs.
+// indexed checks that the index of both buckets has all blobs.
 func (d *deployment) indexed(t *testing.T) {
 	t.Helper()
 	for _, bucket := range system.Buckets {
@@ -244,7 +244,7 @@ func (d *deployment) indexed(t *testing.T) {
 		}
 		for digest := range d.blobs {
 			if !x.Has(digest) {
-				t.Errorf("%s: the index of %d blobs lacks %s", bucket, x.Len(), digest)
+				t.Errorf("%s: the index of %d blobs does not have %s", bucket, x.Len(), digest)
 			}
 		}
 	}
@@ -258,7 +258,7 @@ type lockedCount struct {
 func (c *lockedCount) add()     { c.mu.Lock(); c.n++; c.mu.Unlock() }
 func (c *lockedCount) get() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
 
-// What cannot be done ends as a dead letter, and the rest is done.
+// A message that always fails becomes a dead letter, and the others are processed.
 func TestPoisonedMessages(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, 10*time.Second, nil)
@@ -276,12 +276,12 @@ func TestPoisonedMessages(t *testing.T) {
 	for _, body := range poisoned {
 		d.Queue.Send(body)
 	}
-	// A run that finds work of an earlier one begins nothing: the queue would
+	// No run starts while work of an earlier one is waiting, because the queue would
 	// only grow.
 	sent := d.Queue.Sent()
 	out, err := d.invoke(t.Context(), []byte(`{"mirror":"plan"}`))
 	if err != nil || !strings.Contains(string(out), fmt.Sprintf(`"waiting":%d`, sent)) || d.Queue.Sent() != sent {
-		t.Errorf("%s, %v, %d messages more", out, err, d.Queue.Sent()-sent)
+		t.Errorf("%s, error %v, %d more messages", out, err, d.Queue.Sent()-sent)
 	}
 	if err := d.Queue.Drain(t.Context(), 2, d.invoke); err != nil {
 		t.Fatal(err)
@@ -291,13 +291,13 @@ func TestPoisonedMessages(t *testing.T) {
 	if len(dead) != len(poisoned) {
 		t.Errorf("dead letters %q, want %q", dead, poisoned)
 	}
-	if n, want := strings.Count(d.log.String(), "a message failed"), 5*len(poisoned); n != want {
-		t.Errorf("the log says %d times that a message failed, want %d", n, want)
+	if n, want := strings.Count(d.log.String(), "processing a message failed"), 5*len(poisoned); n != want {
+		t.Errorf("the log has %d failed messages, want %d", n, want)
 	}
 }
 
-// An image that is wrong comes back as a message of its repository, and all
-// others of it are copied.
+// An invalid image makes its repository a dead letter, and all other images of the
+// repository are copied.
 func TestBadImageInARepository(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, 10*time.Second, func(upstream http.Handler) http.Handler {
@@ -316,7 +316,7 @@ func TestBadImageInARepository(t *testing.T) {
 	d.work(t, `{"mirror":"plan"}`)
 	held, err := copier.NewBucket(system.Buckets[0], d.S3(system.Regions[0])).List(t.Context())
 	if err != nil || len(held) != good {
-		t.Errorf("%d blobs of the %d of good images are there, %v", len(held), good, err)
+		t.Errorf("the bucket has %d of the %d blobs of valid images, error %v", len(held), good, err)
 	}
 	if dead := d.Queue.DeadLetters(); len(dead) != 1 || !strings.Contains(dead[0], "team/app") {
 		t.Errorf("dead letters %q, want the repository's", dead)
@@ -326,8 +326,8 @@ func TestBadImageInARepository(t *testing.T) {
 	}
 }
 
-// plannerTime is what the planner gets in TestPlannerFinishes; the gate gives it
-// 20 seconds.
+// plannerTime returns the time limit of the planner in TestPlannerFinishes. .ci/run
+// sets it to 20 seconds.
 func plannerTime(t *testing.T) time.Duration {
 	text := os.Getenv("MIRROR_TEST_PLANNER")
 	if text == "" {
@@ -335,12 +335,12 @@ func plannerTime(t *testing.T) time.Duration {
 	}
 	limit, err := time.ParseDuration(text)
 	if err != nil {
-		t.Fatalf("MIRROR_TEST_PLANNER=%q: takes a duration", text)
+		t.Fatalf("MIRROR_TEST_PLANNER=%q: want a duration", text)
 	}
 	return limit
 }
 
-// A planner whose time is too short for the registry finishes in several runs.
+// A planner with too little time for the registry finishes in several runs.
 func TestPlannerFinishes(t *testing.T) {
 	t.Parallel()
 	limit := plannerTime(t)
@@ -348,7 +348,7 @@ func TestPlannerFinishes(t *testing.T) {
 	d := deploy(t, limit, func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/_catalog") {
-				// A page a repository, each after a while.
+				// One repository a page, each after a delay.
 				pages.add()
 				query := r.URL.Query()
 				query.Set("n", "1")
@@ -369,19 +369,19 @@ func TestPlannerFinishes(t *testing.T) {
 	d.work(t, `{"mirror":"plan"}`)
 	d.whole(t)
 	more := d.Queue.Sent() - repositories
-	t.Logf("%d runs of the planner with %s each, %d pages", 1+more, limit, pages.get())
+	t.Logf("%d runs of the planner of %s each, %d pages", 1+more, limit, pages.get())
 	if more < 1 {
-		t.Errorf("it took one run only, which shows nothing")
+		t.Errorf("it took only one run, which shows nothing")
 	}
 	if n := pages.get(); n > repositories+2+more {
-		t.Errorf("%d pages of the catalog were asked for, of %d repositories", n, repositories)
+		t.Errorf("%d pages of the catalog were requested for %d repositories", n, repositories)
 	}
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
 	}
 }
 
-// slow lets so many bytes of blobs through in a second.
+// slow limits the bytes of blobs per second.
 func slow(perSecond int) func(http.Handler) http.Handler {
 	return func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -416,8 +416,8 @@ func (w *slowWriter) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// A blob that does not fit into the time of one run goes on in the next, from
-// where it was.
+// A blob that takes longer than one run is continued by the next run, from where
+// the last one stopped.
 func TestBlobOverSeveralRuns(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, 3*time.Second, slow(8<<20))
@@ -425,8 +425,8 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	d.whole(t)
-	if !strings.Contains(d.log.String(), "a blob goes on as a message") {
-		t.Errorf("it took one run only, which shows nothing\n%s", d.log)
+	if !strings.Contains(d.log.String(), "upload did not finish in time, re-queued") {
+		t.Errorf("it took only one run, which shows nothing\n%s", d.log)
 	}
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q", dead)
@@ -435,16 +435,16 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 	for _, bucket := range system.Buckets {
 		uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil || len(uploads.Uploads) != 0 {
-			t.Errorf("%d unfinished uploads stay behind (%v)", len(uploads.Uploads), err)
+			t.Errorf("%d unfinished uploads are left (%v)", len(uploads.Uploads), err)
 		}
 	}
 }
 
-// A blob that gets nowhere is for mirror copy, never a dead letter, and the
-// next status says so again until it is there.
+// A blob that makes no progress is counted as NeedsMirrorCopy and never becomes a
+// dead letter. Each status reports it until a mirror copy has copied it.
 func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, 1500*time.Millisecond, slow(1<<20))
+	d := deploy(t, 2500*time.Millisecond, slow(1<<20))
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
@@ -453,26 +453,26 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	state := copier.StateBucket{Name: system.StateBucket, Client: d.S3(system.Regions[0])}
 	needs, err := copier.NeedsCopy(t.Context(), state)
 	if err != nil || len(needs) != 1 || !d.blobs[needs[0]] {
-		t.Fatalf("%q need mirror copy, %v\n%s", needs, err, d.log)
+		t.Fatalf("NeedsCopy: %q, error %v\n%s", needs, err, d.log)
 	}
 	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 1 {
-		t.Errorf("the metric is there %d times, want once", n)
+		t.Errorf("the log has the metric %d times, want once", n)
 	}
 	d.limit = 10 * time.Second
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 2 {
-		t.Errorf("after a status the metric is there %d times, want twice", n)
+		t.Errorf("after a status the log has the metric %d times, want twice", n)
 	}
 	if err := d.Fill(t.Context(), io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	d.Queue.Purge() // the first status has asked for a repair
+	d.Queue.Purge() // the first status has enqueued a repair
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if needs, err := copier.NeedsCopy(t.Context(), state); err != nil || len(needs) != 0 {
-		t.Errorf("%q still need mirror copy, %v", needs, err)
+		t.Errorf("NeedsCopy: still %q, error %v", needs, err)
 	}
 }

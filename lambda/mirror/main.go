@@ -46,7 +46,10 @@ func load(ctx context.Context) (*copier.Filler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
-	options := copier.SourceOptions{Rate: c.Rate}
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	notify := func(message string) { log.Warn(message) }
+	copier.NotifyOutages(&sdk, notify)
+	options := copier.SourceOptions{Rate: c.Rate, Notify: notify}
 	if c.Secret != "" {
 		if options.Keychain, err = readSecret(ctx, secretsmanager.NewFromConfig(sdk), c.Secret); err != nil {
 			return nil, err
@@ -56,7 +59,7 @@ func load(ctx context.Context) (*copier.Filler, error) {
 		Queue:     &queue{sqs.NewFromConfig(sdk), c.Queue},
 		State:     copier.StateBucket{Name: c.State, Client: copier.NewS3Client(sdk, sdk.Region)},
 		Referrers: c.Referrers,
-		Log:       slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+		Log:       log,
 		Metrics:   os.Stdout,
 	}
 	if f.Source, err = copier.NewSource(c.Source, options); err != nil {

@@ -20,7 +20,7 @@ func (s *System) PrepareSample(ctx context.Context) error {
 	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, fill); err != nil {
 		return err
 	}
-	bucket, key := StateBucket, config.RunPrefix+sampleRun+"/held"
+	bucket, key := StateBucket, config.RunPrefix+sampleRun+"/inventory"
 	if _, err := s.S3(Regions[0]).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key}); err != nil {
 		return fmt.Errorf("putting %q into bucket %q: %w", key, bucket, err)
 	}
