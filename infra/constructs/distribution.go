@@ -49,7 +49,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 			EventType: jsii.String("viewer-request"), FunctionArn: function.AttrFunctionArn(),
 		}},
 		toRedirectors: requestPolicy(scope, "RedirectorRequestPolicy", name("redirector"), "all", "CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
-			"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized"),
+			"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized", "X-Viewer-Host"),
 		toMirrors:  requestPolicy(scope, "MirrorRequestPolicy", name("mirror"), "none", "CloudFront-Viewer-Country"),
 		responses:  cachePolicy(scope, "ResponseCachePolicy", name("responses"), "all", 0, hour),
 		blobs:      cachePolicy(scope, "BlobCachePolicy", name("blobs"), "none", year, year),

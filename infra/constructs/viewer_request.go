@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -30,8 +31,9 @@ const (
 var viewerRequest string
 
 // ViewerRequest returns the code of the CloudFront function that runs for each viewer
-// request: it rejects methods other than GET and HEAD, marks requests that have an
-// Authorization header, and selects the nearest origin and one to fail over to. If
+// request: it rejects methods other than GET and HEAD and paths with more than one
+// spelling, tells the redirector the host that the client asked and whether the
+// request has an Authorization header, and selects the nearest origin and one to fail over to. If
 // anything in it fails, the request goes to the origin of its cache behavior.
 //
 // Its table of countries is derived from the coordinates that the redirector uses
@@ -42,7 +44,6 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 		return "", fmt.Errorf("stage %q: too many origins: %d mirrors and %d redirectors: want at most %d together, and %d of each",
 			s.Name, len(mirrors), len(s.Redirectors), maxOrigins, len(positions))
 	}
-	body, headers := refusal()
 	code := viewerRequest
 	for name, value := range map[string]string{
 		"/*IMPORT*/":      importOf(s),
@@ -52,9 +53,11 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 		"/*POINTS*/":      literal(points(s.Redirectors)),
 		"/*CODE*/":        positions,
 		"/*BLOBS*/":       literal("/" + config.BlobPrefix),
-		"/*REFUSAL*/":     literal(map[string]any{"body": body, "headers": headers}),
+		"/*BLOB*/":        "/^" + strings.ReplaceAll("/"+config.BlobPrefix, "/", `\/`) + "sha256:[0-9a-f]{64}$/",
+		"/*REFUSAL*/":     literal(refusal()),
+		"/*UNKNOWN*/":     literal(unknownPath()),
 	} {
-		code = strings.Replace(code, name, value, 1)
+		code = strings.ReplaceAll(code, name, value)
 	}
 	if code = strings.TrimLeft(code, "\n"); len(code) > maxFunction {
 		return "", fmt.Errorf("stage %q: the CloudFront function has %d bytes, CloudFront allows %d: configure fewer mirrors and redirectors", s.Name, len(code), maxFunction)
@@ -126,18 +129,39 @@ func points(names []string) [][3]float64 {
 	return out
 }
 
-// refusal returns the redirector's response to methods other than GET and HEAD, with
-// METHOD in place of the method.
-func refusal() (body string, headers map[string]map[string]string) {
-	resp := redirect.Refuse(oci.MethodNotAllowed("METHOD"))
-	resp.Allow = "GET, HEAD"
-	headers = map[string]map[string]string{}
+// response is what a CloudFront function returns instead of a request.
+type response struct {
+	StatusCode        int                          `json:"statusCode"`
+	StatusDescription string                       `json:"statusDescription"`
+	Headers           map[string]map[string]string `json:"headers"`
+	Body              string                       `json:"body"`
+}
+
+// responseOf returns a response of the redirector as one of the edge.
+func responseOf(resp redirect.Response) response {
+	r := response{resp.Status, http.StatusText(resp.Status), map[string]map[string]string{}, resp.Body}
 	for _, field := range resp.Fields() {
 		if field.Value != "" {
-			headers[strings.ToLower(field.Name)] = map[string]string{"value": field.Value}
+			r.Headers[strings.ToLower(field.Name)] = map[string]string{"value": field.Value}
 		}
 	}
-	return resp.Body, headers
+	return r
+}
+
+// refusal returns the redirector's response to methods other than GET and HEAD, with
+// METHOD in place of the method.
+func refusal() response {
+	resp := redirect.Refuse(oci.MethodNotAllowed("METHOD"))
+	resp.Allow = "GET, HEAD"
+	return responseOf(resp)
+}
+
+// unknownPath returns the response to a path that has no valid spelling. It is never
+// cached: the path may be anything.
+func unknownPath() response {
+	resp := redirect.Refuse(oci.NotFound(""))
+	resp.CacheControl = "no-store"
+	return responseOf(resp)
 }
 
 // literal returns a value as JavaScript, of which JSON is a subset.

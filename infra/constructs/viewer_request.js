@@ -8,6 +8,8 @@ const places = /*PLACES*/;
 const points = /*POINTS*/;
 const code = '/*CODE*/';
 const refusal = /*REFUSAL*/;
+const unknown = /*UNKNOWN*/;
+const blob = /*BLOB*/;
 
 function handler(event) {
   const request = event.request;
@@ -15,11 +17,18 @@ function handler(event) {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return refuse(request.method);
   }
-  // The redirector trusts this header, so a value from the viewer must not pass.
+  request.uri = request.uri.replace(/%3a/gi, ':');
+  if (!known(request.uri)) {
+    return unknown;
+  }
+  // The redirector trusts these headers, so values from the viewer must not pass.
+  delete headers['x-viewer-authorized'];
+  delete headers['x-viewer-host'];
   if (headers.authorization) {
     headers['x-viewer-authorized'] = { value: '1' };
-  } else {
-    delete headers['x-viewer-authorized'];
+  }
+  if (headers.host) {
+    headers['x-viewer-host'] = { value: headers.host.value };
   }
   try {
     choose(request.uri, headers);
@@ -27,6 +36,14 @@ function handler(event) {
     // The origin of the cache behavior serves the request.
   }
   return request;
+}
+
+// An object has one spelling, so that one invalidation removes it from the caches.
+function known(uri) {
+  if (/[^!-~]|[%\\]|\/\/|\/\.\.?(\/|$)/.test(uri)) {
+    return false;
+  }
+  return uri.indexOf(/*BLOBS*/) !== 0 || blob.test(uri);
 }
 
 function choose(uri, headers) {
@@ -79,10 +96,5 @@ function radians(text, most) {
 function refuse(method) {
   const name = method.length > 128 ? method.slice(0, 128) + '...' : method;
   const text = JSON.stringify(name).replace(/[<>&]/g, (c) => '\\u00' + c.charCodeAt(0).toString(16));
-  return {
-    statusCode: 405,
-    statusDescription: 'Method Not Allowed',
-    headers: refusal.headers,
-    body: refusal.body.replace('"METHOD"', () => text),
-  };
+  return Object.assign({}, refusal, { body: refusal.body.replace('"METHOD"', () => text) });
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -121,6 +122,47 @@ func runEvents(t *testing.T, s *stage.Stage, events []edgeEvent) []edgeOutcome {
 	if err := json.Unmarshal(out, &outcomes); err != nil || len(outcomes) != len(events) {
 		t.Fatalf("node returned %d outcomes for %d events: %v", len(outcomes), len(events), err)
 	}
+	for i, o := range runInNJS(t, edgeCode(t, s), events) {
+		if !reflect.DeepEqual(o, outcomes[i]) {
+			t.Errorf("%q: under njs %s, under Node.js %s", events[i].Request.URI, literal(o), literal(outcomes[i]))
+		}
+	}
+	return outcomes
+}
+
+// runInNJS runs the code for all events in njs, whose engine is close to that of
+// CloudFront Functions. It returns nil if there is no njs.
+func runInNJS(t *testing.T, code string, events []edgeEvent) []edgeOutcome {
+	t.Helper()
+	njs, err := exec.LookPath("njs")
+	if err != nil {
+		t.Log("not run under njs, which is not in PATH")
+		return nil
+	}
+	script, err := os.ReadFile("testdata/viewer_request.njs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code = strings.TrimPrefix(code, "import cf from 'cloudfront';")
+	text := strings.Replace(string(script), "/*CODE*/", code, 1)
+	text = strings.Replace(text, "/*EVENTS*/", literal(events), 1)
+	file := filepath.Join(t.TempDir(), "viewer_request.js")
+	result := file + "on" // console.log breaks long lines
+	text = strings.Replace(text, "/*OUT*/", literal(result), 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(njs, file).CombinedOutput(); err != nil {
+		t.Fatalf("njs: %v\n%s", err, out)
+	}
+	out, err := os.ReadFile(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []edgeOutcome
+	if err := json.Unmarshal(out, &outcomes); err != nil {
+		t.Fatalf("njs returned %.200q: %v", out, err)
+	}
 	return outcomes
 }
 
@@ -166,6 +208,11 @@ func (o *edgeOutcome) request(t *testing.T) (r edgeRequest) {
 	if err := d.Decode(&r); err != nil || o.Thrown != "" {
 		t.Fatalf("returned %s, threw %q, want the request: %v", o.Returned, o.Thrown, err)
 	}
+	// The redirector is told the host that the viewer asked.
+	if got, want := r.Headers["x-viewer-host"], r.Headers["host"]; got != want {
+		t.Errorf("X-Viewer-Host %q, want %q", got.Value, want.Value)
+	}
+	delete(r.Headers, "x-viewer-host")
 	return r
 }
 
