@@ -23,7 +23,9 @@ const functionURL = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aw
 // the bucket at mirror for /containers/images/*, and for all other paths a
 // function URL that only the distribution may invoke. Like the real one, it
 // signs its requests to the function URL, so the function never receives a
-// client's Authorization header, only X-Viewer-Authorized if there was one.
+// client's Authorization header, only X-Viewer-Authorized if there was one. The
+// function receives the requested host in X-Viewer-Host. Methods and paths that
+// the function for viewer requests rejects reach neither origin.
 //
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-lambda.html
 func CloudFront(invoke Invoke, mirror *url.URL) http.Handler {
@@ -35,11 +37,25 @@ func CloudFront(invoke Invoke, mirror *url.URL) http.Handler {
 		r.Out.Header.Del(ClientAddressHeader)
 	}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/"+config.BlobPrefix) {
+		path, query := target(r)
+		path, refusal, ok := viewerRequest(r.Method, path)
+		if !ok {
+			for _, field := range refusal.Fields() {
+				if field.Value != "" {
+					w.Header().Set(field.Name, field.Value)
+				}
+			}
+			w.WriteHeader(refusal.Status)
+			_, _ = w.Write([]byte(refusal.Body))
+			return
+		}
+		if strings.HasPrefix(path, "/"+config.BlobPrefix) {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = path, ""
 			bucket.ServeHTTP(w, r)
 			return
 		}
-		resp, ok := call(w, r, invoke, functionURLEvent(r))
+		resp, ok := call(w, r, invoke, functionURLEvent(r, path, query))
 		if !ok {
 			return
 		}
@@ -47,8 +63,7 @@ func CloudFront(invoke Invoke, mirror *url.URL) http.Handler {
 	})
 }
 
-func functionURLEvent(r *http.Request) map[string]any {
-	path, query := target(r)
+func functionURLEvent(r *http.Request, path, query string) map[string]any {
 	viewer := clientAddr(r)
 	// The headers that the distribution's policy forwards, and those that it adds.
 	headers := map[string]string{
@@ -66,6 +81,7 @@ func functionURLEvent(r *http.Request) map[string]any {
 		"authorization":             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=0",
 		"cloudfront-viewer-address": viewerAddress(viewer),
 		"cloudfront-viewer-country": "FR",
+		"x-viewer-host":             r.Host,
 	}
 	// CloudFront sends no coordinates for clients in AWS.
 	if place, _ := ranges.Lookup(viewer.Addr()); place.Cloud != ranges.AWS {
@@ -74,10 +90,6 @@ func functionURLEvent(r *http.Request) map[string]any {
 	}
 	if r.Header.Get("Authorization") != "" {
 		headers["x-viewer-authorized"] = "1"
-	}
-	decoded, err := url.PathUnescape(path)
-	if err != nil {
-		decoded = path
 	}
 	now := time.Now().UTC()
 	return map[string]any{
@@ -93,7 +105,7 @@ func functionURLEvent(r *http.Request) map[string]any {
 			"domainPrefix": functionURL[:32],
 			"http": map[string]string{
 				"method":    r.Method,
-				"path":      decoded,
+				"path":      path, // decoded, but no escapes are left
 				"protocol":  "HTTP/1.1",
 				"sourceIp":  edgeAddress,
 				"userAgent": "Amazon CloudFront",

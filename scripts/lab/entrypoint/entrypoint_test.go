@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -105,6 +106,7 @@ func TestCloudFrontEvent(t *testing.T) {
 		"Authorization":             "Bearer a",
 		"X-Forwarded-For":           "203.0.113.1",
 		"CloudFront-Viewer-Address": "203.0.113.1:1",
+		"X-Viewer-Host":             "attacker.example",
 		ClientAddressHeader:         "2001:db8::1",
 	}))
 	if w.Code != 200 || w.Body.String() != "{}" || w.Header().Get("X-Redirect-Reason") != "ping" {
@@ -114,13 +116,14 @@ func TestCloudFrontEvent(t *testing.T) {
 	if err := json.Unmarshal(payload, &e); err != nil {
 		t.Fatal(err)
 	}
-	if e.RawPath != "/v2/x/blobs/sha256%3Aab" || e.RequestContext.HTTP.Path != "/v2/x/blobs/sha256:ab" || e.RawQueryString != "n=1" {
+	if e.RawPath != "/v2/x/blobs/sha256:ab" || e.RequestContext.HTTP.Path != "/v2/x/blobs/sha256:ab" || e.RawQueryString != "n=1" {
 		t.Errorf("event %s", payload)
 	}
 	for name, want := range map[string]string{
 		"cloudfront-viewer-address":  "2001:db8::1:5000", // not the client's own header
 		"x-forwarded-for":            "2001:db8::1",
 		"x-viewer-authorized":        "1",
+		"x-viewer-host":              "example.com", // the host of the request
 		"cloudfront-viewer-latitude": "48.85660",
 		"x-simulated-client-address": "",
 	} {
@@ -158,14 +161,117 @@ func TestCloudFrontMirror(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	CloudFront(nil, base).ServeHTTP(w, request("/containers/images/sha256:ab", map[string]string{
+	CloudFront(nil, base).ServeHTTP(w, request("/containers/images/sha256%3a"+hex64, map[string]string{
 		"Authorization": "Bearer a", "Range": "bytes=1-", ClientAddressHeader: "35.180.1.1",
 	}))
 	if w.Code != 200 || w.Body.String() != "blob" {
 		t.Fatalf("the client received %d %q", w.Code, w.Body)
 	}
-	if got.URL.Path != "/mirror/containers/images/sha256:ab" || got.Header.Get("Authorization") != "" ||
+	if got.RequestURI != "/mirror/containers/images/sha256:"+hex64 || got.Header.Get("Authorization") != "" ||
 		got.Header.Get(ClientAddressHeader) != "" || got.Header.Get("Range") != "bytes=1-" {
 		t.Errorf("the bucket received %s with %v", got.URL, got.Header)
+	}
+}
+
+const hex64 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// TestCloudFrontPaths checks which paths the edge function lets pass: to the bucket,
+// to the function or to neither.
+func TestCloudFrontPaths(t *testing.T) {
+	t.Parallel()
+	bucket := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("bucket " + r.RequestURI)) }))
+	defer bucket.Close()
+	base, err := url.Parse(bucket.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	distribution := CloudFront(func(_ context.Context, event []byte) ([]byte, error) {
+		var e events.LambdaFunctionURLRequest
+		if err := json.Unmarshal(event, &e); err != nil {
+			return nil, err
+		}
+		return json.Marshal(events.LambdaFunctionURLResponse{StatusCode: 200, Headers: map[string]string{}, Body: "function " + e.RawPath})
+	}, base)
+	const blob = "/containers/images/sha256:" + hex64
+	for _, tt := range []struct{ name, path, want string }{
+		{"blob", blob, "bucket " + blob},
+		{"blob-encoded", "/containers/images/sha256%3A" + hex64, "bucket " + blob},
+		{"blob-encoded-lower-case", "/containers/images/sha256%3a" + hex64, "bucket " + blob},
+		{"blob-query", blob + "?x=%2f..//", "bucket " + blob + "?x=%2f..//"},
+		{"blob-short", blob[:len(blob)-1], ""},
+		{"blob-long", blob + "0", ""},
+		{"blob-upper-case", "/containers/images/sha256:" + strings.ToUpper(hex64), ""},
+		{"blob-sha512", "/containers/images/sha512:" + hex64 + hex64, ""},
+		{"blob-below", blob + "/", ""},
+		{"blob-letter-encoded", "/%63ontainers/images/sha256:" + hex64, ""},
+		{"blob-digit-encoded", "/containers/images/sha256:%65" + hex64[1:], ""},
+		{"blob-slash-encoded", "/containers%2Fimages/sha256:" + hex64, ""},
+		{"blob-two-slashes", "/containers/images//sha256:" + hex64, ""},
+		{"blob-dots", "/v2/../containers/images/sha256:" + hex64, ""},
+		{"index", "/containers/images/index.v1", ""},
+		{"folder", "/containers/images/", ""},
+		{"folder-no-slash", "/containers/images", "function /containers/images"},
+		{"manifest", "/v2/pause/manifests/3.9", "function /v2/pause/manifests/3.9"},
+		{"manifest-encoded", "/v2/pause/manifests/sha256%3Aab", "function /v2/pause/manifests/sha256:ab"},
+		{"query", "/v2/pause/tags/list?last=a%2F//../b", "function /v2/pause/tags/list"},
+		{"root", "/", "function /"},
+		{"two-slashes", "/v2//pause/manifests/3.9", ""},
+		{"slashes-first", "//v2/", ""},
+		{"dot", "/v2/./pause/manifests/3.9", ""},
+		{"dot-last", "/v2/.", ""},
+		{"dots", "/v2/../v2/", ""},
+		{"dots-last", "/v2/..", ""},
+		{"dots-in-name", "/v2/..a/b../manifests/3.9", "function /v2/..a/b../manifests/3.9"},
+		{"dots-encoded", "/v2/%2e%2e/v2/", ""},
+		{"backslash", `/v2\pause`, ""},
+		{"backslash-encoded", "/v2/%5C", ""},
+		{"escape-twice", "/v2/pause/manifests/sha256%253Aab", ""},
+		{"malformed-escape", "/v2/%", ""},
+		{"not-ascii", "/v2/\u00e9", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := request("/", nil)
+			r.RequestURI = tt.path
+			r.URL.Path, r.URL.RawQuery, _ = strings.Cut(tt.path, "?")
+			w := httptest.NewRecorder()
+			distribution.ServeHTTP(w, r)
+			switch {
+			case tt.want != "" && (w.Code != 200 || w.Body.String() != tt.want):
+				t.Errorf("the client received %d %q, want %q", w.Code, w.Body, tt.want)
+			case tt.want == "" && (w.Code != 404 || w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(w.Body.String(), `"UNSUPPORTED"`)):
+				t.Errorf("the client received %d %v %q, want 404 from the edge function", w.Code, w.Header(), w.Body)
+			}
+		})
+	}
+}
+
+func TestCloudFrontMethods(t *testing.T) {
+	t.Parallel()
+	invoked := 0
+	distribution := CloudFront(func(context.Context, []byte) ([]byte, error) {
+		invoked++
+		return []byte(`{"statusCode":200,"headers":{},"body":""}`), nil
+	}, nil)
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		for _, path := range []string{"/v2/pause/blobs/uploads/", "/containers/images/sha256:" + hex64, "//"} {
+			r := request("/", nil)
+			r.Method, r.RequestURI, r.URL.Path = method, path, path
+			w := httptest.NewRecorder()
+			distribution.ServeHTTP(w, r)
+			if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" || !strings.Contains(w.Body.String(), method) {
+				t.Errorf("%s %s: the client received %d %v %q", method, path, w.Code, w.Header(), w.Body)
+			}
+		}
+	}
+	if invoked > 0 {
+		t.Errorf("the function was invoked %d times, want none", invoked)
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		r := request("/v2/", nil)
+		r.Method = method
+		w := httptest.NewRecorder()
+		if distribution.ServeHTTP(w, r); w.Code != 200 {
+			t.Errorf("%s: the client received %d", method, w.Code)
+		}
 	}
 }
