@@ -16,19 +16,20 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// runName has the time at which a run began.
+// runName matches the name of a run, which contains its start time.
 var runName = regexp.MustCompile(`(plan|status)-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z`)
 
-// TestEvents sends every sample event to the built function under the Runtime
-// API; each must get the answer beside it.
+// TestEvents sends every sample event to the built function under the Runtime API
+// and compares each response with the .want.json file next to the event.
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(root, "events", "mirror", "*.want.json"))
 	if err != nil || len(files) < 5 {
-		t.Fatalf("%d answers, %v", len(files), err)
+		t.Fatalf("%d responses, error %v", len(files), err)
 	}
 	s, err := system.Start(t.Context(), system.Options{Log: io.Discard})
 	if err != nil {
@@ -59,7 +60,7 @@ func TestEvents(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			// A run begins only where no work of an earlier one is left.
+			// A run starts only if no work of an earlier one is left.
 			if err := f.Queue.Drain(t.Context(), 1, f.API.Invoke); err != nil {
 				t.Fatal(err)
 			}

@@ -14,17 +14,21 @@ import (
 	"archeio/lambda/copier"
 )
 
-// queue sends messages to SQS, ten at a time, which are the most.
-// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+// queue is a queue of SQS.
 type queue struct {
 	client *sqs.Client
 	url    string
 }
 
+// batchSize is how many messages SQS accepts in one request.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+const batchSize = 10
+
+// Send implements copier.Queue.
 func (q *queue) Send(ctx context.Context, messages ...copier.Message) error {
-	for ten := range slices.Chunk(messages, 10) {
+	for batch := range slices.Chunk(messages, batchSize) {
 		in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
-		for i, m := range ten {
+		for i, m := range batch {
 			body, err := json.Marshal(m)
 			if err != nil {
 				return err
@@ -36,22 +40,23 @@ func (q *queue) Send(ctx context.Context, messages ...copier.Message) error {
 			return fmt.Errorf("queue %q: sending messages: %s", q.url, oneLine(err))
 		}
 		if len(out.Failed) > 0 {
-			return fmt.Errorf("queue %q: %d of %d messages were not taken: %s", q.url, len(out.Failed), len(ten), aws.ToString(out.Failed[0].Message))
+			return fmt.Errorf("queue %q: %d of %d messages were not accepted: %s", q.url, len(out.Failed), len(batch), aws.ToString(out.Failed[0].Message))
 		}
 	}
 	return nil
 }
 
-// Waiting does not count what is hidden because it is worked on, or failed.
+// Waiting implements copier.Queue. It does not count messages that are invisible
+// because a worker has received them.
 func (q *queue) Waiting(ctx context.Context) (int, error) {
 	const name = types.QueueAttributeNameApproximateNumberOfMessages
 	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{name}})
 	if err != nil {
-		return 0, fmt.Errorf("queue %q: asking how much is in it: %s", q.url, oneLine(err))
+		return 0, fmt.Errorf("queue %q: getting the number of messages: %s", q.url, oneLine(err))
 	}
 	n, err := strconv.Atoi(out.Attributes[string(name)])
 	if err != nil {
-		return 0, fmt.Errorf("queue %q: asking how much is in it: %w", q.url, err)
+		return 0, fmt.Errorf("queue %q: getting the number of messages: %w", q.url, err)
 	}
 	return n, nil
 }

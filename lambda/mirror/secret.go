@@ -11,10 +11,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
-// logins are those of a Docker configuration, by registry.
+// logins are the logins of a Docker configuration by registry. It is safe for
+// concurrent use.
 type logins map[string]authn.AuthConfig
 
-// readSecret reads the logins from a secret, in the form of
+// readSecret reads logins from a secret, which has the format of
 // ~/.docker/config.json.
 func readSecret(ctx context.Context, client *secretsmanager.Client, name string) (logins, error) {
 	secret, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
@@ -28,13 +29,13 @@ func readSecret(ctx context.Context, client *secretsmanager.Client, name string)
 	return l, nil
 }
 
-// parseLogins never quotes what it reads.
+// parseLogins parses a Docker configuration. Its error does not quote the text.
 func parseLogins(text string) (logins, error) {
 	var c struct {
 		Auths logins `json:"auths"`
 	}
 	if err := json.Unmarshal([]byte(text), &c); err != nil || len(c.Auths) == 0 {
-		return nil, fmt.Errorf(`it takes a Docker configuration, as {"auths": {"us-docker.pkg.dev": {"username": "_json_key", "password": "..."}}}`)
+		return nil, fmt.Errorf(`want a Docker configuration such as {"auths": {"us-docker.pkg.dev": {"username": "_json_key", "password": "..."}}}`)
 	}
 	out := logins{}
 	for registry, login := range c.Auths {

@@ -17,8 +17,8 @@ import (
 	"archeio/lambda/copier"
 )
 
-// service plays a service of AWS by its JSON protocol, and answers one status
-// and body.
+// service simulates an AWS service with the JSON protocol that returns the same
+// status and body for every request, and returns its URL.
 func service(t *testing.T, status int, body string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,8 +32,10 @@ func service(t *testing.T, status int, body string) string {
 
 var anyKeys = credentials.NewStaticCredentialsProvider("key", "secret", "")
 
-// A secret has logins as a Docker configuration does, and is never quoted.
+// A secret has logins in the format of a Docker configuration. Errors never quote
+// it.
 func TestSecret(t *testing.T) {
+	t.Parallel()
 	secret := func(text string) string {
 		quoted, err := json.Marshal(map[string]string{"SecretString": text})
 		if err != nil {
@@ -51,13 +53,14 @@ func TestSecret(t *testing.T) {
 		{"password", 200, secret(`{"auths":{"registry.example":{"username":"bob","password":"hunter2"}}}`), "bob", ""},
 		{"auth", 200, secret(`{"auths":{"https://registry.example/":{"auth":"Ym9iOmh1bnRlcjI="}}}`), "bob", ""},
 		{"other-registry", 200, secret(`{"auths":{"other.example":{"username":"bob","password":"hunter2"}}}`), "", ""},
-		{"empty", 200, secret(`{}`), "", "it takes a Docker configuration"},
-		{"no-json", 200, secret(`bob:hunter2`), "", "it takes a Docker configuration"},
-		{"binary", 200, `{"SecretBinary":"Ym9iOmh1bnRlcjI="}`, "", "it takes a Docker configuration"},
+		{"empty", 200, secret(`{}`), "", "want a Docker configuration"},
+		{"no-json", 200, secret(`bob:hunter2`), "", "want a Docker configuration"},
+		{"binary", 200, `{"SecretBinary":"Ym9iOmh1bnRlcjI="}`, "", "want a Docker configuration"},
 		{"not-there", 400, `{"__type":"ResourceNotFoundException","Message":"no such secret"}`, "", "ResourceNotFoundException"},
 		{"not-allowed", 400, `{"__type":"AccessDeniedException","Message":"no"}`, "", "AccessDeniedException"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			client := secretsmanager.New(secretsmanager.Options{Region: "us-east-1", BaseEndpoint: aws.String(service(t, tt.status, tt.body)), Credentials: anyKeys})
 			l, err := readSecret(t.Context(), client, "logins")
 			if tt.err != "" {
@@ -86,16 +89,18 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// What the queue does not take is an error, so that nothing is lost.
+// A message that the queue does not accept is an error, so that none is lost.
 func TestQueueErrors(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, body, want string
 		status           int
 	}{
 		{"refused", `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no such queue"}`, "QueueDoesNotExist", 400},
-		{"one-of-two", `{"Successful":[],"Failed":[{"Id":"1","Code":"InternalError","Message":"try again","SenderFault":false}]}`, "1 of 2 messages were not taken: try again", 200},
+		{"one-of-two", `{"Successful":[],"Failed":[{"Id":"1","Code":"InternalError","Message":"try again","SenderFault":false}]}`, "1 of 2 messages were not accepted: try again", 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			url := service(t, tt.status, tt.body)
 			q := &queue{sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: anyKeys}), url + "/1/fill"}
 			err := q.Send(t.Context(), copier.Message{Do: "plan", Run: "x"}, copier.Message{Do: "plan", Run: "y"})
@@ -103,7 +108,7 @@ func TestQueueErrors(t *testing.T) {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
 			if err := q.Send(t.Context()); err != nil {
-				t.Errorf("no message at all: %v", err)
+				t.Errorf("sending no message: %v", err)
 			}
 		})
 	}

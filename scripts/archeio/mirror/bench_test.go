@@ -25,8 +25,7 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// counted passes requests on and counts them and the bytes of their bodies, by
-// what they are for.
+// counted forwards requests and counts them by kind, and the bytes of their bodies.
 type counted struct {
 	next http.Handler
 	kind func(*http.Request) string
@@ -58,7 +57,7 @@ func (c *countedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// take answers the counts since the last time.
+// take returns the counts since the last call.
 func (c *counted) take() (requests map[string]int, total int, bytes int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,8 +91,8 @@ func bucketKind(r *http.Request) string {
 
 const benchImages, benchBlobs = 300, 2000
 
-// BenchmarkFill copies 300 images with 2,000 blobs, of which half are shared by
-// three images each, into two buckets; and then again, when nothing is to do.
+// BenchmarkFill copies 300 images with 2,000 blobs, half of them shared by three
+// images each, into two buckets, and then again when nothing is missing.
 func BenchmarkFill(b *testing.B) {
 	s := start(b, "bench")
 	s.pushMany(b)
@@ -144,7 +143,7 @@ func BenchmarkFill(b *testing.B) {
 	}
 }
 
-// fillRun is what one run of the program did.
+// fillRun is the result of one run of the program.
 type fillRun struct {
 	report                   copyReport
 	took                     time.Duration
@@ -153,8 +152,8 @@ type fillRun struct {
 	sourceBytes, mirrorBytes int64
 }
 
-// checkFill: the first run fetches each manifest and blob once, the second one
-// none of either.
+// checkFill checks that the first run fetches each manifest and blob once, and the
+// second one none.
 func checkFill(b *testing.B, runs *[2]fillRun) {
 	first, second := &runs[0], &runs[1]
 	if c := first.report.Copied; c.Blobs != 2*benchBlobs || c.FromBucket != benchBlobs || c.Existed != 0 {
@@ -175,7 +174,7 @@ func checkFill(b *testing.B, runs *[2]fillRun) {
 	}
 	// Three pages of a thousand keys a bucket, and nothing else.
 	if len(second.mirrors) != 1 || second.mirrors["list"] > 2*(benchBlobs/1000+1) {
-		b.Fatalf("the second run asked the buckets %v", second.mirrors)
+		b.Fatalf("the second run sent these requests to the buckets: %v", second.mirrors)
 	}
 }
 
@@ -202,7 +201,7 @@ func fillTable(runs *[2]fillRun) string {
 }
 
 // pushMany publishes the images: each has a config, two or three layers of its
-// own, and ten that it shares with two others.
+// own, and ten that it shares with two other images.
 func (s *servers) pushMany(b *testing.B) {
 	b.Helper()
 	random := rand.NewChaCha8([32]byte{2})
@@ -221,7 +220,7 @@ func (s *servers) pushMany(b *testing.B) {
 	}
 	group, ctx := errgroup.WithContext(b.Context())
 	group.SetLimit(16)
-	const first = 100 // images, that have all of the shared layers
+	const first = 100 // images, which have all of the shared layers
 	for i := range benchImages {
 		if i == first {
 			if err := group.Wait(); err != nil {
@@ -235,7 +234,7 @@ func (s *servers) pushMany(b *testing.B) {
 			layers = append(layers, layer())
 		}
 		for j := range 10 {
-			// The registry takes over what it has.
+			// The registry mounts the blobs that it has.
 			from, err := name.ParseReference(fmt.Sprintf("%s/team-%d/app:v0", s.source, i%first/10))
 			if err != nil {
 				b.Fatal(err)

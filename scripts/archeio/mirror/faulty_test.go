@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// faulty stands between the program and the registry and does what networks and
-// registries do. What befalls the n-th request for a path does not depend on
-// when it comes.
+// faulty is a proxy of the registry with the faults of networks and registries.
+// The fault of the n-th request for a path does not depend on its time.
 type faulty struct {
 	target string
 	seed   uint64
@@ -24,13 +23,13 @@ type faulty struct {
 	mu     sync.Mutex
 	nth    map[string]int
 	faults map[string]int
-	// until is when a path may be asked for again; early are those that were
-	// asked for before.
+	// until is the time from which on a path may be requested again; early are the
+	// requests before that.
 	until map[string]time.Time
 	early []string
 }
 
-// faultKinds are those of all requests, bodyFaults those of bodies.
+// faultKinds are faults of all requests, bodyFaults those of response bodies.
 var (
 	faultKinds = []string{"429", "500", "reset", "429-retry-after"}
 	bodyFaults = []string{"truncated", "short", "wrong-byte", "longer", "reset-within", "slow"}
@@ -40,8 +39,8 @@ func newFaulty(target string, seed uint64) *faulty {
 	return &faulty{target: target, seed: seed, nth: map[string]int{}, faults: map[string]int{}, until: map[string]time.Time{}}
 }
 
-// draw picks a fault, "" for none. A manifest whose bytes are wrong fails its
-// image for the whole run; blobs are fetched again. So those have more.
+// draw picks a fault, "" for none. A manifest with wrong bytes fails its image for
+// the whole run, but blobs are fetched again, so blobs have more faults.
 func (f *faulty) draw(r *http.Request) (kind string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,8 +74,8 @@ func (f *faulty) draw(r *http.Request) (kind string) {
 	return kind
 }
 
-// forget is for a new process, which does not know what the last one was told.
-func (f *faulty) forget() {
+// reset drops the waits of Retry-After, which a new process does not know.
+func (f *faulty) reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.until)
@@ -93,7 +92,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	case "reset":
-		reset(w)
+		resetConnection(w)
 		return
 	}
 	out := r.Clone(r.Context())
@@ -120,7 +119,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(content[:half])
 		http.NewResponseController(w).Flush()
 		if kind == "reset-within" {
-			reset(w)
+			resetConnection(w)
 			return
 		}
 		panic(http.ErrAbortHandler)
@@ -146,8 +145,8 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reset ends a connection without a word.
-func reset(w http.ResponseWriter) {
+// resetConnection ends a connection with a TCP reset.
+func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)

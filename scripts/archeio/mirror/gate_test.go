@@ -9,7 +9,7 @@ import (
 	"archeio/lambda/config"
 )
 
-// gate passes requests on and does something in the middle of the n-th of a
+// gate forwards requests, and calls a function in the middle of the n-th one of a
 // kind.
 type gate struct {
 	next http.Handler
@@ -37,7 +37,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Unlock()
 	if do != nil {
 		do = sync.OnceFunc(do)
-		defer do() // where there is no body, when it is done
+		defer do() // after a request without a body
 		if r.ContentLength > 0 {
 			r.Body = &middleReader{r.Body, r.ContentLength / 2, do}
 		} else if r.Method == http.MethodGet {
@@ -47,7 +47,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.next.ServeHTTP(w, r)
 }
 
-// middleReader calls do when half of a body was read.
+// middleReader calls do after half of a body was read.
 type middleReader struct {
 	io.ReadCloser
 	left int64
@@ -64,7 +64,7 @@ func (m *middleReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// middleWriter calls do when half of the first piece of a body was written.
+// middleWriter calls do after half of the first piece of a body was written.
 type middleWriter struct {
 	http.ResponseWriter
 	do func()

@@ -25,21 +25,21 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// moment is one at which the program is killed.
+// moment is a moment at which the program is killed.
 type moment struct {
 	name string
-	// at arms it: kill ends the process, done is closed when it has ended.
+	// at arranges it: kill ends the process, done is closed after it has ended.
 	at func(kill func(), done <-chan struct{})
 }
 
-// TestKilled kills the program at random moments while the registry is at its
-// worst. Nothing that is not whole is ever visible, and in the end all is there.
+// TestKilled kills the program at random moments while the registry has faults. No
+// incomplete blob is ever visible, and in the end all blobs are there.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	s := start(t, "killed")
 	for i, name := range []string{"without-state", "state-in-a-folder", "state-in-a-bucket"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // they wait more than they work
+			t.Parallel() // it waits more than it works
 			k := newKiller(t, s, name, uint64(i)+1)
 			for j := range 6 {
 				k.push(t, fmt.Sprintf("team-%d/image:v1", j), 40_000, 4)
@@ -50,7 +50,7 @@ func TestKilled(t *testing.T) {
 				if n == 2*kills {
 					t.Fatalf("only %d kills", k.kills)
 				}
-				// Something new each time, so that no moment is out of reach.
+				// Something new each time, so that every moment can be reached.
 				k.push(t, fmt.Sprintf("new-%d:v1", n), 40_000, 4)
 				k.round(t, k.moment(n))
 			}
@@ -60,7 +60,7 @@ func TestKilled(t *testing.T) {
 					t.Errorf("%s has %d blobs, the images have %d", bucket, len(have), len(k.blobs))
 				}
 			}
-			k.remembered(t)
+			k.cached(t)
 			k.report(t, runs)
 		})
 	}
@@ -87,7 +87,7 @@ type killer struct {
 
 func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 	k := &killer{random: rand.New(rand.NewPCG(seed, 0)), faults: newFaulty(s.Upstream, seed), hashed: map[string]bool{}}
-	// A part of the registry of its own.
+	// It has its own part of the registry.
 	k.servers = &servers{s.System, s.source + "/" + name, s.client, map[string]bool{}}
 	k.buckets = []string{name + "-primary", name + "-replica"}
 	s.create(t, append(k.buckets, name)...)
@@ -101,12 +101,12 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		k.folder = t.TempDir()
 		k.state = copier.Folder(k.folder)
 		k.args = append(k.args, "-state", k.folder)
-		// What a kill leaves that comes while the state is written, and much to
-		// remember, so that one may.
+		// A temporary file of an earlier kill, and a large cache, so that a kill
+		// while it is written is likely.
 		if err := os.MkdirAll(filepath.Join(k.folder, cacheFolder), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(k.folder, cacheFolder, ".aside-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(k.folder, cacheFolder, ".tmp-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		m := &copier.ManifestCache{}
@@ -127,15 +127,15 @@ func (k *killer) digest() string {
 	return fmt.Sprintf("sha256:%016x%016x%016x%016x", k.random.Uint64(), k.random.Uint64(), k.random.Uint64(), k.random.Uint64())
 }
 
-// child runs behind the proxies.
+// child returns a process behind the proxies.
 func (k *killer) child(t *testing.T, args []string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	t.Helper()
-	k.faults.forget()
+	k.faults.reset()
 	return child(t, []string{"AWS_ENDPOINT_URL_S3=" + k.endpoint}, args...)
 }
 
-// moment picks one: early ones first, as a run that comes far leaves less to
-// do.
+// moment picks a moment: early ones first, because a run that gets far leaves less
+// to do.
 func (k *killer) moment(round int) moment {
 	n := 1 + k.random.IntN(4)
 	switch {
@@ -157,7 +157,7 @@ func (k *killer) moment(round int) moment {
 	}
 }
 
-// asides are the files that a kill left while they were written.
+// asides returns the number of temporary files that kills have left.
 func (k *killer) asides() int {
 	dir, err := os.Open(filepath.Join(k.folder, cacheFolder))
 	if err != nil {
@@ -168,9 +168,9 @@ func (k *killer) asides() int {
 	return len(names) - 1
 }
 
-// onAside kills as soon as a file is there that is not whole yet. It looks
-// without a pause, as the file is there for a moment only; a run that was too
-// quick is not killed.
+// onAside kills as soon as there is a new temporary file. It polls without a pause,
+// because the file exists for a moment only; a run that is too quick is not
+// killed.
 func (k *killer) onAside(kill func(), done <-chan struct{}) {
 	before := k.asides()
 	go func() {
@@ -185,7 +185,7 @@ func (k *killer) onAside(kill func(), done <-chan struct{}) {
 	}()
 }
 
-// round runs the program until a moment, and looks at what it leaves.
+// round runs the program until a moment, and checks what it leaves.
 func (k *killer) round(t *testing.T, m moment) {
 	t.Helper()
 	cmd, _, stderr := k.child(t, k.args)
@@ -204,7 +204,7 @@ func (k *killer) round(t *testing.T, m moment) {
 	case -1:
 		k.kills++
 		k.moments = append(k.moments, m.name)
-	case 0, 1: // it was done before, or a fault was too much for it
+	case 0, 1: // it finished before, or a fault was too much
 		k.moments = append(k.moments, "("+m.name+")")
 	default:
 		t.Errorf("%s: exit code %d: %s", m.name, code, stderr)
@@ -215,7 +215,7 @@ func (k *killer) round(t *testing.T, m moment) {
 	k.readable(t)
 }
 
-// whole hashes what a bucket has and was not hashed yet, and answers all of it.
+// whole hashes the blobs of a bucket that were not hashed yet, and returns all.
 func (k *killer) whole(t *testing.T, bucket string) map[string]bool {
 	t.Helper()
 	have := map[string]bool{}
@@ -229,7 +229,7 @@ func (k *killer) whole(t *testing.T, bucket string) map[string]bool {
 			key := aws.ToString(o.Key)
 			digest := strings.TrimPrefix(key, config.BlobPrefix)
 			if !k.blobs[digest] {
-				t.Errorf("%s: nobody knows %s", bucket, key)
+				t.Errorf("%s: unknown key %s", bucket, key)
 			}
 			have[digest] = true
 			version := bucket + key + aws.ToString(o.ETag)
@@ -252,7 +252,7 @@ func (k *killer) whole(t *testing.T, bucket string) map[string]bool {
 	return have
 }
 
-// readable looks whether all that is kept can be read.
+// readable checks that the state can be read.
 func (k *killer) readable(t *testing.T) {
 	t.Helper()
 	if k.state == nil {
@@ -265,7 +265,7 @@ func (k *killer) readable(t *testing.T) {
 	}
 }
 
-// finish runs the program, faults and all, until it says that all is there.
+// finish runs the program, with the faults, until it reports that nothing is missing.
 func (k *killer) finish(t *testing.T) (runs int) {
 	t.Helper()
 	for runs = 1; ; runs++ {
@@ -275,14 +275,14 @@ func (k *killer) finish(t *testing.T) (runs int) {
 			return runs
 		}
 		if runs == 20 {
-			t.Fatalf("not whole after %d runs: exit code %d: %s%s", runs, code, stdout, stderr)
+			t.Fatalf("incomplete after %d runs: exit code %d: %s%s", runs, code, stdout, stderr)
 		}
 	}
 }
 
-// remembered holds what is remembered against what was published: no manifest
-// is fetched any more.
-func (k *killer) remembered(t *testing.T) {
+// cached checks that the manifest cache has all that was published, so that no
+// manifest is fetched again.
+func (k *killer) cached(t *testing.T) {
 	t.Helper()
 	if k.state == nil {
 		return
@@ -298,7 +298,7 @@ func (k *killer) remembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Fetched != 0 || got.Blobs != len(k.blobs) || got.Buckets[0].Missing+got.Buckets[1].Missing != 0 {
-		t.Errorf("a plan with the state says %+v, want nothing fetched or missing of %d blobs", got, len(k.blobs))
+		t.Errorf("a plan with the state reports %+v, want nothing fetched or missing of %d blobs", got, len(k.blobs))
 	}
 }
 
@@ -312,14 +312,14 @@ func (k *killer) report(t *testing.T, runs int) {
 		total += k.faults.faults[kind]
 		kinds = append(kinds, fmt.Sprintf("%d %s", k.faults.faults[kind], kind))
 		if k.faults.faults[kind] == 0 {
-			t.Errorf("no fault was %q", kind)
+			t.Errorf("there was no fault %q", kind)
 		}
 	}
 	if k.folder != "" {
 		t.Logf("%d kills were in the middle of writing the state", k.asides()-1)
 	}
-	t.Logf("%d kills (%s), whole after %d runs more; %d faults: %s", k.kills, strings.Join(k.moments, ", "), runs, total, strings.Join(kinds, ", "))
+	t.Logf("%d kills (%s), complete after %d more runs; %d faults: %s", k.kills, strings.Join(k.moments, ", "), runs, total, strings.Join(kinds, ", "))
 	if len(k.faults.early) > 0 {
-		t.Errorf("asked for again before Retry-After was over: %s", k.faults.early)
+		t.Errorf("requested again before Retry-After had passed: %s", k.faults.early)
 	}
 }

@@ -28,20 +28,23 @@ import (
 )
 
 const (
-	// mostMemory is what the program may need, whatever the blobs' size.
-	mostMemory = 200 << 20
-	// largestPut is the largest object that S3 takes in one piece.
+	// maxMemory is how much memory the program may use, in bytes, for blobs of any
+	// size.
+	maxMemory = 200 << 20
+	// largestPut is the size in bytes of the largest object that S3 accepts in one
+	// piece.
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	largestPut = 5_000_000_000
 )
 
-// TestLargeBlob streams blobs that are larger than the memory it may take. With
-// MIRROR_TEST_BLOB=5368709120 one goes up in parts.
+// TestLargeBlob streams blobs that are larger than the memory that the program may
+// use. With MIRROR_TEST_BLOB=5368709120 one is uploaded in parts.
 func TestLargeBlob(t *testing.T) {
 	blob := int64(300 << 20)
 	if text := os.Getenv("MIRROR_TEST_BLOB"); text != "" {
 		var err error
 		if blob, err = strconv.ParseInt(text, 10, 64); err != nil || blob <= 0 {
-			t.Fatalf("MIRROR_TEST_BLOB=%q: takes a number of bytes", text)
+			t.Fatalf("MIRROR_TEST_BLOB=%q: want a number of bytes", text)
 		}
 	}
 	t.Parallel()
@@ -50,7 +53,7 @@ func TestLargeBlob(t *testing.T) {
 		name  string
 		sizes []int64
 	}{
-		{"small", []int64{1 << 20}}, // what it takes anyway
+		{"small", []int64{1 << 20}}, // what it uses anyway
 		{"large", []int64{blob}},
 		{"eight-at-once", slices.Repeat([]int64{40 << 20}, 8)},
 	} {
@@ -64,7 +67,7 @@ func TestLargeBlob(t *testing.T) {
 			if copied.Copied == nil || copied.Copied.Blobs != len(r.blobs) || copied.Copied.Bytes != r.total {
 				t.Errorf("copied %+v, want %d blobs of %d bytes", copied.Copied, len(r.blobs), r.total)
 			}
-			// Which reads it all again, and so proves it.
+			// Verify reads all of it again.
 			var verified verifyReport
 			r.measure(t, "verify", &verified, common)
 			if verified.Checked != len(r.blobs) || verified.Bytes != r.total || len(verified.Wrong) != 0 {
@@ -75,7 +78,7 @@ func TestLargeBlob(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// S3 and its like mark the ETag of what came in parts.
+				// S3 and its like mark the ETag of an object that was uploaded in parts.
 				if parts := strings.Contains(aws.ToString(o.ETag), "-"); aws.ToInt64(o.ContentLength) != b.size || parts != (b.size > largestPut) {
 					t.Errorf("%d bytes, ETag %s, want %d bytes", aws.ToInt64(o.ContentLength), aws.ToString(o.ETag), b.size)
 				}
@@ -84,7 +87,7 @@ func TestLargeBlob(t *testing.T) {
 	}
 }
 
-// large is a registry with one image, whose layers are made as they are read.
+// large is a registry with one image. Its layers are generated while they are read.
 type large struct {
 	http.Handler
 	blobs    []largeBlob // the config is the last
@@ -143,7 +146,7 @@ func newLarge(sizes []int64) *large {
 	return r
 }
 
-// write fails only where the reader has gone, which that one reports.
+// write stops if the reader has gone; that one reports it.
 func (b *largeBlob) write(w io.Writer) {
 	for left := b.size; left > 0; {
 		n, err := w.Write(b.block[:min(left, int64(len(b.block)))])
@@ -162,8 +165,8 @@ func (r *large) measure(t *testing.T, command string, report any, args []string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// To the kernel, what the parent has is a child's until that is another
-	// program; so the parent is one that has little.
+	// To the kernel, the memory of the parent is that of a child until the child
+	// executes another program, so the parent must be small.
 	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{binary, "mirror", command}, args...)...)
 	cmd.Env = append(os.Environ(), launch+"=1")
 	var stdout, stderr bytes.Buffer
@@ -178,13 +181,13 @@ func (r *large) measure(t *testing.T, command string, report any, args []string)
 		t.Fatal(err)
 	}
 	t.Logf("%s: %d blobs of %s in %.1f s, %s/s, peak %s", command, len(r.blobs), size(r.total), took.Seconds(), size(int64(float64(r.total)/took.Seconds())), size(peak))
-	if peak > mostMemory {
-		t.Errorf("%s takes %d bytes, more than %d", command, peak, mostMemory)
+	if peak > maxMemory {
+		t.Errorf("%s used %d bytes, more than %d", command, peak, maxMemory)
 	}
 }
 
-// launch in the environment has this test's binary run another program and say
-// how much memory it took.
+// launch in the environment makes the binary of this test run another program and
+// print its peak memory in bytes.
 const launch = "MIRROR_TEST_LAUNCH"
 
 // launchAndMeasure runs the program that the arguments name.

@@ -116,6 +116,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	if m.aws, err = config.LoadDefaultConfig(ctx); err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+	copier.NotifyOutages(&m.aws, p.note)
 	for _, b := range o.buckets {
 		name, client, err := m.bucket("-bucket", b, b)
 		if err != nil {
@@ -124,7 +125,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 		m.options.Buckets = append(m.options.Buckets, copier.NewBucket(name, client))
 	}
 	if o.source != "" {
-		if m.options.Source, err = copier.NewSource(o.source, copier.SourceOptions{Rate: o.rate, Bandwidth: m.bandwidth}); err != nil {
+		if m.options.Source, err = copier.NewSource(o.source, copier.SourceOptions{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note}); err != nil {
 			return nil, cli.Usage(err)
 		}
 		if m.options.Repositories, err = o.listed(m.options.Source); err != nil {
