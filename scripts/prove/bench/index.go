@@ -40,50 +40,14 @@ func measureIndex(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	set := make(map[uint64]struct{}, len(all))
+	entries, set := sortedEntries(all), make(entrySet, len(all))
 	for _, p := range all {
 		set[p] = struct{}{}
 	}
-	ours := func(part []string) (found int) {
-		for _, d := range part {
-			if x.Has(d) {
-				found++
-			}
-		}
-		return found
-	}
-	search := func(part []string) (found int) {
-		for _, d := range part {
-			p, _ := index.Prefix(d)
-			if _, ok := slices.BinarySearch(all, p); ok {
-				found++
-			}
-		}
-		return found
-	}
-	hashed := func(part []string) (found int) {
-		for _, d := range part {
-			p, _ := index.Prefix(d)
-			if _, ok := set[p]; ok {
-				found++
-			}
-		}
-		return found
-	}
-	// The least that is possible: parse the digest and load one entry, which the
-	// processor cannot predict.
-	load := func(part []string) (found int) {
-		for _, d := range part {
-			p, _ := index.Prefix(d)
-			if i, _ := bits.Mul64(p, uint64(len(all))); all[i] != p+1 {
-				found++
-			}
-		}
-		return found
-	}
+	ours := func(part []string) int { return findInIndex(x, part) }
 	v, err := b.interleave(ctx, 21, 1,
-		timeSearches(digests, 2, ours), timeSearches(digests, 2, search), timeSearches(digests, 2, hashed),
-		timeSearches(digests, 1, ours), timeSearches(digests, 1, load))
+		timeSearches(digests, 2, ours), timeSearches(digests, 2, entries.search), timeSearches(digests, 2, set.find),
+		timeSearches(digests, 1, ours), timeSearches(digests, 1, entries.load))
 	if err != nil {
 		return err
 	}
@@ -92,6 +56,53 @@ func measureIndex(ctx context.Context, b *bench) error {
 	b.report.compare(what, "Go map", ns, v[0], v[2], budget{})
 	b.report.compare(what+", cold CPU caches", "one load from as many bytes", ns, v[3], v[4], budget{})
 	return nil
+}
+
+// Each of these returns how many digests it has found.
+
+func findInIndex(x *index.Index, digests []string) (found int) {
+	for _, d := range digests {
+		if x.Has(d) {
+			found++
+		}
+	}
+	return found
+}
+
+type entrySet map[uint64]struct{}
+
+func (s entrySet) find(digests []string) (found int) {
+	for _, d := range digests {
+		p, _ := index.Prefix(d)
+		if _, ok := s[p]; ok {
+			found++
+		}
+	}
+	return found
+}
+
+type sortedEntries []uint64
+
+func (s sortedEntries) search(digests []string) (found int) {
+	for _, d := range digests {
+		p, _ := index.Prefix(d)
+		if _, ok := slices.BinarySearch(s, p); ok {
+			found++
+		}
+	}
+	return found
+}
+
+// load does the least that is possible: it parses the digest and loads one entry,
+// which the processor cannot predict.
+func (s sortedEntries) load(digests []string) (found int) {
+	for _, d := range digests {
+		p, _ := index.Prefix(d)
+		if i, _ := bits.Mul64(p, uint64(len(s))); s[i] != p+1 {
+			found++
+		}
+	}
+	return found
 }
 
 // timeSearches returns a side that finds all digests so many times, and measures

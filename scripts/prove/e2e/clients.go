@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func removeFiles(dir string) func(context.Context, string) error {
 	return func(context.Context, string) error { return os.RemoveAll(dir) }
 }
 
-// runClients runs every operation of every client. A client that cannot be
+// runClients runs the selected operations of every client. A client that cannot be
 // installed or started is one skipped row.
 func (s *testSystem) runClients(ctx context.Context, o *options, images *testImages, versions map[string]string) (rows []clientResult, err error) {
 	t, remove, err := newTools()
@@ -138,16 +139,14 @@ func (s *testSystem) runClients(ctx context.Context, o *options, images *testIma
 		return nil, err
 	}
 	defer remove()
-	operations := map[string][]operation{}
+	operations := map[*client][]operation{}
 	var chosen []*client
 	var names []string
 	for _, c := range t.clients() {
-		for _, op := range s.operations(c, images) {
-			if o.selects(c.name, op.at.kind, op.at.client.Name, op.name) {
-				operations[c.name] = append(operations[c.name], op)
-			}
-		}
-		if len(operations[c.name]) > 0 {
+		operations[c] = slices.DeleteFunc(s.operations(c, images), func(op operation) bool {
+			return !o.selects(c.name, op.at.kind, op.at.client.Name, op.name)
+		})
+		if len(operations[c]) > 0 {
 			chosen, names = append(chosen, c), append(names, c.name)
 		}
 	}
@@ -159,30 +158,43 @@ func (s *testSystem) runClients(ctx context.Context, o *options, images *testIma
 		if ctx.Err() != nil {
 			return rows, nil
 		}
-		if err := missing[c.name]; err != nil {
+		err := missing[c.name]
+		if err == nil && c.start != nil {
+			err = c.start(ctx, s.log)
+		}
+		if err != nil {
 			rows = append(rows, skippedClient(c, err))
 			continue
 		}
-		if c.start != nil {
-			if err := c.start(ctx, s.log); err != nil {
-				rows = append(rows, skippedClient(c, err))
-				continue
-			}
-		}
-		if out, err := t.command(ctx, c.name, c.version...); err == nil {
-			versions[c.name], _, _ = strings.Cut(strings.TrimSpace(out), "\n")
-		}
-		s.progress.Step("%s: %d operations", c.name, len(operations[c.name]))
-		for _, op := range operations[c.name] {
-			if ctx.Err() == nil {
-				rows = append(rows, s.operate(ctx, c, op))
-			}
-		}
+		versions[c.name] = t.versionOf(ctx, c)
+		rows = append(rows, s.runClient(ctx, c, operations[c])...)
 		if c.stop != nil {
 			c.stop()
 		}
 	}
 	return rows, nil
+}
+
+// versionOf returns the first line of a client's version.
+func (t tools) versionOf(ctx context.Context, c *client) string {
+	out, err := t.command(ctx, c.name, c.version...)
+	if err != nil {
+		return "unknown"
+	}
+	version, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
+	return version
+}
+
+// runClient runs operations of a client that is installed and started.
+func (s *testSystem) runClient(ctx context.Context, c *client, operations []operation) (rows []clientResult) {
+	s.progress.Step("%s: %d operations", c.name, len(operations))
+	for _, op := range operations {
+		if ctx.Err() != nil {
+			return rows
+		}
+		rows = append(rows, s.operate(ctx, c, op))
+	}
+	return rows
 }
 
 // operate runs one operation of a client.
