@@ -2,8 +2,9 @@
 // parses the path, looks up the client address, decides where to redirect to,
 // checks that the blob exists there, and records the decision.
 //
-// A Location is always a base URL of the configuration followed by parts that were
-// parsed and validated. Nothing of a request is copied into it unchecked.
+// A Location is always a base URL of the configuration, or of the distribution that
+// the client requested, followed by parts that were parsed and validated. Nothing of
+// a request is copied into it unchecked.
 package redirect
 
 import (
