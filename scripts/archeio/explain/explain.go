@@ -85,6 +85,9 @@ func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
 	place, _ := ranges.Lookup(r.Client)
 	at, located := e.locate(place)
 	f := e.function(at, located)
+	if len(f.config.ViewerHosts) > 0 {
+		r.ViewerHost = f.config.ViewerHosts[0]
+	}
 
 	*f.script = script{first: blobs.Present, others: blobs.Present, upstream: blobs.Present}
 	resp := f.handler.Handle(ctx, r)

@@ -358,3 +358,37 @@ func BenchmarkLines(b *testing.B) {
 		})
 	}
 }
+
+// TestViewerHost checks that the default mirror "/" has the name of the distribution
+// if there is one in VIEWER_HOSTS, but not through a load balancer.
+func TestViewerHost(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, hosts string
+		args        []string
+		want        string
+	}{
+		{"configured", "registry.example.com,other.example.com", nil, `"location":"https://registry.example.com/containers/images/` + digest},
+		{"none", "", nil, `"location":"/containers/images/` + digest},
+		{"load-balancer", "registry.example.com", []string{"-front", "alb"}, `"location":"https://us-docker.pkg.dev/`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := map[string]string{"DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://bucket.example", "VIEWER_HOSTS": tt.hosts, "MIRROR_REGIONS": ""}
+			lookup := func(name string) string {
+				if value, ok := env[name]; ok {
+					return value
+				}
+				return getenv(name)
+			}
+			var out, errs bytes.Buffer
+			args := append([]string{"-json", "-ip", "192.0.2.1"}, append(tt.args, "/v2/pause/blobs/"+digest)...)
+			if code := cli.Run(t.Context(), command(lookup), args, strings.NewReader(""), &out, &errs); code != cli.ExitDone {
+				t.Fatalf("exit code %d: %s", code, errs.String())
+			}
+			if !strings.Contains(out.String(), tt.want) {
+				t.Errorf("got %s, want %s in it", out.String(), tt.want)
+			}
+		})
+	}
+}
