@@ -1,6 +1,8 @@
 package constructs
 
 import (
+	"fmt"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -63,6 +65,10 @@ type functionProps struct {
 	memory, timeout              int // in MB, in seconds
 }
 
+// memoryShare is how many percent of a function's memory its Go runtime may use. The
+// rest is for the binary, the system and what the limit does not count.
+const memoryShare = 85
+
 // newFunction creates a function with its own log group, and a role that can only
 // write to that.
 func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (awslambda.Function, awsiam.Role) {
@@ -70,6 +76,9 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 	for name, value := range p.env {
 		env[name] = jsii.String(value)
 	}
+	// Without a limit the collector lets the heap grow past what the function has.
+	// https://pkg.go.dev/runtime#hdr-Environment_Variables
+	env["GOMEMLIMIT"] = jsii.String(fmt.Sprintf("%dMiB", p.memory*memoryShare/100))
 	logs := awslogs.NewLogGroup(scope, jsii.String(p.prefix+"Logs"), &awslogs.LogGroupProps{
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})

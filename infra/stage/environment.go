@@ -47,10 +47,11 @@ func (s *Stage) environment(region string) map[string]string {
 	env["MIRROR_URL_OVERRIDES"] = strings.Join(overrides, ",")
 	if s.HasDistribution() {
 		env["DEFAULT_AWS_BASE_URL"] = config.DistributionHost
-		if s.Domain != "" {
-			// A client of a load balancer needs the full URL of the distribution.
+		if s.HasLoadBalancers() && !s.DomainPending {
+			// A client of a load balancer asked another host than the distribution's.
 			env["DEFAULT_AWS_BASE_URL"] = "https://" + s.Domain
 		}
+		env["VIEWER_HOSTS"] = s.Domain
 		env["DEFAULT_MIRROR_CHECK_URL"] = s.MirrorURL(s.nearestMirror(region))
 		env["CLIENT_ADDRESS_HEADER"] = "CloudFront-Viewer-Address"
 	}

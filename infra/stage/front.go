@@ -64,6 +64,9 @@ func (r *reader) domain(s *Stage) {
 	case hasDomain && !hasZone:
 		r.missing("hostedZone", "required with domain")
 	}
+	if r.decode("domainPending", &s.DomainPending); s.DomainPending && s.Front != Both {
+		r.problem("domainPending", `has no effect unless front is "both": remove it`)
+	}
 	if !r.object("hostedZone") {
 		return
 	}

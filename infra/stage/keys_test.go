@@ -131,6 +131,8 @@ var invalidValues = []struct{ name, changes, want string }{
 	{"budget-none", `{"email": "a@example.com", "budget": 0}`, `budget=0: want 1 to 10000000 US dollars`},
 	{"budget-large", `{"email": "a@example.com", "budget": 10000001}`, `budget=10000001: want 1 to 10000000 US dollars`},
 	{"budget-text", `{"email": "a@example.com", "budget": "100"}`, `budget="100": want 1 to 10000000 US dollars`},
+	{"pending-text", `{"front": "both", "domain": "a.example.com", "domainPending": "yes", ` + withZone + `}`, `domainPending="yes": want true or false`},
+	{"pending-cloudfront", `{"domain": "a.example.com", "domainPending": true, ` + withZone + `}`, `domainPending: has no effect unless front is "both": remove it`},
 	{"access-logs-text", `{"accessLogs": "yes"}`, `accessLogs="yes": want true or false`},
 	{"access-logs-balanced", `{"accessLogs": true, "front": "alb", "domain": "a.example.com", ` + withZone + `}`, `accessLogs=true: logs of load balancers always have the client address: want false, or a front with a distribution`},
 	{"firewall-limit-low", `{"firewall": {"limit": 99}}`, `firewall.limit=99: want 100 to 2000000000 requests`},
@@ -301,6 +303,11 @@ func TestLoadValues(t *testing.T) {
 		{"front-alb", `{"front": "alb", ` + domain + `}`, func(s *Stage) any { return []any{s.HasDistribution(), s.HasLoadBalancers(), s.BalancerDomain()} }, []any{false, true, "registry.example.com"}},
 		{"front-both", `{"front": "both", ` + domain + `}`, func(s *Stage) any { return []any{s.HasDistribution(), s.HasLoadBalancers(), s.BalancerDomain()} }, []any{true, true, "alb.registry.example.com"}},
 		{"front-cloudfront", `{"front": "cloudfront", ` + domain + `}`, func(s *Stage) any { return []any{s.HasDistribution(), s.HasLoadBalancers()} }, []any{true, false}},
+		{"base-url-of-a-domain", `{` + domain + `}`, baseURL, []string{"/", "registry.example.com"}},
+		{"base-url-without-a-domain", `{}`, baseURL, []string{"/", ""}},
+		{"base-url-with-load-balancers", `{"front": "both", ` + domain + `}`, baseURL, []string{"https://registry.example.com", "registry.example.com"}},
+		{"base-url-while-the-domain-is-pending", `{"front": "both", "domainPending": true, ` + domain + `}`, baseURL, []string{"/", "registry.example.com"}},
+		{"base-url-without-a-distribution", `{"front": "alb", ` + domain + `}`, baseURL, []string{"", ""}},
 		{"domain-is-the-zone", `{"domain": "example.com", ` + withZone + `}`, func(s *Stage) any { return s.Zone }, Zone{"Z0123456789ABCDEFGHIJ", "example.com"}},
 		{"memory-low", `{"memory": 128}`, func(s *Stage) any { return s.Memory }, 128},
 		{"memory-high", `{"memory": 10240}`, func(s *Stage) any { return s.Memory }, 10240},
@@ -442,4 +449,11 @@ func TestReference(t *testing.T) {
 			t.Errorf("README.md has no row for the key %s", k.name)
 		}
 	}
+}
+
+// baseURL returns the base URL of the default mirror and the names of the distribution
+// in the environment of a redirector.
+func baseURL(s *Stage) any {
+	env := s.environment(s.Redirectors[0])
+	return []string{env["DEFAULT_AWS_BASE_URL"], env["VIEWER_HOSTS"]}
 }

@@ -233,7 +233,7 @@ func defaultMirror(t *testing.T, s *Stage, region string, c *config.Config) {
 	wantMirror, wantHeader := "", ""
 	switch {
 	case s.Front == ALB: // no distribution
-	case s.Domain == "":
+	case s.Front == CloudFront:
 		wantMirror, wantHeader = "/", "cloudfront-viewer-address"
 	default:
 		wantMirror, wantHeader = "https://"+s.Domain, "cloudfront-viewer-address"

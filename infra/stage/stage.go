@@ -25,7 +25,9 @@ type Stage struct {
 	// Domain is the host name of the registry in Zone; both are empty if the host
 	// name is that of the distribution.
 	Domain string
-	Zone   Zone
+	// DomainPending is whether Domain does not lead to the distribution yet.
+	DomainPending bool
+	Zone          Zone
 	// MirrorPrefix is the prefix of all bucket names.
 	MirrorPrefix string
 	// Architecture is "arm64" or "x86_64".

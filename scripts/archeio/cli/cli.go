@@ -98,12 +98,18 @@ func prepare(c *cobra.Command) {
 		c.Args = NoArgs
 	}
 	if c.HasSubCommands() && c.RunE == nil && c.Run == nil {
+		// The first argument is looked at before any flag: those behind it belong to a
+		// command that is misspelled.
+		c.DisableFlagParsing = true
 		c.Args = cobra.ArbitraryArgs
 		c.RunE = func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
+			if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
+				return c.Help()
 			}
-			return c.Help()
+			if name, isFlag := strings.CutPrefix(args[0], "-"); isFlag {
+				return Usagef("unknown flag -%s", strings.TrimPrefix(name, "-"))
+			}
+			return unknownCommand(c, args[0])
 		}
 	}
 	for _, sub := range c.Commands() {

@@ -2,8 +2,11 @@ package preflight
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
+
+	"archeio/infra/stage"
 )
 
 func (p *preflight) credentials(ctx context.Context) bool {
@@ -92,4 +95,30 @@ func (p *preflight) certificate(ctx context.Context, z zone) {
 
 func sameName(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
+}
+
+// domain checks that the stage's domain leads to a distribution before load balancers
+// redirect to it. CloudFront names itself in every response.
+func (p *preflight) domain(ctx context.Context) {
+	const what = "domain"
+	if p.stage.Front != stage.Both || p.stage.DomainPending {
+		return
+	}
+	const remedy = `load balancers would redirect blobs there; set "domainPending": true until a deployment has created its records`
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.stage.Domain+"/v2/", nil)
+	if err != nil {
+		p.unknown(stage.EdgeRegion, what, err)
+		return
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		p.warn(stage.EdgeRegion, what, "%s is not reachable: %s; %s", p.stage.Domain, oneLine(err), remedy)
+		return
+	}
+	_ = resp.Body.Close()
+	if resp.Header.Get("X-Amz-Cf-Id") == "" {
+		p.warn(stage.EdgeRegion, what, "%s does not lead to a CloudFront distribution; %s", p.stage.Domain, remedy)
+		return
+	}
+	p.pass(stage.EdgeRegion, what, "%s leads to a distribution", p.stage.Domain)
 }

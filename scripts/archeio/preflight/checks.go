@@ -35,6 +35,7 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.publicAccess(ctx)
 	p.organization(ctx)
 	p.zone(ctx)
+	p.domain(ctx)
 	p.edge(ctx)
 	regions := p.stage.Regions()
 	if p.stage.HasDistribution() && !slices.Contains(regions, stage.EdgeRegion) {

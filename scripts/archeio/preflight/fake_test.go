@@ -30,6 +30,19 @@ type fake struct {
 	stackOf, tag        map[string]string // by bucket
 	status              map[string]string // by stack
 	output              string
+	// domain is the transport for requests to the stage's own domain.
+	domain roundTripper
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// responds returns a transport with one response.
+func responds(header http.Header) roundTripper {
+	return func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: header, Body: http.NoBody, Request: r}, nil
+	}
 }
 
 // ready returns an account in which every check passes.
@@ -125,7 +138,12 @@ func preflightWith(t *testing.T, ctx context.Context, f fake, status int, keys s
 			}
 			return f, nil
 		},
-		client:      upstream.Client(),
+		client: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "registry.example.com" {
+				return f.domain(r)
+			}
+			return upstream.Client().Transport.RoundTrip(r)
+		})},
 		nameServers: func(context.Context, string) ([]string, error) { return f.servers, f.serversErr },
 		codeHash:    func(_ context.Context, architecture string) (string, error) { return "hash-" + architecture, nil },
 	}), append([]string{"-file", file, "-stage", "test"}, args...), strings.NewReader(""), &stdout, &stderr)

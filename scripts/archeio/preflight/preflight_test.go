@@ -93,6 +93,34 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// With both entry points the domain must lead to the distribution before load balancers
+// redirect blobs to it.
+func TestDomain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		keys   string
+		domain roundTripper
+		want   string
+	}{
+		{"distribution", `, "front": "both"`, responds(http.Header{"X-Amz-Cf-Id": {"x"}}), "PASS    registry.example.com leads to a distribution"},
+		{"load-balancer", `, "front": "both"`, responds(http.Header{}), `WARN    registry.example.com does not lead to a CloudFront distribution; load balancers would redirect blobs there; set "domainPending": true`},
+		{"no-record", `, "front": "both"`, func(*http.Request) (*http.Response, error) { return nil, errors.New("no such host") }, "WARN    registry.example.com is not reachable: "},
+		{"pending", `, "front": "both", "domainPending": true`, nil, ""},
+		{"cloudfront", ``, nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := ready()
+			f.domain = tt.domain
+			got := preflightWith(t, t.Context(), f, 200, tt.keys)
+			if tt.want == "" && strings.Contains(got.stdout, " domain ") || !strings.Contains(got.stdout, tt.want) {
+				t.Errorf("want %q in\n%s", tt.want, got.stdout)
+			}
+		})
+	}
+}
+
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	type output struct {
