@@ -49,6 +49,7 @@ func ParseDigest(s string) (d Digest, ok bool) {
 	return d, err == nil
 }
 
+// String returns "sha256:" and 64 hexadecimal digits.
 func (d Digest) String() string { return "sha256:" + hex.EncodeToString(d[:]) }
 
 // key returns the object key of a blob.

@@ -111,7 +111,10 @@ type ItemError struct {
 	Err           error
 }
 
+// Error returns the message of Err, which names the item.
 func (e *ItemError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
 func (e *ItemError) Unwrap() error { return e.Err }
 
 // Find returns where the source has a blob.

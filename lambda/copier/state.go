@@ -35,6 +35,7 @@ type Folder string
 
 func (f Folder) file(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
 
+// Get implements State.
 func (f Folder) Get(_ context.Context, name string) ([]byte, error) {
 	data, err := os.ReadFile(f.file(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,6 +44,7 @@ func (f Folder) Get(_ context.Context, name string) ([]byte, error) {
 	return data, err
 }
 
+// Put implements State.
 func (f Folder) Put(_ context.Context, name string, data []byte) (err error) {
 	file := f.file(name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -67,6 +69,7 @@ func (f Folder) Put(_ context.Context, name string, data []byte) (err error) {
 // tempPrefix is the prefix of files that are still being written.
 const tempPrefix = ".tmp-"
 
+// Delete implements State.
 func (f Folder) Delete(_ context.Context, name string) error {
 	if err := os.Remove(f.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -74,6 +77,7 @@ func (f Folder) Delete(_ context.Context, name string) error {
 	return nil
 }
 
+// Names implements State.
 func (f Folder) Names(_ context.Context, prefix string) ([]string, error) {
 	var names []string
 	err := filepath.WalkDir(string(f), func(path string, d fs.DirEntry, err error) error {
@@ -99,6 +103,7 @@ type StateBucket struct {
 	Client *s3.Client
 }
 
+// Get implements State.
 func (b StateBucket) Get(ctx context.Context, name string) ([]byte, error) {
 	o, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &name})
 	if err != nil {
@@ -115,16 +120,19 @@ func (b StateBucket) Get(ctx context.Context, name string) ([]byte, error) {
 	return data.Bytes(), nil
 }
 
+// Put implements State.
 func (b StateBucket) Put(ctx context.Context, name string, data []byte) error {
 	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: &name, Body: bytes.NewReader(data)})
 	return b.explain("writing "+name, err)
 }
 
+// Delete implements State.
 func (b StateBucket) Delete(ctx context.Context, name string) error {
 	_, err := b.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.Name, Key: &name})
 	return b.explain("deleting "+name, err)
 }
 
+// Names implements State.
 func (b StateBucket) Names(ctx context.Context, prefix string) (names []string, err error) {
 	pages := s3.NewListObjectsV2Paginator(b.Client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix})
 	for pages.HasMorePages() {

@@ -114,7 +114,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 		return err
 	}
 	if n := len(w.progress.Failed); n > 0 && w.progress.Done && err == nil {
-		return fmt.Errorf("%d images failed, as logged above: retrying them", n)
+		return fmt.Errorf("images to retry: %d, see \"copying failed\" in the log", n)
 	}
 	return err
 }

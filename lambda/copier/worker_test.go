@@ -100,7 +100,7 @@ func TestFailuresAreLogged(t *testing.T) {
 		log.Reset()
 		f.Queue = tt.queue
 		err := f.Work(ctx, `{"do":"repository","run":"x","repository":"app"}`)
-		oneLineOf(t, err, `repository "app": 1 images failed`)
+		oneLineOf(t, err, `repository "app": images to retry: 1`)
 		for _, want := range tt.want {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("%s: the log does not have %q:\n%s", tt.name, want, &log)
