@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/aws/jsii-runtime-go"
 )
 
 const stages = `{
@@ -23,7 +25,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	jsii.Close() // removes what importing the CDK created
+	os.Exit(code)
 }
 
 func TestLoad(t *testing.T) {

@@ -11,12 +11,6 @@ import (
 	"archeio/infra/stage"
 )
 
-// PlannerID and WorkerID are the logical ids of the functions.
-const (
-	PlannerID = "Planner"
-	WorkerID  = "Worker"
-)
-
 const (
 	// fillTimeout is Lambda's maximum in seconds, fillMemory is in MB.
 	fillTimeout, fillMemory = 900, 1024
@@ -40,8 +34,8 @@ func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.
 		})
 		return filler{function, role}
 	}
-	planner := newPart(PlannerID, "finds blobs that are missing in the mirrors", "Planner: reads the mirrors, writes its state and the blob index, enqueues work")
-	worker := newPart(WorkerID, "copies missing blobs to the mirrors", "Worker: receives work, writes blobs to the mirrors, writes its state")
+	planner := newPart(stage.PlannerID, "finds blobs that are missing in the mirrors", "Planner: reads the mirrors, writes its state and the blob index, enqueues work")
+	worker := newPart(stage.WorkerID, "copies missing blobs to the mirrors", "Worker: receives work, writes blobs to the mirrors, writes its state")
 	queue, dead := fillQueues(scope, s)
 	grantFiller(s, planner, worker, queue, stateBucket(scope, s))
 
@@ -88,7 +82,7 @@ func invokeOn(scope constructs.Construct, function awslambda.Function, id, descr
 		ScheduleExpression: jsii.String(schedule),
 		State:              jsii.String("ENABLED"),
 		Targets: []interface{}{&awsevents.CfnRule_TargetProperty{
-			Id:          jsii.String(PlannerID),
+			Id:          jsii.String(stage.PlannerID),
 			Arn:         function.FunctionArn(),
 			Input:       jsii.String(event),
 			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{MaximumRetryAttempts: jsii.Number(2)},

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
+	"archeio/infra/stage"
 	"archeio/lambda/metrics"
 )
 
@@ -23,6 +24,6 @@ func (a alarms) filler(planner, worker filler, queue, dead awssqs.Queue) {
 		0, 1, metric(metrics.Namespace, metrics.NeedsMirrorCopy, "Sum", 24*hour))
 	// They stop before the timeout by themselves and continue with a new message.
 	const share = 0.99
-	a.function(PlannerID, planner.function, 1, fillTimeout, share)
-	a.function(WorkerID, worker.function, 3, fillTimeout, share)
+	a.function(stage.PlannerID, planner.function, 1, fillTimeout, share)
+	a.function(stage.WorkerID, worker.function, 3, fillTimeout, share)
 }

@@ -14,10 +14,6 @@ import (
 	"archeio/infra/stage"
 )
 
-// FunctionID is the logical id of the redirector function in every template, for
-// sam local invoke.
-const FunctionID = "Redirector"
-
 // timeout is that of the redirector in seconds, far above what a response needs: all
 // existence checks of one request share config.MaxCheckTimeout.
 const timeout = 5
@@ -31,7 +27,7 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		return nil, nil, err
 	}
 	function, _ := newFunction(scope, s, functionProps{
-		id:              FunctionID,
+		id:              stage.RedirectorID,
 		description:     "redirects requests for container images",
 		roleDescription: "Redirector: writes its own logs",
 		code:            code,
@@ -40,7 +36,7 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		timeout:         timeout,
 	})
 	a := alarms{scope, s, region}
-	a.function(FunctionID, function, 3, timeout, closeToTimeout)
+	a.function(stage.RedirectorID, function, 3, timeout, closeToTimeout)
 	if err := a.redirector(); err != nil {
 		return nil, nil, err
 	}

@@ -14,9 +14,6 @@ import (
 	"archeio/infra/stage"
 )
 
-// HookID is the logical id of the rollout hook.
-const HookID = "RolloutHook"
-
 const (
 	// aliasName is that of the alias that receives all traffic.
 	aliasName = "live"
@@ -109,7 +106,7 @@ func rolloutHook(a alarms, function awslambda.Function, env map[string]string, c
 	env["ROLLOUT_VERSION"] = *function.CurrentVersion().FunctionArn()
 	env["ROLLOUT_ENTRY_POINTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[a.stage.Front]
 	hook, role := newFunction(a.scope, a.stage, functionProps{
-		prefix: "Hook", id: HookID, description: "smoke-tests a new version of the redirector",
+		prefix: "Hook", id: stage.HookID, description: "smoke-tests a new version of the redirector",
 		roleDescription: "Rollout hook: invokes versions of the redirector, reports the result to CodeDeploy",
 		code:            code, env: env, memory: hookMemory, timeout: hookTimeout,
 	})

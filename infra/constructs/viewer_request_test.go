@@ -12,9 +12,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/jsii-runtime-go"
+
 	"archeio/infra/stage"
 	"archeio/ranges/regions"
 )
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	jsii.Close() // removes what importing the CDK created
+	os.Exit(code)
+}
 
 // edgeRequest is a request as CloudFront passes it to a function.
 type edgeRequest struct {

@@ -55,6 +55,14 @@ func (s *Stage) FillQueue() string { return "archeio-" + s.Name + "-fill" }
 // DeadFillQueue returns the name of its dead-letter queue.
 func (s *Stage) DeadFillQueue() string { return s.FillQueue() + "-dead" }
 
+// The logical ids of the functions in the templates.
+const (
+	RedirectorID = "Redirector" // for sam local invoke too
+	PlannerID    = "Planner"
+	WorkerID     = "Worker"
+	HookID       = "RolloutHook"
+)
+
 // ViewerRequest returns the name of the CloudFront function.
 func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request" }
 

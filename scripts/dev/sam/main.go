@@ -30,7 +30,6 @@ import (
 	"strings"
 	"syscall"
 
-	"archeio/infra/constructs"
 	"archeio/infra/stage"
 	"archeio/lambda/build"
 	"archeio/lambda/config"
@@ -190,7 +189,7 @@ func (o options) localInvoke(ctx context.Context, sam, template, dir string, eve
 	for _, v := range config.Variables {
 		variables[v.Name] = event.Env[v.Name]
 	}
-	env, err := json.Marshal(map[string]any{constructs.FunctionID: variables})
+	env, err := json.Marshal(map[string]any{stage.RedirectorID: variables})
 	if err != nil {
 		return false, err
 	}
@@ -201,7 +200,7 @@ func (o options) localInvoke(ctx context.Context, sam, template, dir string, eve
 	if err := os.WriteFile(eventFile, event.Payload, 0o600); err != nil {
 		return false, err
 	}
-	cmd := exec.CommandContext(ctx, sam, "local", "invoke", "-t", template, constructs.FunctionID, "-e", eventFile,
+	cmd := exec.CommandContext(ctx, sam, "local", "invoke", "-t", template, stage.RedirectorID, "-e", eventFile,
 		"--env-vars", envFile, "--region", event.Env["AWS_REGION"], "--skip-pull-image")
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host, "SAM_CLI_TELEMETRY=0",
 		// SAM requires credentials, but does not use them here.

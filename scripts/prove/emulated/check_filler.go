@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"archeio/infra/constructs"
+	"archeio/infra/stage"
 	"archeio/lambda/config"
 )
 
@@ -36,7 +36,7 @@ func (c *checks) fill(ctx context.Context) error {
 
 // plan runs the deployed planner.
 func (c *checks) plan(ctx context.Context) error {
-	planner, err := c.resource(ctx, "filler", constructs.PlannerID)
+	planner, err := c.resource(ctx, "filler", stage.PlannerID)
 	if err != nil {
 		return err
 	}

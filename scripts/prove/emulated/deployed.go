@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"archeio/infra/constructs"
 	"archeio/infra/stage"
 	"archeio/lambda/copier"
 )
@@ -40,7 +39,7 @@ func (e *emulator) inspect(ctx context.Context, s *emulatedStage) (*deployed, er
 		return nil, err
 	}
 	d.distribution = edge["DistributionName"]
-	if d.function, err = d.resource(ctx, "redirector", constructs.FunctionID); err != nil {
+	if d.function, err = d.resource(ctx, "redirector", stage.RedirectorID); err != nil {
 		return nil, err
 	}
 	var balancers struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
-	"archeio/infra/constructs"
+	"archeio/infra/stage"
 )
 
 // extractor does what the emulator does not: it extracts metrics from the log lines
@@ -27,7 +27,7 @@ type extractor struct {
 func (c *checks) newExtractor(ctx context.Context) (*extractor, error) {
 	x := &extractor{deployed: c.deployed, seen: map[string]bool{}}
 	functions := []string{c.function}
-	for _, id := range []string{constructs.PlannerID, constructs.WorkerID} {
+	for _, id := range []string{stage.PlannerID, stage.WorkerID} {
 		name, err := c.resource(ctx, "filler", id)
 		if err != nil {
 			return nil, err

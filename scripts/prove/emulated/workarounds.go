@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path"
 
-	"archeio/infra/constructs"
+	"archeio/infra/stage"
 	"archeio/scripts/prove/cli"
 )
 
@@ -68,7 +68,7 @@ func (d *deployed) shortenRetries(ctx context.Context) error {
 // sqs:SendMessage is enough.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 func (d *deployed) allowBatches(ctx context.Context) error {
-	for _, id := range []string{constructs.PlannerID, constructs.WorkerID} {
+	for _, id := range []string{stage.PlannerID, stage.WorkerID} {
 		name, err := d.resource(ctx, "filler", id)
 		if err != nil {
 			return err
