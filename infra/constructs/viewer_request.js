@@ -28,7 +28,7 @@ function handler(event) {
     headers['x-viewer-authorized'] = { value: '1' };
   }
   if (headers.host) {
-    headers['x-viewer-host'] = { value: headers.host.value };
+    headers['x-viewer-host'] = { value: headers.host.value.toLowerCase().replace(/\.?(:443)?$/, '') };
   }
   try {
     choose(request.uri, headers);
