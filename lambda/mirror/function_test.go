@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,9 +25,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"archeio/lambda/build"
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
 	"archeio/lambda/index"
+	"archeio/scripts/lab/queue"
+	"archeio/scripts/lab/runtimeapi"
 	"archeio/scripts/lab/system"
 )
 
@@ -46,42 +52,100 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// deployment is a registry with images, two buckets, and the functions that copy
-// from one to the other.
+// TestMain stops the servers after the tests.
+func TestMain(m *testing.M) {
+	// Most tests wait for a deadline and not for a processor.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if started != nil {
+		started.Stop()
+	}
+	os.Exit(code)
+}
+
+// started is the system that the tests share.
+var started *system.System
+
+var startOnce = sync.OnceValue(func() (err error) {
+	started, err = system.Start(context.Background(), system.Options{Log: io.Discard})
+	return err
+})
+
+// deployment is a repository prefix of the registry, two buckets, and the functions
+// that copy from one to the other.
 type deployment struct {
 	*system.System
-	*system.Filler
-	log   *lines
-	blobs map[string]bool
+	Queue   *queue.Queue
+	api     *runtimeapi.API
+	source  string
+	buckets []string
+	state   copier.StateBucket
+	log     *lines
+	blobs   map[string]bool
 	// limit is the time limit of one invocation.
 	limit time.Duration
 }
 
-// deploy starts everything. front wraps the registry as the functions see it; nil
-// for nothing.
-func deploy(t *testing.T, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
+// deploy starts the functions with buckets and a prefix of that name, in the system
+// that the tests share. front wraps the registry as the functions see it; nil for
+// nothing.
+func deploy(t *testing.T, name string, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
 	t.Helper()
-	s, err := system.Start(t.Context(), system.Options{Log: io.Discard})
-	if err != nil {
+	if err := startOnce(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Stop)
+	return deployIn(t, started, name, limit, front)
+}
+
+func deployIn(t *testing.T, s *system.System, name string, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
+	t.Helper()
+	client := s.S3(system.Regions[0])
 	d := &deployment{System: s, log: &lines{}, blobs: map[string]bool{}, limit: limit}
-	env := map[string]string{}
+	d.source = d.Source() + "/" + name
+	d.buckets = []string{name + "-primary", name + "-replica"}
+	d.state = copier.StateBucket{Name: name + "-state", Client: client}
+	for _, bucket := range append(d.buckets, d.state.Name) {
+		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	if d.Queue, err = queue.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Queue.Close() })
+	c := config.Fill{Source: d.source, State: d.state.Name, Queue: d.Queue.URL(), Referrers: true}
+	for _, bucket := range d.buckets {
+		c.Buckets = append(c.Buckets, config.Bucket{Name: bucket, Region: system.Regions[0]})
+	}
 	if front != nil {
-		u, err := url.Parse(s.Upstream)
+		u, err := url.Parse(d.Upstream)
 		if err != nil {
 			t.Fatal(err)
 		}
-		proxy := httputil.NewSingleHostReverseProxy(u)
-		proxy.ErrorLog = nil
-		server := httptest.NewServer(front(proxy))
+		server := httptest.NewServer(front(httputil.NewSingleHostReverseProxy(u)))
 		t.Cleanup(server.Close)
-		env["FILL_SOURCE"] = strings.TrimPrefix(server.URL, "http://") + "/" + system.Prefix
+		c.Source = strings.TrimPrefix(server.URL, "http://") + "/" + system.Prefix + "/" + name
 	}
-	if d.Filler, err = s.StartFiller(t.Context(), env, d.log); err != nil {
+	env := c.Env()
+	maps.Copy(env, d.SDKEnv(system.Regions[0]))
+	env["AWS_ENDPOINT_URL_SQS"] = d.Queue.Endpoint()
+	bootstrap, err := build.Bootstrap(t.Context(), "mirror")
+	if err != nil {
 		t.Fatal(err)
 	}
+	if d.api, err = runtimeapi.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.api.Close() })
+	process, err := d.api.Start(bootstrap, env, d.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(process.Stop)
 	return d
 }
 
@@ -91,7 +155,7 @@ func (d *deployment) push(t *testing.T, path string, size, layers int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := name.ParseReference(strings.TrimPrefix(d.Upstream, "http://") + "/" + system.Prefix + "/" + path)
+	ref, err := name.ParseReference(d.source + "/" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +180,7 @@ func (d *deployment) collect(t *testing.T, image v1.Image) {
 func (d *deployment) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.limit)
 	defer cancel()
-	return d.Filler.API.Invoke(ctx, payload)
+	return d.api.Invoke(ctx, payload)
 }
 
 // work invokes the planner and then lets the workers empty the queue.
@@ -134,7 +198,7 @@ func (d *deployment) work(t *testing.T, event string) {
 func (d *deployment) whole(t *testing.T) {
 	t.Helper()
 	client := d.S3(system.Regions[0])
-	for _, bucket := range system.Buckets {
+	for _, bucket := range d.buckets {
 		held, err := copier.NewBucket(bucket, client).List(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +238,7 @@ func (d *deployment) remove(t *testing.T, bucket string) {
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	var fetched lockedCount
-	d := deploy(t, 10*time.Second, func(upstream http.Handler) http.Handler {
+	d := deploy(t, "functions", 10*time.Second, func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet && (strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "/blobs/")) {
 				fetched.add()
@@ -204,7 +268,7 @@ func TestFunctions(t *testing.T) {
 
 	// A blob that a mirror lost is found by comparing it with the manifest cache,
 	// without a request to the registry.
-	d.remove(t, system.Buckets[1])
+	d.remove(t, d.buckets[1])
 	sent := d.Queue.Sent()
 	d.work(t, `{"mirror":"status"}`)
 	d.whole(t)
@@ -227,7 +291,7 @@ func TestFunctions(t *testing.T) {
 // indexed checks that the index of both buckets has all blobs.
 func (d *deployment) indexed(t *testing.T) {
 	t.Helper()
-	for _, bucket := range system.Buckets {
+	for _, bucket := range d.buckets {
 		key := config.BlobPrefix + index.Name
 		o, err := d.S3(system.Regions[0]).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 		if err != nil {
@@ -261,7 +325,7 @@ func (c *lockedCount) get() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
 // A message that always fails becomes a dead letter, and the others are processed.
 func TestPoisonedMessages(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, 10*time.Second, nil)
+	d := deploy(t, "poisoned", 10*time.Second, nil)
 	d.push(t, "team/app:v1", 1000, 2)
 	poisoned := []string{
 		`not JSON`,
@@ -300,7 +364,7 @@ func TestPoisonedMessages(t *testing.T) {
 // repository are copied.
 func TestBadImageInARepository(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, 10*time.Second, func(upstream http.Handler) http.Handler {
+	d := deploy(t, "bad", 10*time.Second, func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/manifests/bad") {
 				http.Error(w, `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, http.StatusNotFound)
@@ -314,7 +378,7 @@ func TestBadImageInARepository(t *testing.T) {
 	good := len(d.blobs)
 	d.push(t, "team/app:bad", 1000, 1)
 	d.work(t, `{"mirror":"plan"}`)
-	held, err := copier.NewBucket(system.Buckets[0], d.S3(system.Regions[0])).List(t.Context())
+	held, err := copier.NewBucket(d.buckets[0], d.S3(system.Regions[0])).List(t.Context())
 	if err != nil || len(held) != good {
 		t.Errorf("the bucket has %d of the %d blobs of valid images, error %v", len(held), good, err)
 	}
@@ -344,8 +408,14 @@ func plannerTime(t *testing.T) time.Duration {
 func TestPlannerFinishes(t *testing.T) {
 	t.Parallel()
 	limit := plannerTime(t)
+	// The catalog of its own system has no repositories of other tests.
+	own, err := system.Start(t.Context(), system.Options{Log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(own.Stop)
 	var pages lockedCount
-	d := deploy(t, limit, func(upstream http.Handler) http.Handler {
+	d := deployIn(t, own, "planner", limit, func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/_catalog") {
 				// One repository a page, each after a delay.
@@ -420,7 +490,7 @@ func (w *slowWriter) Write(p []byte) (n int, err error) {
 // the last one stopped.
 func TestBlobOverSeveralRuns(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, 3*time.Second, slow(8<<20))
+	d := deploy(t, "several", 3*time.Second, slow(8<<20))
 	d.push(t, "small/app:v1", 1000, 1)
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
@@ -432,7 +502,7 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 		t.Errorf("dead letters %q", dead)
 	}
 	client := d.S3(system.Regions[0])
-	for _, bucket := range system.Buckets {
+	for _, bucket := range d.buckets {
 		uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
 		if err != nil || len(uploads.Uploads) != 0 {
 			t.Errorf("%d unfinished uploads are left (%v)", len(uploads.Uploads), err)
@@ -444,35 +514,53 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 // dead letter. Each status reports it until a mirror copy has copied it.
 func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, 2500*time.Millisecond, slow(1<<20))
+	d := deploy(t, "needs", 4*time.Second, slow(1<<20))
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
-		t.Errorf("dead letters %q", dead)
+		t.Errorf("dead letters %q\n%s", dead, d.log)
 	}
-	state := copier.StateBucket{Name: system.StateBucket, Client: d.S3(system.Regions[0])}
-	needs, err := copier.NeedsCopy(t.Context(), state)
+	needs, err := copier.NeedsCopy(t.Context(), d.state)
 	if err != nil || len(needs) != 1 || !d.blobs[needs[0]] {
 		t.Fatalf("NeedsCopy: %q, error %v\n%s", needs, err, d.log)
 	}
 	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 1 {
 		t.Errorf("the log has the metric %d times, want once", n)
 	}
-	d.limit = 10 * time.Second
+	d.limit = time.Minute
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 2 {
 		t.Errorf("after a status the log has the metric %d times, want twice", n)
 	}
-	if err := d.Fill(t.Context(), io.Discard, io.Discard); err != nil {
-		t.Fatal(err)
-	}
+	d.mirrorCopy(t)
 	d.Queue.Purge() // the first status has enqueued a repair
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if needs, err := copier.NeedsCopy(t.Context(), state); err != nil || len(needs) != 0 {
+	if needs, err := copier.NeedsCopy(t.Context(), d.state); err != nil || len(needs) != 0 {
 		t.Errorf("NeedsCopy: still %q, error %v", needs, err)
+	}
+}
+
+// mirrorCopy copies all missing blobs, as archeio mirror copy does.
+func (d *deployment) mirrorCopy(t *testing.T) {
+	t.Helper()
+	source, err := copier.NewSource(d.source, copier.SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := copier.Options{Source: source}
+	for _, bucket := range d.buckets {
+		o.Buckets = append(o.Buckets, copier.NewBucket(bucket, d.state.Client))
+	}
+	plan, err := copier.NewPlan(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := copier.Copy(t.Context(), o, plan)
+	if err := errors.Join(append(result.Errors, err, copier.ClearNeedsCopy(t.Context(), d.state, o.Buckets[0]))...); err != nil {
+		t.Fatal(err)
 	}
 }

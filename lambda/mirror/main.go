@@ -56,7 +56,7 @@ func load(ctx context.Context) (*copier.Filler, error) {
 		}
 	}
 	f := &copier.Filler{
-		Queue:     &queue{sqs.NewFromConfig(sdk), c.Queue},
+		Queue:     &sqsQueue{sqs.NewFromConfig(sdk), c.Queue},
 		State:     copier.StateBucket{Name: c.State, Client: copier.NewS3Client(sdk, sdk.Region)},
 		Referrers: c.Referrers,
 		Log:       log,

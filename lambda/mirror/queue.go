@@ -14,8 +14,8 @@ import (
 	"archeio/lambda/copier"
 )
 
-// queue is a queue of SQS.
-type queue struct {
+// sqsQueue is a queue of SQS.
+type sqsQueue struct {
 	client *sqs.Client
 	url    string
 }
@@ -25,7 +25,7 @@ type queue struct {
 const batchSize = 10
 
 // Send implements copier.Queue.
-func (q *queue) Send(ctx context.Context, messages ...copier.Message) error {
+func (q *sqsQueue) Send(ctx context.Context, messages ...copier.Message) error {
 	for batch := range slices.Chunk(messages, batchSize) {
 		in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
 		for i, m := range batch {
@@ -48,7 +48,7 @@ func (q *queue) Send(ctx context.Context, messages ...copier.Message) error {
 
 // Waiting implements copier.Queue. It does not count messages that are invisible
 // because a worker has received them.
-func (q *queue) Waiting(ctx context.Context) (int, error) {
+func (q *sqsQueue) Waiting(ctx context.Context) (int, error) {
 	const name = types.QueueAttributeNameApproximateNumberOfMessages
 	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{name}})
 	if err != nil {

@@ -102,7 +102,7 @@ func TestQueueErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			url := service(t, tt.status, tt.body)
-			q := &queue{sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: anyKeys}), url + "/1/fill"}
+			q := &sqsQueue{sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: anyKeys}), url + "/1/fill"}
 			err := q.Send(t.Context(), copier.Message{Do: "plan", Run: "x"}, copier.Message{Do: "plan", Run: "y"})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
