@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	// Most tests wait for a server or a retry and not for a processor.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	os.Exit(func() int {
