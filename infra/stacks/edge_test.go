@@ -78,7 +78,7 @@ func TestOriginRequestPolicies(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
 		for id, want := range map[string]string{
 			"RedirectorRequestPolicy": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
-				"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized"]},
+				"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized", "X-Viewer-Host"]},
 				"QueryStringsConfig": {"QueryStringBehavior": "all"}`,
 			"MirrorRequestPolicy": `"HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["CloudFront-Viewer-Country"]},
 				"QueryStringsConfig": {"QueryStringBehavior": "none"}`,

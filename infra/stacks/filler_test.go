@@ -82,7 +82,7 @@ func TestFillEnvironment(t *testing.T) {
 		if workers := at(st.resource(t, "Worker"), "Properties", "Environment", "Variables"); !reflect.DeepEqual(any(variables), workers) {
 			t.Errorf("the worker's environment is %s, the planner's %s", text(workers), text(variables))
 		}
-		var want []string
+		want := []string{"GOMEMLIMIT"}
 		for _, v := range config.FillVariables {
 			want = append(want, v.Name)
 		}

@@ -100,7 +100,7 @@ func TestEnvironment(t *testing.T) {
 			env[name] = s
 		}
 		// SAM only overrides variables that the template has.
-		var want []string
+		want := []string{"GOMEMLIMIT"}
 		for _, v := range config.Variables {
 			want = append(want, v.Name)
 		}
@@ -126,7 +126,7 @@ func TestEnvironment(t *testing.T) {
 		header, mirror := "", ""
 		if st.stage.HasDistribution() {
 			header, mirror = "cloudfront-viewer-address", "/"
-			if st.stage.Domain != "" {
+			if st.stage.HasLoadBalancers() {
 				mirror = "https://" + st.stage.Domain
 			}
 			if buckets[c.DefaultMirrorCheck] == "" {

@@ -121,6 +121,7 @@ func TestRolloutHook(t *testing.T) {
 		same(t, "output TryRollout", at(st.template, "Outputs", "TryRollout", "Value"), fmt.Sprintf(`{"Fn::Join": ["", [
 			"aws lambda invoke --region %s --function-name ", {"Ref": "RolloutHook"}, " --cli-binary-format raw-in-base64-out --payload '{\"try\":true}' /dev/stdout"]]}`, st.region))
 		want["ROLLOUT_ENTRY_POINTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[st.stage.Front]
+		want["GOMEMLIMIT"] = "217MiB" // of its own 256 MB
 		same(t, "environment", at(hook, "Properties", "Environment", "Variables"), text(want))
 	})
 }

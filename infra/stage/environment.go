@@ -15,6 +15,10 @@ const (
 	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 	maxEnvironment = 4096
 
+	// memoryEnvironment is the size of the variable GOMEMLIMIT, which every function
+	// has in addition, in bytes.
+	memoryEnvironment = len(`,"GOMEMLIMIT":"9999MiB"`)
+
 	// hookEnvironment is the size of what the environment of the rollout hook has
 	// in addition to the redirector's, in bytes: the longest ARN of a version, and
 	// the fronts.
@@ -134,11 +138,12 @@ func (r *reader) refused(s *Stage, region string, err error) {
 	r.problem(name, "%s", problem)
 }
 
-// size returns the size of an environment as Lambda measures it: as JSON.
+// size returns the size of an environment as Lambda measures it: as JSON, with the
+// variable GOMEMLIMIT.
 func size(env map[string]string) int {
 	text, err := json.Marshal(env)
 	if err != nil {
 		panic("stage: " + strconv.Quote(err.Error())) // it has only texts
 	}
-	return len(text)
+	return len(text) + memoryEnvironment
 }
