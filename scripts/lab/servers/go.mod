@@ -1,11 +1,13 @@
-// The real servers that the local system and its tests run against. A module
-// of its own, so that what they drag in is no part of the project's.
+// The real servers that the local system and its tests run against, and the OCI
+// conformance suite. A module of its own, so that their dependencies stay out of
+// the project's module.
 module archeio/scripts/servers
 
 go 1.26.0
 
 require (
 	github.com/distribution/distribution/v3 v3.1.2
+	github.com/olareg/olareg v0.1.2
 	github.com/sirupsen/logrus v1.10.2
 	github.com/versity/versitygw v1.8.0
 )
@@ -48,6 +50,7 @@ require (
 	github.com/go-ldap/ldap/v3 v3.4.14 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
+	github.com/goccy/go-yaml v1.18.0 // indirect
 	github.com/gofiber/fiber/v3 v3.5.0 // indirect
 	github.com/gofiber/schema v1.8.4 // indirect
 	github.com/gofiber/utils/v2 v2.4.2 // indirect
@@ -73,6 +76,8 @@ require (
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/oklog/ulid/v2 v2.1.2 // indirect
+	github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111 // indirect
+	github.com/opencontainers/distribution-spec/specs-go v0.0.0-20240926185104-8376368dd8aa // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect
 	github.com/opencontainers/image-spec v1.1.1 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
@@ -128,3 +133,5 @@ require (
 	google.golang.org/grpc v1.83.2 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 )
+
+tool github.com/opencontainers/distribution-spec/conformance

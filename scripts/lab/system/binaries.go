@@ -51,18 +51,30 @@ func operatorBinary(ctx context.Context) (string, error) {
 	})
 }
 
+// ConformanceSuite builds the conformance suite of the OCI distribution
+// specification and returns the path of the binary.
+func ConformanceSuite(ctx context.Context) (string, error) {
+	return nestedBinary(ctx, "conformance", "github.com/opencontainers/distribution-spec/conformance")
+}
+
 // serverBinary builds a server of the nested module scripts/lab/servers.
 func serverBinary(ctx context.Context, name string) (string, error) {
+	return nestedBinary(ctx, name, "./"+name)
+}
+
+// nestedBinary builds a main package that the nested module scripts/lab/servers
+// has or depends on.
+func nestedBinary(ctx context.Context, name, pkg string) (string, error) {
 	return once("servers/"+name, func() (string, error) {
 		root, err := build.Root()
 		if err != nil {
 			return "", err
 		}
 		file := filepath.Join(root, ".build", name)
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", file, "./"+name)
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", file, pkg)
 		cmd.Dir = filepath.Join(root, "scripts", "lab", "servers")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building the server %s: %w: %s", name, err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
+			return "", fmt.Errorf("building %s: %w: %s", pkg, err, bytes.ReplaceAll(bytes.TrimSpace(out), []byte("\n"), []byte("; ")))
 		}
 		return file, nil
 	})

@@ -27,6 +27,17 @@ func StartRegistry(ctx context.Context, log io.Writer, dir string) (base string,
 	return startServer(ctx, log, binary, "-root", dir)
 }
 
+// StartOlareg builds an empty registry that has the referrers API and accepts
+// digests of sha512, and starts it on a free port. It returns the base URL and a
+// function that stops the registry.
+func StartOlareg(ctx context.Context, log io.Writer) (base string, stop func(), err error) {
+	binary, err := serverBinary(ctx, "olareg")
+	if err != nil {
+		return "", nil, err
+	}
+	return startServer(ctx, log, binary)
+}
+
 // startServer starts a server that Stop stops.
 func (s *System) startServer(ctx context.Context, binary string, args ...string) (base string, err error) {
 	base, stop, err := startServer(ctx, s.log, binary, args...)

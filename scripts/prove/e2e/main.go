@@ -1,6 +1,6 @@
 // Command e2e tests the whole system on this machine: it pulls with real
-// clients through real servers, checks single HTTP requests, injects faults and
-// puts the function under load.
+// clients through real servers, checks single HTTP requests, runs the OCI
+// conformance suite, injects faults and puts the function under load.
 //
 //	go run ./scripts/prove/e2e
 //	go run ./scripts/prove/e2e -only 'skopeo/.*tags'
@@ -61,6 +61,9 @@ func (s *testSystem) runPart(ctx context.Context, part string, o *options, image
 	case "contract":
 		s.progress.Step("checking single HTTP requests")
 		r.Checks = append(r.Checks, s.runContract(ctx, o, images)...)
+	case "conformance":
+		s.progress.Step("running the OCI conformance suite")
+		r.Checks = append(r.Checks, s.runConformance(ctx, o, images)...)
 	case "faults":
 		s.progress.Step("injecting faults (two or three minutes)")
 		r.Checks = append(r.Checks, s.runFaults(ctx, o, images)...)

@@ -15,13 +15,15 @@ import (
 const help = `Usage: go run ./scripts/prove/e2e [flags]
 
 Starts the whole system on this machine, with a recording proxy in front of every
-server, and tests it in four parts:
+server, and tests it in five parts:
 
-  clients   pull, list tags and list referrers with crane, oras, regctl, skopeo,
-            podman, ctr and docker
-  contract  check the responses to single HTTP requests
-  faults    make one server after the other fail, and measure what clients see
-  load      send a million requests and check every response; watch the memory
+  clients      pull, list tags and list referrers with crane, oras, regctl,
+               skopeo, podman, ctr and docker
+  contract     check the responses to single HTTP requests
+  conformance  run the conformance suite of the OCI distribution specification,
+               with reads through the entry points and writes to the upstream
+  faults       make one server after the other fail, and measure what clients see
+  load         send a million requests and check every response; watch the memory
 
 All traffic stays on loopback, and everything that was started is stopped. Missing
 clients are installed: crane, oras and regctl with go install, the others with
@@ -32,7 +34,7 @@ Example:
 `
 
 // parts are the parts of the test, in the order in which they run.
-var parts = []string{"clients", "contract", "faults", "load"}
+var parts = []string{"clients", "contract", "conformance", "faults", "load"}
 
 type options struct {
 	only    *regexp.Regexp

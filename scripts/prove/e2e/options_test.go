@@ -11,7 +11,7 @@ func TestOptions(t *testing.T) {
 	for _, tt := range []struct{ name, args, want string }{
 		{"defaults", "", ""},
 		{"parts", "-parts load,clients -only ^crane", ""},
-		{"unknown-part", "-parts load,client", `-parts "load,client": unknown part "client" (did you mean "clients"?): use some of clients,contract,faults,load`},
+		{"unknown-part", "-parts load,client", `-parts "load,client": unknown part "client" (did you mean "clients"?): use some of clients,contract,conformance,faults,load`},
 		{"no-expression", "-only (", `-only "(": not a regular expression: error parsing regexp: missing closing ): ` + "`(`"},
 		{"no-clients", "-load-clients 0", "-load-clients 0: must be at least 1"},
 		{"no-time", "-load-time 1m -load-limit 1m", "-load-limit 1m0s: must be longer than -load-time 1m0s"},

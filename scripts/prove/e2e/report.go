@@ -40,7 +40,8 @@ type clientResult struct {
 	Result  cli.Result `json:"result"`
 }
 
-// check is one check of the contract, a fault or the load.
+// check is one check of the contract, a run of the conformance suite, a fault or
+// a check of the load.
 type check struct {
 	Part       string     `json:"part"`
 	Name       string     `json:"name"`
