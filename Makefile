@@ -120,7 +120,7 @@ deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1
 	@go run ./scripts/prove/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: e2e
-e2e: ## pull with real clients, inject faults, send a million requests: ARGS=-h
+e2e: ## pull with real clients, run OCI conformance, inject faults, send a million requests: ARGS=-h
 	@go build -o .build/e2e/e2e ./scripts/prove/e2e
 	@.build/e2e/e2e $(ARGS)
 

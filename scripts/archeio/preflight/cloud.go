@@ -210,7 +210,7 @@ func (s *sdk) concurrency(ctx context.Context, region string) (int, error) {
 		return 0, err
 	}
 	if out.AccountLimit == nil {
-		return 0, errors.New("Lambda returned no account limit")
+		return 0, errors.New("no account limit in the response of Lambda")
 	}
 	return int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
 }
