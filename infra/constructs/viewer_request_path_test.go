@@ -27,7 +27,7 @@ func TestViewerRequestPaths(t *testing.T) {
 		{"blob-newline", edgeBlob + "\n", ""},
 		{"blob-sha512", "/containers/images/sha512:" + strings.Repeat("0", 128), ""},
 		{"blob-colons", strings.Replace(edgeBlob, ":", "::", 1), ""},
-		{"index", "/containers/images/index.v1", ""},
+		{"index", "/containers/images/index.v2", ""},
 		{"folder", "/containers/images/", ""},
 		{"double-slash", "/containers//images/sha256:0", ""},
 		{"double-slash-first", "//containers/images/sha256:0", ""},

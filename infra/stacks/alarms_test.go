@@ -69,9 +69,11 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.Requests: slices.Concat(kinds, clouds, reasons),
 		metrics.Checks:   checks,
 		metrics.IndexLoads: prefixed(metrics.Index+"=", blobs.IndexLoaded, blobs.IndexUnchanged, blobs.IndexMissing,
-			blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexUnreachable),
-		metrics.MissingBlobs: prefixed(metrics.Mirror+"=", mirrors...),
-		metrics.CheckLatency: nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.UnknownClients: nil,
+			blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexTooLarge, blobs.IndexUnreachable),
+		metrics.MissingBlobs:      prefixed(metrics.Mirror+"=", mirrors...),
+		metrics.IndexContradicted: prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
+		metrics.IndexDisabled:     prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
+		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.UnknownClients: nil,
 		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
 	}
 }

@@ -38,7 +38,7 @@ func TestCacheAllocatesNothing(t *testing.T) {
 		n.expect(t, "cached", 0)
 	}
 	// An open breaker allocates nothing either.
-	fail(t, n, mirror, breakAfter)
+	fail(mirror, breakAfter)
 	ctx := t.Context()
 	if allocations := testing.AllocsPerRun(1000, func() { mirror.Has(ctx, new(Limit), digest) }); allocations != 0 {
 		t.Errorf("open breaker: %v allocations, want 0", allocations)

@@ -2,14 +2,20 @@
 // a blob, or the upstream a manifest or a blob.
 //
 // Results are cached for a while, and a blob index lists blobs that all mirrors
-// have. Neither says whether an origin is still available, so its health is
-// watched separately: if it has not responded for some time, the next request is
-// still answered from the cache, and one check runs in the background. An origin
-// that fails repeatedly is left out for a while (a circuit breaker), so that an
-// unavailable one does not delay every request.
+// have. Neither outvotes the origin: every HealthInterval, one check runs in the
+// background of a request that is answered from them, for the object of that request
+// or for a witness, a blob that every mirror has by the index. If the origin does not
+// respond, the cache does not count; if it has no witnesses, the index does not.
+//
+// An origin that fails repeatedly is left out for a while (a circuit breaker), so that
+// an unavailable one does not delay every request. Clients choose the paths of checks,
+// so a failed check counts only if a check of what always works at that origin fails
+// too. The same holds for the index: clients may request digests that only look
+// indexed, so a missing blob counts only for itself, unless witnesses are missing too.
 //
 // A function is frozen between its invocations. A check that the end of an
-// invocation interrupts counts neither for nor against the origin.
+// invocation interrupts counts neither for nor against the origin. Connections that
+// were idle while it was frozen are not used again.
 //
 // A Checker and its Origins are safe for concurrent use.
 package blobs
@@ -18,6 +24,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"archeio/lambda/config"
@@ -79,7 +86,8 @@ type Options struct {
 	Index IndexOptions
 	// Observe may be nil.
 	Observe Observer
-	// Now is the clock; nil is time.Now.
+	// Now is the clock. If it is nil, it is the wall clock: the monotonic one may
+	// stop while the function is frozen.
 	Now func() time.Time
 }
 
@@ -88,6 +96,9 @@ type Checker struct {
 	options Options
 	cache   cache
 	index   *indexLoader // nil if there is no index
+
+	// active is the time of the last request, in Unix nanoseconds.
+	active atomic.Int64
 
 	mu      sync.Mutex
 	flights map[object]*flight
@@ -103,24 +114,52 @@ func New(o Options) *Checker {
 		o.Observe = func(string, string, time.Duration) {}
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = func() time.Time { return time.Now().Round(0) }
 	}
 	c := &Checker{options: o, cache: cache{start: o.Now()}, flights: map[object]*flight{}}
 	if o.Index.URL != "" {
-		c.index = &indexLoader{options: o.Index, transport: o.Transport, now: o.Now}
+		c.index = newIndexLoader(o)
 	}
 	return c
 }
 
-// Origin returns an origin with a base URL. The name is for Observe.
+// Origin returns an origin with a base URL, at which it always serves something. The
+// name is for Observe.
 func (c *Checker) Origin(name, base string, read StatusReader) *Origin {
 	return &Origin{checker: c, name: name, base: base, read: read, seed: maphash.MakeSeed()}
 }
 
-// Mirror returns the origin of a mirror, which the blob index covers. The paths
-// of its objects are digests.
-func (c *Checker) Mirror(name, base string) *Origin {
+// Mirror returns the origin of a mirror; the paths of its objects are digests. The
+// blob index counts for it if that covers its AWS region; the empty string is never
+// covered.
+func (c *Checker) Mirror(name, base, region string) *Origin {
 	o := c.Origin(name, base, Mirror)
-	o.indexed = c.index != nil
+	o.mirror, o.region = true, region
+	if c.index != nil && region != "" {
+		c.index.register(o)
+	}
 	return o
+}
+
+// asleep is how long a process is idle before its connections are not trusted: it may
+// have been frozen, and does not know what happened to them.
+const asleep = 3 * time.Second
+
+// wake records a request. If the process was idle for long, it closes the idle
+// connections: one that went silent would cost the request the time of a check.
+func (c *Checker) wake(now time.Time) {
+	last, this := c.active.Load(), now.UnixNano()
+	idle := time.Duration(this - last)
+	if 0 <= idle && idle < asleep/4 { // most requests
+		return
+	}
+	if !c.active.CompareAndSwap(last, this) || last == 0 || idle < asleep {
+		return
+	}
+	if t, ok := c.options.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+	if c.index != nil {
+		c.index.interrupt()
+	}
 }

@@ -3,50 +3,64 @@ package blobs
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// fail makes an origin fail a number of times in a row.
-func fail(t *testing.T, n *network, o *Origin, times int) {
-	t.Helper()
-	n.set("mirror", refuses)
-	for i := range times {
-		has(t, o, fmt.Sprint("fail-", i), Unknown)
+// fail makes an origin fail a number of times in a row where it always works.
+func fail(o *Origin, times int) {
+	for range times {
+		o.failed(time.Now(), reference, true)
 	}
-	n.expect(t, "failing", times)
 }
 
+// The breaker opens after five failures if what always works fails too.
 func TestBreakerOpens(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		reply reply
-		opens bool
+		name        string
+		reply, root reply // of blobs, and of what always works
+		opens       int   // after so many requests, 0 for never
 	}{
-		{"refused", refuses, true},
-		{"hangs", hangs, true},
-		{"500", status(500), true},
-		{"503", status(503), true},
-		{"429", status(429), true},
-		{"301", status(301), true},
-		{"401", status(401), true},
-		{"404", status(404), false},
-		{"403", status(403), false},
-		{"200", status(200), false},
+		{"refused", refuses, refuses, 5},
+		{"hangs", hangs, hangs, 5},
+		{"500", status(500), status(500), 5},
+		{"503", status(503), status(503), 5},
+		{"429", status(429), status(429), 5},
+		{"500-and-hangs", status(500), hangs, 22},
+		{"hangs-and-500", hangs, status(500), 5},
+		{"429-and-refused", status(429), refuses, 5},
+		{"path-refused", refuses, status(200), 0},
+		{"path-hangs", hangs, status(200), 0},
+		{"path-500", status(500), status(200), 0},
+		{"path-500-root-401", status(500), status(401), 0},
+		{"path-500-root-301", status(500), status(301), 0},
+		{"path-429-root-404", status(429), status(404), 0},
+		{"301", status(301), status(301), 0},
+		{"400", status(400), status(400), 0},
+		{"401", status(401), status(401), 0},
+		{"404", status(404), status(500), 0},
+		{"403", status(403), status(500), 0},
+		{"200", status(200), status(500), 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, mirror := stub(Options{})
 				n.set("mirror", tt.reply)
-				for i := range 5 {
+				n.set(known, tt.root)
+				const requests = 30
+				for i := range requests {
 					mirror.Has(t.Context(), new(Limit), fmt.Sprint(i))
+					advance(referenceInterval)
 				}
-				n.expect(t, "five", 5)
+				if got := n.requests(); tt.opens > 0 && got > tt.opens || tt.opens == 0 && got != requests {
+					t.Errorf("%d checks in %d requests, want the breaker to open after %d (0: never)", got, requests, tt.opens)
+				}
 				n.set("mirror", status(200))
-				if !tt.opens {
+				if tt.opens == 0 {
 					has(t, mirror, "x", Present)
 					return
 				}
@@ -55,6 +69,58 @@ func TestBreakerOpens(t *testing.T) {
 			})
 		})
 	}
+}
+
+// One failure of what always works is not enough: it may be by chance.
+func TestBreakerNeedsTwoConfirmations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		n.set("mirror", status(500))
+		n.set(known, status(500))
+		for i := range 20 {
+			has(t, mirror, fmt.Sprint(i), Unknown)
+		}
+		synctest.Wait()
+		n.set(known, status(200))
+		advance(referenceInterval)
+		n.expect(t, "within the interval", 20)
+		has(t, mirror, "x", Unknown)
+		synctest.Wait()
+		if mirror.failures != 0 || mirror.confirmed != 0 || mirror.uncounted > 1 {
+			t.Errorf("%+v, want the breaker of a healthy origin", mirror.breaker)
+		}
+	})
+}
+
+// Failing paths cause a bounded number of checks of what always works.
+func TestReferenceChecksAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, mirror := stub(Options{})
+		n.set("mirror", status(500))
+		inFlight, most := 0, 0
+		n.set(known, func(r *http.Request) (int, error) {
+			inFlight++
+			most = max(most, inFlight)
+			defer func() { inFlight-- }()
+			return after(20*time.Millisecond, 200)(r)
+		})
+		for i := range 10_000 {
+			for j := range 3 {
+				go mirror.Has(t.Context(), new(Limit), fmt.Sprint(i, j))
+			}
+			advance(time.Millisecond)
+		}
+		advance(time.Second)
+		n.mu.Lock()
+		got := n.known()
+		n.mu.Unlock()
+		if got > 101 || got < 50 || most != 1 {
+			t.Errorf("%d checks of what always works in 10 s, %d at the same time; want at most 101, 1", got, most)
+		}
+		n.expect(t, "checks", 30_000)
+	})
 }
 
 // While the breaker is open, cached answers do not count either: a client cannot
@@ -66,7 +132,7 @@ func TestOpen(t *testing.T) {
 		n.set("mirror", status(200))
 		has(t, mirror, "known", Present)
 		n.requests()
-		fail(t, n, mirror, 5)
+		fail(mirror, 5)
 		n.set("mirror", status(200))
 		took(t, 0, func() {
 			has(t, mirror, "known", Unknown)
@@ -106,7 +172,7 @@ func TestHalfOpen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, mirror := stub(Options{})
-				fail(t, n, mirror, 5)
+				fail(mirror, 5)
 				for range 3 { // it opens again like the first time
 					n.set("mirror", status(200))
 					advance(30*time.Second - 1)
@@ -130,7 +196,7 @@ func TestHalfOpen(t *testing.T) {
 					return
 				}
 				// Only five more failures would open it again.
-				fail(t, n, mirror, 4)
+				fail(mirror, 4)
 				n.set("mirror", status(200))
 				has(t, mirror, "x", Present)
 				n.expect(t, "closed", 1)
@@ -144,7 +210,7 @@ func TestTrialIsSingle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, mirror := stub(Options{})
-		fail(t, n, mirror, 5)
+		fail(mirror, 5)
 		advance(30 * time.Second)
 		n.set("mirror", hangs)
 		took(t, time.Second, func() {
@@ -186,7 +252,7 @@ func TestInterruptedTrial(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, mirror := stub(Options{})
-				fail(t, n, mirror, 5)
+				fail(mirror, 5)
 				advance(30 * time.Second)
 				n.set("mirror", hangs)
 				for range 3 {
@@ -207,19 +273,19 @@ func TestFailuresInARow(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, mirror := stub(Options{})
 				for i := range 3 {
-					fail(t, n, mirror, 4)
+					fail(mirror, 4)
 					n.set("mirror", status(code))
 					has(t, mirror, fmt.Sprint(i), Mirror(code))
 					n.expect(t, "in between", 1)
 				}
 				// An interrupted check is not a success.
-				fail(t, n, mirror, 4)
+				fail(mirror, 4)
 				n.set("mirror", hangs)
 				invocation, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Millisecond, cancel)
 				hasIn(invocation, t, mirror, "x", Unknown)
 				n.requests()
-				fail(t, n, mirror, 1)
+				fail(mirror, 1)
 				n.set("mirror", status(200))
 				has(t, mirror, "x", Unknown)
 				n.expect(t, "open", 0)
@@ -253,7 +319,7 @@ func TestBreakersAreSeparate(t *testing.T) {
 		n.set("other", status(200))
 		has(t, other, "known", Present)
 		n.requests()
-		fail(t, n, mirror, 5)
+		fail(mirror, 5)
 		has(t, other, "known", Present)
 		n.expect(t, "cached", 0)
 		has(t, other, "x", Present)
@@ -277,7 +343,7 @@ func TestBreakerOpensWhileWaiting(t *testing.T) {
 		waits.Go(func() { has(t, mirror, "x", Unknown) })
 		synctest.Wait()
 		n.expect(t, "check", 1)
-		fail(t, n, mirror, 5)
+		fail(mirror, 5)
 		cancel()
 		took(t, 0, waits.Wait)
 		n.expect(t, "open", 0)

@@ -75,5 +75,8 @@ func (c *cache) store(key uint64, a Answer, until time.Time) {
 	*place = entry{key, uint64(until.Sub(c.start))<<answerBits | uint64(a)}
 }
 
-// key returns the cache key of an object.
-func (o *Origin) key(path string) uint64 { return maphash.String(o.seed, path) }
+// key returns the cache key of an object. It changes when what is cached of the origin
+// becomes invalid.
+func (o *Origin) key(path string) uint64 {
+	return maphash.String(o.seed, path) ^ o.generation.Load()
+}

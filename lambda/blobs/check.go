@@ -2,6 +2,7 @@ package blobs
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"archeio/lambda/config"
@@ -39,18 +40,31 @@ type flight struct {
 	interrupted bool
 }
 
+// purpose is why an object is checked. It decides what a failure means.
+type purpose uint8
+
+const (
+	// requested by a client, which chose the path.
+	requested purpose = iota
+	// recheck of what the cache or the index says of the origin.
+	recheck
+	// reference is a check of what always works at the origin.
+	reference
+)
+
 // Has returns whether base+path exists at the origin. It returns when ctx ends,
 // when the limit is reached, or at the latest after the deadline of one check.
 func (o *Origin) Has(ctx context.Context, limit *Limit, path string) Answer {
 	c := o.checker
 	now := c.options.Now()
+	c.wake(now)
 	if o.open(now) {
 		return Unknown
 	}
-	if o.indexed && c.index.has(now, path) && o.cacheUsable(ctx, now, path) {
+	if o.indexed(now, path) && !o.saidAbsent(now, path) && o.cacheUsable(ctx, now, path, true) {
 		return Present
 	}
-	if a := c.cache.get(o.key(path), now); a != Unknown && o.cacheUsable(ctx, now, path) {
+	if a := c.cache.get(o.key(path), now); a != Unknown && o.cacheUsable(ctx, now, path, false) {
 		return a
 	}
 	return c.checkOnce(ctx, limit, object{o, path})
@@ -76,7 +90,7 @@ func (c *Checker) checkOnce(ctx context.Context, limit *Limit, x object) Answer 
 		}
 		c.mu.Unlock()
 		if !found {
-			f.answer, f.interrupted = c.check(ctx, deadline, x)
+			f.answer, f.interrupted = c.check(ctx, deadline, x, requested)
 			c.mu.Lock()
 			delete(c.flights, x)
 			c.mu.Unlock()
@@ -100,12 +114,18 @@ func (c *Checker) checkOnce(ctx context.Context, limit *Limit, x object) Answer 
 }
 
 // check sends one request to the origin and records the result.
-func (c *Checker) check(ctx context.Context, deadline time.Time, x object) (a Answer, interrupted bool) {
+func (c *Checker) check(ctx context.Context, deadline time.Time, x object, why purpose) (a Answer, interrupted bool) {
 	o := x.origin
-	if !o.admit(c.options.Now()) {
-		return Unknown, false
-	}
 	start := c.options.Now()
+	if why == requested {
+		if !o.admit(start) {
+			return Unknown, false
+		}
+		o.accompany(ctx, start)
+	}
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
 	// A check that has less than its usual time and runs out of it says nothing
 	// about the origin.
 	shortened := deadline.Sub(start) < c.options.Timeout*9/10
@@ -113,28 +133,38 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, x object) (a An
 		deadline = full
 	}
 	if !start.Before(deadline) {
-		o.cancel()
+		o.cancel(why)
 		return Unknown, true
 	}
 	bounded, cancel := context.WithDeadline(ctx, deadline)
-	a = o.head(bounded, c.options.Transport, x.path)
-	expired := bounded.Err() != nil
+	status := o.head(bounded, c.options.Transport, x.path)
+	ended := bounded.Err() // the first one
 	cancel()
 	end := c.options.Now()
+	alive := status != 0 && status < 500 && status != http.StatusTooManyRequests
+	a = o.read(status)
+	// Whether the object at this path exists does not matter, and a registry may
+	// want a token for it.
+	known := why == reference && x.path == o.known()
+	if known && alive && (a != Unknown || !o.mirror) {
+		a = Present
+	}
 	c.options.Observe(o.name, a.String(), end.Sub(start))
 	switch {
+	case known && a == Present:
+		o.responded(end)
 	case a != Unknown:
-		until := end.Add(PresentFor)
-		if a == Absent {
-			until = end.Add(absentFor)
-		}
-		c.cache.store(o.key(x.path), a, until)
-		o.succeeded(end)
-	case ctx.Err() != nil || shortened && expired:
-		o.cancel()
+		o.answered(end, x.path, a)
+	case alive:
+		o.alive(end, why)
+	case status == 0 && (ended == context.Canceled || ended != nil && shortened):
+		o.cancel(why)
 		return Unknown, true
 	default:
-		o.failed(end, c.options.HealthInterval)
+		o.failed(end, why, status == 0)
+	}
+	if why == requested {
+		o.accompany(ctx, end)
 	}
 	return a, false
 }

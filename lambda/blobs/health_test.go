@@ -90,15 +90,17 @@ func TestHealthyResponses(t *testing.T) {
 					n.expect(t, "cached", 0)
 				}
 
+				// That of another blob says nothing about these.
 				n, mirror = idle(t)
 				n.set("mirror", status(tt.status))
 				has(t, mirror, "z", Mirror(tt.status))
 				n.expect(t, "another blob", 1)
-				has(t, mirror, "x", want)
+				mirror.Has(t.Context(), new(Limit), "x")
 				advance(0)
-				if tt.health {
-					n.expect(t, "cached", 0)
+				if tt.status != 200 {
+					n.expect(t, "background check", 1)
 				}
+				has(t, mirror, "y", want)
 			})
 		})
 	}
@@ -115,9 +117,8 @@ func TestUnavailable(t *testing.T) {
 		n.expect(t, "background check", 1)
 		advance(1)
 		// Clients are affected for at most an interval and one check.
-		has(t, mirror, "x", Unknown)
 		has(t, mirror, "y", Unknown)
-		n.expect(t, "unavailable", 2)
+		n.expect(t, "unavailable", 1)
 
 		n.set("mirror", after(200*time.Millisecond, 404))
 		took(t, 200*time.Millisecond, func() { has(t, mirror, "z", Absent) })

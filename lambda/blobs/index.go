@@ -1,12 +1,14 @@
 package blobs
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,36 +24,61 @@ type IndexOptions struct {
 	// Refresh is how often it is refreshed. MaxAge is its maximum age, counted
 	// from the listing that it was made of.
 	Refresh, MaxAge time.Duration
-	// Observe is called after each attempt to load it; it may be nil.
+	// Memory is how many bytes the loaded index and the next one may need
+	// together. If it is 0, it follows from GOMEMLIMIT, or else from the memory of
+	// the Lambda function.
+	Memory int64
+	// Observe is called after each attempt to load it, and when a mirror
+	// contradicts it. Calls may be concurrent. It may be nil.
 	Observe func(IndexEvent)
 }
 
-// IndexEvent is the result of an attempt to load the index, or that the loaded one
-// has become too old.
+// IndexEvent is the result of an attempt to load the index, or of a comparison of the
+// loaded one with a mirror.
 type IndexEvent struct {
 	// Outcome is one of the constants below.
 	Outcome string
-	// Age is the age of the loaded index, 0 if there is none.
+	// Mirror is the name of the mirror of a comparison, empty for an attempt.
+	Mirror string
+	// Age is the age of the loaded index after an attempt, 0 if there is none.
 	Age time.Duration
-	// Err is what is wrong, nil if nothing is.
+	// Err is what is wrong, nil if nothing is, or if an earlier event had it.
 	Err error
 }
 
-// The outcomes, which are values of the dimension metrics.Index.
+// The outcomes of an attempt, which are values of the dimension metrics.Index.
 const (
 	IndexLoaded      = "loaded"
 	IndexUnchanged   = "unchanged"
 	IndexMissing     = "missing"
 	IndexCorrupt     = "corrupt"
 	IndexStale       = "stale"
+	IndexTooLarge    = "too-large"
 	IndexUnreachable = "unreachable"
 )
 
+// The outcomes of a comparison.
 const (
-	// indexTimeout is the deadline of one attempt, indexRetry the time from a
-	// failed one to the next.
-	indexTimeout = 30 * time.Second
-	indexRetry   = 30 * time.Second
+	// IndexContradicted: the mirror does not have a blob that the index lists. It
+	// is reported once for each blob, until another index is loaded.
+	IndexContradicted = "contradicted"
+	// IndexDisabled: the mirror does not have the witnesses either, so the index
+	// does not count for it. It is reported again after each attempt to load an
+	// index, as long as that holds.
+	IndexDisabled = "disabled"
+)
+
+var (
+	errDisproved = errors.New("the mirror does not have blobs that the index lists: the index does not count for it until a later one is loaded")
+	errStale     = errors.New("blob index is too old")
+	errTooLarge  = errors.New("blob index is too large")
+)
+
+const (
+	// indexRetry is the time from a failed attempt to the next.
+	indexRetry = 30 * time.Second
+	// processMemory is how many bytes the process needs besides the index.
+	processMemory = 32 << 20
 )
 
 // indexLoader holds the index and refreshes it.
@@ -60,12 +87,72 @@ type indexLoader struct {
 	transport http.RoundTripper
 	now       func() time.Time
 
-	next    atomic.Int64 // time of the next attempt, in Unix nanoseconds
-	tried   atomic.Int64 // end of the last one
-	current atomic.Pointer[index.Index]
+	next  atomic.Int64 // time of the next attempt, in Unix nanoseconds
+	tried atomic.Int64 // end of the last one
 
-	mu   sync.Mutex // held by the attempt in progress
-	etag string
+	mu       sync.Mutex // held by the attempt in progress
+	download download
+	etag     string // of the current index
+
+	// current is the loaded index, nil for none. It changes, and what counts for
+	// the mirrors with it, under this mutex.
+	currentMu sync.Mutex
+	current   atomic.Pointer[index.Index]
+	mirrors   []*Origin // that it may cover
+}
+
+func newIndexLoader(o Options) *indexLoader {
+	l := &indexLoader{options: o.Index, transport: o.Transport, now: o.Now}
+	if l.options.Memory == 0 {
+		l.options.Memory = indexMemory(debug.SetMemoryLimit(-1), os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))
+	}
+	return l
+}
+
+// indexMemory returns how many bytes indexes may need in a process with a memory limit
+// (GOMEMLIMIT), or in a Lambda function with some MB of memory. Without a limit, the
+// heap grows to twice of what is in use before the garbage collector runs.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+func indexMemory(limit int64, functionMB string) int64 {
+	if limit < math.MaxInt64 {
+		return limit - processMemory
+	}
+	if mb, err := strconv.ParseInt(functionMB, 10, 32); err == nil {
+		return (mb<<20 - processMemory) / 2
+	}
+	return math.MaxInt64
+}
+
+// register adds a mirror that the index may cover.
+func (l *indexLoader) register(o *Origin) {
+	l.currentMu.Lock()
+	defer l.currentMu.Unlock()
+	l.mirrors = append(l.mirrors, o)
+	o.offer(l.current.Load())
+}
+
+// use replaces the loaded index; nil is none.
+func (l *indexLoader) use(x *index.Index, etag string) {
+	l.etag = etag
+	l.currentMu.Lock()
+	defer l.currentMu.Unlock()
+	l.current.Store(x)
+	for _, o := range l.mirrors {
+		o.offer(x)
+	}
+}
+
+// drop replaces an index by none, and reports whether it was the loaded one.
+func (l *indexLoader) drop(x *index.Index) bool {
+	l.currentMu.Lock()
+	defer l.currentMu.Unlock()
+	if !l.current.CompareAndSwap(x, nil) {
+		return false
+	}
+	for _, o := range l.mirrors {
+		o.offer(nil)
+	}
+	return true
 }
 
 // Refresh starts to load the index in the background if that is due, and returns
@@ -83,25 +170,28 @@ func (c *Checker) Refresh() {
 	}
 }
 
-// has reports whether all mirrors have a blob by an index that is not too old. A
-// function that was frozen for long cannot know what was removed from the index
-// since, so the index does not count until the next attempt to load it.
-func (l *indexLoader) has(now time.Time, digest string) bool {
-	x := l.current.Load()
-	if x == nil || !x.Has(digest) || now.UnixNano()-l.tried.Load() > 2*int64(l.options.Refresh) {
+// interrupt ends the request in progress, which continues on another connection.
+func (l *indexLoader) interrupt() { l.download.interrupt() }
+
+// fresh reports whether an index is not too old. A function that was frozen for long
+// cannot know what was removed from the index since, so the index does not count until
+// the next attempt to load it.
+func (l *indexLoader) fresh(now time.Time, x *index.Index) bool {
+	if now.UnixNano()-l.tried.Load() > 2*int64(l.options.Refresh) {
 		return false
 	}
-	if age := now.Sub(x.Listed); age > l.options.MaxAge {
-		if l.current.CompareAndSwap(x, nil) {
-			l.report(IndexEvent{Outcome: IndexStale, Err: l.tooOld(age)})
-		}
-		return false
+	age := now.Sub(x.Listed)
+	if age <= l.options.MaxAge {
+		return true
 	}
-	return true
+	if l.drop(x) {
+		l.report(IndexEvent{Outcome: IndexStale, Err: l.tooOld(age)})
+	}
+	return false
 }
 
 func (l *indexLoader) tooOld(age time.Duration) error {
-	return fmt.Errorf("blob index is %s old: want at most %s", age.Round(time.Minute), l.options.MaxAge)
+	return fmt.Errorf("%w: %s: want at most %s", errStale, age.Round(time.Minute), l.options.MaxAge)
 }
 
 func (l *indexLoader) report(e IndexEvent) {
@@ -110,27 +200,21 @@ func (l *indexLoader) report(e IndexEvent) {
 	}
 }
 
-// load makes one attempt. It does not depend on an invocation: a function that is
-// frozen during an attempt continues with it later, or tries again.
+// load makes one attempt, if none is in progress. It does not depend on an invocation:
+// a function that is frozen during an attempt continues with it later.
 func (l *indexLoader) load() {
-	l.mu.Lock()
+	if !l.mu.TryLock() {
+		return
+	}
 	defer l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), indexTimeout)
-	defer cancel()
-	x, etag, outcome, err := l.fetch(ctx)
+	x, etag, outcome, err := l.fetch()
 	now := l.now()
-	switch {
-	case outcome == IndexLoaded && x.Listed.After(now.Add(index.Skew)): // it would not become too old
-		outcome, err = IndexCorrupt, fmt.Errorf("blob index is of %s: want a time in the past", x.Listed.UTC().Format(time.RFC3339))
-	case outcome == IndexLoaded && now.Sub(x.Listed) > l.options.MaxAge:
-		outcome, err = IndexStale, l.tooOld(now.Sub(x.Listed))
-	case outcome == IndexLoaded:
-		l.current.Store(x)
-		l.etag = etag
-	case outcome == IndexMissing: // removed on purpose
-		l.current.Store(nil)
-		l.etag = ""
-	case outcome == IndexUnreachable:
+	switch outcome {
+	case IndexLoaded:
+		l.use(x, etag)
+	case IndexMissing: // removed on purpose
+		l.use(nil, "")
+	case IndexUnreachable:
 		// Soon, but not later than without a failure.
 		l.next.Store(now.Add(min(indexRetry, l.options.Refresh)).UnixNano())
 	}
@@ -140,55 +224,36 @@ func (l *indexLoader) load() {
 		event.Age = now.Sub(x.Listed)
 	}
 	l.report(event)
+	l.currentMu.Lock()
+	mirrors := l.mirrors
+	l.currentMu.Unlock()
+	for _, o := range mirrors {
+		if o.isDisproved() {
+			l.report(IndexEvent{Outcome: IndexDisabled, Mirror: o.name})
+		}
+	}
 }
 
-// fetch requests the index.
-func (l *indexLoader) fetch(ctx context.Context) (x *index.Index, etag, outcome string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.options.URL, nil)
-	if err != nil {
-		return nil, "", IndexUnreachable, err
+// admit decides by its header whether an index is worth loading, and makes room for
+// it.
+func (l *indexLoader) admit(h *index.Header) error {
+	now := l.now()
+	_, needs := h.Size()
+	var has int64
+	if x := l.current.Load(); x != nil {
+		_, has = x.Size()
 	}
-	req.Header.Set("Accept-Encoding", "identity") // else its length is unknown
-	if l.etag != "" {
-		req.Header.Set("If-None-Match", l.etag)
+	switch {
+	case h.Listed.After(now.Add(index.Skew)): // it would not become too old
+		return fmt.Errorf("%w: it is of %s: want a time in the past", index.ErrInvalid, h.Listed.UTC().Format(time.RFC3339))
+	case now.Sub(h.Listed) > l.options.MaxAge:
+		return l.tooOld(now.Sub(h.Listed))
+	case needs > l.options.Memory:
+		return fmt.Errorf("%w: %d blobs need %d MB, and there are %d MB for it: give the function more memory",
+			errTooLarge, h.Entries, needs>>20, l.options.Memory>>20)
+	case needs+has > l.options.Memory:
+		l.use(nil, "")
 	}
-	resp, err := send(l.transport, req)
-	if err != nil {
-		return nil, "", IndexUnreachable, err
-	}
-	defer resp.Body.Close()
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotModified:
-		return nil, "", IndexUnchanged, nil
-	case http.StatusForbidden, http.StatusNotFound:
-		return nil, "", IndexMissing, fmt.Errorf("requesting the blob index: status %d", resp.StatusCode)
-	default:
-		return nil, "", IndexUnreachable, fmt.Errorf("requesting the blob index: status %d", resp.StatusCode)
-	}
-	if resp.ContentLength > index.MaxSize {
-		return nil, "", IndexCorrupt, fmt.Errorf("blob index has %d bytes: want at most %d", resp.ContentLength, index.MaxSize)
-	}
-	data, err := read(resp)
-	if err != nil {
-		return nil, "", IndexUnreachable, fmt.Errorf("reading the blob index: %w", err)
-	}
-	if x, err = index.Parse(data); err != nil {
-		return nil, "", IndexCorrupt, err
-	}
-	return x, resp.Header.Get("ETag"), IndexLoaded, nil
-}
-
-// read reads the body with no more memory than the index needs.
-func read(resp *http.Response) ([]byte, error) {
-	if resp.ContentLength >= 0 {
-		data := make([]byte, resp.ContentLength)
-		_, err := io.ReadFull(resp.Body, data)
-		return data, err
-	}
-	var data bytes.Buffer
-	if n, err := io.Copy(&data, io.LimitReader(resp.Body, index.MaxSize+1)); err != nil || n > index.MaxSize {
-		return nil, errors.Join(err, fmt.Errorf("more than %d bytes", index.MaxSize))
-	}
-	return data.Bytes(), nil
+	runtime.GC() // an earlier index may still be in memory
+	return nil
 }

@@ -5,14 +5,10 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-)
 
-const (
-	// After breakAfter failures in a row the breaker of an origin opens for
-	// openFor; then the next check decides whether it closes.
-	breakAfter = 5
-	openFor    = 30 * time.Second
+	"archeio/lambda/index"
 )
 
 // Origin is a server that is checked, with the state of its health.
@@ -21,113 +17,208 @@ type Origin struct {
 	name    string
 	base    string
 	read    StatusReader
-	indexed bool
 	seed    maphash.Seed
+	// mirror is whether it is a mirror; region is its AWS region, empty if the
+	// index never covers it.
+	mirror bool
+	region string
 
-	mu sync.Mutex
-	// respondedAt is the time of its last response that was an answer, failures
-	// the number of failures since.
+	// index is the blob index if it counts for this mirror, else nil.
+	index atomic.Pointer[index.Index]
+	// generation is a part of the cache keys.
+	generation atomic.Uint64
+	// absentUntil is when the last cached Absent expires, in Unix nanoseconds.
+	absentUntil atomic.Int64
+
+	mu sync.Mutex // guards what follows
+	breaker
+	contradictions
+	// respondedAt is the time of its last response that was an answer.
 	respondedAt time.Time
-	failures    int
-	// openUntil is when the breaker lets one check through, trial whether that
-	// check is in progress.
-	openUntil time.Time
-	trial     bool
 	// stale is whether it did not respond for a whole interval and then failed.
 	// Cached answers do not count then.
 	stale bool
-	// probe is the background check, nil if none is in progress. One that was
-	// interrupted stays until the origin responds.
-	probe *probe
+	// provedAt is the end of the last check of what the cache or the index says.
+	// probe is the background check of that, nil if none is in progress. One that
+	// was interrupted stays until a check proves something.
+	provedAt time.Time
+	probe    *probe
+	// reference is the check of what always works, nil if none is in progress, and
+	// referencedAt its start.
+	reference    *probe
+	referencedAt time.Time
 }
 
 // probe is a background check, with the context of its invocation.
 type probe struct{ invocation context.Context }
 
-// open reports whether the breaker is open.
-func (o *Origin) open(now time.Time) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.failures >= breakAfter && (now.Before(o.openUntil) || o.trial)
-}
+// running reports whether a background check may still have a result.
+func (p *probe) running() bool { return p != nil && p.invocation.Err() == nil }
 
-// admit reports whether a check may start, which is only one while the breaker is
-// half-open. It may have opened since the call of open.
-func (o *Origin) admit(now time.Time) bool {
+// cacheUsable reports whether cached answers of the origin count, or with indexed what
+// the index says of it. It starts the background check when that is due.
+func (o *Origin) cacheUsable(ctx context.Context, now time.Time, path string, indexed bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.failures < breakAfter {
-		return true
-	}
-	if o.trial || now.Before(o.openUntil) {
+	switch interval := o.checker.options.HealthInterval; {
+	case o.stale || o.broken:
 		return false
-	}
-	o.trial = true
-	return true
-}
-
-// cacheUsable reports whether cached answers of the origin and those of the index
-// count. It starts the background check when that is due.
-func (o *Origin) cacheUsable(ctx context.Context, now time.Time, path string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case o.stale || o.failures >= breakAfter:
+	case indexed && o.denies(path):
 		return false
-	case now.Sub(o.respondedAt) < o.checker.options.HealthInterval:
+	case o.probe.running():
 		return true
-	case o.probe == nil:
-		o.probe = &probe{ctx}
-		go o.run(o.probe, strings.Clone(path))
-		return true
-	case o.probe.invocation.Err() != nil:
+	case o.probe != nil, o.doubted && !o.reference.running():
 		// The end of its invocation interrupted the background check. If that
 		// happened every time, an unavailable origin would stay unnoticed. So
 		// this request waits for its own check, as do those after it until a
 		// check has a result.
 		return false
+	case now.Sub(o.respondedAt) < interval && now.Sub(o.provedAt) < interval:
+		return true
 	}
+	o.probe = &probe{ctx}
+	o.witnessNext = !o.witnessNext
+	go o.run(o.probe, strings.Clone(path), o.witnessNext)
 	return true
 }
 
-// run runs a background check.
-func (o *Origin) run(p *probe, path string) {
+// run runs the background check, of a witness or of the object at a path.
+func (o *Origin) run(p *probe, path string, witness bool) {
 	c := o.checker
-	_, interrupted := c.check(p.invocation, c.options.Now().Add(requestBudget), object{o, path})
+	interrupted := false
+	if witness = witness && o.index.Load() != nil; !witness {
+		_, interrupted = c.check(p.invocation, c.options.Now().Add(requestBudget), object{o, path}, recheck)
+	}
+	if !interrupted && o.claimReference(p, witness) {
+		interrupted = o.checkReference(p)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !interrupted && o.probe == p {
-		o.probe = nil // else it stays for cacheUsable to see
+		o.probe, o.provedAt = nil, c.options.Now() // else it stays for cacheUsable to see
 	}
 }
 
-// succeeded records a response that was an answer.
-func (o *Origin) succeeded(now time.Time) {
+// referenceInterval is the minimum time between two checks of what always works that
+// the failures of others cause.
+const referenceInterval = 100 * time.Millisecond
+
+// accompany starts a check of what always works at the origin, in the background of a
+// request, if others failed or contradicted the index.
+func (o *Origin) accompany(ctx context.Context, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.respondedAt, o.failures, o.trial, o.stale = now, 0, false, false
-	if o.probe != nil && o.probe.invocation.Err() != nil {
-		o.probe = nil
+	wait := referenceInterval
+	switch {
+	case o.broken && !o.trial:
+		return
+	case o.uncounted > 0 || o.failures > 0 || o.doubted:
+	case o.next != nil:
+		wait = o.checker.options.HealthInterval
+	default:
+		return
+	}
+	if o.reference.running() || now.Sub(o.referencedAt) < wait {
+		return
+	}
+	o.reference, o.referencedAt = &probe{ctx}, now
+	go o.checkReference(o.reference)
+}
+
+// claimReference makes a background check that of what always works too, if there is a
+// reason and none is in progress.
+func (o *Origin) claimReference(p *probe, reason bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !reason && o.uncounted == 0 && !o.doubted || o.reference.running() {
+		return false
+	}
+	o.reference, o.referencedAt = p, o.checker.options.Now()
+	return true
+}
+
+// known returns a path at which the origin always serves something: the index, which
+// may be missing, or the base of a registry.
+func (o *Origin) known() string {
+	if o.mirror {
+		return index.Name
+	}
+	return ""
+}
+
+// checkReference checks what always works at the origin: witnesses, if there is an
+// index, which also shows whether that is true.
+func (o *Origin) checkReference(p *probe) (interrupted bool) {
+	defer func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.reference == p {
+			o.reference = nil
+		}
+	}()
+	c := o.checker
+	for missing := 0; ; missing++ {
+		x, path := o.witness()
+		switch {
+		case x == nil:
+			path = o.known()
+		case path == "" || missing == enoughMissing:
+			o.disprove(x)
+			return false
+		}
+		a, interrupted := c.check(p.invocation, c.options.Now().Add(requestBudget), object{o, path}, reference)
+		switch {
+		case interrupted || x == nil || a == Unknown:
+			return interrupted
+		case a == Present:
+			o.confirm(x)
+			return false
+		}
 	}
 }
 
-// failed records a check without an answer.
-func (o *Origin) failed(now time.Time, interval time.Duration) {
+// responded records a response that was an answer.
+func (o *Origin) responded(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.failures++
-	o.trial = false
-	if o.failures >= breakAfter {
-		o.openUntil = now.Add(openFor)
+	o.breaker = breaker{}
+	o.respondedAt, o.stale = now, false
+}
+
+// alive records a response that was not an answer, but does not show trouble either.
+func (o *Origin) alive(now time.Time, why purpose) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.breaker = breaker{}
+	switch why {
+	case recheck:
+		o.uncounted = 1 // it had another answer before
+	case reference:
+		o.unanswered(now)
 	}
-	if now.Sub(o.respondedAt) >= interval {
+}
+
+// failed records a check without a response, or with one that shows trouble.
+func (o *Origin) failed(now time.Time, why purpose, unreachable bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.breaker.failed(now, why, unreachable) {
+		o.unanswered(now)
+	}
+}
+
+// unanswered records that there was no answer where there always is one.
+func (o *Origin) unanswered(now time.Time) {
+	if now.Sub(o.respondedAt) >= o.checker.options.HealthInterval {
 		o.stale = true
 	}
 }
 
 // cancel reverts admit: the check counts neither way.
-func (o *Origin) cancel() {
+func (o *Origin) cancel(why purpose) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.trial = false
+	if why == requested {
+		o.trial = false
+	}
 }

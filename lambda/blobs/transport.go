@@ -16,21 +16,21 @@ const accept = "application/vnd.oci.image.manifest.v1+json, " +
 	"application/vnd.docker.distribution.manifest.v1+prettyjws, " +
 	"*/*"
 
-// head sends a HEAD request for a path.
-func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path string) Answer {
+// head sends a HEAD request for a path and returns the status, 0 without a response.
+func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path string) int {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, o.base+path, nil)
 	if err != nil {
-		return Unknown
+		return 0
 	}
 	req.Header.Set("Accept", accept)
 	// The transport and not a client, because redirects are not followed.
 	resp, err := send(transport, req)
 	if err != nil {
-		return Unknown
+		return 0
 	}
 	// Closing discards whatever a broken server sends after its headers.
 	_ = resp.Body.Close()
-	return o.read(resp.StatusCode)
+	return resp.StatusCode
 }
 
 // retries is how often a request is repeated that another one interrupted.

@@ -255,7 +255,7 @@ func TestAllProblemsAreReported(t *testing.T) {
 
 func TestIndexURL(t *testing.T) {
 	t.Parallel()
-	const index = "/containers/images/index.v1"
+	const index = "/containers/images/index.v2"
 	mirrors := []string{"MIRROR_REGIONS", "us-east-1,eu-west-1", "MIRROR_URL_TEMPLATE", "https://{region}.example"}
 	for _, tt := range []struct {
 		name  string

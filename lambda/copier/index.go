@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,69 +53,122 @@ func (b *Bucket) putIndex(ctx context.Context, data []byte, replaces string) err
 	return b.explain("writing its index", err)
 }
 
-// WriteIndex writes the index of what all buckets hold into each of them, where
-// the one in place is of an earlier listing. The buckets must be all mirrors.
-// prefixes are the entries of what all of them held when they were listed, from
-// began on.
+// IndexOptions are the settings of an index.
+type IndexOptions struct {
+	// Buckets are those of all mirrors; the index is written into each.
+	Buckets []*Bucket
+	// Uncovered are the positions of buckets that are still being filled: the index
+	// neither waits for them nor covers them.
+	Uncovered []int
+	// AllowFewer allows to replace an index that covers more mirrors.
+	AllowFewer bool
+}
+
+// ErrFewerMirrors is in the chain of the error if the index in place covers a mirror
+// that the new one would not cover.
+var ErrFewerMirrors = errors.New("the index in place covers more mirrors")
+
+// covered returns the regions of the mirrors that the index covers.
+func (o *IndexOptions) covered() []string {
+	var regions []string
+	for i, b := range o.Buckets {
+		if !slices.Contains(o.Uncovered, i) {
+			regions = append(regions, b.region())
+		}
+	}
+	return regions
+}
+
+// region is that of the bucket.
+func (b *Bucket) region() string { return b.client.Options().Region }
+
+// indexState is what is known of the index in a bucket before it is replaced.
+type indexState struct {
+	etag    string
+	older   bool // than the listing, or invalid
+	mirrors []string
+}
+
+func (b *Bucket) indexState(ctx context.Context, listed time.Time) (indexState, error) {
+	data, etag, err := b.indexThere(ctx, true)
+	if err != nil {
+		return indexState{}, err
+	}
+	h, err := index.ParseHeader(data)
+	if err != nil { // no redirector uses it
+		return indexState{etag: etag, older: true}, nil
+	}
+	older := h.Listed.Before(listed.Truncate(time.Millisecond)) || h.Listed.After(time.Now().Add(index.Skew))
+	return indexState{etag, older, h.Mirrors}, nil
+}
+
+// WriteIndex writes the index of the blobs that all covered mirrors had when they were
+// listed into each bucket, unless the index in place is of a later listing. It returns
+// the number of blobs. If an index in place covers more mirrors, it writes none.
 //
-// What is withdrawn meanwhile is in none: the list is read after the index in
-// place, and a withdrawal lists first and changes the index then.
-func WriteIndex(ctx context.Context, s State, buckets []*Bucket, began time.Time, prefixes []uint64) error {
-	places := make([]string, len(buckets)) // ETags
-	older := make([]bool, len(buckets))
+// Blobs that are withdrawn at the same time are not in the index: the list is read
+// after the index in place, and a withdrawal records the digest before it changes the
+// index.
+func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, blobs iter.Seq[Digest]) (n int, err error) {
+	places := make([]indexState, len(o.Buckets))
 	group, inner := errgroup.WithContext(ctx)
-	for i, b := range buckets {
-		group.Go(func() error {
-			header, etag, err := b.indexThere(inner, true)
-			if err != nil {
-				return err
-			}
-			listed, _, broken := index.ParseHeader(header)
-			places[i] = etag
-			older[i] = broken != nil || listed.Before(began.Truncate(time.Millisecond)) || listed.After(time.Now().Add(index.Skew))
-			return nil
+	for i, b := range o.Buckets {
+		group.Go(func() (err error) {
+			places[i], err = b.indexState(inner, listed)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return 0, err
+	}
+	covered := o.covered()
+	for i, place := range places {
+		for _, region := range place.mirrors {
+			if place.older && !o.AllowFewer && !slices.Contains(covered, region) {
+				return 0, fmt.Errorf("writing the blob index: %w: the one in bucket %q covers %s too", ErrFewerMirrors, o.Buckets[i].Name, region)
+			}
+		}
 	}
 	withdrawn := Withdrawn{}
 	if s != nil {
-		var err error
 		if withdrawn, err = LoadWithdrawn(ctx, s); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	gone := map[uint64]bool{}
+	gone := map[uint64]bool{} // by entry
 	for digest := range withdrawn {
 		if p, ok := index.Prefix(digest); ok {
 			gone[p] = true
 		}
 	}
-	kept := prefixes[:0:0]
-	for _, p := range prefixes {
-		if !gone[p] {
-			kept = append(kept, p)
+	data, err := index.Encode(listed, covered, func(yield func(index.Digest) bool) {
+		for d := range blobs {
+			if gone[binary.BigEndian.Uint64(d[:])] {
+				continue
+			}
+			n++
+			if !yield(index.Digest(d)) {
+				return
+			}
 		}
-	}
-	data, err := index.Encode(began, kept)
+	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var errs []error
-	for i, b := range buckets {
-		if !older[i] {
+	for i, b := range o.Buckets {
+		if !places[i].older {
 			continue
 		}
-		// Another run was first: its index is as good.
-		if err := b.putIndex(ctx, data, places[i]); err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, errConflict) {
+		// If another run was first, its index is as good.
+		if err := b.putIndex(ctx, data, places[i].etag); err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, errConflict) {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return n, errors.Join(errs...)
 }
 
-// takeOut takes a digest out of the index of a bucket.
+// takeOut removes a digest from the index of a bucket.
 func (b *Bucket) takeOut(ctx context.Context, digest string) error {
 	for try := 1; ; try++ {
 		data, etag, err := b.indexThere(ctx, false)
@@ -137,37 +192,39 @@ func (b *Bucket) takeOut(ctx context.Context, digest string) error {
 	}
 }
 
-// prefixesOf are the index entries of what all buckets of a mask held.
-func (s snapshot) prefixesOf(all uint64) []uint64 {
-	var out []uint64
-	for i := range len(s) / entrySize {
-		entry := s.entry(i)
-		if binary.BigEndian.Uint64(entry[digestSize:])&all == all {
-			out = append(out, binary.BigEndian.Uint64(entry))
+// heldBy returns the blobs that all buckets of a mask had.
+func (s snapshot) heldBy(all uint64) iter.Seq[Digest] {
+	return func(yield func(Digest) bool) {
+		for i := range len(s) / entrySize {
+			entry := s.entry(i)
+			if binary.BigEndian.Uint64(entry[digestSize:])&all == all && !yield(Digest(entry[:digestSize])) {
+				return
+			}
 		}
 	}
-	return out
 }
 
-// ListIndex lists all mirrors and writes the index of what all of them hold.
-func ListIndex(ctx context.Context, s State, buckets []*Bucket) (entries int, err error) {
-	began := time.Now()
-	o := Options{Buckets: buckets}
-	o.fill()
-	held, err := o.list(ctx)
+// ListIndex lists all buckets and writes the index of the blobs that all of them have.
+// It returns the number of blobs.
+func ListIndex(ctx context.Context, s State, o IndexOptions) (n int, err error) {
+	listed := time.Now()
+	listing := Options{Buckets: o.Buckets}
+	listing.fill()
+	held, err := listing.list(ctx)
 	if err != nil {
 		return 0, err
 	}
-	var prefixes []uint64
-	for d := range held[0] {
-		everywhere := true
-		for _, h := range held[1:] {
-			_, ok := h[d]
-			everywhere = everywhere && ok
+	return WriteIndex(ctx, s, o, listed, func(yield func(Digest) bool) {
+	blobs:
+		for d := range held[0] {
+			for _, h := range held[1:] {
+				if _, ok := h[d]; !ok {
+					continue blobs
+				}
+			}
+			if !yield(d) {
+				return
+			}
 		}
-		if everywhere {
-			prefixes = append(prefixes, binary.BigEndian.Uint64(d[:]))
-		}
-	}
-	return len(prefixes), WriteIndex(ctx, s, buckets, began, prefixes)
+	})
 }

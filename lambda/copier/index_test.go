@@ -3,6 +3,9 @@ package copier
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"archeio/lambda/index"
+	"archeio/scripts/lab/system"
 )
 
-// putBlob stores some bytes in buckets, and answers their digest.
+// putBlob stores some bytes in buckets, and returns their digest.
 func putBlob(t *testing.T, content string, buckets ...*Bucket) string {
 	t.Helper()
 	blob := Blob{Digest(sha256.Sum256([]byte(content))).String(), int64(len(content))}
@@ -37,14 +41,81 @@ func indexOf(t *testing.T, b *Bucket) *index.Index {
 	return x
 }
 
+// writeIndex writes an index of some digests.
+func writeIndex(t *testing.T, state State, o IndexOptions, listed time.Time, digests ...string) {
+	t.Helper()
+	if err := writeIndexErr(t, state, o, listed, digests...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeIndexErr(t *testing.T, state State, o IndexOptions, listed time.Time, digests ...string) error {
+	t.Helper()
+	_, err := WriteIndex(t.Context(), state, o, listed, func(yield func(Digest) bool) {
+		for _, text := range digests {
+			if d, ok := ParseDigest(text); !ok || !yield(d) {
+				return
+			}
+		}
+	})
+	return err
+}
+
+// An index names the mirrors that it covers, and blobs that all of them have.
+func TestIndexCoverage(t *testing.T) {
+	s := start(t)
+	one, two := s.buckets[0], s.buckets[1]
+	both, first := putBlob(t, "both", one, two), putBlob(t, "only the first", one)
+	state := Folder(t.TempDir())
+	check := func(what string, b *Bucket, mirrors, blobs []string) {
+		t.Helper()
+		x := indexOf(t, b)
+		slices.Sort(blobs)
+		if !slices.Equal(x.Mirrors, mirrors) || !slices.Equal(x.Witnesses, blobs) || x.Len() != len(blobs) {
+			t.Errorf("%s: %d entries of %q with witnesses %q, want %q with %q", what, x.Len(), x.Mirrors, x.Witnesses, mirrors, blobs)
+		}
+	}
+	regions := slices.Sorted(slices.Values(system.Regions[:2]))
+	if _, err := ListIndex(t.Context(), state, IndexOptions{Buckets: s.buckets}); err != nil {
+		t.Fatal(err)
+	}
+	check("both", one, regions, []string{both})
+	check("both", two, regions, []string{both})
+
+	// One of fewer mirrors does not replace it, unless that is allowed.
+	_, err := ListIndex(t.Context(), state, IndexOptions{Buckets: s.buckets[:1]})
+	if !errors.Is(err, ErrFewerMirrors) || !strings.Contains(err.Error(), one.Name) || !strings.Contains(err.Error(), system.Regions[1]) {
+		t.Errorf("error %v, want %v with the bucket and the region that is missing", err, ErrFewerMirrors)
+	}
+	check("refused", one, regions, []string{both})
+	if _, err := ListIndex(t.Context(), state, IndexOptions{Buckets: s.buckets[:1], AllowFewer: true}); err != nil {
+		t.Fatal(err)
+	}
+	check("allowed", one, system.Regions[:1], []string{both, first})
+	check("not named", two, regions, []string{both})
+
+	// A mirror that is being filled gets the index and is not covered.
+	now := time.Now()
+	if err := writeIndexErr(t, state, IndexOptions{Buckets: s.buckets, Uncovered: []int{1}}, now, first); !errors.Is(err, ErrFewerMirrors) {
+		t.Errorf("error %v, want %v: the index in the second bucket covers both", err, ErrFewerMirrors)
+	}
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets, Uncovered: []int{1}, AllowFewer: true}, now, first)
+	check("filling", one, system.Regions[:1], []string{first})
+	check("filling", two, system.Regions[:1], []string{first})
+
+	// More mirrors are no reason to refuse.
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, now.Add(time.Second), both)
+	check("more", one, regions, []string{both})
+}
+
 // The index is of what all mirrors hold, and never goes back in time.
 func TestIndex(t *testing.T) {
 	s := start(t)
 	one, two := s.buckets[0], s.buckets[1]
 	everywhere, first, second := putBlob(t, "everywhere", one, two), putBlob(t, "first", one), putBlob(t, "second", two)
 	state := Folder(t.TempDir())
-	if n, err := ListIndex(t.Context(), state, s.buckets); err != nil || n != 1 {
-		t.Fatalf("%d entries, %v", n, err)
+	if n, err := ListIndex(t.Context(), state, IndexOptions{Buckets: s.buckets}); err != nil || n != 1 {
+		t.Fatalf("%d entries, %v; want 1", n, err)
 	}
 	for _, b := range s.buckets {
 		if x := indexOf(t, b); x.Len() != 1 || !x.Has(everywhere) || x.Has(first) || x.Has(second) {
@@ -61,27 +132,18 @@ func TestIndex(t *testing.T) {
 
 	// An older listing does not replace it, a newer one does.
 	now := time.Now()
-	p, _ := index.Prefix(first)
-	if err := WriteIndex(t.Context(), state, s.buckets, now.Add(-time.Hour), []uint64{p}); err != nil {
-		t.Fatal(err)
-	}
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, now.Add(-time.Hour), first)
 	if x := indexOf(t, one); x.Has(first) {
 		t.Error("an older listing has replaced the index")
 	}
-	if err := WriteIndex(t.Context(), state, s.buckets, now.Add(time.Minute), []uint64{p}); err != nil {
-		t.Fatal(err)
-	}
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, now.Add(time.Minute), first)
 	if x := indexOf(t, two); !x.Has(first) || x.Has(everywhere) {
 		t.Error("a newer listing has not replaced the index")
 	}
 
 	// One of the future would never be too old.
-	if err := WriteIndex(t.Context(), state, s.buckets, now.Add(time.Hour), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteIndex(t.Context(), state, s.buckets, now, []uint64{p}); err != nil {
-		t.Fatal(err)
-	}
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, now.Add(time.Hour))
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, now, first)
 	if x := indexOf(t, one); !x.Has(first) {
 		t.Error("an index of the future stays")
 	}
@@ -90,9 +152,7 @@ func TestIndex(t *testing.T) {
 	if err := one.putIndex(t.Context(), []byte("damaged"), etagOfIndex(t, one)); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteIndex(t.Context(), state, s.buckets, now, []uint64{p}); err != nil {
-		t.Fatal(err)
-	}
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, now, first)
 	if x := indexOf(t, one); x.Len() != 1 {
 		t.Error("a damaged index stays")
 	}
@@ -111,8 +171,8 @@ func etagOfIndex(t *testing.T, b *Bucket) string {
 func TestIndexIsNotOverwritten(t *testing.T) {
 	s := start(t)
 	b := s.buckets[0]
-	write := func(entry uint64, replaces string) error {
-		data, err := index.Encode(time.Now(), []uint64{entry})
+	write := func(first byte, replaces string) error {
+		data, err := index.Encode(time.Now(), []string{b.region()}, slices.Values([]index.Digest{{first}}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,8 +197,8 @@ func TestIndexWithoutWithdrawn(t *testing.T) {
 	s := start(t)
 	kept, gone := putBlob(t, "kept", s.buckets...), putBlob(t, "gone", s.buckets...)
 	state := Folder(t.TempDir())
-	if n, err := ListIndex(t.Context(), state, s.buckets); err != nil || n != 2 {
-		t.Fatalf("%d entries, %v", n, err)
+	if n, err := ListIndex(t.Context(), state, IndexOptions{Buckets: s.buckets}); err != nil || n != 2 {
+		t.Fatalf("%d entries, %v; want 2", n, err)
 	}
 	if r, err := Withdraw(t.Context(), state, s.buckets, gone); err != nil || len(r.Errors) != 0 {
 		t.Fatalf("%+v, %v", r, err)
@@ -149,11 +209,8 @@ func TestIndexWithoutWithdrawn(t *testing.T) {
 		}
 	}
 	// A run that has listed the buckets before.
-	p, _ := index.Prefix(gone)
-	if err := WriteIndex(t.Context(), state, s.buckets, time.Now().Add(time.Minute), []uint64{p}); err != nil {
-		t.Fatal(err)
-	}
-	if indexOf(t, s.buckets[0]).Has(gone) {
-		t.Error("a listing from before brings it back")
+	writeIndex(t, state, IndexOptions{Buckets: s.buckets}, time.Now().Add(time.Minute), gone, kept)
+	if x := indexOf(t, s.buckets[0]); x.Has(gone) || slices.Contains(x.Witnesses, gone) || !slices.Contains(x.Witnesses, kept) {
+		t.Errorf("a listing from before brings the withdrawn blob back; witnesses %q", x.Witnesses)
 	}
 }

@@ -273,9 +273,11 @@ func (p *planRun) writeIndex(ctx context.Context) {
 		for _, i := range f.Filling {
 			routed &^= 1 << i
 		}
-		prefixes := inventory.prefixesOf(routed)
-		if err = WriteIndex(ctx, f.State, f.Buckets, p.job.Began, prefixes); err == nil {
-			f.Log.Info("blob index written", "blobs", len(prefixes))
+		// The buckets are those of the stage, which may have fewer mirrors now.
+		o := IndexOptions{Buckets: f.Buckets, Uncovered: f.Filling, AllowFewer: true}
+		var n int
+		if n, err = WriteIndex(ctx, f.State, o, p.job.Began, inventory.heldBy(routed)); err == nil {
+			f.Log.Info("blob index written", "blobs", n)
 		}
 	}
 	if err != nil {

@@ -23,6 +23,9 @@ const (
 	IndexLoads     = "IndexLoads"     // attempts to load the blob index, count, by Index
 	IndexAge       = "IndexAge"       // seconds since the listing behind the loaded index
 	UnknownClients = "UnknownClients" // count of events with a missing or invalid client address
+
+	IndexContradicted = "IndexContradicted" // blobs that the index lists and a mirror does not have, count, by Mirror
+	IndexDisabled     = "IndexDisabled"     // processes in which the index does not count for a mirror, count at each load, by Mirror
 )
 
 // The metrics of the functions that fill the mirrors.
@@ -39,7 +42,7 @@ const (
 	Cloud  = "Cloud"  // of the client, "unknown" outside of the known clouds
 	Index  = "Index"  // outcome of an attempt to load the blob index, a blobs.IndexEvent's
 	Reason = "Reason" // of the decision, a route.Reason
-	Mirror = "Mirror" // the AWS region of a mirror
+	Mirror = "Mirror" // the AWS region of a mirror, or "default"
 	// Check is "<mirror> <result>", for example "eu-west-3 absent": one
 	// dimension, so that a mirror has only as many metrics as results.
 	Check = "Check"

@@ -29,20 +29,27 @@ type Recorder struct {
 	checks   map[check]int
 	unknown  int
 	indexes  map[string]int
-	indexAge float64 // seconds, after the last attempt; 0 if no index is loaded
+	indexAge float64           // seconds, after the last attempt; 0 if no index is loaded
+	mirrors  [2]map[string]int // by IndexContradicted, IndexDisabled
 	check    reservoir
 	total    reservoir
 }
 
 type check struct{ mirror, result string }
 
-var requestDimensions = [3]string{Kind, Cloud, Reason}
+var (
+	requestDimensions = [3]string{Kind, Cloud, Reason}
+	mirrorMetrics     = [2]string{IndexContradicted, IndexDisabled}
+)
 
 // NewRecorder returns a Recorder that writes lines to out. now is the clock.
 func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
 	r := &Recorder{out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}}
 	for i := range r.requests {
 		r.requests[i] = map[string]int{}
+	}
+	for i := range r.mirrors {
+		r.mirrors[i] = map[string]int{}
 	}
 	return r
 }
@@ -101,6 +108,22 @@ func (r *Recorder) Index(outcome string, age time.Duration) {
 	r.indexAge = age.Seconds()
 }
 
+// IndexContradicted counts a blob that the index lists and that a mirror does not have.
+func (r *Recorder) IndexContradicted(mirror string) { r.countMirror(0, mirror) }
+
+// IndexDisabled counts that the index does not count for a mirror. Call it when that
+// begins, and after each attempt to load an index as long as it holds.
+func (r *Recorder) IndexDisabled(mirror string) { r.countMirror(1, mirror) }
+
+func (r *Recorder) countMirror(metric int, mirror string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mirrors[metric][mirror]++
+}
+
 // Flush writes the metrics if the last write is at least an Interval before the
 // end of the last request; the first call always writes. Call it at the end of an
 // invocation.
@@ -143,6 +166,12 @@ func (r *Recorder) write(now time.Time) {
 	clear(r.checks)
 	for outcome, n := range r.indexes {
 		put(Index, outcome, Datum{IndexLoads, "Count", n})
+	}
+	for i, counts := range r.mirrors {
+		for mirror, n := range counts {
+			put(Mirror, mirror, Datum{mirrorMetrics[i], "Count", n})
+		}
+		clear(counts)
 	}
 	var whole []Datum
 	if !r.started {

@@ -78,6 +78,14 @@ func TestRecorder(t *testing.T) {
 			"Checks Check=eu-west-3 present": {1}, "Checks Check=eu-west-3 absent": {2}, "Checks Check=default absent": {1},
 			"CheckLatency": {7, 8, 9, 1000},
 		}},
+		{"index-contradicted", func(r *Recorder) {
+			r.IndexContradicted("eu-west-3")
+			r.IndexContradicted("default")
+			r.IndexContradicted("eu-west-3")
+			r.IndexDisabled("eu-west-3")
+		}, map[string][]float64{
+			"IndexContradicted Mirror=eu-west-3": {2}, "IndexContradicted Mirror=default": {1}, "IndexDisabled Mirror=eu-west-3": {1},
+		}},
 		{"unknown-clients", func(r *Recorder) { r.UnknownClient(); r.UnknownClient() }, map[string][]float64{"UnknownClients": {2}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

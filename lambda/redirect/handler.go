@@ -60,11 +60,15 @@ const blobPath = "/" + config.BlobPrefix
 // nil without a default mirror, Upstream without a signature upstream.
 func NewOrigins(c *config.Config, checker *blobs.Checker) Origins {
 	var o Origins
+	defaultRegion := "" // of the mirror whose bucket is checked for the default mirror
 	for _, m := range c.Mirrors {
-		o.Mirrors = append(o.Mirrors, checker.Mirror(m.Region, m.URL+blobPath))
+		o.Mirrors = append(o.Mirrors, checker.Mirror(m.Region, m.URL+blobPath, m.Region))
+		if m.URL == c.DefaultMirrorCheck {
+			defaultRegion = m.Region
+		}
 	}
 	if c.DefaultMirror != "" {
-		o.Default = checker.Mirror("default", c.DefaultMirrorCheck+blobPath)
+		o.Default = checker.Mirror("default", c.DefaultMirrorCheck+blobPath, defaultRegion)
 	}
 	if c.SignatureUpstream != "" {
 		o.Upstream = checker.Origin("upstream", c.Upstream+"/v2/", blobs.Registry)

@@ -40,11 +40,23 @@ func main() {
 	lambda.Start(newGraceful(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
 }
 
-// observeIndex returns a function that records each load of the blob index, and logs
-// a warning when loading starts to fail or fails in another way.
+// observeIndex returns a function that records each load of the blob index and what
+// mirrors contradict, and logs a warning when loading starts to fail or fails in
+// another way, and when the index does not count for a mirror any more.
 func observeIndex(recorder *metrics.Recorder, log *slog.Logger) func(blobs.IndexEvent) {
 	var last string // loads are sequential
 	return func(e blobs.IndexEvent) {
+		switch e.Outcome {
+		case blobs.IndexContradicted:
+			recorder.IndexContradicted(e.Mirror)
+			return
+		case blobs.IndexDisabled:
+			recorder.IndexDisabled(e.Mirror)
+			if e.Err != nil {
+				log.Warn("blob index disabled for a mirror; falling back to HEAD checks", "mirror", e.Mirror, "error", e.Err.Error())
+			}
+			return
+		}
 		recorder.Index(e.Outcome, e.Age)
 		if e.Err != nil && e.Outcome != last {
 			log.Warn("blob index unavailable or stale; falling back to HEAD checks", "index", e.Outcome, "error", e.Err.Error())

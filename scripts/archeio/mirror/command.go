@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"archeio/lambda/copier"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -50,7 +51,7 @@ func planCommand() *cobra.Command {
 
 func copyCommand() *cobra.Command {
 	var o options
-	var dryRun, index bool
+	var dryRun, index, fewer bool
 	c := &cobra.Command{
 		Use:   "copy" + sourceUsage,
 		Short: "copy missing blobs",
@@ -65,7 +66,10 @@ func copyCommand() *cobra.Command {
 				if dryRun {
 					return showPlan(ctx, m)
 				}
-				return m.copy(ctx, index)
+				if !index {
+					return m.copy(ctx, nil)
+				}
+				return m.copy(ctx, &copier.IndexOptions{AllowFewer: fewer})
 			})
 		},
 	}
@@ -74,6 +78,7 @@ func copyCommand() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&dryRun, "dry-run", false, "show what would be copied, as plan does")
 	f.BoolVar(&index, "index", false, "write the index of the blobs that all mirrors have; requires every mirror of the stage as -bucket")
+	f.BoolVar(&fewer, "fewer-mirrors", false, "let -index replace an index that covers more mirrors than the -bucket flags name")
 	o.jsonFlag(c)
 	return c
 }

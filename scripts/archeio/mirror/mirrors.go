@@ -2,6 +2,8 @@ package mirror
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -70,7 +72,8 @@ func showPlan(ctx context.Context, m *mirrors) (output, error) {
 	return newCopyReport(m.options.Buckets, plan, nil), nil
 }
 
-func (m *mirrors) copy(ctx context.Context, index bool) (output, error) {
+// copy copies what is missing, and writes the blob index if there are options for it.
+func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output, error) {
 	plan, err := m.plan(ctx)
 	if err != nil {
 		return nil, err
@@ -85,8 +88,13 @@ func (m *mirrors) copy(ctx context.Context, index bool) (output, error) {
 		}
 	}
 	report := newCopyReport(m.options.Buckets, plan, result)
-	if index {
-		if report.Indexed, err = copier.ListIndex(ctx, m.state, m.options.Buckets); err != nil {
+	if index != nil {
+		index.Buckets = m.options.Buckets
+		report.Indexed, err = copier.ListIndex(ctx, m.state, *index)
+		if errors.Is(err, copier.ErrFewerMirrors) {
+			err = fmt.Errorf("%w: add its -bucket, or set -fewer-mirrors", err)
+		}
+		if err != nil {
 			report.Errors = append(report.Errors, err.Error())
 		}
 	}

@@ -208,7 +208,7 @@ func TestCloudFrontPaths(t *testing.T) {
 		{"blob-slash-encoded", "/containers%2Fimages/sha256:" + hex64, ""},
 		{"blob-two-slashes", "/containers/images//sha256:" + hex64, ""},
 		{"blob-dots", "/v2/../containers/images/sha256:" + hex64, ""},
-		{"index", "/containers/images/index.v1", ""},
+		{"index", "/containers/images/index.v2", ""},
 		{"folder", "/containers/images/", ""},
 		{"folder-no-slash", "/containers/images", "function /containers/images"},
 		{"manifest", "/v2/pause/manifests/3.9", "function /v2/pause/manifests/3.9"},

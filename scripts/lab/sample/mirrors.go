@@ -32,7 +32,7 @@ func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), 
 			stored[line] = true
 		}
 	}
-	blobIndex, err := index.Encode(time.Now(), nil)
+	blobIndex, err := index.Encode(time.Now(), []string{"none"}, func(func(index.Digest) bool) {})
 	if err != nil {
 		return nil, fmt.Errorf("making an empty blob index: %w", err)
 	}

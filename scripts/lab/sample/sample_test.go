@@ -113,8 +113,8 @@ func TestMirrors(t *testing.T) {
 	for path, want := range map[string]int{
 		"/eu/containers/images/sha256:a":   http.StatusOK,
 		"/eu/containers/images/sha256:b":   http.StatusNotFound,
-		"/eu/containers/images/index.v1":   http.StatusOK,
-		"/down/containers/images/index.v1": http.StatusServiceUnavailable,
+		"/eu/containers/images/index.v2":   http.StatusOK,
+		"/down/containers/images/index.v2": http.StatusServiceUnavailable,
 		"/down/x":                          http.StatusServiceUnavailable,
 	} {
 		resp, err := http.Head("http://" + address + path)

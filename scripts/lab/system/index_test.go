@@ -37,7 +37,10 @@ func TestIndex(t *testing.T) {
 		return requests[request]
 	}
 	target.Store(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}) // until there is a mirror
-	s, err := Start(t.Context(), Options{Env: map[string]string{"DEFAULT_MIRROR_CHECK_URL": check.URL}})
+	s, err := Start(t.Context(), Options{Env: map[string]string{
+		"DEFAULT_MIRROR_CHECK_URL": check.URL,
+		"MIRROR_URL_OVERRIDES":     Regions[0] + "=" + check.URL, // so that the index covers the default mirror
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

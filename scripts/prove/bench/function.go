@@ -79,9 +79,10 @@ func (f *function) invokeAll(ctx context.Context, payloads [][]byte) error {
 // awaitIndex sends events until the function has loaded the index, which it does
 // in the background.
 func (f *function) awaitIndex(ctx context.Context) error {
-	event := blobEvent("pause", onlyInIndex, "35.180.1.1")
+	i := 0
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		out, err := f.api.Invoke(ctx, event)
+		out, err := f.api.Invoke(ctx, blobEvent("pause", onlyInIndex(i), "35.180.1.1"))
+		i++
 		if err != nil {
 			return err
 		}

@@ -3,25 +3,49 @@ package main
 import (
 	"bytes"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"path"
-	"slices"
+	"strings"
 	"time"
 
 	"archeio/lambda/index"
 )
 
-// onlyInIndex is a blob that is in every index here and in no mirror. Its entry is
-// onlyInIndexEntry.
-var onlyInIndex = digestOf(onlyInIndexEntry)
+// onlyInIndex returns one of some blobs that are in every index here and in no mirror.
+// Each shows once whether a function uses the index: then it is known to be missing.
+func onlyInIndex(i int) string { return digestOf(math.MaxUint64 - uint64(i)%onlyInIndexBlobs) }
 
-const onlyInIndexEntry = 42
+const onlyInIndexBlobs = 4096
+
+// isOnlyInIndex reports whether a digest is one of onlyInIndex.
+func isOnlyInIndex(digest string) bool {
+	p, ok := index.Prefix(digest)
+	return ok && p > math.MaxUint64-onlyInIndexBlobs
+}
+
+// encodeIndex returns an index of entries and of the blobs that no mirror has, which
+// covers the mirrors in some regions.
+func encodeIndex(regions []string, entries []uint64) ([]byte, error) {
+	return index.Encode(time.Now(), regions, func(yield func(index.Digest) bool) {
+		for _, p := range entries {
+			if d, _ := index.ParseDigest(digestOf(p)); !yield(d) {
+				return
+			}
+		}
+		for i := range onlyInIndexBlobs {
+			if d, _ := index.ParseDigest(onlyInIndex(i)); !yield(d) {
+				return
+			}
+		}
+	})
+}
 
 // serveMirrors starts a server for all mirrors, which have every blob and an index
 // of entries. It returns the environment of a function that uses them.
 func serveMirrors(entries []uint64) (env map[string]string, stop func(), err error) {
-	data, err := index.Encode(time.Now(), append(slices.Clone(entries), onlyInIndexEntry))
+	data, err := encodeIndex(strings.Split(environment["MIRROR_REGIONS"], ","), entries)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -30,11 +54,11 @@ func serveMirrors(entries []uint64) (env map[string]string, stop func(), err err
 		return nil, nil, err
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path.Base(r.URL.Path) {
-		case index.Name:
+		switch name := path.Base(r.URL.Path); {
+		case name == index.Name:
 			w.Header().Set("ETag", `"1"`)
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
-		case onlyInIndex:
+		case isOnlyInIndex(name):
 			http.NotFound(w, r)
 		}
 	})}

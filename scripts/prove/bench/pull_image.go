@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -39,7 +38,7 @@ func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 	if err := remote.Write(ref, p.image, remote.WithContext(ctx)); err != nil {
 		return fmt.Errorf("pushing the image: %w", err)
 	}
-	entries := []uint64{onlyInIndexEntry}
+	var entries []uint64
 	if err := eachBlob(p.image, func(blob []byte) error {
 		entry, _ := index.Prefix(fmt.Sprintf("sha256:%x", sha256.Sum256(blob)))
 		entries = append(entries, entry)
@@ -52,7 +51,7 @@ func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 
 // putIndex puts an index into the buckets.
 func putIndex(ctx context.Context, s *system.System, entries []uint64) error {
-	data, err := index.Encode(time.Now(), entries)
+	data, err := encodeIndex(system.Regions[:], entries)
 	if err != nil {
 		return err
 	}

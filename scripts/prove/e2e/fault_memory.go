@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"archeio/lambda/index"
 	"archeio/scripts/prove/cli"
 )
 
@@ -73,14 +72,14 @@ func (f *faultTest) memoryLimit(ctx context.Context) (string, error) {
 	return observed, nil
 }
 
-// buildLargeIndex returns an index of many blobs and of onlyInIndex.
+// buildLargeIndex returns an index of many blobs.
 func buildLargeIndex() ([]byte, error) {
-	prefixes := make([]uint64, largeIndex)
-	for i := range prefixes {
-		prefixes[i] = uint64(i+1) * 0x9e3779b97f4a7c15
+	digests := make([]string, largeIndex)
+	for i := range digests {
+		digests[i] = fmt.Sprintf("sha256:%016x%048x", uint64(i+1)*0x9e3779b97f4a7c15, 0)
 	}
-	p, _ := index.Prefix(onlyInIndex)
-	return index.Encode(time.Now(), append(prefixes, p))
+	b, err := buildIndexAt(time.Now(), digests)
+	return *b, err
 }
 
 // memoryGroup is a control group with a memory limit.

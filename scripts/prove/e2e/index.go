@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"archeio/lambda/index"
+	"archeio/scripts/lab/system"
 )
 
 // indexedTestbed is a testbed whose mirrors serve an index, and do not have one
@@ -31,22 +35,30 @@ func (f *faultTest) indexedTestbed(ctx context.Context, maxAge time.Duration) (*
 	return x, nil
 }
 
-// injectIndex makes a mirror serve an index, and return 404 for a missing blob.
+// injectIndex makes a mirror serve an index and have its witnesses, and return 404 for
+// a missing blob.
 func (s *server) injectIndex(data *atomic.Pointer[[]byte], missing *atomic.Pointer[string]) {
 	s.inject(func(w http.ResponseWriter, r *http.Request) {
 		if d := missing.Load(); d != nil && strings.HasSuffix(r.URL.Path, *d) {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
-		if b := data.Load(); b != nil && strings.HasSuffix(r.URL.Path, "/"+index.Name) {
-			w.Write(*b)
-			return
+		if b := data.Load(); b != nil {
+			if strings.HasSuffix(r.URL.Path, "/"+index.Name) {
+				w.Write(*b)
+				return
+			}
+			h, err := index.ParseHeader(*b)
+			if err == nil && r.Method == http.MethodHead && slices.Contains(h.Witnesses, path.Base(r.URL.Path)) {
+				return
+			}
 		}
 		s.handler.ServeHTTP(w, r)
 	})
 }
 
-// buildIndex returns an index of digests, and its time.
+// buildIndex returns an index of digests and of those that onlyInIndex returns, and its
+// time. It covers the regional mirrors.
 func buildIndex(digests []string) (*[]byte, time.Time, error) {
 	now := time.Now()
 	b, err := buildIndexAt(now, digests)
@@ -54,26 +66,41 @@ func buildIndex(digests []string) (*[]byte, time.Time, error) {
 }
 
 func buildIndexAt(at time.Time, digests []string) (*[]byte, error) {
-	var prefixes []uint64
-	for _, d := range digests {
-		if p, ok := index.Prefix(d); ok {
-			prefixes = append(prefixes, p)
+	b, err := index.Encode(at, system.Regions[:], func(yield func(index.Digest) bool) {
+		for _, text := range digests {
+			if d, ok := index.ParseDigest(text); ok && !yield(d) {
+				return
+			}
 		}
-	}
-	b, err := index.Encode(at, prefixes)
+		for i := range int64(onlyInIndexBlobs) {
+			if d, _ := index.ParseDigest(onlyInIndex(i)); !yield(d) {
+				return
+			}
+		}
+	})
 	return &b, err
 }
 
-// onlyInIndex is a blob that no mirror has: if the index lists it, the reason of
-// its redirect shows whether the index is used.
-var onlyInIndex = digestOf([]byte("only in the index"))
+// onlyInIndex returns one of some blobs that no mirror has: the reason of its redirect
+// shows once whether the index is used; then it is known to be missing. They are next
+// to each other, so that at most the first one is a witness.
+func onlyInIndex(i int64) string { return fmt.Sprintf("sha256:%016x%048x", uint64(i)-1<<16, 0) }
 
-// untilIndexUsed requests onlyInIndex until the index is used, for limit at most.
+const onlyInIndexBlobs = 1000
+
+var onlyInIndexRequests atomic.Int64
+
+// nextOnlyInIndex returns one that was not requested lately.
+func nextOnlyInIndex() string {
+	return onlyInIndex(1 + onlyInIndexRequests.Add(1)%(onlyInIndexBlobs-1))
+}
+
+// untilIndexUsed requests blobs of onlyInIndex until the index is used, for limit at most.
 // It returns how long that took.
 func (t *testbed) untilIndexUsed(ctx context.Context, limit time.Duration) (after time.Duration, used bool) {
 	began := time.Now()
 	for ctx.Err() == nil && time.Since(began) < limit {
-		if t.download(ctx, onlyInIndex).reason == "aws-region" {
+		if t.download(ctx, nextOnlyInIndex()).reason == "aws-region" {
 			return time.Since(began), true
 		}
 		pause(ctx, 20*time.Millisecond)
