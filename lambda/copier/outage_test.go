@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,12 @@ func (n *notices) notify(message string) {
 	}
 }
 
+func (n *notices) all() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.messages)
+}
+
 // TestUnreachable tests that a registry or bucket that refuses connections is
 // reported at once, and once.
 func TestUnreachable(t *testing.T) {
@@ -72,10 +79,11 @@ func TestUnreachable(t *testing.T) {
 			n := &notices{first: cancel}
 			address := closedPort(t)
 			err := tt.start(t, address, n.notify)(ctx)
-			if err == nil || ctx.Err() != context.Canceled || len(n.messages) != 1 {
-				t.Fatalf("messages %q, error %v", n.messages, err)
+			messages := n.all()
+			if err == nil || ctx.Err() != context.Canceled || len(messages) != 1 {
+				t.Fatalf("messages %q, error %v", messages, err)
 			}
-			m := n.messages[0]
+			m := messages[0]
 			if !strings.HasPrefix(m, "cannot reach "+address+": dial tcp "+address+": ") || !strings.Contains(m, "connection refused: retrying each request "+tt.want) {
 				t.Errorf("message %q", m)
 			}
@@ -118,13 +126,14 @@ func TestOutages(t *testing.T) {
 					o.watch(request(t.Context(), t, http.MethodGet, "https://example.com/v2/app/tags/list", ""), w)
 					sleep(t.Context(), tt.pause)
 				}
+				messages := n.all()
 				for i, want := range tt.want {
-					if len(n.messages) != len(tt.want) || n.messages[i] != "cannot reach example.com: "+want {
-						t.Fatalf("messages %q, want %q", n.messages, tt.want)
+					if len(messages) != len(tt.want) || messages[i] != "cannot reach example.com: "+want {
+						t.Fatalf("messages %q, want %q", messages, tt.want)
 					}
 				}
-				if len(n.messages) != len(tt.want) {
-					t.Errorf("messages %q, want none", n.messages)
+				if len(messages) != len(tt.want) {
+					t.Errorf("messages %q, want none", messages)
 				}
 			})
 		})
