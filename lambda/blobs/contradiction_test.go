@@ -180,12 +180,11 @@ func TestMissingBlob(t *testing.T) {
 			t.Errorf("contradicted %d times, disabled %d times; want 1, 0", contradicted, disabled)
 		}
 		// The mirror gets it again.
-		x.set("mirror/"+missing, status(200))
-		x.load(t, IndexUnchanged)
+		x.set("mirror/"+missing, after(100*time.Millisecond, 200))
 		advance(absentFor)
 		has(t, x.mirror, missing, Present)
-		advance(PresentFor - time.Second)
 		x.load(t, IndexUnchanged)
+		advance(PresentFor)
 		took(t, 0, func() { has(t, x.mirror, missing, Present) })
 	})
 }

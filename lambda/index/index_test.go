@@ -305,7 +305,7 @@ func TestCorrupt(t *testing.T) {
 		{"mirror-zero-within", func(b []byte) { b[mirrorsAt+2] = 0 }},
 		{"witness-order", func(b []byte) { swap(b, witnessesAt, witnessesAt+DigestSize, DigestSize) }},
 		{"witness-not-an-entry", func(b []byte) { b[witnessesAt+7] ^= 1 }},
-		{"entry-order", func(b []byte) { swap(b, HeaderSize, HeaderSize+entrySize, entrySize) }},
+		{"first-entries", func(b []byte) { swap(b, HeaderSize, HeaderSize+entrySize, entrySize) }},
 		{"same-entry", func(b []byte) { copy(b[HeaderSize+entrySize:], b[HeaderSize:HeaderSize+entrySize]) }},
 	} {
 		corrupt := bytes.Clone(whole)
@@ -313,6 +313,11 @@ func TestCorrupt(t *testing.T) {
 		if accepted(seal(corrupt)) {
 			t.Errorf("%s: accepted, want an error", tt.name)
 		}
+	}
+	few := encoded(t, []uint64{1, 2, 3, 4}) // the first one is the witness
+	swap(few, HeaderSize+2*entrySize, HeaderSize+3*entrySize, entrySize)
+	if accepted(seal(few)) {
+		t.Error("entries that are not in order are accepted")
 	}
 }
 
