@@ -172,6 +172,7 @@ func TestConcurrentChecksAreShared(t *testing.T) {
 			})
 			n.expect(t, tt.path, 1)
 		}
+		synctest.Wait()
 		if mirror.uncounted != 1 {
 			t.Errorf("%d failures, want 1", mirror.uncounted)
 		}

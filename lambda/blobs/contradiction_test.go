@@ -444,7 +444,12 @@ func TestConcurrentContradictions(t *testing.T) {
 	x := newContradicted(t)
 	x.mirror.checker.options.HealthInterval = time.Millisecond
 	go func() {
-		for range x.events {
+		for {
+			select {
+			case <-x.events:
+			case <-t.Context().Done():
+				return
+			}
 		}
 	}()
 	var all sync.WaitGroup

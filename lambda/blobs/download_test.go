@@ -303,16 +303,16 @@ func TestIndexResumption(t *testing.T) {
 // memory for one but not for two, the loaded one is dropped first.
 func TestIndexMemory(t *testing.T) {
 	t.Parallel()
-	data := manyBlobs(t, time.Now(), 2_000_000) // 16 MB
+	data := manyBlobs(t, time.Now(), 500_000) // 4 MB
 	for _, tt := range []struct {
 		name   string
 		memory int64
 		want   string
 		kept   bool // while the next one is loaded
 	}{
-		{"two", 40 << 20, IndexLoaded, true},
-		{"one", 20 << 20, IndexLoaded, false},
-		{"none", 10 << 20, IndexTooLarge, false},
+		{"two", 10 << 20, IndexLoaded, true},
+		{"one", 5 << 20, IndexLoaded, false},
+		{"none", 2 << 20, IndexTooLarge, false},
 		{"negative", -1 << 20, IndexTooLarge, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -334,11 +334,12 @@ func TestIndexMemory(t *testing.T) {
 				return
 			}
 			s.mu.Lock()
-			s.etag, s.piece = `"2"`, len(data)/2
+			s.etag, s.piece = `"2"`, len(data)/2+1
 			s.mu.Unlock()
 			clock.advance(5 * time.Minute)
 			mirror.checker.Refresh()
 			<-s.arrived
+			transportOf(mirror).await(len(data) + len(data)/2)
 			if got := mirror.indexed(clock.now(), firstOf(data)); got != tt.kept {
 				t.Errorf("while the next one is loaded, the index counts: %v, want %v", got, tt.kept)
 			}
@@ -489,12 +490,15 @@ func (c *silenced) forward(to, from net.Conn) {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := from.Read(buffer)
-		if c.silent.Load() {
-			continue // even of the end; the test closes both
-		}
+		silent := c.silent.Load()
 		if err != nil {
-			to.Close()
+			if !silent { // else the test closes it
+				to.Close()
+			}
 			return
+		}
+		if silent {
+			continue
 		}
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return

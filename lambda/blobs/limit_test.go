@@ -3,6 +3,7 @@ package blobs
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,23 +22,29 @@ func TestTimeout(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
 				var checks []time.Duration
 				n, mirror := stub(Options{Timeout: tt.timeout, Observe: func(_, _ string, took time.Duration) {
-					if took > 0 {
+					mu.Lock()
+					defer mu.Unlock()
+					if took > time.Nanosecond {
 						checks = append(checks, took)
 					}
 				}})
-				n.set(known, status(404))
+				n.set(known, after(time.Nanosecond, 404))
 				n.set("mirror", status(200))
 				has(t, mirror, "old", Present)
 				n.set("mirror", after(tt.want-time.Nanosecond, 200))
 				has(t, mirror, "just-in-time", Present)
 				n.set("mirror", hangs)
 				took(t, tt.want, func() { has(t, mirror, "x", Unknown) })
-				// A timeout is a failure.
+				// A timeout is a failure, until the background check has a response.
+				synctest.Wait()
+				mirror.mu.Lock()
 				if mirror.uncounted != 1 {
 					t.Errorf("%d failures, want 1", mirror.uncounted)
 				}
+				mirror.mu.Unlock()
 				// Background checks have the same deadline.
 				advance(10 * time.Second)
 				took(t, 0, func() { has(t, mirror, "old", Present) })
