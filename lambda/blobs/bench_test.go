@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"archeio/lambda/index"
 )
 
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -88,5 +90,28 @@ func TestConcurrentUse(t *testing.T) {
 	// Only background checks may be in progress, which are not flights.
 	if left := len(mirror.checker.flights); left != 0 {
 		t.Errorf("%d flights, want 0", left)
+	}
+}
+
+// BenchmarkIndexed looks up a blob of an index of a million.
+func BenchmarkIndexed(b *testing.B) {
+	n := &network{replies: map[string]reply{"mirror": status(200)}}
+	c := New(Options{Timeout: time.Second, HealthInterval: time.Hour, Transport: n, Index: IndexOptions{URL: "https://index/", Refresh: time.Hour, MaxAge: time.Hour}})
+	mirror := c.Mirror("mirror", "https://mirror/", region)
+	data := manyBlobs(b, time.Now(), 1_000_000)
+	x, err := index.Parse(data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.index.tried.Store(time.Now().UnixNano())
+	c.index.use(x, "")
+	d := firstOf(data)
+	mirror.Has(b.Context(), new(Limit), d)
+	b.ReportAllocs()
+	for b.Loop() {
+		var limit Limit
+		if mirror.Has(b.Context(), &limit, d) != Present {
+			b.Fatal("Has is not present any more")
+		}
 	}
 }
