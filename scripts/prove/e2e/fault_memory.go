@@ -16,7 +16,7 @@ const (
 	largeIndex = 1_000_000
 	// tooLittle is less memory than loading that index again and again needs,
 	// in bytes; smallest is the smallest memory of a Lambda function.
-	tooLittle, smallest = 20 << 20, 128 << 20
+	tooLittle, smallest = 14 << 20, 128 << 20
 )
 
 // memoryLimit gives the function less memory than it needs for a large index,
