@@ -2,6 +2,7 @@ package constructs
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -22,6 +23,10 @@ const (
 	// upstream because of failed mirror checks. Below minBlobs in five minutes the
 	// share is not significant.
 	maxUnavailable, minBlobs = 5, 50
+
+	// maxAbsent is how many percent of the blobs of clients with a mirror may be in no
+	// mirror, for an hour. A new image is in none until the next run of the planner.
+	maxAbsent = 25
 
 	// maxFailedChecks is how many checks of a mirror may fail in five minutes. A
 	// process makes five before it skips an unavailable mirror.
@@ -97,6 +102,7 @@ func (a alarms) redirector() error {
 	if !a.stage.PlainAlarms {
 		a.unavailable("MirrorsUnavailable", "Mirror existence checks are failing, so blobs are served from the upstream. Find the mirror with failing checks.",
 			minutes5, 2, minBlobs)
+		a.absent()
 	}
 	mirrors := make([]string, 0, len(c.Mirrors)+1)
 	for _, m := range c.Mirrors {
@@ -113,6 +119,10 @@ func (a alarms) redirector() error {
 		a.add("Checks"+pascal(mirror), "Existence checks of the "+which+" are failing, so clients are redirected elsewhere until it recovers. Check its bucket and S3 in its region.",
 			maxFailedChecks, 3, metric(metrics.Namespace, metrics.Checks, "Sum", minutes5,
 				jsii.String(metrics.Check), jsii.String(mirror+" unknown")))
+		if c.IndexRefresh > 0 && a.stage.Filler != nil {
+			a.add("IndexDisabled"+pascal(mirror), "The blob index lists blobs that the "+which+" does not have, so it is not used for that mirror. Check whether the bucket is closed or emptied, then run \"archeio mirror status\".",
+				0, 1, metric(metrics.Namespace, metrics.IndexDisabled, "Sum", minutes5, jsii.String(metrics.Mirror), jsii.String(mirror)))
+		}
 	}
 	if c.IndexRefresh > 0 && a.stage.Filler != nil {
 		age := c.IndexMaxAge.Seconds() / 2
@@ -126,30 +136,59 @@ func (a alarms) redirector() error {
 // because of failed mirror checks, for a number of periods in seconds. A period with
 // less than minimum requests for blobs does not count.
 func (a alarms) unavailable(id, description string, period float64, periods, minimum int) awscloudwatch.CfnAlarm {
-	requests := func(id, dimension, value string) interface{} {
-		return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
-			Id:         jsii.String(id),
-			ReturnData: jsii.Bool(false),
-			MetricStat: &awscloudwatch.CfnAlarm_MetricStatProperty{
-				Stat:   jsii.String("Sum"),
-				Period: jsii.Number(period),
-				Metric: &awscloudwatch.CfnAlarm_MetricProperty{
-					Namespace:  jsii.String(metrics.Namespace),
-					MetricName: jsii.String(metrics.Requests),
-					Dimensions: dimensionsOf([]*string{jsii.String(dimension), jsii.String(value)}),
-				},
-			},
+	return a.add(id, description, maxUnavailable, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
+		requests("unavailable", period, metrics.Reason, route.MirrorUnavailable.String()),
+		requests("blobs", period, metrics.Kind, oci.Blob.String()),
+		percent("percent of blobs from the upstream, mirror checks failed",
+			fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", minimum)),
+	}})
+}
+
+// absent adds an alarm on the share of blobs that no mirror has, of those whose
+// clients have a mirror.
+func (a alarms) absent() {
+	list := []interface{}{
+		requests("absent", minutes5, metrics.Reason, route.MirrorAbsent.String()),
+		requests("blobs", minutes5, metrics.Kind, oci.Blob.String()),
+	}
+	mirrored := "blobs"
+	for _, reason := range route.Reasons() {
+		if reason.ForBlob() && reason.Leads() == route.Upstream && reason != route.MirrorAbsent && reason != route.MirrorUnavailable {
+			id := strings.ReplaceAll(reason.String(), "-", "_")
+			list = append(list, requests(id, minutes5, metrics.Reason, reason.String()))
+			mirrored += fmt.Sprintf(" - FILL(%s, 0)", id)
 		}
 	}
-	return a.add(id, description,
-		maxUnavailable, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
-			requests("unavailable", metrics.Reason, route.MirrorUnavailable.String()),
-			requests("blobs", metrics.Kind, oci.Blob.String()),
-			&awscloudwatch.CfnAlarm_MetricDataQueryProperty{
-				Id:         jsii.String("share"),
-				Label:      jsii.String("percent of blobs from the upstream, mirror checks failed"),
-				Expression: jsii.String(fmt.Sprintf("IF(blobs >= %d, 100 * FILL(unavailable, 0) / blobs, 0)", minimum)),
-				ReturnData: jsii.Bool(true),
+	list = append(list, percent("percent of blobs that no mirror has, of clients with a mirror",
+		fmt.Sprintf("IF(%s >= %d, 100 * FILL(absent, 0) / (%s), 0)", mirrored, minBlobs, mirrored)))
+	a.add("MirrorsIncomplete", "Many blobs are in no mirror, so the upstream serves them. Run \"archeio mirror status\" and check whether the mirrors are being filled.",
+		maxAbsent, 3600/minutes5, awscloudwatch.CfnAlarmProps{Metrics: list})
+}
+
+// requests returns a query for the requests with a value of a dimension. period is in
+// seconds.
+func requests(id string, period float64, dimension, value string) interface{} {
+	return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
+		Id:         jsii.String(id),
+		ReturnData: jsii.Bool(false),
+		MetricStat: &awscloudwatch.CfnAlarm_MetricStatProperty{
+			Stat:   jsii.String("Sum"),
+			Period: jsii.Number(period),
+			Metric: &awscloudwatch.CfnAlarm_MetricProperty{
+				Namespace:  jsii.String(metrics.Namespace),
+				MetricName: jsii.String(metrics.Requests),
+				Dimensions: dimensionsOf([]*string{jsii.String(dimension), jsii.String(value)}),
 			},
-		}})
+		},
+	}
+}
+
+// percent returns the query that an alarm on a share evaluates.
+func percent(label, expression string) interface{} {
+	return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
+		Id:         jsii.String("share"),
+		Label:      jsii.String(label),
+		Expression: jsii.String(expression),
+		ReturnData: jsii.Bool(true),
+	}
 }

@@ -211,7 +211,7 @@ func TestRedirectorAlarms(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
 		want := []string{"RedirectorDuration", "RedirectorErrors", "RedirectorThrottles"}
 		if !st.stage.PlainAlarms {
-			want = append(want, "MirrorsUnavailable")
+			want = append(want, "MirrorsIncomplete", "MirrorsUnavailable")
 		}
 		if st.stage.Release != nil {
 			want = append(want, newVersionAlarms(st)...)
@@ -226,6 +226,11 @@ func TestRedirectorAlarms(t *testing.T) {
 			}
 			want = append(want, id)
 			same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), `[{"Name": "Check", "Value": "`+mirror+` unknown"}]`)
+			if st.stage.Filler != nil {
+				id := "IndexDisabled" + camel(mirror)
+				want = append(want, id)
+				same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), `[{"Name": "Mirror", "Value": "`+mirror+`"}]`)
+			}
 		}
 		slices.Sort(want)
 		if got := st.alarms(); !slices.Equal(got, want) {
@@ -249,6 +254,21 @@ func TestUnavailableShare(t *testing.T) {
 			// It fires within a canary of five minutes.
 			share(t, st, "NewVersionUnavailable", 60, 10)
 		}
+	})
+}
+
+// The share is that of blobs whose clients have a mirror.
+func TestAbsentShare(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		if st.stage.PlainAlarms {
+			return
+		}
+		list, _ := at(st.resource(t, "MirrorsIncomplete"), "Properties", "Metrics").([]any)
+		if len(list) != 6 {
+			t.Fatalf("%d queries, want 6", len(list))
+		}
+		same(t, "share", at(list[5], "Expression"),
+			`"IF(blobs - FILL(upstream_cloud, 0) - FILL(upstream_digest, 0) - FILL(no_mirror, 0) >= 50, 100 * FILL(absent, 0) / (blobs - FILL(upstream_cloud, 0) - FILL(upstream_digest, 0) - FILL(no_mirror, 0)), 0)"`)
 	})
 }
 
@@ -293,7 +313,7 @@ func TestMirrorAlarms(t *testing.T) {
 // Each custom metric is billed monthly, and so are the 16 request metrics of a bucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 func TestCustomMetricsAreFew(t *testing.T) {
-	const limit, requestMetrics, replicationMetrics = 230, 16, 4
+	const limit, requestMetrics, replicationMetrics = 300, 16, 4
 	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.MissingBlobs}
 	for _, s := range synthesized(t).stages {
 		for _, region := range s.Regions() {
