@@ -32,7 +32,7 @@ func measureIndex(ctx context.Context, b *bench) error {
 	for i := range digests {
 		digests[i] = digestOf(all[i])
 	}
-	data, err := encodeIndex([]string{"us-east-1"}, all)
+	data, err := encodeIndex([]string{"us-east-1"}, digestsOf(all))
 	if err != nil {
 		return err
 	}

@@ -25,12 +25,12 @@ func isOnlyInIndex(digest string) bool {
 	return ok && p > math.MaxUint64-onlyInIndexBlobs
 }
 
-// encodeIndex returns an index of entries and of the blobs that no mirror has, which
-// covers the mirrors in some regions.
-func encodeIndex(regions []string, entries []uint64) ([]byte, error) {
+// encodeIndex returns an index of blobs and of those that no mirror has, which covers
+// the mirrors in some regions.
+func encodeIndex(regions, blobs []string) ([]byte, error) {
 	return index.Encode(time.Now(), regions, func(yield func(index.Digest) bool) {
-		for _, p := range entries {
-			if d, _ := index.ParseDigest(digestOf(p)); !yield(d) {
+		for _, digest := range blobs {
+			if d, _ := index.ParseDigest(digest); !yield(d) {
 				return
 			}
 		}
@@ -42,10 +42,19 @@ func encodeIndex(regions []string, entries []uint64) ([]byte, error) {
 	})
 }
 
+// digestsOf returns a digest for each entry of an index.
+func digestsOf(entries []uint64) []string {
+	all := make([]string, len(entries))
+	for i, p := range entries {
+		all[i] = digestOf(p)
+	}
+	return all
+}
+
 // serveMirrors starts a server for all mirrors, which have every blob and an index
 // of entries. It returns the environment of a function that uses them.
 func serveMirrors(entries []uint64) (env map[string]string, stop func(), err error) {
-	data, err := encodeIndex(strings.Split(environment["MIRROR_REGIONS"], ","), entries)
+	data, err := encodeIndex(strings.Split(environment["MIRROR_REGIONS"], ","), digestsOf(entries))
 	if err != nil {
 		return nil, nil, err
 	}

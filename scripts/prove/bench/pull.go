@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,12 +62,13 @@ func measurePull(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer floor.stop()
-	indexed, err := launch(ctx, checked, env, io.Discard)
+	metrics := &seen{word: []byte(`"loaded"`), found: make(chan struct{})}
+	indexed, err := launch(ctx, checked, env, metrics)
 	if err != nil {
 		return err
 	}
 	defer indexed.stop()
-	if err := indexed.awaitIndex(ctx); err != nil {
+	if err := p.awaitIndex(ctx, indexed, metrics); err != nil {
 		return err
 	}
 	var ours *function // of this round
@@ -99,6 +103,35 @@ func measurePull(ctx context.Context, b *bench) error {
 	b.report.compare(what+", warm cache", against, ns, warm[1], warm[0], budget{})
 	b.report.compare(what+", index", against, ns, warm[2], warm[0], ratioOf(1.02))
 	return nil
+}
+
+// seen is a writer that waits for a word.
+type seen struct {
+	word  []byte
+	found chan struct{}
+	once  sync.Once
+}
+
+func (s *seen) Write(p []byte) (int, error) {
+	if bytes.Contains(p, s.word) {
+		s.once.Do(func() { close(s.found) })
+	}
+	return len(p), nil
+}
+
+// awaitIndex pulls until the function's metrics say that it has loaded the index.
+func (p *puller) awaitIndex(ctx context.Context, f *function, metrics *seen) error {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		if _, err := p.pull(ctx, f); err != nil {
+			return err
+		}
+		select {
+		case <-metrics.found:
+			return nil
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return errors.New("the function did not load the index within 30s")
 }
 
 // puller pulls an image that is in the upstream and in every mirror.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,20 +39,25 @@ func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 	if err := remote.Write(ref, p.image, remote.WithContext(ctx)); err != nil {
 		return fmt.Errorf("pushing the image: %w", err)
 	}
-	var entries []uint64
+	var digests []string
 	if err := eachBlob(p.image, func(blob []byte) error {
-		entry, _ := index.Prefix(fmt.Sprintf("sha256:%x", sha256.Sum256(blob)))
-		entries = append(entries, entry)
+		digests = append(digests, fmt.Sprintf("sha256:%x", sha256.Sum256(blob)))
 		return s.PutBlob(ctx, blob)
 	}); err != nil {
 		return err
 	}
-	return putIndex(ctx, s, entries)
+	return putIndex(ctx, s, digests)
 }
 
 // putIndex puts an index into the buckets.
-func putIndex(ctx context.Context, s *system.System, entries []uint64) error {
-	data, err := encodeIndex(system.Regions[:], entries)
+func putIndex(ctx context.Context, s *system.System, blobs []string) error {
+	data, err := index.Encode(time.Now(), system.Regions[:], func(yield func(index.Digest) bool) {
+		for _, digest := range blobs {
+			if d, _ := index.ParseDigest(digest); !yield(d) {
+				return
+			}
+		}
+	})
 	if err != nil {
 		return err
 	}
