@@ -213,17 +213,54 @@ func TestOddTrial(t *testing.T) {
 		fail(mirror, 5)
 		advance(30 * time.Second)
 		n.set("mirror", status(500))
-		n.set(known, hangs)
-		for range 3 {
+		n.set(known, after(500*time.Millisecond, 404))
+		// The end of the first invocation interrupts the check of what always works.
+		// The second request waits for it.
+		for _, want := range []time.Duration{0, 500 * time.Millisecond} {
 			invocation, cancel := context.WithCancel(t.Context())
-			hasIn(invocation, t, mirror, "odd", Unknown)
-			cancel() // interrupts the check of what always works
+			took(t, want, func() { hasIn(invocation, t, mirror, "odd", Unknown) })
+			cancel()
 			advance(time.Second)
 			n.expect(t, "trial", 1)
 		}
-		n.set("mirror", status(200))
-		has(t, mirror, "x", Present)
+		if mirror.broken {
+			t.Error("the breaker of a healthy origin is open")
+		}
 	})
+}
+
+// A request waits for what always works no longer than for its own check.
+func TestReferenceWaitIsLimited(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		wait func(*testing.T, *Origin)
+		want time.Duration
+	}{
+		{"limit", func(t *testing.T, o *Origin) {
+			o.Has(t.Context(), &Limit{time.Now().Add(300 * time.Millisecond)}, "x")
+		}, 300 * time.Millisecond},
+		{"invocation", func(t *testing.T, o *Origin) {
+			invocation, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(200*time.Millisecond, cancel)
+			o.Has(invocation, new(Limit), "x")
+		}, 200 * time.Millisecond},
+		{"check", func(t *testing.T, o *Origin) { o.Has(t.Context(), new(Limit), "x") }, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				n.set("mirror", status(500))
+				n.set(known, hangs)
+				invocation, cancel := context.WithCancel(t.Context())
+				took(t, 0, func() { hasIn(invocation, t, mirror, "x", Unknown) })
+				cancel()
+				advance(referenceInterval)
+				took(t, tt.want, func() { tt.wait(t, mirror) })
+				advance(time.Second)
+			})
+		})
+	}
 }
 
 // Concurrent requests make one trial, whatever objects they want.

@@ -116,7 +116,7 @@ func (c *Checker) checkOnce(ctx context.Context, limit *Limit, x object) Answer 
 // check sends one request to the origin and records the result.
 func (c *Checker) check(ctx context.Context, deadline time.Time, x object, why purpose) (a Answer, interrupted bool) {
 	o := x.origin
-	start := c.options.Now()
+	start, latest := c.options.Now(), deadline
 	if why == requested {
 		if !o.admit(start) {
 			return Unknown, false
@@ -165,6 +165,7 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, x object, why p
 	}
 	if why == requested {
 		o.accompany(ctx, end)
+		o.awaitReference(ctx, latest)
 	}
 	return a, false
 }

@@ -83,6 +83,9 @@ func (o *Origin) compare(now time.Time, path string, key uint64, a, cached Answe
 	}
 	if a == Present {
 		delete(o.denied, key)
+		if listed { // it is as good as a witness
+			o.doubted = false
+		}
 		return false
 	}
 	contradicted = listed && o.deny(key)

@@ -397,6 +397,84 @@ func TestInterruptedWitness(t *testing.T) {
 	})
 }
 
+// With a mirror so far away that a check of a witness takes longer than the request that
+// it accompanies, and an invocation that ends with each response.
+func TestDistantMirror(t *testing.T) {
+	t.Parallel()
+	const distance = 80 * time.Millisecond
+	invoke := func(t *testing.T, x *indexed, path string) (Answer, time.Duration) {
+		invocation, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		start := time.Now()
+		return x.mirror.Has(invocation, new(Limit), path), time.Since(start)
+	}
+	start := func(t *testing.T, witness, other reply) *indexed {
+		x := newContradicted(t)
+		for _, w := range x.loader().current.Load().Witnesses {
+			x.set("mirror/"+w, witness)
+		}
+		for i := 1; i < 64; i += 2 { // not witnesses
+			x.set("mirror/"+blob(i), other)
+		}
+		x.set("mirror", after(distance, 404))
+		return x
+	}
+	t.Run("forged", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := start(t, after(2*distance, 200), after(distance, 200))
+			waited := 0
+			for i := range 3000 {
+				invoke(t, x, forged(i%64, i))
+				invoke(t, x, forged((i+1)%64, i+10_000))
+				advance(interval / 200)
+				a, took := invoke(t, x, blob(33))
+				if a != Present || took > distance {
+					t.Fatalf("the mirror has the blob: %v after %v, want present after %v at most", a, took, distance)
+				}
+				if took > 0 {
+					waited++
+				}
+				advance(interval / 200)
+				x.mirror.checker.Refresh()
+			}
+			// After each background check that was interrupted.
+			if limit := 30; waited > limit {
+				t.Errorf("%d of 3000 requests waited, want at most %d", waited, limit)
+			}
+			if _, disabled := x.comparisons(); disabled != 0 {
+				t.Errorf("disabled %d times, want 0", disabled)
+			}
+		})
+	})
+	t.Run("only-forged", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := start(t, after(2*distance, 200), after(distance, 200))
+			for i := range 10 {
+				invoke(t, x, forged(i, i))
+				advance(interval / 100)
+			}
+			if a, took := invoke(t, x, blob(33)); a != Present || took != 0 {
+				t.Errorf("the mirror has the blob: %v after %v, want present at once", a, took)
+			}
+		})
+	})
+	t.Run("closed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := start(t, after(2*distance, 403), after(distance, 403))
+			wrong := 0
+			for i := range 20 {
+				if a, _ := invoke(t, x, blob(i%64)); a == Present {
+					wrong++
+				}
+				advance(time.Second)
+			}
+			if _, disabled := x.comparisons(); disabled != 1 || wrong > 1 {
+				t.Errorf("disabled %d times, %d wrong answers; want 1, at most 1", disabled, wrong)
+			}
+		})
+	})
+}
+
 // While a witness is checked, requests are answered as before. The request that found a
 // blob missing does not wait for it.
 func TestWitnessIsCheckedInBackground(t *testing.T) {

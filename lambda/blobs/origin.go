@@ -43,14 +43,20 @@ type Origin struct {
 	// was interrupted stays until a check proves something.
 	provedAt time.Time
 	probe    *probe
-	// reference is the check of what always works, nil if none is in progress, and
-	// referencedAt its start.
+	// reference is the check of what always works, nil if none is in progress,
+	// referencedAt its start, and cut is whether the one before it was interrupted.
 	reference    *probe
 	referencedAt time.Time
+	cut          bool
 }
 
 // probe is a background check, with the context of its invocation.
-type probe struct{ invocation context.Context }
+type probe struct {
+	invocation context.Context
+	done       chan struct{} // closed when it ends
+}
+
+func newProbe(ctx context.Context) *probe { return &probe{ctx, make(chan struct{})} }
 
 // running reports whether a background check may still have a result.
 func (p *probe) running() bool { return p != nil && p.invocation.Err() == nil }
@@ -76,7 +82,7 @@ func (o *Origin) cacheUsable(ctx context.Context, now time.Time, path string, in
 	case now.Sub(o.respondedAt) < interval && now.Sub(o.provedAt) < interval:
 		return true
 	}
-	o.probe = &probe{ctx}
+	o.probe = newProbe(ctx)
 	o.witnessNext = !o.witnessNext
 	go o.run(o.probe, strings.Clone(path), o.witnessNext)
 	return true
@@ -92,6 +98,7 @@ func (o *Origin) run(p *probe, path string, witness bool) {
 	if !interrupted && o.claimReference(p, witness) {
 		interrupted = o.checkReference(p)
 	}
+	close(p.done)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !interrupted && o.probe == p {
@@ -121,8 +128,31 @@ func (o *Origin) accompany(ctx context.Context, now time.Time) {
 	if o.reference.running() || now.Sub(o.referencedAt) < wait {
 		return
 	}
-	o.reference, o.referencedAt = &probe{ctx}, now
-	go o.checkReference(o.reference)
+	p := newProbe(ctx)
+	o.reference, o.referencedAt = p, now
+	go func() {
+		o.checkReference(p)
+		close(p.done)
+	}()
+}
+
+// awaitReference waits for the check that accompanies a request if the one before it
+// was interrupted: if that happened every time, nothing would be known.
+func (o *Origin) awaitReference(ctx context.Context, deadline time.Time) {
+	o.mu.Lock()
+	p := o.reference
+	needed := o.cut && p.running() && (o.uncounted > 0 || o.failures > 0 || o.doubted)
+	o.mu.Unlock()
+	if !needed {
+		return
+	}
+	timer := time.NewTimer(deadline.Sub(o.checker.options.Now()))
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // claimReference makes a background check that of what always works too, if there is a
@@ -153,7 +183,7 @@ func (o *Origin) checkReference(p *probe) (interrupted bool) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.reference == p {
-			o.reference = nil
+			o.reference, o.cut = nil, interrupted
 		}
 	}()
 	c := o.checker
@@ -166,7 +196,8 @@ func (o *Origin) checkReference(p *probe) (interrupted bool) {
 			o.disprove(x)
 			return false
 		}
-		a, interrupted := c.check(p.invocation, c.options.Now().Add(requestBudget), object{o, path}, reference)
+		var a Answer
+		a, interrupted = c.check(p.invocation, c.options.Now().Add(requestBudget), object{o, path}, reference)
 		switch {
 		case interrupted || x == nil || a == Unknown:
 			return interrupted
