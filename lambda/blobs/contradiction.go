@@ -25,10 +25,10 @@ type contradictions struct {
 	// later one is loaded, which is next, and a witness of that is there.
 	disproved bool
 	next      *index.Index
-	// witnessNext is whether the next background check is not of a witness, and
-	// turn is the position of the last witness.
-	witnessNext bool
-	turn        int
+	// ofWitness is whether the last background check was of a witness, and turn is
+	// the position of the last witness.
+	ofWitness bool
+	turn      int
 }
 
 // indexed reports whether the index lists a blob for this mirror.

@@ -83,8 +83,8 @@ func (o *Origin) cacheUsable(ctx context.Context, now time.Time, path string, in
 		return true
 	}
 	o.probe = newProbe(ctx)
-	o.witnessNext = !o.witnessNext
-	go o.run(o.probe, strings.Clone(path), o.witnessNext)
+	o.ofWitness = !o.ofWitness
+	go o.run(o.probe, strings.Clone(path), o.ofWitness)
 	return true
 }
 
@@ -137,7 +137,7 @@ func (o *Origin) accompany(ctx context.Context, now time.Time) {
 }
 
 // awaitReference waits for the check that accompanies a request if the one before it
-// was interrupted: if that happened every time, nothing would be known.
+// was interrupted. If that happened every time, none would have a result.
 func (o *Origin) awaitReference(ctx context.Context, deadline time.Time) {
 	o.mu.Lock()
 	p := o.reference
