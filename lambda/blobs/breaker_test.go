@@ -93,6 +93,56 @@ func TestBreakerNeedsTwoConfirmations(t *testing.T) {
 	})
 }
 
+// The breaker opens even if each invocation ends with its response, before the check of
+// what always works that accompanies it.
+func TestBreakerOpensWithShortInvocations(t *testing.T) {
+	t.Parallel()
+	for _, pace := range []time.Duration{referenceInterval / 2, referenceInterval, time.Second} {
+		t.Run(pace.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				n.set("mirror", status(500))
+				n.set(known, after(10*time.Millisecond, 500))
+				for i := range 20 {
+					invocation, cancel := context.WithCancel(t.Context())
+					hasIn(invocation, t, mirror, fmt.Sprint(i), Unknown)
+					cancel()
+					advance(pace)
+				}
+				if got := n.requests(); got > 5 {
+					t.Errorf("%d checks in 20 requests, want the breaker to open after 5", got)
+				}
+			})
+		})
+	}
+}
+
+// A request to an origin that hangs waits for one check, not for two.
+func TestHangingOriginWithShortInvocations(t *testing.T) {
+	t.Parallel()
+	for _, pace := range []time.Duration{0, referenceInterval / 2, 10 * time.Second} {
+		t.Run(pace.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, mirror := stub(Options{})
+				n.set("mirror", hangs)
+				for i := range 20 {
+					invocation, cancel := context.WithCancel(t.Context())
+					start := time.Now()
+					hasIn(invocation, t, mirror, fmt.Sprint(i), Unknown)
+					if took := time.Since(start); took > time.Second {
+						t.Errorf("request %d took %v, want at most a second", i, took)
+					}
+					cancel()
+					advance(pace)
+				}
+				if got := n.requests(); pace < time.Second && got > 5 {
+					t.Errorf("%d checks in 20 requests, want the breaker to open after 5", got)
+				}
+			})
+		})
+	}
+}
+
 // Failing paths cause a bounded number of checks of what always works.
 func TestReferenceChecksAreBounded(t *testing.T) {
 	t.Parallel()

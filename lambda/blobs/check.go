@@ -164,7 +164,9 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, x object, why p
 		o.failed(end, why, status == 0)
 	}
 	if why == requested {
-		o.accompany(ctx, end)
+		if status != 0 { // else it may take as long again: the next request has one
+			o.accompany(ctx, end)
+		}
 		o.awaitReference(ctx, latest)
 	}
 	return a, false

@@ -137,11 +137,12 @@ func (o *Origin) accompany(ctx context.Context, now time.Time) {
 }
 
 // awaitReference waits for the check that accompanies a request if the one before it
-// was interrupted. If that happened every time, none would have a result.
+// was interrupted, or if the breaker only needs its result to open. If the end of the
+// invocation interrupted it every time, nothing would be known.
 func (o *Origin) awaitReference(ctx context.Context, deadline time.Time) {
 	o.mu.Lock()
 	p := o.reference
-	needed := o.cut && p.running() && (o.uncounted > 0 || o.failures > 0 || o.doubted)
+	needed := p.running() && (o.cut && (o.uncounted > 0 || o.failures > 0 || o.doubted) || o.failures >= breakAfter && !o.broken)
 	o.mu.Unlock()
 	if !needed {
 		return
