@@ -140,7 +140,7 @@ func (m source) latencies() []Series {
 
 func (m source) index() []Series {
 	var out []Series
-	failed := []string{blobs.IndexMissing, blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexUnreachable}
+	failed := []string{blobs.IndexMissing, blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexTooLarge, blobs.IndexUnreachable}
 	for _, region := range m.Redirectors {
 		out = append(out, Series{Label: region + ": age in seconds", Of: []Metric{{region, metrics.Namespace, metrics.IndexAge, "Maximum", nil}}})
 		loads := Series{Label: region + ": failed loads"}
