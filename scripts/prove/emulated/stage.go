@@ -73,7 +73,7 @@ func (s *emulatedStage) json() string {
 		"architecture":          build.Architecture(runtime.GOARCH),
 		"upstream":              map[string]string{"endpoint": s.upstream, "path": system.Prefix},
 		"mirrorURLs":            urls,
-		"networks":              map[string]stage.Network{regions[0]: s.network},
+		"networks":              map[string]any{regions[0]: map[string]any{"vpc": s.network.VPC, "subnets": s.network.Subnets}},
 		"infoURL":               s.infoURL,
 		"terminationProtection": s.protected,
 	}})
