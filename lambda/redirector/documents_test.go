@@ -43,38 +43,25 @@ func documents(t *testing.T) map[string]string {
 	return all
 }
 
-// TestReference compares the tables of the reference page with the code. README.md
-// is the reference page until there is another; it explains reasons in groups and
-// has no table of metrics. The table of stage keys is tested in infra/stage.
+// TestReference compares the tables of the reference page with the code. The table
+// of stage keys is tested in infra/stage.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	page, all := "README.md", documents(t)
-	text, split := all[referencePage]
-	if split {
-		page = referencePage
-	} else {
-		text = all[page]
-	}
+	text := documents(t)[referencePage]
 	want := func(row string) {
 		t.Helper()
 		if !strings.Contains(text, row) {
-			t.Errorf("%s: missing the row\n%s", page, row)
+			t.Errorf("%s: missing the row\n%s", referencePage, row)
 		}
 	}
 	for _, v := range append(config.Variables[:], config.FillVariables[:]...) {
 		want(variableRow(v))
 	}
 	for _, reason := range route.Reasons() {
-		if split {
-			want(fmt.Sprintf("| `%s` | %s | %s |", reason, reason.Leads(), reason.Meaning()))
-		} else {
-			want("`" + reason.String() + "`")
-		}
+		want(fmt.Sprintf("| `%s` | %s | %s |", reason, reason.Leads(), reason.Meaning()))
 	}
-	if split {
-		for _, row := range metricRows(t) {
-			want(row)
-		}
+	for _, row := range metricRows(t) {
+		want(row)
 	}
 }
 
