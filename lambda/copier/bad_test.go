@@ -8,13 +8,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
 const ociManifest = "application/vnd.oci.image.manifest.v1+json"
 
 // manifestOf is a manifest with some blobs as layers.
-func manifestOf(blobs ...Blob) string {
+func manifestOf(blobs ...registry.Blob) string {
 	var layers []string
 	for _, b := range blobs {
 		layers = append(layers, fmt.Sprintf(`{"mediaType":"application/octet-stream","digest":%q,"size":%d}`, b.Digest, b.Size))
@@ -31,7 +32,7 @@ func TestBadImages(t *testing.T) {
 	s.collect(t, h.push(t, "good/app:v1", image(t, 1000, 2)))
 
 	other, short, long := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	blob := func(repository string) Blob { return h.blob(t, repository, []byte("a blob of "+repository)) }
+	blob := func(repository string) registry.Blob { return h.blob(t, repository, []byte("a blob of "+repository)) }
 	for _, tt := range []struct {
 		repository string
 		manifest   func(repository string) string
@@ -40,7 +41,7 @@ func TestBadImages(t *testing.T) {
 		{"bad/version", func(string) string { return `{"schemaVersion":7}` }},
 		{"bad/no-digest", func(string) string { return `{"schemaVersion":2,"layers":[{"digest":"latest","size":1}]}` }},
 		{"bad/no-child", func(string) string { return `{"schemaVersion":2,"manifests":[{"digest":"` + a + `","size":1}]}` }},
-		{"bad/no-blob", func(string) string { return manifestOf(Blob{b, 7}) }},
+		{"bad/no-blob", func(string) string { return manifestOf(registry.Blob{Digest: b, Size: 7}) }},
 		{"bad/other-content", func(repository string) string {
 			b := blob(repository)
 			other[b.Digest] = true
@@ -48,11 +49,11 @@ func TestBadImages(t *testing.T) {
 		}},
 		{"bad/size-too-small", func(repository string) string {
 			b := blob(repository)
-			return manifestOf(Blob{b.Digest, b.Size - 1})
+			return manifestOf(registry.Blob{Digest: b.Digest, Size: b.Size - 1})
 		}},
 		{"bad/size-too-large", func(repository string) string {
 			b := blob(repository)
-			return manifestOf(Blob{b.Digest, b.Size + 1})
+			return manifestOf(registry.Blob{Digest: b.Digest, Size: b.Size + 1})
 		}},
 		{"bad/cut-off", func(repository string) string {
 			b := blob(repository)
@@ -70,7 +71,7 @@ func TestBadImages(t *testing.T) {
 	// Two manifests that disagree on the size of a blob.
 	twice := h.blob(t, "bad/two-sizes", []byte("two sizes"))
 	h.manifest(t, "bad/two-sizes", "v1", ociManifest, manifestOf(twice))
-	h.manifest(t, "bad/two-sizes", "v2", ociManifest, manifestOf(Blob{twice.Digest, 99}))
+	h.manifest(t, "bad/two-sizes", "v2", ociManifest, manifestOf(registry.Blob{Digest: twice.Digest, Size: 99}))
 	h.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		_, digest, _ := strings.Cut(r.URL.Path, "/blobs/")
 		switch {
@@ -86,7 +87,7 @@ func TestBadImages(t *testing.T) {
 		return true
 	})
 
-	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: s.buckets, Parallel: 16}
+	o := Options{Source: h.source(t, "", registry.Options{}), Buckets: s.buckets, Parallel: 16}
 	_, result := planAndCopy(t.Context(), t, o)
 	lines := map[string]int{}
 	for _, err := range result.Errors {
@@ -137,7 +138,7 @@ func TestBadBuckets(t *testing.T) {
 		{"other-region", refusing(good, http.StatusMovedPermanently, "PermanentRedirect"), "the bucket is in another region"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{good, tt.bucket}})
+			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Buckets: []*Bucket{good, tt.bucket}})
 			oneLineOf(t, err, fmt.Sprintf("bucket %q: listing", tt.bucket.Name), tt.wrong)
 			if asked := h.requests(); len(asked) > 0 {
 				t.Errorf("requests to the source: %q", asked)
@@ -181,7 +182,7 @@ func TestNotWritable(t *testing.T) {
 				}))
 			}
 			first, second := s.bucket(t, system.Regions[0]), s.bucket(t, system.Regions[1])
-			o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{closed(first, tt.first), closed(second, tt.second)}}
+			o := Options{Source: h.source(t, "", registry.Options{}), Buckets: []*Bucket{closed(first, tt.first), closed(second, tt.second)}}
 			_, result := planAndCopy(t.Context(), t, o)
 			if result.Copied != tt.copied || len(result.Errors) != tt.lines {
 				t.Errorf("result %+v", result)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"archeio/lambda/registry"
 )
 
 // blob copies one blob to all buckets that do not have it.
@@ -99,7 +101,7 @@ func (f *Filler) copyFromPrimary(ctx context.Context, b *Bucket, blob MissingBlo
 	case !existing.ChecksumVerified:
 		return false, nil
 	}
-	err = b.Copy(ctx, Blob{blob.Digest, existing.Size}, f.Buckets[0], existing.ETag)
+	err = b.Copy(ctx, registry.Blob{Digest: blob.Digest, Size: existing.Size}, f.Buckets[0], existing.ETag)
 	return err == nil || errors.Is(err, ErrExists), nil // on other errors it is uploaded
 }
 
@@ -110,7 +112,7 @@ func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBl
 		return false, err
 	}
 	size := blob.Size
-	if size == unknown {
+	if size == registry.SizeUnknown {
 		content, n, err := f.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
 		if err != nil {
 			return false, err
@@ -124,7 +126,7 @@ func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBl
 		content, _, err := f.Source.Blob(ctx, blob.Repository, blob.Blob, from)
 		return content, err
 	}
-	complete, err := b.Resume(ctx, Blob{blob.Digest, size}, &u, open, c.over)
+	complete, err := b.Resume(ctx, registry.Blob{Digest: blob.Digest, Size: size}, &u, open, c.over)
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case complete && err == nil:

@@ -207,3 +207,12 @@ func (b *Bucket) explain(doing string, err error) error {
 	text, _, _ := strings.Cut(reason, "\n")
 	return fmt.Errorf("bucket %q: %s: %w", b.Name, doing, &oneLine{text, err})
 }
+
+// oneLine is an error with another text.
+type oneLine struct {
+	text string
+	err  error
+}
+
+func (e *oneLine) Error() string { return e.text }
+func (e *oneLine) Unwrap() error { return e.err }

@@ -6,9 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -36,7 +37,7 @@ func TestBudget(t *testing.T) {
 		}
 		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
-			return Options{Source: h.source(t, "project/images", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
+			return Options{Source: h.source(t, "project/images", registry.Options{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
 			// The prefix has 5 children with one child each, which is 11 pages. The
 			// first one is requested twice, to find out that the registry has them.
 		}, "ping-https:1 tags:12")
@@ -51,11 +52,11 @@ func TestBudget(t *testing.T) {
 		}
 		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
-			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Manifests: cache}, requests
+			return Options{Source: h.source(t, "", registry.Options{Transport: requests}), Buckets: []*Bucket{first, second}, Manifests: cache}, requests
 		}, "catalog:4 head:15 ping-https:1 tags:10")
 	})
 	t.Run("tags-and-referrers", func(t *testing.T) {
-		h := startHub(t, registry.WithReferrersSupport(true))
+		h := startHub(t, ggcr.WithReferrersSupport(true))
 		for i := range 5 {
 			signed := digestOf(t, h.push(t, fmt.Sprintf("app-%d:v1", i), image(t, 100, 2)))
 			repository := fmt.Sprintf("app-%d", i)
@@ -64,7 +65,7 @@ func TestBudget(t *testing.T) {
 		}
 		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(h.Client().Transport, atSource)
-			return Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
+			return Options{Source: h.source(t, "", registry.Options{Transport: requests}), Buckets: []*Bucket{first, second}, Referrers: true, Manifests: cache}, requests
 		}, "catalog:2 head:5 ping-https:1 referrers:10 tags:5")
 	})
 	// A registry on loopback is pinged with both schemes, the prefix is tried as a
@@ -81,7 +82,7 @@ func TestBudget(t *testing.T) {
 		}
 		twoRuns(t, firstAsked, secondAsked, func(cache *ManifestCache) (Options, *tally) {
 			requests := newTally(http.DefaultTransport, atSource)
-			source, err := NewSource(s.source, SourceOptions{Transport: requests})
+			source, err := registry.New(s.source, registry.Options{Transport: requests})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"archeio/lambda/registry"
 )
 
 // TestCheckedReader tests that only a complete and matching blob is read without
@@ -21,7 +23,7 @@ func TestCheckedReader(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		from io.Reader
-		blob Blob
+		blob registry.Blob
 		want error
 		text string
 	}{

@@ -22,11 +22,13 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/registry"
 )
 
 // Options are the settings of NewPlan and Copy.
 type Options struct {
-	Source *Source
+	Source *registry.Client
 	// Buckets are those of the mirrors. The first is the primary: every blob is
 	// written there first.
 	Buckets []*Bucket
@@ -97,7 +99,7 @@ type Plan struct {
 
 // MissingBlob is a blob that is missing from a bucket.
 type MissingBlob struct {
-	Blob
+	registry.Blob
 	// Repository has the blob, and Image is the full name of an image there that
 	// refers to it.
 	Repository, Image string
@@ -248,7 +250,7 @@ func (w *walk) repository(ctx context.Context, repository string) (children []st
 }
 
 // entries visits manifests of one repository, their children and referrers.
-func (w *walk) entries(ctx context.Context, repository string, entries []Entry, referrers bool) {
+func (w *walk) entries(ctx context.Context, repository string, entries []registry.Entry, referrers bool) {
 	var seen sync.Map // digests
 	group := &errgroup.Group{}
 	group.SetLimit(w.o.Parallel)
@@ -272,7 +274,7 @@ func (w *walk) entries(ctx context.Context, repository string, entries []Entry, 
 	_ = group.Wait() // errors are in the plan
 }
 
-func (w *walk) image(ctx context.Context, repository string, e Entry, digest string, referrers bool, seen *sync.Map) {
+func (w *walk) image(ctx context.Context, repository string, e registry.Entry, digest string, referrers bool, seen *sync.Map) {
 	name := repository + e.String()
 	for queue := []string{digest}; len(queue) > 0 && ctx.Err() == nil; {
 		digest, queue = queue[0], queue[1:]
@@ -306,7 +308,7 @@ func (w *walk) leaveOut() {
 	w.plan.LeftOut++
 }
 
-func (w *walk) contents(ctx context.Context, repository, digest string) (*Contents, error) {
+func (w *walk) contents(ctx context.Context, repository, digest string) (*registry.Contents, error) {
 	if c := w.o.Manifests.Get(digest); c != nil {
 		return c, nil
 	}
@@ -321,7 +323,7 @@ func (w *walk) contents(ctx context.Context, repository, digest string) (*Conten
 	return c, nil
 }
 
-func (w *walk) collect(repository, image, digest string, c *Contents) {
+func (w *walk) collect(repository, image, digest string, c *registry.Contents) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.plan.Manifests++
@@ -333,10 +335,10 @@ func (w *walk) collect(repository, image, digest string, c *Contents) {
 		}
 		known, twice := w.plan.blobs[key]
 		switch {
-		case !twice || known.Size == unknown:
+		case !twice || known.Size == registry.SizeUnknown:
 			w.plan.blobs[key] = MissingBlob{b, repository, image}
 			w.first[key] = digest
-		case b.Size != unknown && b.Size != known.Size:
+		case b.Size != registry.SizeUnknown && b.Size != known.Size:
 			w.plan.Errors = append(w.plan.Errors, &ItemError{repository, image, b.Digest, fmt.Errorf("blob %s: the manifests disagree on its size: %d bytes in %s@%s, %d bytes in %s@%s",
 				b.Digest, known.Size, known.Repository, w.first[key], b.Size, repository, digest)})
 		}
@@ -360,7 +362,7 @@ func (w *walk) compare() {
 			switch {
 			case !ok:
 				p.Missing[i] = append(p.Missing[i], blob)
-			case blob.Size != unknown && size != unknown && size != blob.Size:
+			case blob.Size != registry.SizeUnknown && size != registry.SizeUnknown && size != blob.Size:
 				p.Errors = append(p.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("bucket %q: %s has %d bytes, but %d in the manifest of %s: run archeio mirror verify", b.Name, blob.Digest, size, blob.Size, blob.Image)})
 			}
 		}
@@ -388,5 +390,5 @@ func permanent(err error) bool {
 	case "NoSuchBucket", "AuthorizationHeaderMalformed":
 		return true
 	}
-	return errors.Is(err, errUnauthorized)
+	return errors.Is(err, registry.ErrUnauthorized)
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/pace"
+	"archeio/lambda/registry"
 )
 
 // Result is what Copy has done.
@@ -109,7 +112,7 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
 			return d, err
 		}
-		if err := sleep(ctx, backoff(attempt)); err != nil {
+		if err := pace.Sleep(ctx, pace.Backoff(attempt)); err != nil {
 			return d, err
 		}
 	}
@@ -154,7 +157,7 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob) (d
 	hashed := c.hashed[blob.Digest]
 	c.mu.Unlock()
 	if inPrimary != nil && (inPrimary.ChecksumVerified || inPrimary.ETag == hashed) {
-		blob := Blob{blob.Digest, inPrimary.Size}
+		blob := registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}
 		err := b.Copy(ctx, blob, primary, inPrimary.ETag)
 		if err == nil {
 			return done{bytes: inPrimary.Size, fromBucket: true}, nil
@@ -186,9 +189,9 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done
 	}
 	defer content.Close()
 	if size < 0 {
-		return done{}, "", fmt.Errorf("%s: %w", c.o.Source.registry, errUnknownSize)
+		return done{}, "", fmt.Errorf("%s: %w", c.o.Source.Host(), errUnknownSize)
 	}
-	etag, err := b.Put(ctx, Blob{blob.Digest, size}, content, "")
+	etag, err := b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, content, "")
 	if err != nil && status(err) == 0 && !errors.Is(err, ErrContent) && ctx.Err() == nil {
 		// S3 may reject a blob that exists, and close the connection before it has
 		// read the whole request.

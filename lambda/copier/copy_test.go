@@ -15,6 +15,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"archeio/lambda/config"
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -106,7 +107,7 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 	blob := h.blob(t, "app", data)
 	h.manifest(t, "app", "v1", "application/vnd.oci.image.manifest.v1+json",
 		fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, blob.Digest, blob.Size))
-	o := Options{Source: h.source(t, "", SourceOptions{}), Buckets: buckets, Inventory: make(bucketListings, len(buckets)), Manifests: &ManifestCache{}}
+	o := Options{Source: h.source(t, "", registry.Options{}), Buckets: buckets, Inventory: make(bucketListings, len(buckets)), Manifests: &ManifestCache{}}
 	plan, err := NewPlan(t.Context(), o)
 	if err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)
@@ -370,7 +371,7 @@ func TestTwice(t *testing.T) {
 	t.Parallel()
 	h := startHub(t)
 	h.push(t, "app:v1", image(t, 10, 1))
-	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "app"}})
+	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Repositories: []string{"app", "app"}})
 	if err != nil || plan.Repositories != 1 || plan.Manifests != 1 {
 		t.Errorf("plan %+v, error %v", plan, err)
 	}

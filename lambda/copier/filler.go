@@ -13,13 +13,14 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/metrics"
+	"archeio/lambda/registry"
 )
 
 // Filler fills mirrors in many short invocations, each with a deadline: Plan and
 // Status enqueue work, Work does it. Everything that must outlive an invocation
 // is in State. All methods are safe for concurrent use.
 type Filler struct {
-	Source *Source
+	Source *registry.Client
 	// Buckets are those of the mirrors, the primary first; Regions are their
 	// regions, which are the names of the mirrors.
 	Buckets []*Bucket
@@ -75,8 +76,8 @@ type Message struct {
 	Shard int `json:"shard,omitempty"`
 	Of    int `json:"of,omitempty"`
 
-	Blob  *Blob  `json:"blob,omitempty"`
-	Image string `json:"image,omitempty"`
+	Blob  *registry.Blob `json:"blob,omitempty"`
+	Image string         `json:"image,omitempty"`
 	// Requeues is how often the blob has been sent again as a new message.
 	Requeues int `json:"requeues,omitempty"`
 }

@@ -15,9 +15,11 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"archeio/lambda/registry"
 )
 
 // hub is the registry of go-containerregistry in this process, over TLS, with
@@ -41,10 +43,10 @@ type hub struct {
 	log []string
 }
 
-func startHub(t *testing.T, o ...registry.Option) *hub {
+func startHub(t *testing.T, o ...ggcr.Option) *hub {
 	t.Helper()
 	h := &hub{host: "example.com", tags: map[string]map[string][]string{},
-		inner: registry.New(append(o, registry.Logger(log.New(io.Discard, "", 0)))...)}
+		inner: ggcr.New(append(o, ggcr.Logger(log.New(io.Discard, "", 0)))...)}
 	h.Server = httptest.NewUnstartedServer(h)
 	h.Config.ErrorLog = log.New(io.Discard, "", 0)
 	h.StartTLS()
@@ -53,7 +55,7 @@ func startHub(t *testing.T, o ...registry.Option) *hub {
 }
 
 // source returns a Source for a prefix of it.
-func (h *hub) source(t *testing.T, prefix string, o SourceOptions) *Source {
+func (h *hub) source(t *testing.T, prefix string, o registry.Options) *registry.Client {
 	t.Helper()
 	if o.Transport == nil {
 		o.Transport = h.Client().Transport
@@ -61,7 +63,7 @@ func (h *hub) source(t *testing.T, prefix string, o SourceOptions) *Source {
 	if o.Keychain == nil {
 		o.Keychain = authn.NewMultiKeychain() // no credentials
 	}
-	s, err := NewSource(strings.TrimSuffix(h.host+"/"+prefix, "/"), o)
+	s, err := registry.New(strings.TrimSuffix(h.host+"/"+prefix, "/"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +220,7 @@ func (h *hub) manifest(t *testing.T, repository, reference, mediaType, text stri
 }
 
 // blob publishes a blob.
-func (h *hub) blob(t *testing.T, repository string, content []byte) Blob {
+func (h *hub) blob(t *testing.T, repository string, content []byte) registry.Blob {
 	t.Helper()
 	blob := blobOf(content)
 	w := httptest.NewRecorder()

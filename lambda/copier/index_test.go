@@ -13,13 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"archeio/lambda/index"
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
 // putBlob stores some bytes in buckets, and returns their digest.
 func putBlob(t *testing.T, content string, buckets ...*Bucket) string {
 	t.Helper()
-	blob := Blob{Digest(sha256.Sum256([]byte(content))).String(), int64(len(content))}
+	blob := registry.Blob{Digest: Digest(sha256.Sum256([]byte(content))).String(), Size: int64(len(content))}
 	for _, b := range buckets {
 		if _, err := b.Put(t.Context(), blob, bytes.NewReader([]byte(content)), ""); err != nil {
 			t.Fatal(err)

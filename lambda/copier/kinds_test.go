@@ -5,12 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/registry"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"archeio/lambda/registry"
 )
 
 // TestKinds tests that the blobs of all kinds of manifests are copied, except
@@ -18,17 +20,17 @@ import (
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	h := startHub(t, registry.WithReferrersSupport(true))
+	h := startHub(t, ggcr.WithReferrersSupport(true))
 	push := func(path string, i v1.Image) v1.Image {
 		s.collect(t, i)
 		return h.push(t, path, i)
 	}
-	blob := func(text string) Blob {
+	blob := func(text string) registry.Blob {
 		b := h.blob(t, "app", []byte(text))
 		s.blobs[b.Digest] = true
 		return b
 	}
-	descriptor := func(mediaType string, b Blob) string {
+	descriptor := func(mediaType string, b registry.Blob) string {
 		return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, b.Digest, b.Size)
 	}
 	signed := push("app:docker", image(t, 1000, 2))
@@ -49,8 +51,8 @@ func TestKinds(t *testing.T) {
 		`{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[`+descriptor("text/plain", blob("artifact"))+`]}`)
 	h.manifest(t, "app", "", string(types.OCIManifestSchema1), signature(digestOf(t, signed), blob("{}"), blob("signature")))
 
-	foreign := Blob{blobOf([]byte("no one may copy it")).Digest, 18}
-	other := Blob{"sha512:" + strings.Repeat("a", 128), 5}
+	foreign := registry.Blob{Digest: blobOf([]byte("no one may copy it")).Digest, Size: 18}
+	other := registry.Blob{Digest: "sha512:" + strings.Repeat("a", 128), Size: 5}
 	h.manifest(t, "app", "left-out", string(types.OCIManifestSchema1), `{"schemaVersion":2,"config":`+descriptor(string(types.OCIConfigJSON), blob("windows"))+`,"layers":[`+
 		descriptor(string(types.DockerForeignLayer), foreign)+","+descriptor(string(types.OCIRestrictedLayer), foreign)+","+descriptor(string(types.OCILayer), other)+`]}`)
 
@@ -61,7 +63,7 @@ func TestKinds(t *testing.T) {
 			h.google = google
 			prefix := map[bool]string{true: "app"}[google]
 			buckets := []*Bucket{s.bucket(t, "us-east-1"), s.bucket(t, "us-east-1")}
-			plan, result := planAndCopy(t.Context(), t, Options{Source: h.source(t, prefix, SourceOptions{}), Buckets: buckets, Referrers: true})
+			plan, result := planAndCopy(t.Context(), t, Options{Source: h.source(t, prefix, registry.Options{}), Buckets: buckets, Referrers: true})
 			// docker, OCI, two indexes with an image each, schema 1, artifact,
 			// signature, what is left out, and an index of such a manifest.
 			if plan.Repositories != 1 || plan.Manifests != 11 || plan.Fetched != 11 || plan.Blobs != len(s.blobs) || plan.LeftOut != 4 || len(plan.Errors) != 0 {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"archeio/lambda/registry"
 )
 
 // ManifestCache caches the contents of manifests by digest, so that none is
@@ -19,9 +21,9 @@ import (
 // change. The zero value is an empty cache. It is safe for concurrent use.
 type ManifestCache struct {
 	mu   sync.Mutex
-	held map[string]*Contents
+	held map[string]*registry.Contents
 	// others are the entries of other caches, which are not saved.
-	others map[string]*Contents
+	others map[string]*registry.Contents
 	dirty  bool
 }
 
@@ -34,7 +36,7 @@ const (
 )
 
 // Get returns the contents of a manifest, nil if it is not cached.
-func (m *ManifestCache) Get(digest string) *Contents {
+func (m *ManifestCache) Get(digest string) *registry.Contents {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.held[digest]; c != nil {
@@ -44,11 +46,11 @@ func (m *ManifestCache) Get(digest string) *Contents {
 }
 
 // Put caches the contents of a manifest.
-func (m *ManifestCache) Put(digest string, c *Contents) {
+func (m *ManifestCache) Put(digest string, c *registry.Contents) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.held == nil {
-		m.held = map[string]*Contents{}
+		m.held = map[string]*registry.Contents{}
 	}
 	m.held[digest] = c
 	m.dirty = true
@@ -57,11 +59,11 @@ func (m *ManifestCache) Put(digest string, c *Contents) {
 // entry is a line of a saved cache.
 type entry struct {
 	Manifest string `json:"manifest"`
-	*Contents
+	*registry.Contents
 }
 
 // decode reads the output of encode.
-func decode(data []byte, into map[string]*Contents) error {
+func decode(data []byte, into map[string]*registry.Contents) error {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return err
@@ -80,7 +82,7 @@ func decode(data []byte, into map[string]*Contents) error {
 }
 
 // encode returns gzipped lines of JSON, sorted by digest.
-func encode(held map[string]*Contents) ([]byte, error) {
+func encode(held map[string]*registry.Contents) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	e := json.NewEncoder(z)
@@ -102,7 +104,7 @@ func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.held == nil {
-		m.held = map[string]*Contents{}
+		m.held = map[string]*registry.Contents{}
 	}
 	if err := decode(data, m.held); err != nil {
 		return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
@@ -118,7 +120,7 @@ func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.others = map[string]*Contents{}
+	m.others = map[string]*registry.Contents{}
 	for _, name := range names {
 		if name == own {
 			continue
@@ -154,7 +156,7 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 }
 
 // all iterates over the cache, without the entries of LoadOthers.
-func (m *ManifestCache) all(yield func(digest string, c *Contents) bool) {
+func (m *ManifestCache) all(yield func(digest string, c *registry.Contents) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for digest, c := range m.held {

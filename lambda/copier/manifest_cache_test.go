@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"archeio/lambda/registry"
 )
 
 // TestManifestCache tests that a cache is loaded as saved, and that the entries of
@@ -15,8 +17,8 @@ func TestManifestCache(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	var m, again, third ManifestCache
-	m.Put(a, &Contents{Blobs: []Blob{{b, 1}}, LeftOut: 1})
-	m.Put(b, &Contents{Children: []string{a}})
+	m.Put(a, &registry.Contents{Blobs: []registry.Blob{{Digest: b, Size: 1}}, LeftOut: 1})
+	m.Put(b, &registry.Contents{Children: []string{a}})
 	dir := t.TempDir()
 	s, own := Folder(dir), cacheName("team/app", 1, 3)
 	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadOthers(ctx, s, ShellCache)); err != nil {

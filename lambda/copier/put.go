@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"archeio/lambda/config"
+	"archeio/lambda/registry"
 )
 
 const (
@@ -54,7 +55,7 @@ var (
 //
 // replaces is the ETag of the object to overwrite; empty for a blob that must not
 // exist yet.
-func (b *Bucket) Put(ctx context.Context, blob Blob, content io.Reader, replaces string) (etag string, err error) {
+func (b *Bucket) Put(ctx context.Context, blob registry.Blob, content io.Reader, replaces string) (etag string, err error) {
 	digest, ok := ParseDigest(blob.Digest)
 	if !ok {
 		return "", fmt.Errorf("writing %q: not a SHA-256 digest", blob.Digest)
@@ -76,7 +77,7 @@ func never() bool { return false }
 
 // explainPut prefers an error of the content to that of S3, which is then only a
 // consequence.
-func (b *Bucket) explainPut(blob Blob, content *checkedReader, err error) error {
+func (b *Bucket) explainPut(blob registry.Blob, content *checkedReader, err error) error {
 	if wrong := content.failed(); wrong != nil && err != nil {
 		return fmt.Errorf("reading %s for bucket %q: %w", blob.Digest, b.Name, wrong)
 	}
@@ -94,7 +95,7 @@ func conditions(replaces string) (ifMatch, ifNoneMatch *string) {
 
 // putWhole makes S3 check the digest twice: as the hash of the payload and as the
 // checksum of the object.
-func (b *Bucket) putWhole(ctx context.Context, blob Blob, digest Digest, content io.Reader, replaces string) (string, error) {
+func (b *Bucket) putWhole(ctx context.Context, blob registry.Blob, digest Digest, content io.Reader, replaces string) (string, error) {
 	in := &s3.PutObjectInput{
 		Bucket:         &b.Name,
 		Key:            key(blob.Digest),
@@ -155,7 +156,7 @@ type Part struct {
 // Resume continues a multipart upload until it is complete or stop returns true,
 // and updates u. open opens the content at an offset in bytes. After an error the
 // upload can be resumed, unless the content is invalid: then it is aborted.
-func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(from int64) (io.ReadCloser, error), stop func() bool) (complete bool, err error) {
+func (b *Bucket) Resume(ctx context.Context, blob registry.Blob, u *Upload, open func(from int64) (io.ReadCloser, error), stop func() bool) (complete bool, err error) {
 	digest, ok := ParseDigest(blob.Digest)
 	if !ok {
 		return false, fmt.Errorf("writing %q: not a SHA-256 digest", blob.Digest)
@@ -182,7 +183,7 @@ func (b *Bucket) Resume(ctx context.Context, blob Blob, u *Upload, open func(fro
 
 // parts uploads parts, and completes the upload only if the hash and the size
 // match.
-func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *checkedReader, stop func() bool, replaces string) (complete bool, err error) {
+func (b *Bucket) parts(ctx context.Context, blob registry.Blob, u *Upload, content *checkedReader, stop func() bool, replaces string) (complete bool, err error) {
 	select {
 	case partBuffers <- struct{}{}:
 		defer func() { <-partBuffers }()
@@ -231,7 +232,7 @@ func (b *Bucket) parts(ctx context.Context, blob Blob, u *Upload, content *check
 	return err == nil, err
 }
 
-func (b *Bucket) part(ctx context.Context, blob Blob, u *Upload, content []byte) error {
+func (b *Bucket) part(ctx context.Context, blob registry.Blob, u *Upload, content []byte) error {
 	sum := sha256.Sum256(content)
 	checksum := base64.StdEncoding.EncodeToString(sum[:])
 	part, err := b.client.UploadPart(ctx, &s3.UploadPartInput{
@@ -245,7 +246,7 @@ func (b *Bucket) part(ctx context.Context, blob Blob, u *Upload, content []byte)
 	return nil
 }
 
-func (b *Bucket) complete(ctx context.Context, blob Blob, u *Upload, replaces string) error {
+func (b *Bucket) complete(ctx context.Context, blob registry.Blob, u *Upload, replaces string) error {
 	parts := make([]types.CompletedPart, len(u.Parts))
 	for i := range u.Parts {
 		parts[i] = types.CompletedPart{ETag: &u.Parts[i].ETag, PartNumber: aws.Int32(int32(i + 1))}
@@ -268,7 +269,7 @@ func (b *Bucket) complete(ctx context.Context, blob Blob, u *Upload, replaces st
 
 // abort aborts an upload, also after an interrupt, and returns why. Uploads that
 // remain are aborted by the lifecycle of the bucket.
-func (b *Bucket) abort(ctx context.Context, blob Blob, u *Upload, why error) error {
+func (b *Bucket) abort(ctx context.Context, blob registry.Blob, u *Upload, why error) error {
 	if u.ID == "" {
 		return why
 	}
@@ -286,7 +287,7 @@ const copyPart = 1 << 30
 // Copy makes S3 copy a blob from another bucket, if the object there still has
 // this ETag. The content is not verified, so the object must be known to match
 // its digest.
-func (b *Bucket) Copy(ctx context.Context, blob Blob, from *Bucket, etag string) error {
+func (b *Bucket) Copy(ctx context.Context, blob registry.Blob, from *Bucket, etag string) error {
 	source := aws.String(from.Name + "/" + config.BlobPrefix + "sha256%3A" + blob.Digest[len("sha256:"):])
 	if blob.Size > b.maxPutSize {
 		return b.explain("copying "+blob.Digest+" from "+from.Name, b.copyParts(ctx, blob, source, etag))
@@ -301,7 +302,7 @@ func (b *Bucket) Copy(ctx context.Context, blob Blob, from *Bucket, etag string)
 	return b.explain("copying "+blob.Digest+" from "+from.Name, err)
 }
 
-func (b *Bucket) copyParts(ctx context.Context, blob Blob, source *string, etag string) (err error) {
+func (b *Bucket) copyParts(ctx context.Context, blob registry.Blob, source *string, etag string) (err error) {
 	upload, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &b.Name, Key: key(blob.Digest),
 		CacheControl: aws.String(cacheControl), ContentType: aws.String(contentType),

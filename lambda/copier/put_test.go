@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -117,7 +118,7 @@ func putEmpty(t *testing.T, b *Bucket) {
 	if o, err := b.Stat(t.Context(), blob.Digest); err != nil || o == nil || o.Size != 0 || !o.ChecksumVerified {
 		t.Errorf("%+v, error %v", o, err)
 	}
-	if _, err := b.Put(t.Context(), Blob{"sha512:x", 1}, strings.NewReader("x"), ""); err == nil {
+	if _, err := b.Put(t.Context(), registry.Blob{Digest: "sha512:x", Size: 1}, strings.NewReader("x"), ""); err == nil {
 		t.Error("another kind of digest is accepted")
 	}
 }
@@ -261,7 +262,7 @@ func resumeTrouble(t *testing.T, b *Bucket) {
 	if _, err = b.Resume(t.Context(), blob, &Upload{ID: "0123", Offset: 1, Hash: []byte("x")}, opener(data, &opened), never); err == nil {
 		t.Error("a corrupt hash state is accepted")
 	}
-	if _, err := b.Resume(t.Context(), Blob{"sha512:x", 1}, u, opener(data, &opened), never); err == nil {
+	if _, err := b.Resume(t.Context(), registry.Blob{Digest: "sha512:x", Size: 1}, u, opener(data, &opened), never); err == nil {
 		t.Error("another kind of digest is accepted")
 	}
 }

@@ -3,6 +3,7 @@ package copier
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"archeio/lambda/config"
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -132,7 +134,7 @@ func (s *servers) fill(t *testing.T) {
 
 func (s *servers) options(t *testing.T, transport http.RoundTripper) Options {
 	t.Helper()
-	source, err := NewSource(s.source, SourceOptions{Transport: transport})
+	source, err := registry.New(s.source, registry.Options{Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,14 +254,14 @@ func noUploads(t *testing.T, b *Bucket) {
 }
 
 // noise returns reproducible random content and its blob.
-func noise(seed byte, size int) ([]byte, Blob) {
+func noise(seed byte, size int) ([]byte, registry.Blob) {
 	data := make([]byte, size)
 	rand.NewChaCha8([32]byte{seed}).Read(data)
 	return data, blobOf(data)
 }
 
-func blobOf(data []byte) Blob {
-	return Blob{Digest(sha256.Sum256(data)).String(), int64(len(data))}
+func blobOf(data []byte) registry.Blob {
+	return registry.Blob{Digest: Digest(sha256.Sum256(data)).String(), Size: int64(len(data))}
 }
 
 // wire is between a client and a server, and can respond itself.
@@ -388,3 +390,11 @@ func planAndCopy(ctx context.Context, t *testing.T, o Options) (*Plan, *Result) 
 	}
 	return plan, result
 }
+
+// Digests in the order of their names.
+var (
+	a = "sha256:" + strings.Repeat("a", 64)
+	b = "sha256:" + strings.Repeat("b", 64)
+)
+
+var errReset = errors.New("connection reset by peer")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"archeio/lambda/registry"
 )
 
 // snapshot is the content of all buckets when they were listed: sorted digests,
@@ -47,7 +49,7 @@ func (s snapshot) mask(d Digest) uint64 {
 
 // Has implements Inventory. Sizes are unknown.
 func (s snapshot) Has(bucket int, d Digest) (int64, bool) {
-	return unknown, s.mask(d)&(1<<bucket) != 0
+	return registry.SizeUnknown, s.mask(d)&(1<<bucket) != 0
 }
 
 // with returns the snapshot with one more bucket, of which digests are the sorted

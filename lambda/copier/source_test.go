@@ -18,36 +18,15 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/registry"
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"archeio/lambda/registry"
 )
 
-func TestNewSource(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ name, source, registry, prefix string }{
-		{"registry", "registry.example.com", "registry.example.com", ""},
-		{"prefix", "us-docker.pkg.dev/project/images", "us-docker.pkg.dev", "project/images"},
-		{"slash-at-the-end", "127.0.0.1:5000/a/", "127.0.0.1:5000", "a"},
-		{"empty", "", "", ""},
-		{"no-host", "/a", "", ""},
-		{"scheme", "https://registry.example.com", "", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s, err := NewSource(tt.source, SourceOptions{})
-			if tt.registry == "" {
-				oneLineOf(t, err, "source", "want REGISTRY or REGISTRY/PREFIX")
-				return
-			}
-			if err != nil || s.registry.RegistryStr() != tt.registry || s.prefix != tt.prefix {
-				t.Errorf("%+v, error %v", s, err)
-			}
-		})
-	}
-}
-
 // roots collects the repositories of Roots, and the next of each page.
-func roots(t *testing.T, s *Source, after string) (all, next []string, err error) {
+func roots(t *testing.T, s *registry.Client, after string) (all, next []string, err error) {
 	t.Helper()
 	err = s.Roots(t.Context(), after, func(page []string, last string) error {
 		all, next = append(all, page...), append(next, last)
@@ -107,7 +86,7 @@ func TestRoots(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h.page, h.google = tt.page, tt.google
 			h.intercept(tt.before)
-			got, next, err := roots(t, h.source(t, tt.prefix, SourceOptions{}), tt.after)
+			got, next, err := roots(t, h.source(t, tt.prefix, registry.Options{}), tt.after)
 			if err != nil || !slices.Equal(got, tt.want) || !slices.Equal(next, tt.next) {
 				t.Errorf("%q after %q, error %v; want %q after %q", got, next, err, tt.want, tt.next)
 			}
@@ -127,11 +106,11 @@ func TestGoogleListing(t *testing.T) {
 	moved := h.push(t, "project/images/base:v3", image(t, 10, 1))
 	h.push(t, "project/images/base:v3", flat) // the untagged manifest stays
 	h.push(t, "project/other:v1", image(t, 10, 1))
-	source := h.source(t, "project/images", SourceOptions{})
+	source := h.source(t, "project/images", registry.Options{})
 
 	l, err := source.List(t.Context(), "project/images/base")
-	want := &Listing{Complete: true, Entries: []Entry{{"v1", digestOf(t, flat)}, {"", digestOf(t, moved)}}}
-	slices.SortFunc(want.Entries, func(a, b Entry) int { return strings.Compare(a.Digest, b.Digest) })
+	want := &registry.Listing{Complete: true, Entries: []registry.Entry{{Tag: "v1", Digest: digestOf(t, flat)}, {Digest: digestOf(t, moved)}}}
+	slices.SortFunc(want.Entries, func(a, b registry.Entry) int { return strings.Compare(a.Digest, b.Digest) })
 	if err != nil || !reflect.DeepEqual(l, want) {
 		t.Errorf("%+v, error %v, want %+v", l, err, want)
 	}
@@ -163,12 +142,12 @@ func TestTagPages(t *testing.T) {
 	t.Parallel()
 	h := startHub(t)
 	h.page = 2
-	var want []Entry
+	var want []registry.Entry
 	for _, tag := range []string{"a", "b", "c", "d", "e"} {
 		h.push(t, "app:"+tag, image(t, 10, 1))
-		want = append(want, Entry{Tag: tag})
+		want = append(want, registry.Entry{Tag: tag})
 	}
-	l, err := h.source(t, "", SourceOptions{}).List(t.Context(), "app")
+	l, err := h.source(t, "", registry.Options{}).List(t.Context(), "app")
 	if err != nil || !slices.Equal(l.Entries, want) || l.Complete {
 		t.Errorf("%+v, error %v, want %q", l, err, want)
 	}
@@ -190,7 +169,7 @@ func TestTagPages(t *testing.T) {
 			h.requests()
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			_, err := h.source(t, "", SourceOptions{}).List(ctx, "app")
+			_, err := h.source(t, "", registry.Options{}).List(ctx, "app")
 			oneLineOf(t, err, "listing the tags of app", tt.wrong)
 			if n := len(h.requests()); n != 2 { // with the ping
 				t.Errorf("%d requests", n)
@@ -208,17 +187,17 @@ func TestOnePing(t *testing.T) {
 		h.push(t, fmt.Sprintf("app-%d:v1", i), image(t, 10, 1))
 	}
 	requests := newTally(h.Client().Transport, atSource)
-	if plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{Transport: requests})}); err != nil || len(plan.Errors) != 0 {
+	if plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{Transport: requests})}); err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
 	if got, want := requests.take(), "catalog:2 head:20 manifest:20 ping-https:1 tags:20"; got != want {
 		t.Errorf("requests %s, want %s", got, want)
 	}
 	// A registry on loopback may use either scheme.
-	plain := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	plain := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
 	defer plain.Close()
 	requests = newTally(http.DefaultTransport, atSource)
-	s, err := NewSource(strings.TrimPrefix(plain.URL, "http://"), SourceOptions{Transport: requests})
+	s, err := registry.New(strings.TrimPrefix(plain.URL, "http://"), registry.Options{Transport: requests})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +210,7 @@ func TestOnePing(t *testing.T) {
 }
 
 // signature is a manifest with a subject.
-func signature(subject string, config, layer Blob) string {
+func signature(subject string, config, layer registry.Blob) string {
 	const mediaType = `"mediaType":"application/vnd.oci.image.manifest.v1+json"`
 	return fmt.Sprintf(`{"schemaVersion":2,`+mediaType+`,"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":%d},`+
 		`"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}],"subject":{`+mediaType+`,"digest":%q,"size":1}}`,
@@ -242,12 +221,12 @@ func signature(subject string, config, layer Blob) string {
 // new ones on the next run.
 func TestReferrers(t *testing.T) {
 	t.Parallel()
-	h := startHub(t, registry.WithReferrersSupport(true))
+	h := startHub(t, ggcr.WithReferrersSupport(true))
 	signed := digestOf(t, h.push(t, "app:v1", image(t, 10, 1)))
 	config := h.blob(t, "app", []byte("{}"))
 	first := h.manifest(t, "app", "", string(types.OCIManifestSchema1), signature(signed, config, h.blob(t, "app", []byte("1"))))
 	requests := newTally(h.Client().Transport, atSource)
-	o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}}
+	o := Options{Source: h.source(t, "", registry.Options{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}}
 	for _, tt := range []struct {
 		name                      string
 		change                    func()
@@ -299,7 +278,7 @@ func TestNoReferrers(t *testing.T) {
 				return false
 			})
 			requests := newTally(h.Client().Transport, atSource)
-			o := Options{Source: h.source(t, "", SourceOptions{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}, Parallel: parallel}
+			o := Options{Source: h.source(t, "", registry.Options{Transport: requests}), Referrers: true, Manifests: &ManifestCache{}, Parallel: parallel}
 			for range 2 {
 				if plan, err := NewPlan(t.Context(), o); err != nil || len(plan.Errors) != 0 || plan.Manifests != 20 {
 					t.Errorf("plan %+v, error %v", plan, err)
@@ -320,7 +299,7 @@ func TestNoReferrers(t *testing.T) {
 			}
 			return false
 		})
-		plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Referrers: true})
+		plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Referrers: true})
 		if err != nil || len(plan.Errors) != 1 || plan.Manifests != 1 {
 			t.Fatalf("plan %+v, error %v", plan, err)
 		}
@@ -352,7 +331,7 @@ func TestBlobFrom(t *testing.T) {
 					}
 					return false
 				})
-				body, size, err := h.source(t, "", SourceOptions{}).Blob(t.Context(), "app", blob, from)
+				body, size, err := h.source(t, "", registry.Options{}).Blob(t.Context(), "app", blob, from)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -374,8 +353,8 @@ func TestBlobSize(t *testing.T) {
 	t.Parallel()
 	h := startHub(t)
 	blob := h.blob(t, "app", []byte("four"))
-	for _, tt := range []struct{ manifest, want int64 }{{unknown, 4}, {7, 7}} {
-		body, size, err := h.source(t, "", SourceOptions{}).Blob(t.Context(), "app", Blob{blob.Digest, tt.manifest}, 0)
+	for _, tt := range []struct{ manifest, want int64 }{{registry.SizeUnknown, 4}, {7, 7}} {
+		body, size, err := h.source(t, "", registry.Options{}).Blob(t.Context(), "app", registry.Blob{Digest: blob.Digest, Size: tt.manifest}, 0)
 		if err != nil || size != tt.want {
 			t.Fatalf("size %d, error %v, want %d", size, err, tt.want)
 		}
@@ -389,7 +368,7 @@ func TestBlobLeavesNothing(t *testing.T) {
 	h := startHub(t)
 	blob := h.blob(t, "app", []byte("four"))
 	var of context.Context
-	source := h.source(t, "", SourceOptions{Transport: wire(func(r *http.Request) (*http.Response, error) {
+	source := h.source(t, "", registry.Options{Transport: wire(func(r *http.Request) (*http.Response, error) {
 		of = r.Context()
 		return h.Client().Transport.RoundTrip(r)
 	})})
@@ -439,7 +418,7 @@ func TestRedirects(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			to = tt.to
-			body, _, err := h.source(t, "", SourceOptions{Transport: trusting, Keychain: login{"u", "p"}}).Blob(t.Context(), "app", blob, 0)
+			body, _, err := h.source(t, "", registry.Options{Transport: trusting, Keychain: login{"u", "p"}}).Blob(t.Context(), "app", blob, 0)
 			if tt.wrong != "" {
 				oneLineOf(t, err, "fetching blob app@"+blob.Digest, tt.wrong)
 				return
@@ -494,16 +473,16 @@ func TestLogin(t *testing.T) {
 				return true
 			})
 			h.requests()
-			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "project", SourceOptions{})})
+			_, err := NewPlan(t.Context(), Options{Source: h.source(t, "project", registry.Options{})})
 			oneLineOf(t, err, "example.com", "missing or insufficient credentials")
-			if !errors.Is(err, errUnauthorized) || !permanent(err) {
+			if !errors.Is(err, registry.ErrUnauthorized) || !permanent(err) {
 				t.Errorf("error %q is not permanent", err)
 			}
 			if asked := h.requests(); len(asked) > 2 {
 				t.Errorf("requests %q", asked)
 			}
 			// With a list of repositories each is one line.
-			plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{}), Repositories: []string{"app", "other"}})
+			plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Repositories: []string{"app", "other"}})
 			if err != nil || len(plan.Errors) != 2 {
 				t.Fatalf("plan %+v, error %v", plan, err)
 			}
@@ -513,7 +492,7 @@ func TestLogin(t *testing.T) {
 			if tt.name == "forbidden" {
 				return
 			}
-			plan, err = NewPlan(t.Context(), Options{Source: h.source(t, "", SourceOptions{Keychain: login{"u", "p"}})})
+			plan, err = NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{Keychain: login{"u", "p"}})})
 			if err != nil || len(plan.Errors) != 0 || plan.Manifests != 1 {
 				t.Errorf("with credentials the plan is %+v, error %v", plan, err)
 			}

@@ -12,6 +12,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
+
+	"archeio/lambda/pace"
+	"archeio/lambda/registry"
 )
 
 // VerifyOptions are the settings of Verify.
@@ -21,7 +24,7 @@ type VerifyOptions struct {
 	// 1; 0 is all.
 	Sample float64
 	// Source and Plan are for replacing mismatches; nil only reports them.
-	Source *Source
+	Source *registry.Client
 	Plan   *Plan
 	// Bandwidth limits the bytes read per second; 0 is no limit.
 	Bandwidth float64
@@ -64,7 +67,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verifying{o: o, bandwidth: limiter(o.Bandwidth, burst), report: list.Progress, result: &Verification{}}
+	v := &verifying{o: o, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), report: list.Progress, result: &Verification{}}
 	type object struct {
 		bucket *Bucket
 		digest Digest
@@ -146,7 +149,7 @@ func (v *verifying) hash(ctx context.Context, b *Bucket, digest Digest) (size in
 	}
 	defer content.Close()
 	hash := sha256.New()
-	if size, err = io.Copy(hash, newStream(ctx, cancel, content, v.bandwidth)); err != nil {
+	if size, err = io.Copy(hash, pace.NewReader(ctx, cancel, content, v.bandwidth)); err != nil {
 		return size, etag, b.explain("reading "+digest.String(), err)
 	}
 	if got := Digest(hash.Sum(nil)); got != digest {
@@ -165,7 +168,7 @@ func (v *verifying) replace(ctx context.Context, b *Bucket, digest Digest, etag 
 		return err
 	}
 	defer content.Close()
-	_, err = b.Put(ctx, Blob{blob.Digest, size}, content, etag)
+	_, err = b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, content, etag)
 	if errors.Is(err, ErrExists) {
 		return errors.New("the object has changed since it was hashed: verify it again")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -111,7 +112,7 @@ func TestVerifyChanged(t *testing.T) {
 func TestVerifyInvalidSource(t *testing.T) {
 	t.Parallel()
 	s, o, wrong := damaged(t)
-	source, err := NewSource(s.source, SourceOptions{Transport: wire(func(r *http.Request) (*http.Response, error) {
+	source, err := registry.New(s.source, registry.Options{Transport: wire(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil && strings.Contains(r.URL.Path, "/blobs/") {
 			resp.Body.Close()

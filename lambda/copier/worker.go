@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"archeio/lambda/config"
+	"archeio/lambda/registry"
 )
 
 const (
@@ -36,14 +37,11 @@ type progress struct {
 	// After is the key of the last image that was processed.
 	After string `json:"after"`
 	// Failed are the images among them that must be retried.
-	Failed []Entry `json:"failed,omitempty"`
+	Failed []registry.Entry `json:"failed,omitempty"`
 	// Stuck is the number of consecutive invocations without progress.
 	Stuck int  `json:"stuck,omitempty"`
 	Done  bool `json:"done"`
 }
-
-// key is the sort key of an image.
-func (e Entry) key() string { return e.Digest + e.Tag }
 
 func (f *Filler) repository(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
@@ -121,7 +119,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 
 // proceed processes the remaining images chunk by chunk. When the time is up it
 // sends a new message for the rest.
-func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []Entry) error {
+func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []registry.Entry) error {
 	for entries := range slices.Chunk(todo, chunk) {
 		failed, err := w.chunk(ctx, o, entries)
 		if errors.Is(err, errTimeUp) && w.progress.Stuck < maxRequeues {
@@ -135,7 +133,7 @@ func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []Entry) er
 			w.progress.Failed = append(w.progress.Failed, entries...)
 		}
 		w.progress.Stuck = 0
-		w.progress.After = entries[len(entries)-1].key()
+		w.progress.After = entries[len(entries)-1].Key()
 		if err := w.save(ctx); err != nil {
 			return err
 		}
@@ -148,7 +146,7 @@ func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []Entry) er
 }
 
 // retryFailed tries the failed images once more until the time is up.
-func (w *repositoryRun) retryFailed(ctx context.Context, o Options, todo []Entry) {
+func (w *repositoryRun) retryFailed(ctx context.Context, o Options, todo []registry.Entry) {
 	w.progress.Failed = nil
 	for len(todo) > 0 && !w.clock.over() {
 		entries := todo[:min(chunk, len(todo))]
@@ -167,10 +165,10 @@ func (w *repositoryRun) retryFailed(ctx context.Context, o Options, todo []Entry
 
 // todo returns the remaining images of the shard. It splits a large repository
 // into shards and sends a message for each instead.
-func (w *repositoryRun) todo(ctx context.Context, l *Listing) (todo []Entry, split bool, err error) {
+func (w *repositoryRun) todo(ctx context.Context, l *registry.Listing) (todo []registry.Entry, split bool, err error) {
 	m := w.message
 	if w.progress.Done { // only the failed images are left
-		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e Entry) bool { return !slices.Contains(l.Entries, e) }), false, nil
+		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e registry.Entry) bool { return !slices.Contains(l.Entries, e) }), false, nil
 	}
 	if m.Of <= 1 && w.progress.After == "" {
 		messages := shardMessages(m, l)
@@ -184,7 +182,7 @@ func (w *repositoryRun) todo(ctx context.Context, l *Listing) (todo []Entry, spl
 		}
 	}
 	for _, e := range l.Entries {
-		if e.key() > w.progress.After && shardOf(e, m.Of) == m.Shard {
+		if e.Key() > w.progress.After && shardOf(e, m.Of) == m.Shard {
 			todo = append(todo, e)
 		}
 	}
@@ -193,7 +191,7 @@ func (w *repositoryRun) todo(ctx context.Context, l *Listing) (todo []Entry, spl
 
 // shardMessages returns a message for each repository below one, and for each
 // shard of the repository itself if it must be split.
-func shardMessages(m Message, l *Listing) []Message {
+func shardMessages(m Message, l *registry.Listing) []Message {
 	var messages []Message
 	for _, child := range l.Children {
 		messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: child})
@@ -209,12 +207,12 @@ func shardMessages(m Message, l *Listing) []Message {
 }
 
 // shardOf returns the number of the shard that an image belongs to.
-func shardOf(e Entry, of int) int {
+func shardOf(e registry.Entry, of int) int {
 	if of <= 1 {
 		return 0
 	}
 	h := fnv.New32a()
-	io.WriteString(h, e.key())
+	io.WriteString(h, e.Key())
 	return int(h.Sum32() % uint32(of))
 }
 
@@ -227,7 +225,7 @@ func (w *repositoryRun) save(ctx context.Context) error {
 
 // chunk copies the missing blobs of some images. Blobs that do not fit into the
 // remaining time are enqueued as messages of their own.
-func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []Entry) (failed bool, err error) {
+func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry.Entry) (failed bool, err error) {
 	walk := newWalk(o)
 	walk.entries(ctx, w.message.Repository, entries, o.Referrers)
 	if err := context.Cause(ctx); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"archeio/lambda/registry"
 )
 
 // sent is a queue that records messages.
@@ -27,9 +29,9 @@ func (s *sent) Waiting(context.Context) (int, error) { return len(*s), nil }
 // and repositories below it are enqueued once.
 func TestShards(t *testing.T) {
 	t.Parallel()
-	l := &Listing{Children: []string{"team/app/below"}}
+	l := &registry.Listing{Children: []string{"team/app/below"}}
 	for i := range 2*splitAt + 1 {
-		l.Entries = append(l.Entries, Entry{Tag: fmt.Sprintf("v%05d", i)})
+		l.Entries = append(l.Entries, registry.Entry{Tag: fmt.Sprintf("v%05d", i)})
 	}
 	var queue sent
 	f := &Filler{Queue: &queue, State: Folder(t.TempDir())}
@@ -40,7 +42,7 @@ func TestShards(t *testing.T) {
 	if len(queue) != 4 || queue[0].Repository != "team/app/below" {
 		t.Fatalf("messages %+v, want one below and three shards", queue)
 	}
-	seen := map[Entry]int{}
+	seen := map[registry.Entry]int{}
 	for _, m := range queue[1:] {
 		shard := &repositoryRun{filler: f, message: m}
 		todo, split, err := shard.todo(t.Context(), l)
@@ -81,7 +83,7 @@ func TestFailuresAreLogged(t *testing.T) {
 		return false
 	})
 	var log bytes.Buffer
-	f := &Filler{Source: h.source(t, "", SourceOptions{}), Buckets: []*Bucket{start(t).buckets[0]}, State: Folder(t.TempDir()), Queue: &sent{},
+	f := &Filler{Source: h.source(t, "", registry.Options{}), Buckets: []*Bucket{start(t).buckets[0]}, State: Folder(t.TempDir()), Queue: &sent{},
 		Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: io.Discard}
 	if err := f.State.Put(t.Context(), snapshotName("x"), nil); err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ import (
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
 	"archeio/lambda/index"
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/queue"
 	"archeio/scripts/lab/runtimeapi"
 	"archeio/scripts/lab/system"
@@ -547,7 +548,7 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 // mirrorCopy copies all missing blobs, as archeio mirror copy does.
 func (d *deployment) mirrorCopy(t *testing.T) {
 	t.Helper()
-	source, err := copier.NewSource(d.source, copier.SourceOptions{})
+	source, err := registry.New(d.source, registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
+	"archeio/lambda/registry"
 )
 
 func main() {
@@ -49,7 +50,7 @@ func load(ctx context.Context) (*copier.Filler, error) {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	notify := func(message string) { log.Warn(message) }
 	copier.NotifyOutages(&sdk, notify)
-	options := copier.SourceOptions{Rate: c.Rate, Notify: notify}
+	options := registry.Options{Rate: c.Rate, Notify: notify}
 	if c.Secret != "" {
 		if options.Keychain, err = readSecret(ctx, secretsmanager.NewFromConfig(sdk), c.Secret); err != nil {
 			return nil, err
@@ -62,7 +63,7 @@ func load(ctx context.Context) (*copier.Filler, error) {
 		Log:       log,
 		Metrics:   os.Stdout,
 	}
-	if f.Source, err = copier.NewSource(c.Source, options); err != nil {
+	if f.Source, err = registry.New(c.Source, options); err != nil {
 		return nil, err
 	}
 	for i, b := range c.Buckets {

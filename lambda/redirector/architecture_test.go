@@ -102,12 +102,18 @@ var layers = []struct {
 	{"lambda/gateway", []string{"lambda/redirect", "lambda/clientip", "ranges/regions", "github.com/go-json-experiment/json"}, "events are decoded and encoded, and nothing else"},
 	{"lambda/redirector", []string{"lambda/gateway", "lambda/redirect", "lambda/blobs", "lambda/config", "lambda/metrics", "github.com/aws/aws-lambda-go"}, "the main only builds the handler"},
 
+	{"lambda/pace", []string{"golang.org/x/time"}, "registries and buckets share it"},
+	{"lambda/outage", nil, "registries and buckets share it"},
+	{"lambda/registry", []string{
+		"lambda/oci", "lambda/outage", "lambda/pace",
+		"github.com/google/go-containerregistry", "golang.org/x/time",
+	}, "a source is read the same way whatever it is copied to"},
 	{"lambda/copier", []string{
-		"lambda/config", "lambda/index", "lambda/metrics", "lambda/oci",
-		"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/google/go-containerregistry", "golang.org/x/sync", "golang.org/x/time",
+		"lambda/config", "lambda/index", "lambda/metrics", "lambda/outage", "lambda/pace", "lambda/registry",
+		"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/sync", "golang.org/x/time",
 	}, "mirrors are filled from a registry, and nothing of that is on the way of a request"},
 	{"lambda/mirror", []string{
-		"lambda/copier", "lambda/config",
+		"lambda/copier", "lambda/registry", "lambda/config",
 		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/google/go-containerregistry",
 	}, "the main only builds the planner and the worker"},
 	{"lambda/rollout/smoketest", []string{"lambda/config", "lambda/route"}, "the smoke test must not trust the code that it tests"},

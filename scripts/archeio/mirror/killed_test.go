@@ -22,6 +22,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -111,7 +112,7 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		}
 		m := &copier.ManifestCache{}
 		for range 5000 {
-			m.Put(k.digest(), &copier.Contents{Blobs: []copier.Blob{{Digest: k.digest(), Size: 1}, {Digest: k.digest(), Size: 2}}})
+			m.Put(k.digest(), &registry.Contents{Blobs: []registry.Blob{{Digest: k.digest(), Size: 1}, {Digest: k.digest(), Size: 2}}})
 		}
 		if err := m.Save(t.Context(), k.state, copier.ShellCache); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"archeio/lambda/copier"
+	"archeio/lambda/registry"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -125,7 +126,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 		m.options.Buckets = append(m.options.Buckets, copier.NewBucket(name, client))
 	}
 	if o.source != "" {
-		if m.options.Source, err = copier.NewSource(o.source, copier.SourceOptions{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note}); err != nil {
+		if m.options.Source, err = registry.New(o.source, registry.Options{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note}); err != nil {
 			return nil, cli.Usage(err)
 		}
 		if m.options.Repositories, err = o.listed(m.options.Source); err != nil {
@@ -171,7 +172,7 @@ func (m *mirrors) bucket(flag, value, place string) (name string, client *s3.Cli
 }
 
 // listed returns the repositories in the file of -repositories, nil without one.
-func (o *options) listed(source *copier.Source) ([]string, error) {
+func (o *options) listed(source *registry.Client) ([]string, error) {
 	if o.repositories == "" {
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
+	"archeio/lambda/registry"
 	"archeio/scripts/lab/system"
 )
 
@@ -91,7 +92,7 @@ func (c *checks) copyChanged(ctx context.Context, digest string) error {
 	if object == nil || !object.ChecksumVerified {
 		return fmt.Errorf("the primary has %+v", object)
 	}
-	err = to.Copy(ctx, copier.Blob{Digest: digest, Size: object.Size}, from, `"another"`)
+	err = to.Copy(ctx, registry.Blob{Digest: digest, Size: object.Size}, from, `"another"`)
 	return want(errors.Is(err, copier.ErrExists), "the copy returned %v, want %v", err, copier.ErrExists)
 }
 

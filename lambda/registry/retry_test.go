@@ -1,4 +1,4 @@
-package copier
+package registry
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"archeio/lambda/pace"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -67,7 +69,7 @@ func TestRetry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := 0
-				rt := &retryTransport{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+				rt := &retryTransport{limiter: pace.Limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 					status := tt.statuses[min(n, len(tt.statuses)-1)]
 					n++
 					if status == 0 {
@@ -104,7 +106,7 @@ func TestRetryBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
-		rt := &retryTransport{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+		rt := &retryTransport{limiter: pace.Limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 			body, _ := io.ReadAll(r.Body)
 			got = append(got, string(body))
 			if len(got) < 3 {
@@ -134,7 +136,7 @@ func TestRetryEnds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				rt := &retryTransport{limiter: limiter(tt.rate, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+				rt := &retryTransport{limiter: pace.Limiter(tt.rate, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 					return respond(r, tt.status, http.Header{"Retry-After": {"60"}}, "")
 				})}
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Second, over)
@@ -157,7 +159,7 @@ func TestRetryEnds(t *testing.T) {
 func TestRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		rt := &retryTransport{limiter: limiter(10, 10), next: wire(func(r *http.Request) (*http.Response, error) { return respond(r, http.StatusOK, nil, "") })}
+		rt := &retryTransport{limiter: pace.Limiter(10, 10), next: wire(func(r *http.Request) (*http.Response, error) { return respond(r, http.StatusOK, nil, "") })}
 		began := time.Now()
 		var group errgroup.Group
 		for range 100 {
@@ -180,7 +182,7 @@ func TestPingFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		rt := &retryTransport{limiter: limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+		rt := &retryTransport{limiter: pace.Limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
 			if n++; n <= maxAttempts {
 				return respond(r, http.StatusBadGateway, nil, "")
 			}

@@ -1,4 +1,6 @@
-package copier
+// Package registry reads a source registry: its repositories, tags, manifests,
+// referrers and blobs.
+package registry
 
 import (
 	"context"
@@ -18,11 +20,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/time/rate"
+
+	"archeio/lambda/outage"
+	"archeio/lambda/pace"
 )
 
-// Source is the registry that blobs are copied from. It is safe for concurrent
+// Client is the registry that blobs are copied from. It is safe for concurrent
 // use.
-type Source struct {
+type Client struct {
 	registry  name.Registry
 	prefix    string // of repositories, without a slash at its end
 	keychain  authn.Keychain
@@ -37,12 +42,12 @@ type Source struct {
 	probing   sync.Mutex
 }
 
-// SourceOptions are the settings of a Source.
-type SourceOptions struct {
+// Options are the settings of a Client.
+type Options struct {
 	// Rate limits the requests per second, Bandwidth the bytes of blobs read per
 	// second; 0 is no limit.
 	Rate, Bandwidth float64
-	// Transport sends the requests; nil is a transport of the Source.
+	// Transport sends the requests; nil is a transport of the Client.
 	Transport http.RoundTripper
 	// Keychain has the credentials; nil is that of the Docker configuration.
 	Keychain authn.Keychain
@@ -52,35 +57,28 @@ type SourceOptions struct {
 	Notify func(message string)
 }
 
-// NewSource returns a Source for HOST[/PREFIX], which is limited to the
+// New returns a Client for HOST[/PREFIX], which is limited to the
 // repositories below the prefix. It uses HTTP for loopback addresses. It sends no
 // requests yet.
-func NewSource(source string, o SourceOptions) (*Source, error) {
+func New(source string, o Options) (*Client, error) {
 	host, prefix, _ := strings.Cut(strings.TrimSuffix(source, "/"), "/")
 	registry, err := name.NewRegistry(host)
 	if err != nil || host == "" || strings.Contains(source, "://") {
 		return nil, fmt.Errorf("invalid source %q: want REGISTRY or REGISTRY/PREFIX, for example us-docker.pkg.dev/project/images", source)
 	}
-	s := &Source{registry: registry, prefix: prefix, keychain: o.Keychain, bandwidth: limiter(o.Bandwidth, burst), sessions: map[string]*session{}}
-	if s.keychain == nil {
-		s.keychain = authn.DefaultKeychain
+	c := &Client{registry: registry, prefix: prefix, keychain: o.Keychain, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), sessions: map[string]*session{}}
+	if c.keychain == nil {
+		c.keychain = authn.DefaultKeychain
 	}
 	next := o.Transport
 	if next == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 64
-		t.ResponseHeaderTimeout = stallTimeout
+		t.ResponseHeaderTimeout = pace.StallTimeout
 		next = t
 	}
-	s.limited = &retryTransport{next: next, limiter: limiter(o.Rate, max(1, int(o.Rate))), outages: newOutages(o.Notify, maxAttempts)}
-	return s, nil
-}
-
-func limiter(perSecond float64, burst int) *rate.Limiter {
-	if perSecond <= 0 {
-		return rate.NewLimiter(rate.Inf, burst)
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), burst)
+	c.limited = &retryTransport{next: next, limiter: pace.Limiter(o.Rate, max(1, int(o.Rate))), outages: outage.New(o.Notify, maxAttempts)}
+	return c, nil
 }
 
 // Entry is a manifest in the listing of a repository: its digest, its tag, or
@@ -95,6 +93,9 @@ func (e Entry) String() string {
 	return "@" + e.Digest
 }
 
+// Key is the sort key of an entry.
+func (e Entry) Key() string { return e.Digest + e.Tag }
+
 // Listing is the content of a repository.
 type Listing struct {
 	// Entries are sorted, without duplicate tags.
@@ -108,8 +109,8 @@ type Listing struct {
 
 // List lists the tags, manifests and children of a repository.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
-func (s *Source) List(ctx context.Context, repository string) (*Listing, error) {
-	session, err := s.session(ctx, repository)
+func (c *Client) List(ctx context.Context, repository string) (*Listing, error) {
+	session, err := c.session(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (s *Source) List(ctx context.Context, repository string) (*Listing, error) 
 		return false, nil
 	})
 	if err != nil {
-		return nil, s.explain("listing the tags of "+repository, err)
+		return nil, c.explain("listing the tags of "+repository, err)
 	}
 	slices.SortFunc(l.Entries, func(a, b Entry) int {
 		return strings.Compare(a.Digest+a.Tag, b.Digest+b.Tag)
@@ -161,21 +162,21 @@ func (s *Source) List(ctx context.Context, repository string) (*Listing, error) 
 // catalog below the prefix. next is the name after which the following page
 // starts, empty for the last page. after is the next of an earlier call, empty
 // to start at the beginning.
-func (s *Source) Roots(ctx context.Context, after string, yield func(repositories []string, next string) error) error {
-	if s.prefix != "" && after == "" {
-		l, err := s.List(ctx, s.prefix)
+func (c *Client) Roots(ctx context.Context, after string, yield func(repositories []string, next string) error) error {
+	if c.prefix != "" && after == "" {
+		l, err := c.List(ctx, c.prefix)
 		if err == nil && l.Complete {
-			return yield([]string{s.prefix}, "")
+			return yield([]string{c.prefix}, "")
 		}
 		// With other registries a prefix is not a repository; the error differs.
-		if ctx.Err() != nil || errors.Is(err, errUnauthorized) {
+		if ctx.Err() != nil || errors.Is(err, ErrUnauthorized) {
 			return err
 		}
 	}
 	for {
-		page, err := remote.CatalogPage(s.registry, after, catalogPage, remote.WithContext(ctx), remote.WithAuthFromKeychain(s.keychain), remote.WithTransport(s.limited))
+		page, err := remote.CatalogPage(c.registry, after, catalogPage, remote.WithContext(ctx), remote.WithAuthFromKeychain(c.keychain), remote.WithTransport(c.limited))
 		if err != nil {
-			return s.explain("listing repositories", err)
+			return c.explain("listing repositories", err)
 		}
 		if len(page) == 0 || slices.Contains(page, after) {
 			return nil // some registries ignore last and send the first page again
@@ -183,7 +184,7 @@ func (s *Source) Roots(ctx context.Context, after string, yield func(repositorie
 		after = page[len(page)-1] // in the order of the registry
 		var below []string
 		for _, repository := range page {
-			if s.prefix == "" || repository == s.prefix || strings.HasPrefix(repository, s.prefix+"/") {
+			if c.prefix == "" || repository == c.prefix || strings.HasPrefix(repository, c.prefix+"/") {
 				below = append(below, repository)
 			}
 		}
@@ -196,42 +197,45 @@ func (s *Source) Roots(ctx context.Context, after string, yield func(repositorie
 // catalogPage is the number of names in a page of the catalog.
 const catalogPage = 1000
 
+// Host returns the host of the registry, with its port if it has one.
+func (c *Client) Host() string { return c.registry.RegistryStr() }
+
 // Repository returns the full name of a repository below the prefix.
-func (s *Source) Repository(below string) string {
-	if s.prefix == "" {
+func (c *Client) Repository(below string) string {
+	if c.prefix == "" {
 		return below
 	}
-	return s.prefix + "/" + below
+	return c.prefix + "/" + below
 }
 
 // Resolve returns the current digest of a tag.
-func (s *Source) Resolve(ctx context.Context, repository, tag string) (string, error) {
-	session, err := s.session(ctx, repository)
+func (c *Client) Resolve(ctx context.Context, repository, tag string) (string, error) {
+	session, err := c.session(ctx, repository)
 	if err != nil {
 		return "", err
 	}
 	d, err := session.puller.Head(ctx, session.name.Tag(tag))
 	if err != nil {
-		return "", s.explain("resolving "+repository+":"+tag, err)
+		return "", c.explain("resolving "+repository+":"+tag, err)
 	}
 	return d.Digest.String(), nil
 }
 
 // Manifest fetches and parses a manifest, and verifies its digest.
-func (s *Source) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
-	session, err := s.session(ctx, repository)
+func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
+	session, err := c.session(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
 	d, err := session.puller.Get(ctx, session.name.Digest(digest))
 	if err != nil {
-		return nil, s.explain("fetching "+repository+"@"+digest, err)
+		return nil, c.explain("fetching "+repository+"@"+digest, err)
 	}
-	c, err := Parse(d.Manifest)
+	contents, err := Parse(d.Manifest)
 	if err != nil {
 		return nil, fmt.Errorf("parsing manifest %s@%s: %w", repository, digest, err)
 	}
-	return c, nil
+	return contents, nil
 }
 
 // Whether the registry has the referrers API.
@@ -244,18 +248,18 @@ const (
 // Referrers lists the manifests that refer to one, for example signatures. A
 // registry without that API has them among its tags, so the list is empty.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]string, error) {
-	switch s.referrers.Load() {
+func (c *Client) Referrers(ctx context.Context, repository, digest string) ([]string, error) {
+	switch c.referrers.Load() {
 	case absent:
 		return nil, nil
 	case unprobed:
-		s.probing.Lock()
-		defer s.probing.Unlock()
-		if s.referrers.Load() == absent {
+		c.probing.Lock()
+		defer c.probing.Unlock()
+		if c.referrers.Load() == absent {
 			return nil, nil
 		}
 	}
-	session, err := s.session(ctx, repository)
+	session, err := c.session(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -274,22 +278,22 @@ func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]st
 	if errors.As(err, &response) {
 		switch response.StatusCode { // registries use all of these
 		case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
-			s.referrers.CompareAndSwap(unprobed, absent)
+			c.referrers.CompareAndSwap(unprobed, absent)
 			return nil, nil
 		}
 	}
 	if err != nil {
-		return nil, s.explain("listing referrers of "+repository+"@"+digest, err)
+		return nil, c.explain("listing referrers of "+repository+"@"+digest, err)
 	}
-	s.referrers.Store(present)
+	c.referrers.Store(present)
 	return digests, nil
 }
 
 // Blob opens a blob at an offset in bytes and returns its full size, -1 if
 // neither the manifest nor the registry has it. Reading it counts against the
 // bandwidth.
-func (s *Source) Blob(ctx context.Context, repository string, blob Blob, from int64) (content io.ReadCloser, size int64, err error) {
-	session, err := s.session(ctx, repository)
+func (c *Client) Blob(ctx context.Context, repository string, blob Blob, from int64) (content io.ReadCloser, size int64, err error) {
+	session, err := c.session(ctx, repository)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -301,37 +305,38 @@ func (s *Source) Blob(ctx context.Context, repository string, blob Blob, from in
 	resp, err := session.get(ctx, "/blobs/"+blob.Digest, header)
 	if err != nil {
 		cancel(nil)
-		return nil, 0, s.explain("fetching blob "+repository+"@"+blob.Digest, err)
+		return nil, 0, c.explain("fetching blob "+repository+"@"+blob.Digest, err)
 	}
 	size = blob.Size
-	if size == unknown && from == 0 {
+	if size == SizeUnknown && from == 0 {
 		size = resp.ContentLength
 	}
-	body := newStream(ctx, cancel, resp.Body, s.bandwidth)
+	body := pace.NewReader(ctx, cancel, resp.Body, c.bandwidth)
 	if from > 0 && resp.StatusCode == http.StatusOK { // the registry ignores Range
 		if _, err := io.CopyN(io.Discard, body, from); err != nil {
 			body.Close()
-			return nil, 0, s.explain("fetching blob "+repository+"@"+blob.Digest, err)
+			return nil, 0, c.explain("fetching blob "+repository+"@"+blob.Digest, err)
 		}
 	}
 	return body, size, nil
 }
 
 // explain makes an error of the registry one line that says what to do.
-func (s *Source) explain(doing string, err error) error {
+func (c *Client) explain(doing string, err error) error {
 	var response *transport.Error
 	if errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden) {
-		return fmt.Errorf("%s: %s: %w: log in with docker or crane, with an account that may pull", s.registry, doing, errUnauthorized)
+		return fmt.Errorf("%s: %s: %w: log in with docker or crane, with an account that may pull", c.registry, doing, ErrUnauthorized)
 	}
 	var request *url.Error
 	if errors.As(err, &request) {
 		err = request.Err // doing already has the URL
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	return fmt.Errorf("%s: %s: %w", s.registry, doing, &oneLine{text, err})
+	return fmt.Errorf("%s: %s: %w", c.registry, doing, &oneLine{text, err})
 }
 
-var errUnauthorized = errors.New("missing or insufficient credentials")
+// ErrUnauthorized is the error for what the credentials do not give access to.
+var ErrUnauthorized = errors.New("missing or insufficient credentials")
 
 type oneLine struct {
 	text string

@@ -1,4 +1,4 @@
-package copier
+package registry
 
 import (
 	"encoding/json"
@@ -58,7 +58,7 @@ func Parse(manifest []byte) (*Contents, error) {
 	switch {
 	case m.SchemaVersion == 1:
 		for _, l := range m.FSLayers {
-			if err := c.add(descriptor{Digest: l.BlobSum, Size: unknown}); err != nil {
+			if err := c.add(descriptor{Digest: l.BlobSum, Size: SizeUnknown}); err != nil {
 				return nil, err
 			}
 		}
@@ -91,7 +91,8 @@ type descriptor struct {
 	Size      int64  `json:"size"`
 }
 
-const unknown = -1
+// SizeUnknown is the size of a blob that its manifest does not have.
+const SizeUnknown = -1
 
 // contents collects what a manifest refers to.
 type contents struct {
@@ -104,7 +105,7 @@ func (c *contents) add(d descriptor) error {
 	switch {
 	case !oci.ValidDigest(d.Digest):
 		return fmt.Errorf("invalid digest %q of a blob", d.Digest)
-	case d.Size < unknown:
+	case d.Size < SizeUnknown:
 		return fmt.Errorf("invalid size %[2]d of blob %[1]s", d.Digest, d.Size)
 	case nondistributable(d.MediaType) || !strings.HasPrefix(d.Digest, "sha256:"):
 		c.LeftOut++

@@ -1,16 +1,17 @@
-package copier
+package registry
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"archeio/lambda/outage"
+	"archeio/lambda/pace"
 )
 
 // retryTransport keeps to the request rate, retries, and waits for as long as
@@ -19,7 +20,7 @@ import (
 type retryTransport struct {
 	next    http.RoundTripper
 	limiter *rate.Limiter
-	outages *outages
+	outages *outage.Watcher
 
 	mu    sync.Mutex
 	pings map[string]ping // by scheme
@@ -72,7 +73,7 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (t *retryTransport) send(r *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
-		if err := waitLimiter(r.Context(), t.limiter, 1); err != nil {
+		if err := pace.Wait(r.Context(), t.limiter, 1); err != nil {
 			return nil, err
 		}
 		if attempt > 1 && r.GetBody != nil { // already read, for example that of a token request
@@ -83,34 +84,21 @@ func (t *retryTransport) send(r *http.Request) (*http.Response, error) {
 			r = r.Clone(r.Context())
 			r.Body = body
 		}
-		resp, err := t.outages.watch(r, t.next.RoundTrip)
+		resp, err := t.outages.Watch(r, t.next.RoundTrip)
 		if attempt == maxAttempts || r.Context().Err() != nil || !retryable(resp, err) {
 			return resp, err
 		}
-		wait := backoff(attempt)
+		wait := pace.Backoff(attempt)
 		if err == nil {
 			if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
 				wait = min(asked, maxRetryAfter)
 			}
 			resp.Body.Close()
 		}
-		if err := sleep(r.Context(), wait); err != nil {
+		if err := pace.Sleep(r.Context(), wait); err != nil {
 			return nil, err
 		}
 	}
-}
-
-// waitLimiter waits until a limiter admits n. If ctx has an earlier deadline, it
-// waits for that one, so that the caller sees a timeout and not a failure.
-func waitLimiter(ctx context.Context, limiter *rate.Limiter, n int) error {
-	err := limiter.WaitN(ctx, n)
-	if _, ends := ctx.Deadline(); err != nil && ends {
-		<-ctx.Done()
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // otherScheme reports whether a server does not use TLS.
@@ -131,12 +119,6 @@ func retryable(resp *http.Response, err error) bool {
 	return false
 }
 
-// backoff returns the wait before the next attempt: exponential with jitter.
-func backoff(attempt int) time.Duration {
-	longest := 250 * time.Millisecond << min(attempt, 6)
-	return longest/2 + rand.N(longest/2)
-}
-
 // retryAfter parses a Retry-After header: seconds or a date. RFC 9110, section
 // 10.2.3.
 func retryAfter(header string, now time.Time) (time.Duration, bool) {
@@ -147,15 +129,4 @@ func retryAfter(header string, now time.Time) (time.Duration, bool) {
 		return max(0, at.Sub(now)), true
 	}
 	return 0, false
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -1,4 +1,4 @@
-package copier
+package registry
 
 import (
 	"context"
@@ -10,12 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"archeio/lambda/pace"
+
 	"github.com/google/go-containerregistry/pkg/authn"
 	"golang.org/x/sync/errgroup"
 )
 
-// simulated is a Source with a simulated body for each blob.
-func simulated(t *testing.T, o SourceOptions, body func(ctx context.Context) io.ReadCloser) *Source {
+// simulated is a Client with a simulated body for each blob.
+func simulated(t *testing.T, o Options, body func(ctx context.Context) io.ReadCloser) *Client {
 	t.Helper()
 	o.Keychain = authn.NewMultiKeychain()
 	o.Transport = wire(func(r *http.Request) (*http.Response, error) {
@@ -25,7 +27,7 @@ func simulated(t *testing.T, o SourceOptions, body func(ctx context.Context) io.
 		}
 		return resp, err
 	})
-	s, err := NewSource("example.com", o)
+	s, err := New("example.com", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func TestBandwidth(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const size = 5_000_000
-		s := simulated(t, SourceOptions{Bandwidth: 1_000_000}, func(context.Context) io.ReadCloser {
+		s := simulated(t, Options{Bandwidth: 1_000_000}, func(context.Context) io.ReadCloser {
 			return io.NopCloser(strings.NewReader(strings.Repeat("x", size)))
 		})
 		began := time.Now()
@@ -72,7 +74,7 @@ type dripping struct {
 }
 
 func (d *dripping) Read(p []byte) (int, error) {
-	if err := sleep(d.ctx, d.pause); err != nil {
+	if err := pace.Sleep(d.ctx, d.pause); err != nil {
 		return 0, d.ctx.Err() // as net/http does
 	}
 	d.pause += 10 * time.Second
@@ -85,7 +87,7 @@ func (*dripping) Close() error { return nil }
 func TestStalled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := simulated(t, SourceOptions{}, func(ctx context.Context) io.ReadCloser { return &dripping{ctx, time.Second} })
+		s := simulated(t, Options{}, func(ctx context.Context) io.ReadCloser { return &dripping{ctx, time.Second} })
 		body, _, err := s.Blob(t.Context(), "app", Blob{a, 100}, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +95,7 @@ func TestStalled(t *testing.T) {
 		defer body.Close()
 		began := time.Now()
 		n, err := io.Copy(io.Discard, body)
-		if n != 6 || !errors.Is(err, errStalled) || time.Since(began) != (1+11+21+31+41+51+60)*time.Second {
+		if n != 6 || !errors.Is(err, pace.ErrStalled) || time.Since(began) != (1+11+21+31+41+51+60)*time.Second {
 			t.Errorf("%d bytes after %v, error %v", n, time.Since(began), err)
 		}
 	})
@@ -104,7 +106,7 @@ func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var of context.Context
-		s := simulated(t, SourceOptions{}, func(ctx context.Context) io.ReadCloser {
+		s := simulated(t, Options{}, func(ctx context.Context) io.ReadCloser {
 			of = ctx
 			return io.NopCloser(strings.NewReader("abc"))
 		})
@@ -117,7 +119,7 @@ func TestSlowReader(t *testing.T) {
 			if _, err := io.ReadFull(body, make([]byte, 1)); err != nil {
 				t.Fatal(err)
 			}
-			if sleep(t.Context(), 2*stallTimeout); of.Err() != nil {
+			if pace.Sleep(t.Context(), 2*pace.StallTimeout); of.Err() != nil {
 				t.Fatal("the request was canceled:", context.Cause(of))
 			}
 		}

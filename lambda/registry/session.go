@@ -1,4 +1,4 @@
-package copier
+package registry
 
 import (
 	"context"
@@ -26,37 +26,37 @@ type session struct {
 // maxSessions limits the cached sessions of a registry with many repositories.
 const maxSessions = 1000
 
-func (s *Source) session(ctx context.Context, repository string) (*session, error) {
-	s.mu.Lock()
-	known := s.sessions[repository]
-	s.mu.Unlock()
+func (c *Client) session(ctx context.Context, repository string) (*session, error) {
+	c.mu.Lock()
+	known := c.sessions[repository]
+	c.mu.Unlock()
 	if known != nil {
 		return known, nil
 	}
-	repo, err := name.NewRepository(s.registry.RegistryStr()+"/"+repository, name.WithDefaultRegistry(""))
+	repo, err := name.NewRepository(c.registry.RegistryStr()+"/"+repository, name.WithDefaultRegistry(""))
 	if err != nil {
 		return nil, fmt.Errorf("invalid repository %q: %w", repository, err)
 	}
-	repo.Registry = s.registry
-	login, err := authn.Resolve(ctx, s.keychain, repo)
+	repo.Registry = c.registry
+	login, err := authn.Resolve(ctx, c.keychain, repo)
 	if err != nil {
-		return nil, s.explain("looking up credentials for "+repository, err)
+		return nil, c.explain("looking up credentials for "+repository, err)
 	}
-	t, err := transport.NewWithContext(ctx, s.registry, login, s.limited, []string{repo.Scope(transport.PullScope)})
+	t, err := transport.NewWithContext(ctx, c.registry, login, c.limited, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
-		return nil, s.explain("connecting to "+repository, err)
+		return nil, c.explain("connecting to "+repository, err)
 	}
 	puller, err := remote.NewPuller(remote.WithAuth(login), remote.WithTransport(t))
 	if err != nil {
 		return nil, err
 	}
 	made := &session{repo, &http.Client{Transport: t, CheckRedirect: follow}, puller}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.sessions) >= maxSessions {
-		clear(s.sessions)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.sessions) >= maxSessions {
+		clear(c.sessions)
 	}
-	s.sessions[repository] = made
+	c.sessions[repository] = made
 	return made, nil
 }
 
