@@ -38,11 +38,18 @@ var faults = []fault{
 	{"missing blob, index lists it", (*faultTest).missingBlobInIndex},
 	{"missing blob, cached as present", (*faultTest).missingBlobInCache},
 	{"index corrupt", (*faultTest).corruptIndex},
+	{"index, bucket closed", closedBucket.run},
+	{"index, bucket emptied", emptiedBucket.run},
+	{"index, new region without blobs", newRegion.run},
+	{"index, region not covered", notCovered.run},
 	{"clock wrong: index from the future or the past", (*faultTest).wrongClock},
 	{"upstream slow", (*faultTest).slowUpstream},
 	{"DNS fails", (*faultTest).dnsFails},
 	{"DNS hangs", (*faultTest).dnsHangs},
 	{"memory limit", (*faultTest).memoryLimit},
+	{"frozen function, connections reset", frozenFunction{(*link).reset}.run},
+	{"frozen function, connections closed", frozenFunction{(*link).end}.run},
+	{"frozen function, connections silent", frozenFunction{(*link).silence}.run},
 	{"SIGTERM during a request", (*faultTest).terminated},
 }
 

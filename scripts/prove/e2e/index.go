@@ -24,7 +24,12 @@ type indexedTestbed struct {
 
 // indexedTestbed starts one. It has no index yet, and all its blobs.
 func (f *faultTest) indexedTestbed(ctx context.Context, maxAge time.Duration) (*indexedTestbed, error) {
-	t, err := f.testbed(ctx, map[string]string{"MIRROR_INDEX_REFRESH": indexRefresh.String(), "MIRROR_INDEX_MAX_AGE": maxAge.String()})
+	return f.indexedTestbedOf(ctx, 1, map[string]string{"MIRROR_INDEX_REFRESH": indexRefresh.String(), "MIRROR_INDEX_MAX_AGE": maxAge.String()})
+}
+
+// indexedTestbedOf starts one with n processes, and env laid over their environment.
+func (f *faultTest) indexedTestbedOf(ctx context.Context, n int, env map[string]string) (*indexedTestbed, error) {
+	t, err := f.newTestbed(ctx, f.images, f.kind, n, env)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +51,7 @@ func (s *server) injectIndex(data *atomic.Pointer[[]byte], missing *atomic.Point
 		if b := data.Load(); b != nil {
 			if strings.HasSuffix(r.URL.Path, "/"+index.Name) {
 				w.Write(*b)
+				s.indexes.Add(1)
 				return
 			}
 			h, err := index.ParseHeader(*b)
@@ -66,7 +72,12 @@ func buildIndex(digests []string) (*[]byte, time.Time, error) {
 }
 
 func buildIndexAt(at time.Time, digests []string) (*[]byte, error) {
-	b, err := index.Encode(at, system.Regions[:], func(yield func(index.Digest) bool) {
+	return buildIndexOf(at, system.Regions, digests)
+}
+
+// buildIndexOf is buildIndexAt for an index that covers the mirrors in some regions.
+func buildIndexOf(at time.Time, covered, digests []string) (*[]byte, error) {
+	b, err := index.Encode(at, covered, func(yield func(index.Digest) bool) {
 		for _, text := range digests {
 			if d, ok := index.ParseDigest(text); ok && !yield(d) {
 				return
@@ -93,6 +104,23 @@ var onlyInIndexRequests atomic.Int64
 // nextOnlyInIndex returns one that was not requested lately.
 func nextOnlyInIndex() string {
 	return onlyInIndex(1 + onlyInIndexRequests.Add(1)%(onlyInIndexBlobs-1))
+}
+
+// loadIndex makes each of n processes load the index. A process does that after its
+// first response.
+func (t *indexedTestbed) loadIndex(ctx context.Context, n int64) error {
+	for began := time.Now(); t.bucket.indexes.Load() < n; pause(ctx, 10*time.Millisecond) {
+		resp, err := t.request(ctx, t.entryPoint.url+"/v2/")
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if took := time.Since(began); took > downloadTimeout {
+			return fmt.Errorf("%d of %d processes have loaded the index after %s", t.bucket.indexes.Load(), n, seconds(took))
+		}
+	}
+	pause(ctx, 100*time.Millisecond) // they have its last byte, and decode it
+	return nil
 }
 
 // untilIndexUsed requests blobs of onlyInIndex until the index is used, for limit at most.

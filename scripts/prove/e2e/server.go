@@ -19,6 +19,7 @@ type server struct {
 	handler  http.Handler
 	fault    atomic.Pointer[http.HandlerFunc] // used instead of handler; may be nil
 	heads    atomic.Int64                     // HEAD requests so far
+	indexes  atomic.Int64                     // responses with an index so far, see injectIndex
 
 	mu     sync.Mutex
 	server *http.Server
