@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// faulty is a proxy of the registry with the faults of networks and registries.
-// The fault of the n-th request for a path does not depend on its time.
+// faulty is a proxy of the registry with the faults of networks and registries:
+// each kind once on a schedule, and then at random. The random fault of the n-th
+// request for a path does not depend on its time.
 type faulty struct {
 	target string
 	seed   uint64
@@ -23,6 +24,10 @@ type faulty struct {
 	mu     sync.Mutex
 	nth    map[string]int
 	faults map[string]int
+	// requests and blobs count all requests and those for blobs; due and dueBody are
+	// the kinds that have not occurred yet.
+	requests, blobs int
+	due, dueBody    []string
 	// until is the time from which on a path may be requested again; early are the
 	// requests before that.
 	until map[string]time.Time
@@ -36,7 +41,8 @@ var (
 )
 
 func newFaulty(target string, seed uint64) *faulty {
-	return &faulty{target: target, seed: seed, nth: map[string]int{}, faults: map[string]int{}, until: map[string]time.Time{}}
+	return &faulty{target: target, seed: seed, nth: map[string]int{}, faults: map[string]int{}, until: map[string]time.Time{},
+		due: slices.Clone(faultKinds), dueBody: slices.Clone(bodyFaults)}
 }
 
 // draw picks a fault, "" for none. A manifest with wrong bytes fails its image for
@@ -53,11 +59,19 @@ func (f *faulty) draw(r *http.Request) (kind string) {
 	hash := fnv.New64a()
 	fmt.Fprint(hash, what, f.nth[what])
 	random := rand.New(rand.NewPCG(f.seed, hash.Sum64()))
+	f.requests++
 	body := 40
-	if strings.Contains(r.URL.Path, "/blobs/") {
+	if isBlob(r) {
 		body = 4
+		f.blobs++
 	}
 	switch {
+	// Every blob and every listing is requested at least once, which is enough for
+	// all kinds.
+	case isBlob(r) && f.blobs%8 == 1 && len(f.dueBody) > 0:
+		kind, f.dueBody = f.dueBody[0], f.dueBody[1:]
+	case f.requests%16 == 0 && len(f.due) > 0:
+		kind, f.due = f.due[0], f.due[1:]
 	case r.Method == http.MethodGet && random.IntN(body) == 0:
 		kind = bodyFaults[random.IntN(len(bodyFaults))]
 	case random.IntN(16) == 0:
