@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -52,7 +53,7 @@ func TestCheckedReader(t *testing.T) {
 			if whole := int64(got.Len()) == tt.blob.Size && tt.blob.Size > 0; err != nil && whole {
 				t.Error("all bytes were returned although they do not match")
 			}
-			if err == nil && blobOf(got.Bytes()) != tt.blob {
+			if err == nil && !reflect.DeepEqual(blobOf(got.Bytes()), tt.blob) {
 				t.Errorf("got %d bytes", got.Len())
 			}
 			// The result stays the same.

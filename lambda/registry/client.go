@@ -159,9 +159,13 @@ func (c *Client) List(ctx context.Context, repository string) (*Listing, error) 
 
 // Roots calls yield with the repositories to start from, page by page: the
 // prefix itself if the registry lists its children, or else the part of the
-// catalog below the prefix. next is the name after which the following page
-// starts, empty for the last page. after is the next of an earlier call, empty
+// catalog below the prefix. next is where the following page starts, an opaque
+// string, empty for the last page. after is the next of an earlier call, empty
 // to start at the beginning.
+//
+// Without repositories, yield is not called, and the error is nil if the
+// registry lists the prefix as empty. It is ErrAbsent if nothing proves that
+// the prefix exists.
 func (c *Client) Roots(ctx context.Context, after string, yield func(repositories []string, next string) error) error {
 	if c.prefix != "" && after == "" {
 		l, err := c.List(ctx, c.prefix)
@@ -233,7 +237,7 @@ func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Cont
 	}
 	contents, err := Parse(d.Manifest)
 	if err != nil {
-		return nil, fmt.Errorf("parsing manifest %s@%s: %w", repository, digest, err)
+		return nil, fmt.Errorf("parsing manifest %s@%s: %w: %w", repository, digest, ErrMalformed, err)
 	}
 	return contents, nil
 }
@@ -327,6 +331,15 @@ func (c *Client) explain(doing string, err error) error {
 	if errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden) {
 		return fmt.Errorf("%s: %s: %w: log in with docker or crane, with an account that may pull", c.registry, doing, ErrUnauthorized)
 	}
+	if errors.As(err, &response) {
+		var codes []string
+		for _, d := range response.Errors {
+			codes = append(codes, string(d.Code))
+		}
+		if absence(response.StatusCode, codes) {
+			return fmt.Errorf("%s: %s: %w", c.registry, doing, ErrAbsent)
+		}
+	}
 	var request *url.Error
 	if errors.As(err, &request) {
 		err = request.Err // doing already has the URL
@@ -334,9 +347,6 @@ func (c *Client) explain(doing string, err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return fmt.Errorf("%s: %s: %w", c.registry, doing, &oneLine{text, err})
 }
-
-// ErrUnauthorized is the error for what the credentials do not give access to.
-var ErrUnauthorized = errors.New("missing or insufficient credentials")
 
 type oneLine struct {
 	text string

@@ -8,11 +8,16 @@ import (
 	"archeio/lambda/oci"
 )
 
-// Blob is the digest and size of a blob.
+// Blob is the digest and size of a blob, as a manifest has them.
 type Blob struct {
 	Digest string `json:"digest"`
-	// Size is in bytes, -1 if the manifest does not have it (schema 1).
+	// Size is in bytes. It is a hint: registries accept manifests with wrong
+	// sizes. It is SizeUnknown if the manifest has none (schema 1), two different
+	// ones, or one that is no size of a blob: negative, or above MaxBlobSize.
 	Size int64 `json:"size"`
+	// Data is the content, if the manifest has it inline and it matches the
+	// digest; at most 64 KiB.
+	Data []byte `json:"data,omitempty"`
 }
 
 // Contents is what a manifest refers to: other manifests and blobs.
@@ -91,8 +96,12 @@ type descriptor struct {
 	Size      int64  `json:"size"`
 }
 
-// SizeUnknown is the size of a blob that its manifest does not have.
-const SizeUnknown = -1
+const (
+	// SizeUnknown is the size of a blob that its manifest does not have.
+	SizeUnknown = -1
+	// MaxBlobSize in bytes is the largest size that counts as one: 5 TiB.
+	MaxBlobSize = 5 << 40
+)
 
 // contents collects what a manifest refers to.
 type contents struct {
@@ -118,7 +127,7 @@ func (c *contents) add(d descriptor) error {
 		return nil
 	}
 	c.sizes[d.Digest] = d.Size
-	c.Blobs = append(c.Blobs, Blob{d.Digest, d.Size})
+	c.Blobs = append(c.Blobs, Blob{Digest: d.Digest, Size: d.Size})
 	return nil
 }
 

@@ -46,7 +46,7 @@ func TestBandwidth(t *testing.T) {
 		var group errgroup.Group
 		for range 4 {
 			group.Go(func() error {
-				body, _, err := s.Blob(t.Context(), "app", Blob{a, size}, 0)
+				body, _, err := s.Blob(t.Context(), "app", Blob{Digest: a, Size: size}, 0)
 				if err != nil {
 					return err
 				}
@@ -88,7 +88,7 @@ func TestStalled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := simulated(t, Options{}, func(ctx context.Context) io.ReadCloser { return &dripping{ctx, time.Second} })
-		body, _, err := s.Blob(t.Context(), "app", Blob{a, 100}, 0)
+		body, _, err := s.Blob(t.Context(), "app", Blob{Digest: a, Size: 100}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestSlowReader(t *testing.T) {
 			of = ctx
 			return io.NopCloser(strings.NewReader("abc"))
 		})
-		body, _, err := s.Blob(t.Context(), "app", Blob{a, 3}, 0)
+		body, _, err := s.Blob(t.Context(), "app", Blob{Digest: a, Size: 3}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
