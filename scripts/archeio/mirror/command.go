@@ -62,6 +62,9 @@ func copyCommand() *cobra.Command {
 			"archeio mirror copy -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state",
 			"archeio mirror copy -source registry.example.com -bucket my-primary -rate 50 -bandwidth 20M"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if fewer && !index {
+				return cli.Usagef("-fewer-mirrors has no effect without -index")
+			}
 			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
 				if dryRun {
 					return showPlan(ctx, m)
@@ -102,29 +105,36 @@ func statusCommand() *cobra.Command {
 
 func verifyCommand() *cobra.Command {
 	var o options
-	var sample share
-	var replace bool
+	var v verifying
 	c := &cobra.Command{
 		Use:   "verify [flags] -bucket NAME[@REGION] ...",
 		Short: "re-hash stored blobs",
 		Long: "Reads stored blobs and compares their hashes with their digests. With -replace,\n" +
-			"-source is required, and blobs that do not match are replaced from there. The exit\n" +
-			"code is 1 if a blob does not match and was not replaced.",
+			"-source is required, and blobs that do not match are replaced from there. With\n" +
+			"-distribution, CloudFront invalidates what was replaced; otherwise it may serve the\n" +
+			"old content for a year. The exit code is 1 if a blob does not match and was not\n" +
+			"replaced.",
 		Example: cli.Example(
 			"archeio mirror verify -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -sample 5%",
-			"archeio mirror verify -bucket my-primary@us-east-1 -source us-docker.pkg.dev/example-project/images -replace"),
+			"archeio mirror verify -bucket my-primary@us-east-1 -source us-docker.pkg.dev/example-project/images \\\n"+
+				"    -replace -distribution E1EXAMPLE"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			o.needsSource = replace
-			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
-				return m.verify(ctx, float64(sample), replace)
-			})
+			o.needsSource = v.replace
+			switch {
+			case !v.replace && o.source != "":
+				return cli.Usagef("-source has no effect without -replace")
+			case !v.replace && v.distribution != "":
+				return cli.Usagef("-distribution has no effect without -replace")
+			}
+			return o.run(c, v.run)
 		},
 	}
 	o.planFlags(c)
 	o.bandwidthFlag(c)
 	f := c.Flags()
-	f.Var(&sample, "sample", "random `SHARE` of the blobs to hash, as 5% or 0.05 (default all)")
-	f.BoolVar(&replace, "replace", false, "replace blobs that do not match by those of -source")
+	f.Var(&v.sample, "sample", "random `SHARE` of the blobs to hash, as 5% or 0.05 (default all)")
+	f.BoolVar(&v.replace, "replace", false, "replace blobs that do not match by those of -source")
+	f.StringVar(&v.distribution, "distribution", "", "`ID` of the CloudFront distribution to invalidate replaced blobs in")
 	o.jsonFlag(c)
 	return c
 }

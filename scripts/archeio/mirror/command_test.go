@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"archeio/lambda/config"
+	"archeio/lambda/copier"
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/lab/system"
 	"bytes"
@@ -277,40 +278,97 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// A withdrawn blob is invalidated under both spellings of its path. CloudFront is
-// simulated here; the deployment in the emulator has one.
+// A blob that was withdrawn or replaced is invalidated once. CloudFront is simulated
+// here; the deployment in the emulator has one.
 func TestInvalidation(t *testing.T) {
 	t.Parallel()
-	start(t, "edge", "edge")
-	digest := "sha256:" + strings.Repeat("a", 64)
+	s := start(t, "edge", "edge")
+	s.push(t, "one:v1", 1000, 1)
+	if code, stdout, stderr := run(t, "copy", "-source", s.source, "-bucket", "edge"); code != 0 {
+		t.Fatalf("%s%s", stdout, stderr)
+	}
+	digest := s.anyBlob()
+	const (
+		done   = `<Invalidation><Id>I1</Id><Status>InProgress</Status></Invalidation>`
+		denied = `<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`
+	)
+	verify := []string{"verify", "-replace", "-source", s.source}
 	for _, tt := range []struct {
 		name     string
-		status   int
-		response string
+		args     []string
+		corrupt  bool
+		response string // of CloudFront; empty if there is no request to it
 		code     int
 		want     string
 	}{
-		{"done", http.StatusCreated, `<Invalidation><Id>I1</Id><Status>InProgress</Status></Invalidation>`, cli.ExitDone, "It is invalidated at the edge: invalidation I1."},
-		{"denied", http.StatusForbidden, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`, cli.ExitProblem, `error: invalidating the blob in distribution "E1": `},
+		{"replaced", append(verify, "-distribution", "E1"), true, done, cli.ExitDone, "The replaced blobs are invalidated at the edge: invalidation I1."},
+		{"replacing-denied", append(verify, "-distribution", "E1"), true, denied, cli.ExitProblem, `error: invalidating 1 blob in distribution "E1": `},
+		{"replaced-without-distribution", verify, true, "", cli.ExitDone, "The edge may still have the old content: invalidate /containers/images/DIGEST "},
+		{"nothing-replaced", append(verify, "-distribution", "E1"), false, "", cli.ExitDone, ": 0 do not match"},
+		{"withdrawing-denied", []string{"withdraw", digest, "-state", t.TempDir(), "-distribution", "E1"}, false, denied, cli.ExitProblem, `error: invalidating 1 blob in distribution "E1": `},
+		{"withdrawn", []string{"withdraw", digest, "-state", t.TempDir(), "-distribution", "E1"}, false, done, cli.ExitDone, "It is invalidated at the edge: invalidation I1."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			requested := make(chan []byte, 10)
+			if tt.corrupt {
+				bucket := "edge"
+				if _, err := s.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(config.BlobPrefix + digest), Body: strings.NewReader("broken")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			requested := make(chan string, 10)
 			edge := serveHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				requested <- body
-				w.WriteHeader(tt.status)
+				requested <- string(body)
+				if tt.response == denied {
+					w.WriteHeader(http.StatusForbidden)
+				}
 				io.WriteString(w, tt.response)
 			}))
-			cmd, stdout, stderr := child(t, []string{"AWS_ENDPOINT_URL_CLOUDFRONT=" + edge}, "withdraw", "-bucket", "edge", "-state", t.TempDir(), "-distribution", "E1", digest)
+			cmd, stdout, stderr := child(t, []string{"AWS_ENDPOINT_URL_CLOUDFRONT=" + edge}, append(tt.args, "-bucket", "edge")...)
 			if got := code(t, cmd.Run()); got != tt.code || !strings.Contains(stdout.String(), tt.want) {
 				t.Errorf("exit code %d, want %d, and %q in\n%s%s", got, tt.code, tt.want, stdout, stderr)
 			}
+			close(requested)
 			body := <-requested
-			for _, path := range []string{"/containers/images/" + digest, "/containers/images/sha256%3A" + strings.Repeat("a", 64)} {
-				if !bytes.Contains(body, []byte("<Path>"+path+"</Path>")) {
-					t.Errorf("missing %s in %s", path, body)
+			if tt.response == "" {
+				if body != "" {
+					t.Errorf("request to CloudFront: %s", body)
 				}
+				return
+			}
+			if want := "<Quantity>1</Quantity><Items><Path>/containers/images/" + digest + "</Path></Items>"; !strings.Contains(body, want) && !strings.Contains(body, "<Items><Path>/containers/images/"+digest+"</Path></Items><Quantity>1</Quantity>") {
+				t.Errorf("missing %s in %s", want, body)
+			}
+		})
+	}
+}
+
+// An index of fewer mirrors replaces one of more only if it is told to.
+func TestFewerMirrors(t *testing.T) {
+	t.Parallel()
+	s := start(t, "fewer", "fewer-first")
+	s.push(t, "one:v1", 1000, 1)
+	// The command cannot write this one, as each region has its own S3 server here.
+	other := system.Regions[1]
+	both := copier.IndexOptions{Buckets: []*copier.Bucket{copier.NewBucket("fewer-first", s.client), copier.NewBucket("mirror-"+other, started.S3(other))}}
+	if _, err := copier.ListIndex(t.Context(), nil, both); err != nil {
+		t.Fatal(err)
+	}
+	index := []string{"copy", "-index", "-source", s.source, "-bucket", "fewer-first"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"one", index, cli.ExitProblem, "the index in place covers more mirrors: the one in bucket \"fewer-first\" covers " + other + " too: add its -bucket, or set -fewer-mirrors"},
+		{"one-allowed", append(index, "-fewer-mirrors"), cli.ExitDone, "was written, with 2 blobs"},
+		{"one-again", index, cli.ExitDone, "was written, with 2 blobs"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, tt.args...)
+			if code != tt.code || !strings.Contains(stdout, tt.want) {
+				t.Errorf("exit code %d, want %d, and %q in\n%s%s", code, tt.code, tt.want, stdout, stderr)
 			}
 		})
 	}

@@ -114,21 +114,3 @@ func (m *mirrors) status(ctx context.Context) (output, error) {
 	}
 	return newStatusReport(m.options.Buckets, plan, needs), nil
 }
-
-// verify hashes a share of the blobs, all of them if it is 0.
-func (m *mirrors) verify(ctx context.Context, sample float64, replace bool) (output, error) {
-	o := copier.VerifyOptions{Buckets: m.options.Buckets, Sample: sample, Bandwidth: m.bandwidth,
-		Parallel: m.options.Parallel, Progress: m.options.Progress}
-	if replace {
-		var err error
-		if o.Plan, err = m.plan(ctx); err != nil {
-			return nil, err
-		}
-		o.Source = m.options.Source
-	}
-	v, err := copier.Verify(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	return newVerifyReport(v), nil
-}

@@ -7,12 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
-	"github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
-
 	"archeio/lambda/blobs"
-	"archeio/lambda/config"
 	"archeio/lambda/copier"
 	"archeio/scripts/archeio/cli"
 )
@@ -54,28 +49,11 @@ func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
 		r.Buckets = append(r.Buckets, removedReport{b.Name, removal.Versions[i]})
 	}
 	if w.distribution != "" && !w.listOnly {
-		if r.Edge, err = w.invalidate(ctx, m.aws); err != nil {
+		if r.Edge, err = invalidate(ctx, m.aws, w.distribution, []string{w.digest}); err != nil {
 			r.Errors = append(r.Errors, err.Error())
 		}
 	}
 	return r, nil
-}
-
-// invalidate invalidates both spellings of the blob's path in the distribution, and
-// returns the ID of the invalidation.
-func (w *withdrawing) invalidate(ctx context.Context, c aws.Config) (id string, err error) {
-	paths := []string{"/" + config.BlobPrefix + w.digest, "/" + config.BlobPrefix + "sha256%3A" + w.digest[len("sha256:"):]}
-	out, err := cloudfront.NewFromConfig(c).CreateInvalidation(ctx, &cloudfront.CreateInvalidationInput{
-		DistributionId: &w.distribution,
-		InvalidationBatch: &types.InvalidationBatch{
-			CallerReference: aws.String(fmt.Sprintf("%s %d", w.digest, time.Now().UnixNano())),
-			Paths:           &types.Paths{Quantity: aws.Int32(int32(len(paths))), Items: paths},
-		},
-	})
-	if err != nil {
-		return "", fmt.Errorf("invalidating the blob in distribution %q: %w", w.distribution, err)
-	}
-	return aws.ToString(out.Invalidation.Id), nil
 }
 
 // withdrawReport is the output of withdraw.
