@@ -147,9 +147,21 @@ func (m source) index() []Series {
 		for _, outcome := range failed {
 			loads.Of = append(loads.Of, Metric{region, metrics.Namespace, metrics.IndexLoads, "Sum", []string{metrics.Index, outcome}})
 		}
-		out = append(out, loads)
+		contradicted := Series{Label: region + ": listed blobs that a mirror does not have"}
+		for _, mirror := range m.checked() {
+			contradicted.Of = append(contradicted.Of, Metric{region, metrics.Namespace, metrics.IndexContradicted, "Sum", []string{metrics.Mirror, mirror}})
+		}
+		out = append(out, loads, contradicted)
 	}
 	return out
+}
+
+// checked returns the mirrors that redirectors check, by their names in metrics.
+func (m source) checked() []string {
+	if m.HasDistribution() {
+		return append(m.Routed(), "default")
+	}
+	return m.Routed()
 }
 
 func (m source) buckets(name, stat, filter, value string) []Series {

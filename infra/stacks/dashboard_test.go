@@ -90,6 +90,11 @@ func TestDashboard(t *testing.T) {
 				t.Errorf("the dashboard does not show %s", mirror)
 			}
 		}
+		for _, mirror := range append(st.stage.Routed(), "default") {
+			if want := fmt.Sprintf(`"IndexContradicted","Mirror",%q`, mirror); !strings.Contains(lines, want) && (mirror != "default" || st.stage.HasDistribution()) {
+				t.Errorf("the dashboard does not show %s", want)
+			}
+		}
 	})
 }
 
