@@ -1,0 +1,306 @@
+package rude
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Habits are all habits. Those without a report are variations of one that has
+// one, or what a hostile registry could do.
+var Habits = slicesOf(listingHabits, httpHabits, contentHabits)
+
+func slicesOf(tables ...[]Habit) (all []Habit) {
+	for _, t := range tables {
+		all = append(all, t...)
+	}
+	return all
+}
+
+var listingHabits = []Habit{
+	// Listings of tags.
+	{Name: "google-tags", Groups: []string{"tags", "catalog", "n"}, Source: "Artifact Registry, GCR: google/go-containerregistry#1643, #1645", Apply: func(s *setup) {
+		s.Google = true
+		s.many("google-many", 1_050)
+		s.loss.catalog = Full
+	}},
+	{Name: "google-children", Groups: []string{"tags", "catalog", "n"}, Heavy: true, Source: "Artifact Registry: google/go-containerregistry#1643", Apply: func(s *setup) {
+		s.Google = true
+		m := s.maker("google-children")
+		shared := s.content.Repository(Prefix + "/children/c0000")
+		d := m.image(shared, 100, 1, "v1")
+		for i := 1; i < 1_050; i++ {
+			r := s.content.Repository(Prefix + "/children/c" + digits(i))
+			r.Manifests, r.Blobs, r.Tags = shared.Manifests, shared.Blobs, map[string]string{"v1": d.Digest}
+		}
+	}},
+	{Name: "google-10000", Groups: []string{"tags", "catalog", "n"}, Heavy: true, Source: "Artifact Registry: google/go-containerregistry#1643", Apply: func(s *setup) {
+		s.Google = true
+		s.many("google-too-many", googleMax+1)
+		s.loss.repositories[Prefix+"/google-too-many"] = true
+	}},
+	{Name: "tags-page", Groups: []string{"tags"}, Source: "distribution v3, Harbor: opencontainers/distribution-spec#470", Apply: set(func(k *Knobs) { k.TagsPage = 50 })},
+	{Name: "tags-token", Groups: []string{"tags"}, Source: "Quay: deitch/docker_registry2#56, TritonDataCenter/node-docker-registry-client#12", Apply: set(func(k *Knobs) { k.TagsPage, k.TagsPaging = 50, byToken })},
+	{Name: "tags-last-only", Groups: []string{"tags"}, Source: "registries before opencontainers/distribution-spec#470; regclient#274", Apply: set(func(k *Knobs) { k.TagsPage, k.TagsPaging = 100, byLast })},
+	{Name: "tags-whole", Groups: []string{"tags"}, Source: "distribution v2: distribution/distribution#1936", Apply: set(func(k *Knobs) { k.TagsPaging = unpaged })},
+	{Name: "tags-link-back", Groups: []string{"tags"}, Source: "CDNs that ignore queries", Apply: misledTags(leadsBack)},
+	{Name: "tags-link-self", Groups: []string{"tags"}, Source: "pulp/pulp_container#220", Apply: misledTags(linksSelf)},
+	{Name: "tags-repeat", Groups: []string{"tags"}, Source: "cap-js-community/mtx-tool#74", Apply: misledTags(repeats)},
+	{Name: "tags-endless", Groups: []string{"tags"}, Source: "hostile", Apply: misledTags(endless)},
+	{Name: "tags-other-host", Groups: []string{"tags"}, Source: "hostile", Apply: misledTags(otherHost)},
+	{Name: "tags-unreadable-link", Groups: []string{"tags"}, Source: "opencontainers/distribution-spec#496", Apply: misledTags(unreadable)},
+	{Name: "tags-empty-link", Groups: []string{"tags"}, Source: "opencontainers/distribution-spec#496", Apply: misledTags(noURL)},
+	{Name: "tags-404", Pushable: false, Source: "distribution/distribution#4324", Apply: func(s *setup) {
+		s.content.Repository(Prefix + "/deleted")
+		s.special("tags", Prefix+"/deleted", "", always(failure(http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry")))
+	}},
+	{Name: "tags-null", Source: "distribution/distribution#1186, #2314", Apply: func(s *setup) {
+		s.content.Repository(Prefix + "/cleaned")
+		s.special("tags", Prefix+"/cleaned", "", json200(`{"name":"`+Prefix+`/cleaned","tags":null}`))
+	}},
+	{Name: "tags-403", Source: "Harbor robots", Apply: func(s *setup) { s.badTags("denied", deny(http.StatusForbidden)) }},
+	{Name: "tags-500", Source: "Nexus", Apply: func(s *setup) { s.badTags("broken", deny(http.StatusInternalServerError)); s.loss.requests += 100 }},
+	{Name: "tags-html", Source: "sign-in pages: kubegems/kubegems#328", Apply: func(s *setup) { s.badTags("signin", always(page(http.StatusOK, signIn))) }},
+	{Name: "tags-errors-200", Source: "proxies that drop the status", Apply: func(s *setup) {
+		s.badTags("errors", json200(`{"errors":[{"code":"DENIED","message":"denied"}]}`))
+	}},
+	{Name: "tags-truncated", Source: "proxies", Apply: func(s *setup) { s.badTags("truncated", json200(`{"name":"`+Prefix+`/truncated","tags":["v1","v`)) }},
+	{Name: "tags-204", Source: "proxies", Apply: func(s *setup) {
+		s.badTags("nocontent", always(response{status: http.StatusNoContent}))
+	}},
+	{Name: "tags-bomb", Source: "hostile", Apply: func(s *setup) {
+		s.badTags("bomb", json200(`{"tags":[],"x":`+strings.Repeat("[", 1<<20)))
+	}},
+	{Name: "tags-endless-body", Source: "hostile", Heavy: true, Apply: func(s *setup) { s.badTags("endless", always(unended(`{"tags":["v1"`, `,"v1"`))) }},
+	{Name: "tags-silent", Source: "proxies", Apply: func(s *setup) { s.badTags("silent", silence(2*time.Minute)) }},
+	{Name: "tags-wrong-type", Source: "hostile", Apply: func(s *setup) { s.badTags("wrongtype", json200(`{"tags":{"v1":1}}`)) }},
+	{Name: "tags-escape", Source: "hostile", Apply: func(s *setup) {
+		s.badTags("escape", json200(`{"tags":["v1","\u001b[2J\u001b]0;owned\u0007","../../x","a b"]}`))
+		delete(s.loss.repositories, Prefix+"/escape")
+		s.loss.outcome(Full, Incomplete)
+	}},
+	{Name: "errors-escape", Source: "hostile", Apply: func(s *setup) {
+		s.badTags("escapes", always(failure(http.StatusForbidden, "DENIED\x1b[2J", "\x1b]0;owned\x07\r\nlevel=info msg=\"all is well\"\u202e")))
+	}},
+	{Name: "duplicates", Source: "opencontainers/distribution-spec#470", Apply: set(func(k *Knobs) { k.Duplicates = true })},
+	{Name: "unsorted", Source: "Quay, GHCR: TritonDataCenter/node-docker-registry-client#12", Apply: set(func(k *Knobs) { k.Unsorted = true })},
+	{Name: "null-lists", Source: "distribution/distribution#1186", Apply: set(func(k *Knobs) { k.NullLists = true })},
+	{Name: "empty-pages", Source: "registries that filter pages by permission: goharbor/harbor", Apply: func(s *setup) { withLinks(&s.Knobs); s.EmptyPages = 3 }},
+
+	// Links.
+	{Name: "link-two-fields", Groups: []string{"link"}, Source: "opencontainers/distribution-spec#496", Apply: linked(twoFields)},
+	{Name: "link-one-field", Groups: []string{"link"}, Source: "RFC 8288", Apply: linked(oneField)},
+	{Name: "link-preload", Groups: []string{"link"}, Source: "CDNs", Apply: linked(preload)},
+	{Name: "link-parameters", Groups: []string{"link"}, Source: "RFC 8288, section 3", Apply: linked(paramsFirst)},
+	{Name: "link-relations", Groups: []string{"link"}, Source: "RFC 8288, section 3.3", Apply: linked(manyRels)},
+	{Name: "link-absolute", Groups: []string{"link"}, Source: "Quay: TritonDataCenter/node-docker-registry-client#12", Apply: linked(absoluteLink)},
+	{Name: "link-clear", Groups: []string{"link", "scheme"}, Source: "TLS ended by a proxy", Apply: linked(clearScheme)},
+	{Name: "link-upper-host", Groups: []string{"link"}, Source: "RFC 3986, section 6.2.2.1", Apply: linked(upperHost)},
+	{Name: "link-default-port", Groups: []string{"link"}, Source: "proxies; https://HOST:443", Apply: linked(defaultPort)},
+	{Name: "link-query", Groups: []string{"link"}, Source: "RFC 3986, section 4.2", Apply: linked(queryOnly)},
+	{Name: "link-segment", Groups: []string{"link"}, Source: "RFC 3986, section 4.2", Apply: linked(segmentOnly)},
+
+	// Page sizes.
+	{Name: "n-max-400", Groups: []string{"n"}, Source: "distribution catalog.maxentries, Quay 3.12: PAGINATION_NUMBER_INVALID", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 100, http.StatusBadRequest })},
+	{Name: "n-max-413", Groups: []string{"n"}, Source: "proxies", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 100, http.StatusRequestEntityTooLarge })},
+	{Name: "n-max-50", Groups: []string{"n"}, Source: "Quay 3.12", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 50, http.StatusBadRequest })},
+
+	// The catalog.
+	{Name: "catalog-page", Groups: []string{"catalog"}, Source: "distribution catalog.maxentries", Apply: set(func(k *Knobs) { k.CatalogPage = 20 })},
+	{Name: "catalog-token", Groups: []string{"catalog"}, Source: "Quay", Apply: set(func(k *Knobs) { k.CatalogPage, k.CatalogPaging = 20, byToken })},
+	{Name: "catalog-token-405", Groups: []string{"catalog"}, Source: "ECR", Apply: set(func(k *Knobs) {
+		k.CatalogPage, k.CatalogPaging, k.LastStatus = 20, byToken, http.StatusMethodNotAllowed
+	})},
+	{Name: "catalog-last-only", Groups: []string{"catalog"}, Source: "distribution before links", Apply: set(func(k *Knobs) { k.CatalogPage, k.CatalogPaging = 20, byLast })},
+	{Name: "catalog-whole", Groups: []string{"catalog"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.CatalogPaging = unpaged })},
+	{Name: "catalog-401", Groups: []string{"catalog"}, Source: "Docker Hub", Apply: noCatalog(deny(http.StatusUnauthorized))},
+	{Name: "catalog-403", Groups: []string{"catalog"}, Source: "GitLab, Harbor robots", Apply: noCatalog(deny(http.StatusForbidden))},
+	{Name: "catalog-404", Groups: []string{"catalog"}, Source: "GHCR", Apply: noCatalog(deny(http.StatusNotFound))},
+	{Name: "catalog-405", Groups: []string{"catalog"}, Source: "GHCR", Apply: noCatalog(deny(http.StatusMethodNotAllowed))},
+	{Name: "catalog-500", Groups: []string{"catalog"}, Source: "distribution with large storage", Apply: noCatalog(deny(http.StatusInternalServerError))},
+	{Name: "catalog-html", Groups: []string{"catalog"}, Source: "sign-in pages", Apply: noCatalog(always(page(http.StatusOK, signIn)))},
+	{Name: "catalog-204", Groups: []string{"catalog"}, Source: "proxies", Apply: noCatalog(always(response{status: http.StatusNoContent}))},
+	{Name: "catalog-errors-200", Groups: []string{"catalog"}, Source: "proxies that drop the status", Apply: noCatalog(json200(`{"errors":[{"code":"DENIED"}]}`))},
+	{Name: "catalog-endless-body", Groups: []string{"catalog"}, Heavy: true, Source: "hostile", Apply: noCatalog(always(unended(`{"repositories":["`+Prefix+`/x"`, `,"`+Prefix+`/x"`)))},
+	{Name: "catalog-link-back", Groups: []string{"catalog"}, Source: "CDNs that ignore queries", Apply: misledCatalog(leadsBack)},
+	{Name: "catalog-link-self", Groups: []string{"catalog"}, Source: "pulp/pulp_container#220", Apply: misledCatalog(linksSelf)},
+	{Name: "catalog-repeat", Groups: []string{"catalog"}, Source: "cap-js-community/mtx-tool#74", Apply: misledCatalog(repeats)},
+	{Name: "catalog-endless", Groups: []string{"catalog"}, Source: "hostile", Apply: misledCatalog(endless)},
+	{Name: "catalog-other-host", Groups: []string{"catalog"}, Source: "hostile", Apply: misledCatalog(otherHost)},
+	{Name: "catalog-unreadable-link", Groups: []string{"catalog"}, Source: "opencontainers/distribution-spec#496", Apply: misledCatalog(unreadable)},
+	{Name: "prefix-401", Groups: []string{"prefix"}, Source: "Quay, Docker Hub: unknown repositories are 401", Apply: set(func(k *Knobs) { k.PrefixStatus = http.StatusUnauthorized })},
+	{Name: "prefix-403", Groups: []string{"prefix"}, Source: "GHCR, Harbor: unknown repositories are 403", Apply: set(func(k *Knobs) { k.PrefixStatus = http.StatusForbidden })},
+	{Name: "empty-google", Groups: []string{"tags", "catalog", "n"}, order: 9, Source: "Artifact Registry on its first day", Apply: func(s *setup) {
+		s.Google = true
+		s.content = &Content{Repositories: map[string]*Repository{}}
+		s.loss.nothing()
+	}},
+	{Name: "empty-catalog", Groups: []string{"tags", "catalog"}, order: 9, Source: "distribution on its first day", Apply: func(s *setup) {
+		s.content = &Content{Repositories: map[string]*Repository{}}
+		s.loss.nothing()
+	}},
+	{Name: "empty-prefix", Groups: []string{"catalog"}, order: 9, Source: "a misspelt prefix", Apply: func(s *setup) {
+		outside := s.content.Repository(Outside)
+		s.content = &Content{Repositories: map[string]*Repository{Outside: outside}}
+		s.loss.nothing()
+	}},
+}
+
+var httpHabits = []Habit{
+	// HEAD.
+	{Name: "head-no-digest", Groups: []string{"head"}, Source: "registry.access.redhat.com, ECR: regclient/regclient#363, distribution/distribution#3792", Apply: set(func(k *Knobs) { k.HeadNoDigest = true })},
+	{Name: "head-junk-digest", Groups: []string{"head"}, Source: "proxies", Apply: set(func(k *Knobs) { k.JunkDigest = true })},
+	{Name: "head-no-length", Groups: []string{"length"}, Source: "google/go-containerregistry#971", Apply: set(func(k *Knobs) { k.HeadNoLength = true })},
+	{Name: "head-404", Groups: []string{"head"}, Source: "old Artifactory: nicholas-fedor/watchtower#667", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusNotFound })},
+	{Name: "head-405", Groups: []string{"head"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusMethodNotAllowed })},
+	{Name: "head-403", Groups: []string{"head"}, Source: "signed URLs for GET only", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusForbidden })},
+	{Name: "blob-head-405", Groups: []string{"blob-head"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.BlobHeadStatus = http.StatusMethodNotAllowed })},
+	{Name: "blob-head-404", Groups: []string{"blob-head"}, Source: "caching proxies", Apply: set(func(k *Knobs) { k.BlobHeadStatus = http.StatusNotFound })},
+
+	// Media types and bodies.
+	{Name: "type-charset", Groups: []string{"type"}, Source: "Satellite: camallo/dkregistry-rs#113, #176", Apply: set(func(k *Knobs) { k.ContentType = "charset" })},
+	{Name: "type-none", Groups: []string{"type"}, Source: "project-angos/angos#77", Apply: set(func(k *Knobs) { k.ContentType = "none" })},
+	{Name: "type-octets", Groups: []string{"type"}, Source: "registries of static files: distribution/distribution#2384", Apply: set(func(k *Knobs) { k.ContentType = "application/octet-stream" })},
+	{Name: "type-text", Groups: []string{"type"}, Source: "registries of static files", Apply: set(func(k *Knobs) { k.ContentType = "text/plain" })},
+	{Name: "type-json", Groups: []string{"type"}, Source: "gardener/cc-utils#1238", Apply: set(func(k *Knobs) { k.ContentType = "application/json" })},
+	{Name: "accept-strict", Source: "opensciencegrid/cvmfs-singularity-sync#424", Apply: set(func(k *Knobs) { k.AcceptStrict = true })},
+	{Name: "404-text", Groups: []string{"404"}, Source: "registry.redhat.io: openshift/oc#1104", Apply: set(func(k *Knobs) { k.NotFound = "text" })},
+	{Name: "404-html", Groups: []string{"404"}, Source: "nginx", Apply: set(func(k *Knobs) { k.NotFound = "html" })},
+	{Name: "404-empty", Groups: []string{"404"}, Source: "HEAD, and proxies", Apply: set(func(k *Knobs) { k.NotFound = "empty" })},
+	{Name: "ping-404", Groups: []string{"ping"}, Source: "registries of static files: distribution/distribution#2384", Apply: set(func(k *Knobs) { k.PingStatus = http.StatusNotFound })},
+
+	// Encodings, connections, ranges.
+	{Name: "gzip-stored", Groups: []string{"encoding"}, Source: "GCS, S3, R2: moby/moby#17595", Apply: set(func(k *Knobs) { k.Encoding = "stored" })},
+	{Name: "gzip-always", Groups: []string{"encoding"}, Source: "GCS, S3: moby/moby#17595", Apply: set(func(k *Knobs) { k.Encoding = "always" })},
+	{Name: "gzip-json", Groups: []string{"encoding"}, Source: "nginx gzip_types", Apply: set(func(k *Knobs) { k.Encoding = "json" })},
+	{Name: "chunked", Groups: []string{"length"}, Source: "proxies", Apply: set(func(k *Knobs) { k.Chunked = true })},
+	{Name: "close", Source: "HTTP/1.0 proxies", Apply: set(func(k *Knobs) { k.CloseConnections = true })},
+	{Name: "cut-ranges", Groups: []string{"cut"}, Source: "anchore/stereoscope#695, xelalexv/dregsy#122", Apply: set(func(k *Knobs) { k.Cut = cutRanges })},
+	{Name: "cut-length", Groups: []string{"cut", "length"}, Source: "HTTP/1.0 proxies", Apply: set(func(k *Knobs) { k.Cut = cutLength })},
+	{Name: "cut-twice", Groups: []string{"cut"}, Source: "proxies without ranges", Apply: set(func(k *Knobs) { k.Cut = cutTwice })},
+	{Name: "cut-416", Groups: []string{"cut"}, Source: "proxies without ranges", Apply: set(func(k *Knobs) { k.Cut = cutOnce416 })},
+	{Name: "cut-wrong-range", Groups: []string{"cut"}, Source: "caches", Apply: set(func(k *Knobs) { k.Cut = cutOnceLie })},
+	{Name: "cut-always", Groups: []string{"cut"}, Source: "proxies with a limit on size", Apply: func(s *setup) {
+		s.Cut = cutAlways
+		s.loss.all(Incomplete, Refused)
+		s.loss.requests += 3000
+	}},
+	{Name: "cut-manifests", Source: "proxies", Apply: set(func(k *Knobs) { k.CutManifests = true })},
+	{Name: "drip", Source: "slow links", Apply: set(func(k *Knobs) { k.Drip = 0.2 })},
+	{Name: "silent-first", Source: "cold starts", Apply: func(s *setup) { s.SilentFirst = true }},
+
+	// Quotas and passing errors.
+	{Name: "429-minute", Groups: []string{"429"}, Source: "Artifact Registry: kubernetes-sigs/promo-tools#637, #1271", Apply: throttled(throttle{After: 20, Seconds: 60})},
+	{Name: "429-retry-after", Groups: []string{"429"}, Source: "Docker Hub", Apply: throttled(throttle{After: 20, Seconds: 300, RetryAfter: "seconds"})},
+	{Name: "429-date", Groups: []string{"429"}, Source: "RFC 9110, section 10.2.3", Apply: throttled(throttle{After: 20, Seconds: 90, RetryAfter: "date"})},
+	{Name: "429-each", Groups: []string{"429"}, Source: "ECR Public: a request a second", Apply: throttled(throttle{Each: 6})},
+	{Name: "429-first", Groups: []string{"429"}, Source: "Docker Hub", Apply: throttled(throttle{After: 0, Seconds: 30})},
+	{Name: "429-always", Groups: []string{"429"}, Source: "Docker Hub: 100 manifests in 6 h", Apply: func(s *setup) {
+		throttled(throttle{After: 30})(s)
+		s.loss.all(Incomplete, Refused)
+	}},
+	{Name: "cdn-520", Groups: []string{"passing"}, Source: "Cloudflare: google/go-containerregistry#1707", Apply: passing(7, 520, 521, 522, 523, 524)},
+	{Name: "gateway-50x", Groups: []string{"passing"}, Source: "proxies", Apply: passing(7, 500, 502, 503, 504, 408)},
+	{Name: "reset", Groups: []string{"passing"}, Source: "xelalexv/dregsy#122", Apply: passing(9, 0)},
+
+	// Redirects.
+	{Name: "redirect", Groups: []string{"redirect"}, Source: "S3, GCS backends", Apply: redirected(redirects{})},
+	{Name: "redirect-302", Groups: []string{"redirect"}, Source: "Quay", Apply: redirected(redirects{Status: http.StatusFound})},
+	{Name: "redirect-303", Groups: []string{"redirect"}, Source: "RFC 9110", Apply: redirected(redirects{Status: http.StatusSeeOther})},
+	{Name: "redirect-308", Groups: []string{"redirect"}, Source: "RFC 9110", Apply: redirected(redirects{Status: http.StatusPermanentRedirect})},
+	{Name: "redirect-relative", Groups: []string{"redirect"}, Source: "oras-project/oras-dotnet#423", Apply: redirected(redirects{Relative: true})},
+	{Name: "redirect-hops", Groups: []string{"redirect"}, Source: "Artifactory in front of a CDN", Apply: redirected(redirects{Hops: 4})},
+	{Name: "redirect-raw-url", Groups: []string{"redirect"}, Source: "Azure, R2: characters that are not escaped", Apply: redirected(redirects{RawURL: true})},
+	{Name: "redirect-expired", Groups: []string{"redirect"}, Source: "S3, GCS: cached redirects", Apply: redirected(redirects{FirstExpired: true})},
+	{Name: "redirect-once", Groups: []string{"redirect"}, Source: "signed URLs for one request", Apply: redirected(redirects{Once: true})},
+	{Name: "redirect-no-credentials", Groups: []string{"redirect"}, Source: "S3: open-policy-agent/opa#6580", Apply: redirected(redirects{RefuseAuth: true})},
+	{Name: "redirect-manifests", Groups: []string{"redirect-manifests"}, Source: "GHCR, registries of static files", Apply: set(func(k *Knobs) { k.ManifestRedirect = true })},
+	{Name: "redirect-clear", Groups: []string{"redirect", "scheme"}, Source: "TLS ended by a proxy", Apply: func(s *setup) {
+		s.TLS = true
+		redirected(redirects{Clear: true})(s)
+		s.loss.all(Incomplete)
+	}},
+	{Name: "redirect-loop", Source: "misconfigured proxies", Apply: func(s *setup) {
+		s.badBlob("loop", func([]byte) special {
+			return func(r *http.Request) response {
+				return response{status: http.StatusFound, header: http.Header{"Location": {r.URL.Path + "?again"}}}
+			}
+		})
+		s.loss.requests += 300
+	}},
+	{Name: "redirect-nowhere", Source: "proxies", Apply: func(s *setup) {
+		s.badBlob("nowhere", func([]byte) special { return always(response{status: http.StatusTemporaryRedirect}) })
+	}},
+	{Name: "redirect-file", Source: "hostile", Apply: func(s *setup) {
+		s.badBlob("file", func([]byte) special {
+			return always(response{status: http.StatusTemporaryRedirect, header: http.Header{"Location": {"file:///etc/passwd"}}})
+		})
+	}},
+	{Name: "tls", Groups: []string{"scheme"}, Source: "all", Apply: set(func(k *Knobs) { k.TLS = true })},
+
+	// Logins.
+	{Name: "token", Groups: []string{"auth"}, Source: "GHCR, Docker Hub", Apply: authenticated(authentication{})},
+	{Name: "token-repository-only", Groups: []string{"auth"}, Source: "Artifactory, Nexus, Harbor: no challenge at /v2/", Apply: authenticated(authentication{NoPing: true})},
+	{Name: "token-expires", Groups: []string{"auth"}, Source: "openai/tart#55", Apply: authenticated(authentication{Uses: 25})},
+	{Name: "token-expires-400", Groups: []string{"auth"}, Source: "ECR Public: aws/containers-roadmap#2835", Apply: authenticated(authentication{Uses: 25, ExpiredStatus: http.StatusBadRequest})},
+	{Name: "token-expires-silently", Groups: []string{"auth"}, Source: "Docker Hardened Images: docker/hub-feedback#2530", Apply: authenticated(authentication{Uses: 25, NoChallenge: true})},
+	{Name: "token-catalog-scope", Groups: []string{"auth"}, Source: "distribution, GitLab", Apply: authenticated(authentication{CatalogScope: true})},
+	{Name: "token-access-token", Groups: []string{"auth"}, Source: "containerd/containerd#2157", Apply: authenticated(authentication{Response: "access_token"})},
+	{Name: "token-no-expiry", Groups: []string{"auth"}, Source: "GHCR", Apply: authenticated(authentication{Response: "no-expiry"})},
+	{Name: "token-odd-challenge", Groups: []string{"auth"}, Source: "RFC 9110, section 11.2", Apply: authenticated(authentication{Form: "odd"})},
+	{Name: "token-many-challenges", Groups: []string{"auth"}, Source: "RFC 9110, section 11.6.1", Apply: authenticated(authentication{Form: "many"})},
+	{Name: "token-throttled", Groups: []string{"auth"}, Source: "Docker Hub", Apply: authenticated(authentication{Response: "throttled"})},
+	{Name: "token-login", Groups: []string{"auth"}, Source: "Harbor", Apply: authenticated(authentication{Login: true})},
+	{Name: "token-rotated", Groups: []string{"auth"}, Source: "secrets that rotate during a run", Apply: authenticated(authentication{Login: true, RotateAfter: 60, Uses: 25})},
+	{Name: "token-denied", Groups: []string{"auth"}, Source: "GHCR", Apply: func(s *setup) {
+		authenticated(authentication{Denied: Prefix + "/lib"})(s)
+		s.loss.repositories[Prefix+"/lib"] = true
+	}},
+	{Name: "token-html", Groups: []string{"auth"}, Source: "sign-in pages", Apply: func(s *setup) {
+		authenticated(authentication{Response: "html"})(s)
+		s.loss.all(Refused, Incomplete)
+	}},
+	{Name: "token-endless", Groups: []string{"auth"}, Heavy: true, Source: "hostile", Apply: func(s *setup) {
+		authenticated(authentication{Response: "endless"})(s)
+		s.loss.all(Refused, Incomplete)
+	}},
+	{Name: "token-clear", Groups: []string{"auth", "scheme"}, Source: "TLS ended by a proxy", Apply: func(s *setup) {
+		s.TLS = true
+		authenticated(authentication{Login: true, ClearRealm: true})(s)
+		s.loss.all(Refused, Incomplete)
+	}},
+	{Name: "basic", Groups: []string{"auth"}, Source: "Nexus, ECR", Apply: authenticated(authentication{Scheme: "basic"})},
+	{Name: "basic-rotated", Groups: []string{"auth"}, Source: "secrets that rotate during a run; ECR's tokens of 12 h", Apply: authenticated(authentication{Scheme: "basic", RotateAfter: 60})},
+	{Name: "sign-in", Groups: []string{"ping", "catalog"}, Source: "oras-project/oras-go#633", Apply: func(s *setup) { s.never(always(page(http.StatusOK, signIn))) }},
+
+	// Referrers.
+	{Name: "referrers-404", Groups: []string{"referrers"}, Source: "distribution: oras-project/oras-go#633", Apply: noReferrers(http.StatusNotFound)},
+	{Name: "referrers-405", Groups: []string{"referrers"}, Source: "old registries", Apply: noReferrers(http.StatusMethodNotAllowed)},
+	{Name: "referrers-406", Groups: []string{"referrers"}, Source: "Artifactory: google/go-containerregistry#1968", Apply: noReferrers(http.StatusNotAcceptable)},
+	{Name: "referrers-400", Groups: []string{"referrers"}, Source: "old registries", Apply: noReferrers(http.StatusBadRequest)},
+	{Name: "referrers-501", Groups: []string{"referrers"}, Source: "old registries", Apply: noReferrers(http.StatusNotImplemented)},
+	{Name: "referrers-401", Groups: []string{"referrers"}, Source: "ECR: oras-project/oras-go#633", Apply: noReferrers(http.StatusUnauthorized, Full, Incomplete)},
+	{Name: "referrers-403", Groups: []string{"referrers"}, Source: "Harbor robots", Apply: noReferrers(http.StatusForbidden, Full, Incomplete)},
+	{Name: "referrers-500", Groups: []string{"referrers"}, Source: "google/go-containerregistry#1968", Apply: func(s *setup) {
+		noReferrers(http.StatusInternalServerError, Full, Incomplete)(s)
+		s.loss.requests += 3000
+	}},
+	{Name: "referrers-html", Groups: []string{"referrers"}, Source: "sign-in pages: oras-project/oras-go#633", Apply: set(func(k *Knobs) { k.ReferrersHTML = true })},
+	{Name: "referrers-page", Groups: []string{"referrers"}, Source: "distribution-spec, listing referrers", Apply: set(func(k *Knobs) { k.ReferrersPage = 1 })},
+	{Name: "referrers-one-404", Source: "Harbor", Apply: func(s *setup) {
+		r := s.content.Repository(appName)
+		d := s.maker("unreferred").image(r, 200, 1, "unreferred")
+		s.special("referrers", appName, d.Digest, always(failure(http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown")))
+	}},
+	{Name: "referrers-dead", Source: "clean-ups", Apply: func(s *setup) {
+		r := s.content.Repository(appName)
+		d := s.maker("dead-referrer").image(r, 200, 1, "dead-referrer")
+		gone := digestOf([]byte("dead referrer"))
+		r.named[d.Digest] = append(r.named[d.Digest], Descriptor{MediaType: ociManifest, Digest: gone, Size: 100})
+	}},
+	{Name: "referrers-cycle", Source: "hostile", Apply: func(s *setup) {
+		r := s.content.Repository(appName)
+		d := s.maker("cycle").image(r, 200, 1, "cycle")
+		r.named[d.Digest] = append(r.named[d.Digest], d)
+	}},
+}
