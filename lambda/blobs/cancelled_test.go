@@ -35,14 +35,32 @@ func TestCheckSurvivesCancelOfAnother(t *testing.T) { // not parallel: it cancel
 			}
 		})
 	}
-	for i := range 6000 {
-		if status := o.head(t.Context(), transport, "x"); status != http.StatusOK {
+	counted := &interruptions{RoundTripper: transport}
+	for i := 0; i < 10_000 && counted.n < 3; i++ { // of some hundred, one is interrupted
+		if status := o.head(t.Context(), counted, "x"); status != http.StatusOK {
 			t.Errorf("check %d: status %d, want 200", i, status)
 			break
 		}
 	}
 	stop()
 	others.Wait()
+	if counted.n == 0 {
+		t.Error("no check was interrupted")
+	}
+}
+
+// interruptions counts the requests that others interrupted.
+type interruptions struct {
+	http.RoundTripper
+	n int
+}
+
+func (s *interruptions) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if err != nil && r.Context().Err() == nil {
+		s.n++
+	}
+	return resp, err
 }
 
 func TestRetryAfterCancelOfAnother(t *testing.T) {

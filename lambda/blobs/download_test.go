@@ -177,7 +177,7 @@ func loadsFrom(t *testing.T, s *indexServer, o IndexOptions) (*Origin, *clock, c
 func TestIndexOverInvocations(t *testing.T) {
 	t.Parallel()
 	s := newIndexServer(t)
-	s.data = manyBlobs(t, time.Now(), 1_000_000)
+	s.data = manyBlobs(t, time.Now(), 200_000)
 	s.piece = len(s.data)/3 + 1
 	mirror, clock, events := loadsFrom(t, s, IndexOptions{})
 	// Requests for other blobs have checks of their own.

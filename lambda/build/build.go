@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Tags are the build tags of a function. lambda.norpc leaves out the legacy RPC
@@ -50,10 +51,34 @@ func Function(ctx context.Context, name, goarch string) (dir string, err error) 
 // bootstrap is the file name that Lambda expects from a custom runtime.
 const bootstrap = "bootstrap"
 
-// Bootstrap builds a function for this machine and returns its binary.
+// bootstraps are the binaries that Bootstrap has built.
+var bootstraps struct {
+	mu    sync.Mutex
+	files map[string]string // by root and name
+}
+
+// Bootstrap builds a function for this machine and returns its binary. A process
+// builds each function once, since linking takes a second even if nothing has changed.
 func Bootstrap(ctx context.Context, name string) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	bootstraps.mu.Lock()
+	defer bootstraps.mu.Unlock()
+	key := root + " " + name
+	if file, ok := bootstraps.files[key]; ok {
+		return file, nil
+	}
 	dir, err := Function(ctx, name, "")
-	return filepath.Join(dir, bootstrap), err
+	if err != nil {
+		return "", err
+	}
+	if bootstraps.files == nil {
+		bootstraps.files = map[string]string{}
+	}
+	bootstraps.files[key] = filepath.Join(dir, bootstrap)
+	return bootstraps.files[key], nil
 }
 
 // Package builds a main package as a function is built. pkg is relative to the

@@ -164,7 +164,8 @@ func TestOversizedEvents(t *testing.T) {
 		defer cancel()
 		return api.Invoke(ctx, []byte(payload))
 	}
-	for _, e := range oversizedEvents() {
+	events := oversizedEvents()
+	for _, e := range events {
 		t.Run(e.name, func(t *testing.T) {
 			payload := e.event()
 			if len(payload) < 9_000 || len(payload) > maxPayload {
@@ -208,7 +209,7 @@ func TestOversizedEvents(t *testing.T) {
 		t.Log("peak memory is available on Linux only")
 		return
 	}
-	t.Logf("%d events, peak memory %d MB", len(oversizedEvents()), peak>>20)
+	t.Logf("%d events, peak memory %d MB", len(events), peak>>20)
 	if peak > memoryLimit {
 		t.Errorf("peak memory %d MB, want at most %d MB", peak>>20, memoryLimit>>20)
 	}
