@@ -23,11 +23,22 @@ const artifactType = "application/vnd.example.sbom.v1"
 type attachments struct {
 	signature, referrer           v1.Hash
 	signatureBlobs, referrerBlobs []v1.Hash
+	// images are both, by what follows the name of the repository.
+	images map[string]v1.Image
 }
 
-// attach pushes a signature of an image of singleRepository, by a tag as cosign
-// does, and an artifact that refers to the image.
+// attach pushes newAttachments to a registry.
 func attach(ctx context.Context, source string, image v1.Descriptor, text string) (*attachments, error) {
+	a, err := newAttachments(image, text)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.push(ctx, source)
+}
+
+// newAttachments returns a signature of an image, with a tag as cosign makes it, and an
+// artifact that refers to the image.
+func newAttachments(image v1.Descriptor, text string) (*attachments, error) {
 	signature, err := artifact(text, "application/vnd.dev.cosign.simplesigning.v1+json", types.OCIConfigJSON)
 	if err != nil {
 		return nil, err
@@ -44,19 +55,25 @@ func attach(ctx context.Context, source string, image v1.Descriptor, text string
 	if a.referrer, a.referrerBlobs, err = digests(referrer); err != nil {
 		return nil, err
 	}
-	for ref, image := range map[string]v1.Image{
+	a.images = map[string]v1.Image{
 		":" + signatureTag(image.Digest): signature,
 		"@" + a.referrer.String():        referrer,
-	} {
-		r, err := name.ParseReference(source+singleRepository+ref, name.Insecure)
-		if err != nil {
-			return nil, err
-		}
-		if err := remote.Write(r, image, remote.WithContext(ctx)); err != nil {
-			return nil, fmt.Errorf("pushing an attachment: %w", err)
-		}
 	}
 	return a, nil
+}
+
+// push pushes both to singleRepository below source.
+func (a *attachments) push(ctx context.Context, source string) error {
+	for ref, image := range a.images {
+		r, err := name.ParseReference(source+singleRepository+ref, name.Insecure)
+		if err != nil {
+			return err
+		}
+		if err := remote.Write(r, image, remote.WithContext(ctx)); err != nil {
+			return fmt.Errorf("pushing an attachment: %w", err)
+		}
+	}
+	return nil
 }
 
 func digests(image v1.Image) (digest v1.Hash, blobs []v1.Hash, err error) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// rule is one rule that single HTTP requests must follow at an entry point.
+// rule is one rule that HTTP requests must follow at an entry point.
 type rule struct {
 	name string
 	// check returns what the client observed, and an error if that breaks the
@@ -26,14 +26,19 @@ var rules = []rule{
 	{"connection over IPv6", (*ruleTest).ipv6Connection},
 	{"HTTP/2", (*ruleTest).http2},
 	{"HTTP/1.1, one connection for 60 requests", (*ruleTest).keepAlive},
+	{"ns= with a name that has the upstream's prefix", (*ruleTest).prefixedName},
+	{"sha512 blob", (*ruleTest).sha512Blob},
+	{"signature requested before it is pushed", (*ruleTest).earlySignature},
+	{"odd requests of one client", (*ruleTest).oddRequests},
 }
 
-const ruleTimeout = 30 * time.Second
+const ruleTimeout = time.Minute
 
 // ruleTest checks rules at the entry point of a client in AWS us-east-1, next to
 // a mirror, with a blob of 256 KiB that every mirror has.
 type ruleTest struct {
 	*testSystem
+	images    *testImages
 	at        entryPoint
 	transport http.RoundTripper
 	path      string // of the blob
@@ -52,7 +57,7 @@ func (s *testSystem) runContract(ctx context.Context, o *options, images *testIm
 			if e.client.Name != "AWS us-east-1" || !o.selects("contract", rule.name) || ctx.Err() != nil {
 				continue
 			}
-			t := &ruleTest{s, e, transport, "/v2/" + singleRepository + "/blobs/" + digest, digest, s.mirrors["us-east-1"]}
+			t := &ruleTest{s, images, e, transport, "/v2/" + singleRepository + "/blobs/" + digest, digest, s.mirrors["us-east-1"]}
 			bounded, cancel := context.WithTimeout(ctx, ruleTimeout)
 			began := time.Now()
 			observed, err := rule.check(t, bounded)
