@@ -46,7 +46,7 @@ func (s *Server) location(q request, signature, hops int) string {
 	case s.Redirect.Relative:
 		return path + query
 	case s.Redirect.RawURL:
-		return s.url(storage) + "//storage/" + q.repository + "/" + q.reference + query + "&name=a|b \u00e9%2F{x}"
+		return s.url(storage) + "//storage/" + q.repository + "/" + q.reference + query + "&name=a|b\u00e9%2F{x}"
 	}
 	return s.url(storage) + path + query
 }

@@ -1,6 +1,7 @@
 package rude
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -200,7 +201,7 @@ func (s *Server) items(items []string) any {
 // order returns items in the order of the registry.
 func (s *Server) order(items []string) []string {
 	if s.Unsorted {
-		slices.SortFunc(items, func(a, b string) int { return strings.Compare(digestOf([]byte(a)), digestOf([]byte(b))) })
+		slices.Reverse(items) // the newest first
 	}
 	return items
 }
@@ -290,7 +291,7 @@ func (r *Repository) index() {
 	for _, digest := range slices.Sorted(maps.Keys(r.Manifests)) {
 		m := r.Manifests[digest]
 		var d document
-		if json.Unmarshal(m.Body, &d) == nil && d.Subject != nil {
+		if bytes.Contains(m.Body, []byte(`"subject"`)) && json.Unmarshal(m.Body, &d) == nil && d.Subject != nil {
 			r.subjects[d.Subject.Digest] = append(r.subjects[d.Subject.Digest], Descriptor{MediaType: m.MediaType, Digest: digest, Size: int64(len(m.Body)), ArtifactType: d.ArtifactType})
 		}
 	}

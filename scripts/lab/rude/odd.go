@@ -172,10 +172,10 @@ var contentHabits = []Habit{
 		d.Annotations = map[string]string{"padding": strings.Repeat("x", 5<<20)}
 		r.store(ociManifest, d, tag)
 	})},
-	{Name: "oversized-manifest", Heavy: true, Source: "hostile: 40 MiB", Apply: func(s *setup) {
+	{Name: "oversized-manifest", Heavy: true, Source: "hostile: 12 MiB", Apply: func(s *setup) {
 		r := s.content.Repository(appName)
 		d, _ := s.maker("oversized-manifest").simple(r)
-		d.Annotations = map[string]string{"padding": strings.Repeat("x", 40<<20)}
+		d.Annotations = map[string]string{"padding": strings.Repeat("x", 12<<20)}
 		s.loss.manifests[r.store(ociManifest, d, "oversized-manifest").Digest] = true
 	}},
 	{Name: "dead-children", Heavy: true, Source: "pushers; clean-ups of child manifests", Apply: func(s *setup) {

@@ -177,4 +177,3 @@ func TestVirtualTime(t *testing.T) {
 		}
 	})
 }
-

@@ -155,6 +155,15 @@ func (s *Server) Want(run Run) Want {
 	return o.want
 }
 
+// Want returns what a correct client makes of a polite registry with this content.
+func (c *Content) Want(run Run) Want {
+	s := &Server{setup: newSetup(c.Clone())}
+	for _, r := range s.content.Repositories {
+		r.index()
+	}
+	return s.Want(run)
+}
+
 func empty[V any](m map[string]V) {
 	for key := range m {
 		delete(m, key)
