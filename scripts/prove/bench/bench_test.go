@@ -25,18 +25,23 @@ index lookup, 10 k blobs | binary search
 index lookup, 10 k blobs | Go map
 index lookup, 10 k blobs, cold CPU caches | one load from as many bytes
 blob event | encoding/json, decoding only
-blob event | adapter and net/http handler
+blob event | our handler behind an adapter
 blob event, allocations | encoding/json, decoding only
-blob event, allocations | adapter and net/http handler
+blob event, allocations | our handler behind an adapter
 start to the first request for an event | empty function
 start to the first response | empty function
 invocation through the Runtime API, blob cached | empty function
 invocation through the Runtime API, blob in the index | empty function
 invocation through the Runtime API, only a response as long | empty function
 the handler alone, cold CPU caches | empty function
-pull of 4 blobs, cold cache | no existence checks
-pull of 4 blobs, warm cache | no existence checks
-pull of 4 blobs, index | no existence checks
+invocation through the Runtime API, CPU time | handler like archeio's behind an adapter
+invocation through the Runtime API, median | handler like archeio's behind an adapter
+net/http server, 8 connections, CPU time of a request | handler like archeio's
+net/http server, 8 connections, time between responses | handler like archeio's
+pull of 8 blobs, first of a process | no existence checks
+pull of 8 blobs, first of a process, index | no existence checks
+pull of 8 blobs, cached | no existence checks
+pull of 8 blobs, index loaded | no existence checks
 resident memory, index of 10 k blobs | empty function
 resident memory, no index | empty function
 binary, stripped | empty function
@@ -46,7 +51,7 @@ range table | bart Table, on the heap
 // TestTable measures everything once. No time is asserted.
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-short", "-json"}, &out, io.Discard); err != nil {
+	if err := run(t.Context(), []string{"-short", "-rounds", "1", "-json"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	var r report
@@ -166,7 +171,7 @@ func TestInterrupt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			err := run(ctx, []string{"-only", name}, io.Discard, &canceler{" " + name + ":", cancel})
+			err := run(ctx, []string{"-short", "-only", name}, io.Discard, &canceler{" " + name + ":", cancel})
 			if name != "size" && !errors.Is(err, context.Canceled) {
 				t.Errorf("error %v, want %v", err, context.Canceled)
 			}

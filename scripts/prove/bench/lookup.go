@@ -10,12 +10,13 @@ import (
 	"github.com/gaissmai/bart"
 
 	"archeio/ranges"
+	"archeio/scripts/prove/bench/peers"
 )
 
 // measureLookup compares the range table with tables that are built at start.
 func measureLookup(ctx context.Context, b *bench) error {
-	all := blocks()
-	addrs := addresses(b.pick(1_000_000, 10_000), all)
+	all := peers.Blocks()
+	addrs := addresses(b.pick(1_000_000, 50_000), all)
 	t := newTables(all)
 	v, err := b.interleave(ctx, 15, 10,
 		timeLookups(addrs, findOurs), timeLookups(addrs, t.findBart), timeLookups(addrs, t.findBartFast), timeLookups(addrs, t.findTrie))
@@ -53,16 +54,15 @@ func measureLookup(ctx context.Context, b *bench) error {
 type tables struct {
 	bart     *bart.Table[ranges.Place]
 	bartFast *bart.Fast[ranges.Place]
-	trie     *trie
+	trie     *peers.Trie
 }
 
-func newTables(all [][]block) *tables {
-	t := &tables{new(bart.Table[ranges.Place]), new(bart.Fast[ranges.Place]), newTrie()}
+func newTables(all [][]peers.Block) *tables {
+	t := &tables{new(bart.Table[ranges.Place]), new(bart.Fast[ranges.Place]), peers.NewTrie(all)}
 	for _, one := range all {
 		for _, x := range one {
-			t.bart.Insert(x.prefix, x.place)
-			t.bartFast.Insert(x.prefix, x.place)
-			t.trie.insert(x.prefix, x.place)
+			t.bart.Insert(x.Prefix, x.Place)
+			t.bartFast.Insert(x.Prefix, x.Place)
 		}
 	}
 	return t
@@ -101,7 +101,7 @@ func (t *tables) findBartFast(addrs []netip.Addr) (found int) {
 
 func (t *tables) findTrie(addrs []netip.Addr) (found int) {
 	for i := range addrs {
-		if _, ok := t.trie.lookup(addrs[i]); ok {
+		if _, ok := t.trie.Lookup(addrs[i]); ok {
 			found++
 		}
 	}

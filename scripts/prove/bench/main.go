@@ -35,6 +35,8 @@ var measurements = []measurement{
 	{"event", "blob event, from event to response", measureEvent},
 	{"start", "start of the process", measureStart},
 	{"warm", "invocation of a warm function", measureWarm},
+	{"adapter", "invocation of the function and of an HTTP server behind an adapter", measureAdapter},
+	{"http", "request to the handler in a net/http server", measureHTTP},
 	{"pull", "pull through the local system", measurePull},
 	{"memory", "resident memory", measureMemory},
 	{"size", "sizes of the binary and the range table", measureSize},
@@ -69,7 +71,7 @@ func main() { cli.Main("bench", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	short := flags.Bool("short", false, "measure everything once and briefly, to check that it works")
+	short := flags.Bool("short", false, "measure a third of the rounds, with less data")
 	asJSON := flags.Bool("json", false, "print JSON, with times in nanoseconds")
 	only := flags.String("only", strings.Join(names(), ","), "make the measurements in `LIST`, comma-separated")
 	rounds := flags.Int("rounds", 0, "measure `N` rounds; 0 for the default of each measurement")

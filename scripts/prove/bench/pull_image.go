@@ -21,8 +21,8 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// publish pushes the image to the upstream, and puts its blobs and an index into the
-// mirrors.
+// publish pushes the image to the upstream, and puts its blobs, the probes and an
+// index of both into the mirrors.
 func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 	// The configuration is a blob as well.
 	if p.image, err = random.Image(blobSize, int64(p.blobs-1)); err != nil {
@@ -46,7 +46,14 @@ func (p *puller) publish(ctx context.Context, s *system.System) (err error) {
 	}); err != nil {
 		return err
 	}
-	return putIndex(ctx, s, digests)
+	for i := range 16 {
+		blob := fmt.Append(nil, "probe ", i)
+		p.probes = append(p.probes, fmt.Sprintf("sha256:%x", sha256.Sum256(blob)))
+		if err := s.PutBlob(ctx, blob); err != nil {
+			return err
+		}
+	}
+	return putIndex(ctx, s, append(digests, p.probes...))
 }
 
 // putIndex puts an index into the buckets.

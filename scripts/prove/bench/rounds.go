@@ -14,6 +14,7 @@ type bench struct {
 	short     bool
 	rounds    int // 0 for the default of each measurement
 	progress  *cli.Progress
+	binaries  map[string]string // built, by package
 	report    report
 }
 
@@ -32,15 +33,12 @@ type side func(context.Context) (float64, error)
 // interleave lets the sides take turns. It returns the values of each side, one a
 // round: the mean of its turns. A warm-up round before the first does not count.
 func (b *bench) interleave(ctx context.Context, rounds, turns int, sides ...side) ([][]float64, error) {
+	rounds = b.pick(rounds, max(rounds/3, min(rounds, 3)))
 	if b.rounds > 0 {
 		rounds = b.rounds
 	}
-	first := -1
-	if b.short {
-		first, rounds, turns = 0, 1, 1
-	}
 	values := make([][]float64, len(sides))
-	for round := first; round < rounds; round++ {
+	for round := -1; round < rounds; round++ {
 		means, err := takeTurns(ctx, turns, sides)
 		if err != nil {
 			return nil, err

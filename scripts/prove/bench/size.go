@@ -9,6 +9,7 @@ import (
 	"github.com/gaissmai/bart"
 
 	"archeio/ranges"
+	"archeio/scripts/prove/bench/peers"
 )
 
 // measureSize compares the size of the binary with that of the empty function, and
@@ -34,14 +35,14 @@ func measureSize(ctx context.Context, b *bench) error {
 // bartMemory returns the bytes on the heap of a bart.Table with the prefixes of the
 // range table.
 func bartMemory() float64 {
-	all := blocks()
+	all := peers.Blocks()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	table := new(bart.Table[ranges.Place])
 	for _, one := range all {
 		for _, x := range one {
-			table.Insert(x.prefix, x.place)
+			table.Insert(x.Prefix, x.Place)
 		}
 	}
 	runtime.GC()

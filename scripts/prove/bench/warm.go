@@ -57,10 +57,9 @@ func measureWarm(ctx context.Context, b *bench) error {
 		if err := running.invokeAll(ctx, events); err != nil {
 			return err
 		}
-		next := 0
+		part := parts(events, turn)
 		sides = append(sides, func(ctx context.Context) (float64, error) {
-			part := events[next : next+turn]
-			next = (next + turn) % len(events)
+			part := part()
 			began := time.Now()
 			err := running.invokeAll(ctx, part)
 			return float64(time.Since(began)) / float64(turn), err
@@ -71,8 +70,8 @@ func measureWarm(ctx context.Context, b *bench) error {
 		return err
 	}
 	const what, against = "invocation through the Runtime API", "empty function"
-	b.report.compare(what+", blob cached", against, ns, v[1], v[4], ratioOf(1.05))
-	b.report.compare(what+", blob in the index", against, ns, v[2], v[4], ratioOf(1.05))
+	b.report.compare(what+", blob cached", against, ns, v[1], v[4], ratioOf(1.10))
+	b.report.compare(what+", blob in the index", against, ns, v[2], v[4], ratioOf(1.10))
 	b.report.compare(what+", only a response as long", against, ns, v[3], v[4], budget{})
 	b.report.compare("the handler alone, cold CPU caches", against, ns, v[0], v[4], budget{})
 	return nil

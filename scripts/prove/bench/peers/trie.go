@@ -1,4 +1,4 @@
-package main
+package peers
 
 import (
 	"net/netip"
@@ -6,9 +6,9 @@ import (
 	"archeio/ranges"
 )
 
-// trie is a plain binary trie: it has one node a bit, and the longest prefix
-// matches.
-type trie struct{ root4, root6 *node }
+// Trie is a plain binary trie: it has one node a bit, and the longest prefix
+// matches. It is safe for concurrent use.
+type Trie struct{ root4, root6 *node }
 
 type node struct {
 	children [2]*node
@@ -16,16 +16,25 @@ type node struct {
 	set      bool
 }
 
-func newTrie() *trie { return &trie{new(node), new(node)} }
+// NewTrie returns a trie of prefixes.
+func NewTrie(blocks [][]Block) *Trie {
+	t := &Trie{new(node), new(node)}
+	for _, one := range blocks {
+		for _, x := range one {
+			t.insert(x.Prefix, x.Place)
+		}
+	}
+	return t
+}
 
-func (t *trie) root(a netip.Addr) *node {
+func (t *Trie) root(a netip.Addr) *node {
 	if a.Is4() {
 		return t.root4
 	}
 	return t.root6
 }
 
-func (t *trie) insert(p netip.Prefix, place ranges.Place) {
+func (t *Trie) insert(p netip.Prefix, place ranges.Place) {
 	n, b := t.root(p.Addr()), p.Addr().AsSlice()
 	for i := range p.Bits() {
 		next := &n.children[b[i/8]>>(7-i%8)&1]
@@ -37,7 +46,9 @@ func (t *trie) insert(p netip.Prefix, place ranges.Place) {
 	n.place, n.set = place, true
 }
 
-func (t *trie) lookup(a netip.Addr) (place ranges.Place, ok bool) {
+// Lookup returns the place of the longest prefix with an address, and whether there
+// is one.
+func (t *Trie) Lookup(a netip.Addr) (place ranges.Place, ok bool) {
 	b, skip := a.As16(), 0
 	if a.Is4() {
 		skip = 96
