@@ -202,7 +202,7 @@ func (m maker) referrer(r *Repository, subject Descriptor, artifactType string) 
 
 // Base returns polite content, which every registry accepts: nested names, images
 // of several platforms, tagged and untagged manifests, Docker's media types,
-// signatures, hundreds of tags. It is the same for the same seed.
+// signatures, more than a hundred tags. It is the same for the same seed.
 func Base(seed uint64) *Content {
 	m := newMaker(seed)
 	c := &Content{Repositories: map[string]*Repository{}}
@@ -234,12 +234,12 @@ func Base(seed uint64) *Content {
 	cli := c.Repository(Prefix + "/tools/cli")
 	for i := range 4 {
 		var tags []string
-		for j := range 80 {
+		for j := range 30 {
 			tags = append(tags, fmt.Sprintf("v%d.%02d", i, j))
 		}
 		m.image(cli, 1_500, 1, tags...)
 	}
-	for i := range 60 {
+	for i := range 45 {
 		m.image(c.Repository(fmt.Sprintf("%s/small-%02d", Prefix, i)), 100, 1, "v1")
 	}
 	m.image(c.Repository(Outside), 1_000, 1, "latest")
