@@ -103,6 +103,9 @@ type Listing struct {
 	// Complete reports whether untagged manifests are included, as in the
 	// listings of Artifact Registry and GCR. Only then do entries have a digest.
 	Complete bool
+	// Tags are all tags of each digest in a Complete listing; the entry of a digest has
+	// the smallest one.
+	Tags map[string][]string
 	// Children are the full names of the repositories below this one.
 	Children []string
 }
@@ -130,6 +133,10 @@ func (c *Client) List(ctx context.Context, repository string) (*Listing, error) 
 			if len(m.Tag) > 0 {
 				e.Tag = slices.Min(m.Tag)
 			}
+			if l.Tags == nil {
+				l.Tags = map[string][]string{}
+			}
+			l.Tags[digest] = m.Tag
 			l.Entries = append(l.Entries, e)
 		}
 		for _, child := range page.Children {

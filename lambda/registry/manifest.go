@@ -24,6 +24,9 @@ type Blob struct {
 type Contents struct {
 	// Children are the digests of the manifests of an index.
 	Children []string `json:"children,omitempty"`
+	// Platforms are those of Children, in the same order: os/arch or
+	// os/arch/variant, empty if there is none or it is unknown.
+	Platforms []string `json:"platforms,omitempty"`
 	// Blobs are those that a mirror may store.
 	Blobs []Blob `json:"blobs,omitempty"`
 	// LeftOut counts nondistributable layers, and blobs whose digest is not
@@ -76,6 +79,7 @@ func Parse(manifest []byte) (*Contents, error) {
 			return nil, fmt.Errorf("invalid digest %q of a manifest", d.Digest)
 		}
 		c.Children = append(c.Children, d.Digest)
+		c.Platforms = append(c.Platforms, d.Platform.String())
 	}
 	if m.Config != nil {
 		if err := c.add(*m.Config); err != nil {
@@ -91,9 +95,29 @@ func Parse(manifest []byte) (*Contents, error) {
 }
 
 type descriptor struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
+	MediaType string    `json:"mediaType"`
+	Digest    string    `json:"digest"`
+	Size      int64     `json:"size"`
+	Platform  *platform `json:"platform"`
+}
+
+// platform is that of an entry of an index.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+type platform struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Variant      string `json:"variant"`
+}
+
+// String returns os/arch or os/arch/variant, empty if it is unknown.
+func (p *platform) String() string {
+	switch {
+	case p == nil || p.OS == "" || p.Architecture == "" || p.OS == "unknown" || p.Architecture == "unknown":
+		return ""
+	case p.Variant == "":
+		return p.OS + "/" + p.Architecture
+	}
+	return p.OS + "/" + p.Architecture + "/" + p.Variant
 }
 
 const (
