@@ -18,8 +18,7 @@ import (
 const tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 // LoadBalancer creates a public load balancer on port 443 for the function of a
-// region, and the records of the stage's domain that resolve to the load balancer
-// with the lowest latency.
+// region, and the records that resolve to the load balancer with the lowest latency.
 func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, alias awslambda.Alias) awselasticloadbalancingv2.CfnLoadBalancer {
 	n := networkOf(scope, s, region)
 	group := awsec2.NewCfnSecurityGroup(scope, jsii.String("BalancerSecurityGroup"), &awsec2.CfnSecurityGroupProps{
@@ -81,8 +80,10 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 	target.AddResourceDependency(permission, nil)
 	zone := hostedZone(scope, s)
 	certificate := awscertificatemanager.NewCertificate(scope, jsii.String("BalancerCertificate"), &awscertificatemanager.CertificateProps{
-		DomainName: jsii.String(s.BalancerDomain()),
-		Validation: awscertificatemanager.CertificateValidation_FromDns(zone),
+		// The same names for every front: while it changes, clients use both.
+		DomainName:              jsii.String(s.Domain),
+		SubjectAlternativeNames: jsii.Strings(s.BalancerDomain()),
+		Validation:              awscertificatemanager.CertificateValidation_FromDns(zone),
 	})
 	awselasticloadbalancingv2.NewCfnListener(scope, jsii.String("Listener"), &awselasticloadbalancingv2.CfnListenerProps{
 		LoadBalancerArn: balancer.Ref(),

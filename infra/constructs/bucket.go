@@ -56,15 +56,14 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 		Resources:  &[]*string{blobs},
 		Conditions: &map[string]interface{}{"Bool": map[string]string{"aws:SecureTransport": "true"}},
 	}))
-	if s.HasDistribution() {
-		bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:        jsii.String("AllowDistributionRead"),
-			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudfront.amazonaws.com"), nil)},
-			Actions:    jsii.Strings("s3:GetObject"),
-			Resources:  &[]*string{blobs},
-			Conditions: &map[string]interface{}{"ArnLike": map[string]string{"aws:SourceArn": anyDistribution(s)}},
-		}))
-	}
+	// For every front, as function URLs are.
+	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("AllowDistributionRead"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudfront.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("s3:GetObject"),
+		Resources:  &[]*string{blobs},
+		Conditions: &map[string]interface{}{"ArnLike": map[string]string{"aws:SourceArn": anyDistribution(s)}},
+	}))
 	return bucket
 }
 

@@ -3,7 +3,6 @@ package constructs
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -86,9 +85,6 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		settings.WebAclId = firewall(scope, s, ofDistribution)
 	}
 	distribution := awscloudfront.NewCfnDistribution(scope, jsii.String("Distribution"), &awscloudfront.CfnDistributionProps{DistributionConfig: settings})
-	if s.Domain != "" {
-		records(scope, s, distribution)
-	}
 	if s.AccessLogs {
 		accessLogs(scope, s, distribution)
 	}
@@ -227,24 +223,6 @@ func noErrorCaching(codes ...float64) []interface{} {
 		})
 	}
 	return list
-}
-
-// cloudFrontZone is the hosted zone of all distributions.
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-route53-aliastarget.html
-const cloudFrontZone = "Z2FDTNDATAQYW2"
-
-func records(scope constructs.Construct, s *stage.Stage, distribution awscloudfront.CfnDistribution) {
-	for _, kind := range []string{"A", "AAAA"} {
-		awsroute53.NewCfnRecordSet(scope, jsii.String("Record"+kind), &awsroute53.CfnRecordSetProps{
-			HostedZoneId: jsii.String(s.Zone.ID),
-			Name:         jsii.String(s.Domain + "."),
-			Type:         jsii.String(kind),
-			AliasTarget: &awsroute53.CfnRecordSet_AliasTargetProperty{
-				DnsName:      distribution.AttrDomainName(),
-				HostedZoneId: jsii.String(cloudFrontZone),
-			},
-		})
-	}
 }
 
 // Address returns the host name of the registry.

@@ -95,10 +95,7 @@ func TestBalancerTarget(t *testing.T) {
 // All load balancers share a host name, which resolves to the nearest one.
 func TestBalancerRecords(t *testing.T) {
 	balancers(t, func(t *testing.T, st *synthStack) {
-		name := st.stage.Domain
-		if st.stage.HasDistribution() {
-			name = "alb." + st.stage.Domain
-		}
+		name := "alb." + st.stage.Domain
 		balancer, _ := st.only(t, "AWS::ElasticLoadBalancingV2::LoadBalancer")
 		records := st.resources("AWS::Route53::RecordSet")
 		for _, kind := range []string{"A", "AAAA"} {
@@ -116,8 +113,10 @@ func TestBalancerRecords(t *testing.T) {
 			t.Errorf("%d records, want 2", len(records))
 		}
 		_, certificate := st.only(t, "AWS::CertificateManager::Certificate")
-		same(t, "certificate's name", at(certificate, "Properties", "DomainName"), fmt.Sprintf(`%q`, name))
-		same(t, "validation", at(certificate, "Properties", "DomainValidationOptions"), fmt.Sprintf(`[{"DomainName": %q, "HostedZoneId": %q}]`, name, st.stage.Zone.ID))
+		same(t, "certificate's name", at(certificate, "Properties", "DomainName"), fmt.Sprintf(`%q`, st.stage.Domain))
+		same(t, "certificate's other names", at(certificate, "Properties", "SubjectAlternativeNames"), fmt.Sprintf(`[%q]`, name))
+		same(t, "validation", at(certificate, "Properties", "DomainValidationOptions"), fmt.Sprintf(`[{"DomainName": %q, "HostedZoneId": %q}, {"DomainName": %q, "HostedZoneId": %[2]q}]`,
+			st.stage.Domain, st.stage.Zone.ID, name))
 	})
 }
 

@@ -88,20 +88,16 @@ func TestMirrorPolicy(t *testing.T) {
 			],
 			"Condition": {"Bool": {"aws:SecureTransport": "false"}}
 		}`)
-		want := 2
-		if st.stage.HasDistribution() {
-			want = 3
-			same(t, "statement for the distribution", bySid["AllowDistributionRead"], `{
-				"Sid": "AllowDistributionRead",
-				"Effect": "Allow",
-				"Principal": {"Service": "cloudfront.amazonaws.com"},
-				"Action": "s3:GetObject",
-				"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Mirror", "Arn"]}, "/containers/images/*"]]},
-				"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:cloudfront::`+st.stage.Account+`:distribution/*"}}
-			}`)
-		}
-		if len(bySid) != want {
-			t.Errorf("%d statements, want %d: %s", len(bySid), want, text(at(policy, "Properties", "PolicyDocument")))
+		same(t, "statement for the distribution", bySid["AllowDistributionRead"], `{
+			"Sid": "AllowDistributionRead",
+			"Effect": "Allow",
+			"Principal": {"Service": "cloudfront.amazonaws.com"},
+			"Action": "s3:GetObject",
+			"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Mirror", "Arn"]}, "/containers/images/*"]]},
+			"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:cloudfront::`+st.stage.Account+`:distribution/*"}}
+		}`)
+		if len(bySid) != 3 {
+			t.Errorf("%d statements, want 3: %s", len(bySid), text(at(policy, "Properties", "PolicyDocument")))
 		}
 	})
 }

@@ -159,12 +159,11 @@ func bucketsOf(t *testing.T, of *synthStack) map[string]string {
 func TestPermissions(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
 		alias, _ := st.only(t, "AWS::Lambda::Alias")
-		want := map[string]string{}
-		if st.stage.HasDistribution() {
-			want["DistributionCallsURL"] = `"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "AWS_IAM", "Principal": "cloudfront.amazonaws.com",
-				"SourceArn": "arn:aws:cloudfront::` + st.stage.Account + `:distribution/*"`
-			want["DistributionInvokes"] = `"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": true, "Principal": "cloudfront.amazonaws.com",
-				"SourceArn": "arn:aws:cloudfront::` + st.stage.Account + `:distribution/*"`
+		want := map[string]string{
+			"DistributionCallsURL": `"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "AWS_IAM", "Principal": "cloudfront.amazonaws.com",
+				"SourceArn": "arn:aws:cloudfront::` + st.stage.Account + `:distribution/*"`,
+			"DistributionInvokes": `"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": true, "Principal": "cloudfront.amazonaws.com",
+				"SourceArn": "arn:aws:cloudfront::` + st.stage.Account + `:distribution/*"`,
 		}
 		if st.stage.HasLoadBalancers() {
 			want["BalancerInvokes"] = `"Action": "lambda:InvokeFunction", "Principal": "elasticloadbalancing.amazonaws.com",
@@ -184,13 +183,10 @@ func TestPermissions(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) { st.none(t, "AWS::Lambda::Url") })
 }
 
-// Only CloudFront can call the function URL, which exists only with a distribution.
+// Only CloudFront can call the function URL. It exists for every front, for a
+// distribution that the stage had before.
 func TestFunctionURL(t *testing.T) {
 	each(t, "redirector", func(t *testing.T, st *synthStack) {
-		if !st.stage.HasDistribution() {
-			st.none(t, "AWS::Lambda::Url")
-			return
-		}
 		_, url := st.only(t, "AWS::Lambda::Url")
 		same(t, "function URL", at(url, "Properties"), `{
 			"AuthType": "AWS_IAM",
@@ -201,50 +197,49 @@ func TestFunctionURL(t *testing.T) {
 		if !slices.Contains(texts(at(url, "DependsOn")), alias) {
 			t.Error("the function URL does not depend on its alias")
 		}
+		id, _ := st.only(t, "AWS::Lambda::Url")
+		same(t, "host", at(st.template, "Outputs", "FunctionHost", "Value"), fmt.Sprintf(`{"Fn::Select": [2, {"Fn::Split": ["/", {"Fn::GetAtt": [%q, "FunctionUrl"]}]}]}`, id))
 	})
 }
 
-// Only function URLs, which AWS generates, are passed between stacks: an exported
-// value is hard to change.
-func TestCrossRegionReferences(t *testing.T) {
+// Nothing is exported, and no functions of the CDK pass values between stacks: a stack
+// refers to another one by an output.
+func TestStackReferences(t *testing.T) {
+	c := synthesized(t)
+	found := map[string]bool{}
 	each(t, "", func(t *testing.T, st *synthStack) {
-		exported := map[string]any{}
-		for _, resource := range st.resources("Custom::CrossRegionExportWriter") {
-			exports, _ := at(resource, "Properties", "WriterProps", "exports").(map[string]any)
-			maps.Copy(exported, exports)
-		}
 		outputs, _ := st.template["Outputs"].(map[string]any)
 		for name, output := range outputs {
 			if at(output, "Export") != nil {
-				exported[name] = at(output, "Value")
+				t.Errorf("output %s is exported", name)
 			}
 		}
-		for name, value := range exported {
-			id, _ := at(value, "Fn::GetAtt", 0).(string)
-			if at(value, "Fn::GetAtt", 1) != "FunctionUrl" || at(st.template, "Resources", id, "Type") != "AWS::Lambda::Url" {
-				t.Errorf("%s is exported: %s", name, text(value))
+		resources, _ := st.template["Resources"].(map[string]any)
+		for id, resource := range resources {
+			if kind, _ := at(resource, "Type").(string); !strings.HasPrefix(kind, "AWS::") || strings.HasPrefix(kind, "AWS::CloudFormation::") {
+				t.Errorf("%s is a custom resource of the type %s", id, kind)
 			}
-		}
-		want := 0
-		if st.what == "redirector" && st.stage.HasDistribution() {
-			want = 1
-		}
-		if len(exported) != want {
-			t.Errorf("%d exported values, want %d", len(exported), want)
 		}
 		walk(st.template, "", func(path string, v any) {
-			name, imported := at(v, "Fn::ImportValue").(string)
-			if imported && (st.what != "edge" || !strings.Contains(name, "FunctionUrl")) {
-				t.Errorf("%s: imports %s", path, name)
+			if at(v, "Fn::ImportValue") != nil {
+				t.Errorf("%s: imports %s", path, text(v))
 			}
+			reference := at(v, "Fn::GetStackOutput")
+			if reference == nil {
+				return
+			}
+			of, name, region := at(reference, "StackName"), at(reference, "OutputName"), at(reference, "Region")
+			i := slices.IndexFunc(c.stacks, func(other *synthStack) bool { return other.name == of && other.region == region })
+			if i < 0 || at(c.stacks[i].template, "Outputs", name) == nil {
+				t.Errorf("%s: there is no output %v of %v in %v", path, name, of, region)
+			}
+			if !slices.Contains(st.dependencies, fmt.Sprint(of)) {
+				t.Errorf("%s: does not depend on %v", path, of)
+			}
+			found[fmt.Sprint(name)] = true
 		})
-		for _, resource := range st.resources("Custom::CrossRegionExportReader") {
-			imports, _ := at(resource, "Properties", "ReaderProps", "imports").(map[string]any)
-			for name := range imports {
-				if st.what != "edge" || !strings.Contains(name, "FunctionUrl") {
-					t.Errorf("imports %s", name)
-				}
-			}
-		}
 	})
+	if !found["FunctionHost"] || !found["DistributionName"] || len(found) != 2 {
+		t.Errorf("references to the outputs %v, want FunctionHost and DistributionName", found)
+	}
 }

@@ -1,7 +1,11 @@
 // Package stacks assembles the constructs into stacks: a mirror stack in each mirror
 // region, a filler stack in the primary's region, a redirector stack in each
-// redirector region, an edge stack for the distribution, and a watch stack with alarm
-// topic, dashboard and budget in each region.
+// redirector region, an edge stack for the distribution, a domain stack for the records
+// of the domain, and a watch stack with alarm topic, dashboard and budget in each region.
+//
+// A stack refers to what AWS generates in another one by an output of that stack, which
+// CloudFormation reads when the referring stack is deployed: nothing is exported, so no
+// stack prevents a change of another one.
 package stacks
 
 import (
@@ -52,10 +56,10 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 			return err
 		}
 	}
-	var hosts []*string
+	var redirectors []awscdk.Stack
 	var before awscdk.Stack
 	for _, region := range s.Redirectors {
-		st, host, err := redirector(app, s, region, code)
+		st, err := redirector(app, s, region, code)
 		if err != nil {
 			return err
 		}
@@ -63,10 +67,18 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 			st.AddStackDependency(before, jsii.String("a version that fails in one region is not rolled out to the next ones"))
 		}
 		before = st
-		hosts = append(hosts, host)
+		redirectors = append(redirectors, st)
 	}
+	entry := redirectors
 	if s.HasDistribution() {
-		return edge(app, s, hosts)
+		st, err := edge(app, s, redirectors)
+		if err != nil {
+			return err
+		}
+		entry = []awscdk.Stack{st}
+	}
+	if s.Domain != "" {
+		domain(app, s, entry)
 	}
 	return nil
 }
@@ -77,8 +89,6 @@ func stack(app constructs.Construct, s *stage.Stage, what, region, description s
 		Description:           jsii.String("Archeio, stage " + s.Name + ": " + description),
 		Env:                   &awscdk.Environment{Account: jsii.String(s.Account), Region: jsii.String(region)},
 		TerminationProtection: jsii.Bool(s.Protected && !s.IsRetired(what, region)),
-		// Only function URLs are referenced, because AWS generates them.
-		CrossRegionReferences: jsii.Bool(true),
 	})
 	tags := awscdk.Tags_Of(st)
 	tags.Add(jsii.String(stage.Tag), jsii.String(s.Name), nil)
@@ -140,17 +150,16 @@ func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code
 	return nil
 }
 
-// redirector adds a redirector stack. It returns the stack and the host of the
-// function URL, nil if there is none.
-func redirector(app constructs.Construct, s *stage.Stage, region string, code Code) (awscdk.Stack, *string, error) {
+// redirector adds a redirector stack.
+func redirector(app constructs.Construct, s *stage.Stage, region string, code Code) (awscdk.Stack, error) {
 	st := stack(app, s, "redirector", region, "redirector function")
 	alias, hook, err := parts.RedirectorFunction(st, s, region, code.Redirector, code.Rollout)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	hash, err := build.Hash(code.Redirector)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	output(st, stage.CodeHash, "SHA-256 of the function's binary", jsii.String(hash))
 	if hook != nil {
@@ -161,13 +170,13 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 		balancer := parts.LoadBalancer(st, s, region, alias)
 		output(st, "BalancerName", "domain name of the load balancer; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
 		if !s.HasDistribution() {
-			address(st, jsii.String(s.BalancerDomain()))
+			address(st, jsii.String(s.Domain))
 		}
 	}
-	if !s.HasDistribution() {
-		return st, nil, nil
-	}
-	return st, hostOf(parts.FunctionURL(st, s, alias)), nil
+	// A stage without a distribution has function URLs too: a distribution that it had
+	// before must serve requests until DNS caches no longer lead to it.
+	output(st, stage.FunctionHost, "host of the function URL, which only CloudFront can call", hostOf(parts.FunctionURL(st, s, alias)))
+	return st, nil
 }
 
 // hostOf returns the host of a function URL, which is https://HOST/.
@@ -175,15 +184,43 @@ func hostOf(url awslambda.FunctionUrl) *string {
 	return awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), url.Url(), nil))
 }
 
-func edge(app constructs.Construct, s *stage.Stage, hosts []*string) error {
+func edge(app constructs.Construct, s *stage.Stage, redirectors []awscdk.Stack) (awscdk.Stack, error) {
 	st := stack(app, s, "edge", stage.EdgeRegion, "CloudFront distribution")
+	var hosts []*string
+	for _, redirector := range redirectors {
+		st.AddStackDependency(redirector, jsii.String("the function URLs are origins"))
+		hosts = append(hosts, outputOf(redirector, stage.FunctionHost))
+	}
 	distribution, err := parts.Distribution(st, s, hosts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	output(st, "DistributionName", "domain name of the distribution", distribution.AttrDomainName())
+	output(st, stage.DistributionName, "domain name of the distribution", distribution.AttrDomainName())
 	address(st, parts.Address(s, distribution))
-	return nil
+	return st, nil
+}
+
+// outputOf returns an output of a stack as a value for another stack.
+func outputOf(st awscdk.Stack, name string) *string {
+	return awscdk.Fn_GetStackOutput(st.StackName(), jsii.String(name), st.Region(), nil)
+}
+
+// domain adds the stack with the records of the domain, which lead to the entry points:
+// the edge stack, or the redirector stacks. One stack has them for all fronts, so that
+// another front changes records that exist.
+func domain(app constructs.Construct, s *stage.Stage, entry []awscdk.Stack) {
+	st := stack(app, s, "domain", stage.EdgeRegion, "records of the domain")
+	for _, before := range entry {
+		st.AddStackDependency(before, jsii.String("the domain leads there"))
+	}
+	to := stage.ToBalancers
+	if s.HasDistribution() {
+		to = stage.ToDistribution
+		parts.DistributionRecords(st, s, outputOf(entry[0], stage.DistributionName))
+	} else {
+		parts.BalancerAlias(st, s)
+	}
+	output(st, stage.DomainTarget, "what the domain leads to", jsii.String(to))
 }
 
 // address outputs the host name of the registry, and commands to try it.

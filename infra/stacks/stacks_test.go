@@ -30,9 +30,6 @@ func TestTags(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		for _, kind := range []string{"AWS::S3::Bucket", "AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::CloudFront::Distribution", "AWS::SQS::Queue", "AWS::Events::Rule", "AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::KMS::Key"} {
 			for id, resource := range st.resources(kind) {
-				if strings.HasPrefix(id, "CustomCrossRegionExport") {
-					continue
-				}
 				if got := pairs(at(resource, "Properties", "Tags"))["archeio:stage"]; got != st.stage.Name {
 					t.Errorf("%s has the tag %v, want %s", id, got, st.stage.Name)
 				}

@@ -60,7 +60,7 @@ var keys = []key{
 	passed("upstreamClouds", `a list of at least one cloud, or "none"`, "UPSTREAM_CLOUDS"),
 
 	{name: "front", want: `"cloudfront", "alb" or "both"`, value: `"cloudfront"`, meaning: "what clients connect to: a CloudFront distribution, a load balancer in each redirector region, or both"},
-	{name: "domain", want: "a host name, for example registry.example.com", otherwise: "none: the host name of the distribution; required for `alb` and `both`", meaning: "host name of the registry; with `both`, that of the load balancers is `alb.DOMAIN`"},
+	{name: "domain", want: "a host name, for example registry.example.com", otherwise: "none: the host name of the distribution; required for `alb` and `both`", meaning: "host name of the registry; that of the load balancers is `alb.DOMAIN`, which with `alb` the domain leads to"},
 	{name: "domainPending", want: boolean, value: "false", meaning: "whether `domain` does not lead to the distribution yet, in the first deployment with `both`: until it does, load balancers redirect to a mirror's bucket instead of the distribution"},
 	{name: "hostedZone", want: anObject, otherwise: "none; required with `domain`", meaning: "Route 53 hosted zone of `domain`"},
 	{name: "hostedZone.id", want: "the ID of a hosted zone, for example Z0123456789ABCDEFGHIJ", required: true, meaning: "its ID"},

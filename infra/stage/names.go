@@ -67,15 +67,30 @@ const (
 func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request" }
 
 // Stack returns the name of a stack. what is its kind: "watch", "mirror",
-// "filler", "redirector" or "edge".
+// "filler", "redirector", "edge" or "domain".
 func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
 
-// EdgeRegion is the region of the edge stack: CloudFront requires its certificates
-// there.
+// EdgeRegion is the region of the edge stack, because CloudFront requires its
+// certificates there, and of the domain stack.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
 const EdgeRegion = "us-east-1"
+
+// Outputs of stacks that others use.
+const (
+	// FunctionHost is the output of a redirector stack with the host of the
+	// function URL.
+	FunctionHost = "FunctionHost"
+	// DistributionName is the output of the edge stack with the host name of the
+	// distribution.
+	DistributionName = "DistributionName"
+	// DomainTarget is the output of the domain stack with what the domain leads
+	// to, [ToDistribution] or [ToBalancers].
+	DomainTarget   = "DomainTarget"
+	ToDistribution = "distribution"
+	ToBalancers    = "load balancers"
+)
 
 // Stack is a stack of a stage. What is its kind.
 type Stack struct{ What, Region, Name string }
@@ -98,7 +113,20 @@ func (s *Stage) Stacks() []Stack {
 	if s.HasDistribution() {
 		add("edge", EdgeRegion)
 	}
+	if s.Domain != "" {
+		add("domain", EdgeRegion)
+	}
 	return all
+}
+
+// StackRegions returns the regions of all stacks, sorted.
+func (s *Stage) StackRegions() []string {
+	var all []string
+	for _, st := range s.Stacks() {
+		all = append(all, st.Region)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Retained is a bucket that is kept when its stack is deleted.

@@ -73,13 +73,8 @@ func (s *Stage) HasDistribution() bool { return s.Front != ALB }
 func (s *Stage) HasLoadBalancers() bool { return s.Front != CloudFront }
 
 // BalancerDomain returns the host name of the load balancers, which is the same in
-// all regions.
-func (s *Stage) BalancerDomain() string {
-	if s.Front == Both {
-		return "alb." + s.Domain
-	}
-	return s.Domain
-}
+// all regions and for all fronts.
+func (s *Stage) BalancerDomain() string { return "alb." + s.Domain }
 
 // Filled returns the mirrors that blobs are written to, the primary first.
 func (s *Stage) Filled() []string { return append([]string{s.Primary}, s.Replicas()...) }

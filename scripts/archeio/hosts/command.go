@@ -63,7 +63,11 @@ func of(s *stage.Stage) ([]hosts.Host, error) {
 			hosts.Host{Host: name, Path: "/" + config.BlobPrefix, Purpose: "blobs from the default mirror"})
 	}
 	if s.HasLoadBalancers() {
-		all = append(all, hosts.Host{Host: s.BalancerDomain(), Path: "/v2/", Purpose: "the registry, through a load balancer"})
+		name := s.BalancerDomain()
+		if !s.HasDistribution() {
+			name = s.Domain
+		}
+		all = append(all, hosts.Host{Host: name, Path: "/v2/", Purpose: "the registry, through a load balancer"})
 	}
 	var configs []*config.Config
 	for _, region := range s.Redirectors {

@@ -98,13 +98,26 @@ func sameName(a, b string) bool {
 }
 
 // domain checks that the stage's domain leads to a distribution before load balancers
-// redirect to it. CloudFront names itself in every response.
+// redirect to it or are deleted. CloudFront names itself in every response.
 func (p *preflight) domain(ctx context.Context) {
 	const what = "domain"
-	if p.stage.Front != stage.Both || p.stage.DomainPending {
+	if p.stage.Domain == "" || p.stage.Front == stage.ALB || p.stage.DomainPending {
 		return
 	}
 	const remedy = `load balancers would redirect blobs there; set "domainPending": true until a deployment has created its records`
+	switch to, err := p.cloud.Output(ctx, stage.EdgeRegion, p.stage.Stack("domain", stage.EdgeRegion), stage.DomainTarget); {
+	case err != nil:
+		p.unknown(stage.EdgeRegion, what, err)
+		return
+	case to == stage.ToBalancers && p.stage.Front == stage.CloudFront:
+		p.fail(stage.EdgeRegion, what, `%s leads to load balancers, which would be deleted before it leads to the distribution; deploy with "front": "both" and "domainPending": true first`, p.stage.Domain)
+		return
+	case to == stage.ToBalancers:
+		p.fail(stage.EdgeRegion, what, "%s leads to load balancers; %s", p.stage.Domain, remedy)
+		return
+	case p.stage.Front == stage.CloudFront:
+		return
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.stage.Domain+"/v2/", nil)
 	if err != nil {
 		p.unknown(stage.EdgeRegion, what, err)

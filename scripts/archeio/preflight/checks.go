@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"slices"
 
 	"archeio/infra/stage"
 )
@@ -37,11 +36,7 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.zone(ctx)
 	p.domain(ctx)
 	p.edge(ctx)
-	regions := p.stage.Regions()
-	if p.stage.HasDistribution() && !slices.Contains(regions, stage.EdgeRegion) {
-		regions = append(regions, stage.EdgeRegion)
-	}
-	slices.Sort(regions)
+	regions := p.stage.StackRegions()
 	for i, region := range regions {
 		p.progress.show("%s (region %d of %d)", region, i+1, len(regions))
 		p.region(ctx, region)

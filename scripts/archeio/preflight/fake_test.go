@@ -30,6 +30,7 @@ type fake struct {
 	stackOf, tag        map[string]string // by bucket
 	status              map[string]string // by stack
 	output              string
+	domainTarget        string // output of the domain stack
 	// domain is the transport for requests to the stage's own domain.
 	domain roundTripper
 }
@@ -78,6 +79,9 @@ func (f fake) concurrency(context.Context, string) (int, error)  { return f.conc
 func (f fake) Output(_ context.Context, region, stack, key string) (string, error) {
 	if stack == "archeio-first-redirector-"+region && key == "CodeHash" {
 		return f.output, nil
+	}
+	if stack == "archeio-test-domain-us-east-1" && key == "DomainTarget" {
+		return f.domainTarget, nil
 	}
 	return "", nil
 }

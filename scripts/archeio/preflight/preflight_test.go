@@ -102,17 +102,21 @@ func TestDomain(t *testing.T) {
 		keys   string
 		domain roundTripper
 		want   string
+		target string // what the domain led to before
 	}{
-		{"distribution", `, "front": "both"`, responds(http.Header{"X-Amz-Cf-Id": {"x"}}), "PASS    registry.example.com leads to a distribution"},
-		{"load-balancer", `, "front": "both"`, responds(http.Header{}), `WARN    registry.example.com does not lead to a CloudFront distribution; load balancers would redirect blobs there; set "domainPending": true`},
-		{"no-record", `, "front": "both"`, func(*http.Request) (*http.Response, error) { return nil, errors.New("no such host") }, "WARN    registry.example.com is not reachable: "},
-		{"pending", `, "front": "both", "domainPending": true`, nil, ""},
-		{"cloudfront", ``, nil, ""},
+		{"balancers-to-cloudfront", ``, nil, `FAIL    registry.example.com leads to load balancers, which would be deleted before it leads to the distribution; deploy with "front": "both" and "domainPending": true first`, "load balancers"},
+		{"balancers-to-both", `, "front": "both"`, nil, `FAIL    registry.example.com leads to load balancers; load balancers would redirect blobs there; set "domainPending": true`, "load balancers"},
+		{"balancers-to-both-pending", `, "front": "both", "domainPending": true`, nil, "", "load balancers"},
+		{"distribution", `, "front": "both"`, responds(http.Header{"X-Amz-Cf-Id": {"x"}}), "PASS    registry.example.com leads to a distribution", "distribution"},
+		{"load-balancer", `, "front": "both"`, responds(http.Header{}), `WARN    registry.example.com does not lead to a CloudFront distribution; load balancers would redirect blobs there; set "domainPending": true`, ""},
+		{"no-record", `, "front": "both"`, func(*http.Request) (*http.Response, error) { return nil, errors.New("no such host") }, "WARN    registry.example.com is not reachable: ", ""},
+		{"pending", `, "front": "both", "domainPending": true`, nil, "", ""},
+		{"cloudfront", ``, nil, "", "distribution"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			f := ready()
-			f.domain = tt.domain
+			f.domain, f.domainTarget = tt.domain, tt.target
 			got := preflightWith(t, t.Context(), f, 200, tt.keys)
 			if tt.want == "" && strings.Contains(got.stdout, " domain ") || !strings.Contains(got.stdout, tt.want) {
 				t.Errorf("want %q in\n%s", tt.want, got.stdout)

@@ -1,0 +1,81 @@
+//go:build !race
+
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"archeio/infra/stage"
+)
+
+// The records of the domain are in one stack with the same logical ids for every front,
+// so that another front updates them.
+func TestDomainRecords(t *testing.T) {
+	fronts := map[stage.Front]bool{}
+	each(t, "domain", func(t *testing.T, st *synthStack) {
+		s := st.stage
+		fronts[s.Front] = true
+		to, target := fmt.Sprintf(`{
+			"DNSName": {"Fn::GetStackOutput": {"StackName": "archeio-%s-edge-us-east-1", "OutputName": "DistributionName", "Region": "us-east-1"}},
+			"HostedZoneId": "Z2FDTNDATAQYW2"
+		}`, s.Name), `"distribution"`
+		if s.Front == stage.ALB {
+			to, target = fmt.Sprintf(`{"DNSName": "alb.%s.", "HostedZoneId": %q, "EvaluateTargetHealth": true}`, s.Domain, s.Zone.ID), `"load balancers"`
+			for _, region := range s.Redirectors {
+				if name := s.Stack("redirector", region); !slices.Contains(st.dependencies, name) {
+					t.Errorf("does not depend on %s", name)
+				}
+			}
+		}
+		records := st.resources("AWS::Route53::RecordSet")
+		for _, kind := range []string{"A", "AAAA"} {
+			same(t, "record "+kind, at(records["Record"+kind], "Properties"), fmt.Sprintf(`{"HostedZoneId": %q, "Name": "%s.", "Type": %q, "AliasTarget": %s}`, s.Zone.ID, s.Domain, kind, to))
+		}
+		if len(records) != 2 {
+			t.Errorf("%d records, want 2", len(records))
+		}
+		same(t, "target", at(st.template, "Outputs", "DomainTarget", "Value"), target)
+	})
+	if len(fronts) != 3 {
+		t.Errorf("tested the fronts %v, want all", fronts)
+	}
+}
+
+// The name of each record of a stage is in stacks of one kind for all fronts: Route 53
+// does not have records with and without a routing policy for one name.
+func TestRecordOwners(t *testing.T) {
+	each(t, "", func(t *testing.T, st *synthStack) {
+		for id, record := range st.resources("AWS::Route53::RecordSet") {
+			want := map[string]string{"domain": st.stage.Domain + ".", "redirector": "alb." + st.stage.Domain + "."}[st.what]
+			if got := at(record, "Properties", "Name"); got != want {
+				t.Errorf("%s: name %v, want %q", id, got, want)
+			}
+		}
+	})
+}
+
+// A permissions boundary of the CDK's context is on all roles.
+func TestPermissionsBoundary(t *testing.T) {
+	needNode(t)
+	f, err := readFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.context["@aws-cdk/core:permissionsBoundary"] = map[string]any{"name": "boundary"}
+	c, err := synthesize(f, "boundary", slices.DeleteFunc(f.stages, func(s *stage.Stage) bool { return s.Name != "sandbox" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := 0
+	for _, st := range c.stacks {
+		for id, role := range st.resources("AWS::IAM::Role") {
+			roles++
+			same(t, st.name+": "+id, at(role, "Properties", "PermissionsBoundary"), `{"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":iam::`+st.stage.Account+`:policy/boundary"]]}`)
+		}
+	}
+	if roles < 5 {
+		t.Errorf("%d roles, want 5 or more", roles)
+	}
+}
