@@ -7,11 +7,9 @@ MAKEFLAGS += --no-print-directory
 # a finding says where its input was written.
 FUZZTIME ?= 1m
 BENCHTIME ?= 1s
-# Documents of the providers' IP ranges: files, or by default their official
-# addresses.
-AWS ?=
-GCP ?=
-AZURE ?=
+# A folder with the documents of the clouds' IP ranges, by default read from their
+# official addresses. For single files: ARGS="-aws FILE".
+DOCUMENTS ?=
 
 # The CDK's command line, pinned. "latest" is not the line that is maintained.
 CDK ?= npx --yes aws-cdk@2.1148.1
@@ -160,8 +158,8 @@ python: .build/python/installed ## install the Python programs that lint, sam an
 	@touch $@
 
 .PHONY: ranges
-ranges: ## compile the IP ranges again and show what changes: AWS= GCP= AZURE= are files
-	@go run ./scripts/archeio ranges compile $(if $(AWS),-aws $(AWS)) $(if $(GCP),-gcp $(GCP)) $(if $(AZURE),-azure $(AZURE)) $(ARGS)
+ranges: ## compile the IP ranges again and show what changes: DOCUMENTS=folder, ARGS=-h
+	@go run ./scripts/archeio ranges compile $(if $(DOCUMENTS),-documents "$(DOCUMENTS)") $(ARGS)
 
 .PHONY: coastline
 coastline: ## generate the coastlines of the world map again, from the npm package world-atlas

@@ -65,7 +65,7 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"name-before-text":     {places, 0xffff | 5<<lengthAt, "outside of the text"},
 		"name-after-end":       {places, 3 | 5<<lengthAt, "outside of the text"},
-		"unknown-cloud":        {places, 9 | 5<<lengthAt | 3<<cloudAt, "unknown cloud with code 3"},
+		"unknown-cloud":        {places, 9 | 5<<lengthAt | cloudMask<<cloudAt, "unknown cloud with code 63"},
 		"version-after-end":    {sources, 3 | 5<<lengthAt, "outside of the text"},
 		"no-version":           {sources, 9, "invalid version"},
 		"date-out-of-range":    {sources + 12, 1 << 31, "out of range"},

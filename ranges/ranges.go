@@ -1,6 +1,6 @@
 // Package ranges maps an IP address to the cloud and region that it belongs to.
 //
-// The data are the address lists that AWS, Google and Azure publish. Package
+// The data are the address lists that the clouds in Clouds publish. Package
 // ranges/compile turns them into one table, table.bin, which is embedded in the
 // binary and searched in place: nothing is parsed, copied or allocated, neither
 // at start-up nor by a lookup. A table from elsewhere must go through [Parse].
@@ -27,12 +27,15 @@ const (
 	AWS   Cloud = "AWS"
 	GCP   Cloud = "GCP"
 	Azure Cloud = "Azure"
+	OCI   Cloud = "OCI" // Oracle Cloud Infrastructure
 )
 
 // Clouds lists every cloud in order of precedence: if two documents claim the
 // same prefix, the later cloud wins. The position in this list is also the
-// cloud's code in a table, so new clouds are appended.
-var Clouds = [...]Cloud{AWS, GCP, Azure}
+// cloud's code in a table, so new clouds are appended. A new cloud also needs a
+// reader, which is a row of compile.Providers, and its regions in package regions.
+// Everything else follows from this list.
+var Clouds = [...]Cloud{AWS, GCP, Azure, OCI}
 
 // code returns the cloud's code in a table, -1 for an unknown cloud.
 func (c Cloud) code() int { return slices.Index(Clouds[:], c) }
@@ -50,7 +53,7 @@ type Place struct {
 const maxRegionLength = 63
 
 // Valid reports whether the cloud is known and the region is 1 to 63 letters,
-// digits and hyphens that do not start with a hyphen. All three providers keep
+// digits and hyphens that do not start with a hyphen. All providers keep
 // to this, and it makes a region safe to print in logs, metrics and headers.
 func (p Place) Valid() bool {
 	if p.Cloud.code() < 0 || p.Region == "" || len(p.Region) > maxRegionLength || p.Region[0] == '-' {

@@ -46,6 +46,7 @@ func TestLookup(t *testing.T) {
 		{"single-address-prefix", "3.4.12.4", Place{AWS, "eu-west-1"}},
 		{"google", "34.1.208.1", Place{GCP, "africa-south1"}},
 		{"azure", "4.199.128.1", Place{Azure, "australiacentral"}},
+		{"oracle", "129.80.0.1", Place{OCI, "us-ashburn-1"}},
 		{"ipv6", "2406:daba:f000::1", Place{AWS, "ap-southeast-4"}},
 		{"ipv4-mapped", "::ffff:34.1.208.1", Place{GCP, "africa-south1"}},
 		{"private", "10.0.0.1", Place{}},
@@ -166,7 +167,7 @@ func TestCompileRefuses(t *testing.T) {
 		"bits-set":      {{netip.MustParsePrefix("10.0.0.1/8"), good}},
 		"mapped":        {{netip.MustParsePrefix("::ffff:10.0.0.0/104"), good}},
 		"no-prefix":     {{netip.Prefix{}, good}},
-		"unknown-cloud": {{netip.MustParsePrefix("10.0.0.0/8"), Place{"Oracle", "x"}}},
+		"unknown-cloud": {{netip.MustParsePrefix("10.0.0.0/8"), Place{"Mars", "x"}}},
 		"no-region":     {{netip.MustParsePrefix("10.0.0.0/8"), Place{AWS, ""}}},
 		"odd-region":    {{netip.MustParsePrefix("10.0.0.0/8"), Place{AWS, "eu west"}}},
 	} {

@@ -48,8 +48,8 @@ type Table struct{ data string }
 // Source is a provider's document that a table was compiled from.
 type Source struct {
 	Cloud Cloud
-	// Version is what the document calls its version or date: createDate (AWS),
-	// creationTime (Google) or changeNumber (Azure).
+	// Version is what the document calls its version or date, for example
+	// createDate (AWS) or changeNumber (Azure).
 	Version string
 	// Date is when the provider published the document, in UTC, to the second.
 	// It is zero if the document has no date, as is the case for Azure.

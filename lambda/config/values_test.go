@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"archeio/ranges"
 )
 
 // What is wrong with values, as the errors say it.
@@ -38,8 +40,13 @@ func unknownMirrorRegion(item string) string {
 	return fmt.Sprintf("unknown region %q: want AWS regions, comma-separated", item)
 }
 
+// wantsClouds lists the clouds of the range table.
+func wantsClouds() string {
+	return ": want " + strings.Trim(strings.Join(strings.Fields(fmt.Sprint(ranges.Clouds)), ", "), "[]") + ", comma-separated, or none"
+}
+
 func unknownCloud(item string) string {
-	return fmt.Sprintf("unknown cloud %q: want AWS, GCP, Azure, comma-separated, or none", item)
+	return fmt.Sprintf("unknown cloud %q", item) + wantsClouds()
 }
 
 func badHost(item string) string {
@@ -137,9 +144,9 @@ var valueTests = []struct {
 	{"for-twice", "MIRROR_FOR", "cn-north-1:ap-east-1,cn-north-1:us-east-1", twoMirrors(), `duplicate client region "cn-north-1": want each client region once`},
 	{"for-equals-sign", "MIRROR_FOR", "cn-north-1=ap-east-1", twoMirrors(), `"cn-north-1=ap-east-1" has no colon` + wantsRule},
 
-	{"clouds-every-case", "UPSTREAM_CLOUDS", "aws,Gcp,AZURE", nil, ""},
-	{"clouds-unknown", "UPSTREAM_CLOUDS", "GCP,Oracle", nil, unknownCloud("Oracle")},
-	{"clouds-misspelled", "UPSTREAM_CLOUDS", "azzure", nil, `unknown cloud "azzure" (did you mean "Azure"?): want AWS, GCP, Azure, comma-separated, or none`},
+	{"clouds-every-case", "UPSTREAM_CLOUDS", "aws,Gcp,AZURE,oci", nil, ""},
+	{"clouds-unknown", "UPSTREAM_CLOUDS", "GCP,Mars", nil, unknownCloud("Mars")},
+	{"clouds-misspelled", "UPSTREAM_CLOUDS", "azzure", nil, `unknown cloud "azzure" (did you mean "Azure"?)` + wantsClouds()},
 	{"clouds-twice", "UPSTREAM_CLOUDS", "GCP,gcp", nil, `duplicate cloud "gcp": want each cloud once`},
 	{"clouds-none-and-one", "UPSTREAM_CLOUDS", "GCP,none", nil, unknownCloud("none")},
 	{"clouds-blank", "UPSTREAM_CLOUDS", " ", nil, unknownCloud("")},

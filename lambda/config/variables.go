@@ -26,7 +26,7 @@ var Variables = [...]Variable{
 	{"MIRROR_URL_TEMPLATE", "base URL of a mirror with `{region}` in it; required with `MIRROR_REGIONS`", ""},
 	{"MIRROR_URL_OVERRIDES", "`region=URL`, comma-separated, for mirrors that do not follow the template", ""},
 	{"MIRROR_FOR", "`client-region:mirror-region`, comma-separated, where the nearest mirror is not the best", ""},
-	{"UPSTREAM_CLOUDS", "clouds whose clients always go upstream: `AWS`, `GCP`, `Azure`, comma-separated; or `none`", "GCP"},
+	{"UPSTREAM_CLOUDS", "clouds whose clients always go upstream, comma-separated, for example `GCP,OCI`; or `none`", "GCP"},
 	{"CLIENT_ADDRESS_HEADER", "header that holds the client address in function URL and API events, for example `CloudFront-Viewer-Address`", ""},
 	{"MIRROR_CHECK_TIMEOUT", "deadline of one existence check, at most `1.5s`", "1s"},
 	{"MIRROR_HEALTH_INTERVAL", "how long a mirror is assumed healthy after its last response", "10s"},

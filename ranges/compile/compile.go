@@ -1,5 +1,5 @@
-// Package compile turns the documents in which AWS, Google and Azure publish
-// their IP ranges into a range table, and reports what differs between tables.
+// Package compile turns the documents in which the clouds publish their IP ranges
+// into a range table, and reports what differs between tables.
 //
 //	var documents []compile.Document
 //	for _, p := range compile.Providers {

@@ -6,13 +6,13 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"archeio/ranges"
+	"archeio/ranges/regions"
 )
 
 const (
@@ -28,9 +28,20 @@ const (
 		{"name":"Storage.WestEurope","properties":{"region":"westeurope","addressPrefixes":["13.0.0.0/8"]}},
 		{"name":"AzureCloud","properties":{"region":"","addressPrefixes":["13.0.0.0/8"]}},
 		{"name":"AzureCloud.westeurope","properties":{"region":"westeurope","addressPrefixes":["4.180.0.0/16"]}}]}`
+	oracle = `{"last_updated_timestamp":"2025-12-31T18:18:01.103975","regions":[
+		{"region":"us-phoenix-1","cidrs":[{"cidr":"129.146.0.0/21","tags":["OCI"]},{"cidr":"134.70.8.0/21","tags":["OSN","OBJECT_STORAGE"]}]},
+		{"region":"us-ashburn-1","cidrs":[{"cidr":"129.213.8.0/21","tags":["OCI"]}]}]}`
 )
 
-// parse returns the three documents.
+// samples has a document of each of Providers.
+var samples = [len(Providers)]string{aws, google, azure, oracle}
+
+// provider returns the row of a cloud.
+func provider(cloud ranges.Cloud) Provider {
+	return Providers[slices.Index(ranges.Clouds[:], cloud)]
+}
+
+// parse returns the documents in texts, which are in the order of Providers.
 func parse(t *testing.T, texts ...string) []Document {
 	t.Helper()
 	var documents []Document
@@ -56,21 +67,47 @@ func build(t *testing.T, texts ...string) ranges.Table {
 func TestProvidersFollowClouds(t *testing.T) {
 	t.Parallel()
 	for i, p := range Providers {
-		if p.Cloud != ranges.Clouds[i] || p.parse == nil || !strings.HasPrefix(p.URL, "https://") {
+		if p.Cloud != ranges.Clouds[i] || p.parse == nil || p.mark == "" || !strings.HasPrefix(p.URL, "https://") {
 			t.Errorf("row %d is of %q, want a whole row of %q", i, p.Cloud, ranges.Clouds[i])
+		}
+		for j, text := range samples {
+			if got := strings.Contains(text, p.mark); got != (i == j) {
+				t.Errorf("%s is in the document of %s: %t, want only in that of %s", p.mark, ranges.Clouds[j], got, p.Cloud)
+			}
+		}
+	}
+}
+
+// TestRegionsFollowClouds: each region in a document must be in the table of
+// regions, so that a new cloud is complete. Names without a place are excluded.
+func TestRegionsFollowClouds(t *testing.T) {
+	t.Parallel()
+	for _, cloud := range ranges.Clouds {
+		known, unknown := 0, 0
+		for _, p := range ranges.Places() {
+			if _, ok := regions.Find(string(cloud), p.Region); p.Cloud == cloud && ok {
+				known++
+			} else if p.Cloud == cloud {
+				unknown++
+			}
+		}
+		if known < 5*unknown || known == 0 {
+			t.Errorf("%s: %d regions of the embedded table are in the table of regions, %d are not", cloud, known, unknown)
 		}
 	}
 }
 
 func TestCompile(t *testing.T) {
 	t.Parallel()
-	table := build(t, aws, google, azure)
+	table := build(t, samples[:]...)
 	for addr, want := range map[string]ranges.Place{
 		"15.193.0.9":       {Cloud: ranges.AWS, Region: "ap-south-1"},
 		"15.193.1.0":       {Cloud: ranges.AWS, Region: "GLOBAL"},
 		"2600:1f00::1":     {Cloud: ranges.AWS, Region: "us-east-1"},
 		"2600:1900:8000::": {Cloud: ranges.GCP, Region: "africa-south1"},
 		"4.180.3.4":        {Cloud: ranges.Azure, Region: "westeurope"},
+		"129.146.7.255":    {Cloud: ranges.OCI, Region: "us-phoenix-1"},
+		"134.70.8.0":       {Cloud: ranges.OCI, Region: "us-phoenix-1"},
 		"13.1.1.1":         {},
 	} {
 		if got, _ := table.Lookup(netip.MustParseAddr(addr)); got != want {
@@ -81,6 +118,7 @@ func TestCompile(t *testing.T) {
 		{Cloud: ranges.AWS, Version: "2026-01-01-00-00-00", Date: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Prefixes: 4},
 		{Cloud: ranges.GCP, Version: "2025-12-31T16:00:05", Date: time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC), Prefixes: 2},
 		{Cloud: ranges.Azure, Version: "change 7", Prefixes: 1},
+		{Cloud: ranges.OCI, Version: "2025-12-31T18:18:01.103975", Date: time.Date(2025, 12, 31, 18, 18, 1, 0, time.UTC), Prefixes: 3},
 	}
 	if got := table.Sources(); !slices.Equal(got, want) {
 		t.Errorf("sources are %+v, want %+v", got, want)
@@ -123,14 +161,12 @@ func TestDocuments(t *testing.T) {
 	if dir == "" {
 		t.Skip("RANGE_DOCUMENTS is not set: the embedded table was not compared with the providers' documents")
 	}
-	var documents []Document
+	documents, err := ReadFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	longest := map[netip.Prefix]ranges.Place{}
-	for i, file := range []string{"aws-ip-ranges.json", "gcp-cloud.json", "azure-service-tags.json"} {
-		d, err := Providers[i].Read(t.Context(), nil, filepath.Join(dir, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		documents = append(documents, d)
+	for _, d := range documents {
 		for _, p := range d.Prefixes {
 			longest[p.Prefix] = p.Place
 		}

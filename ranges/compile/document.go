@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path"
-	"strings"
 	"time"
 
 	"archeio/ranges"
@@ -28,107 +26,6 @@ type Document struct {
 
 // parser fills a document from JSON. The name is that of the file or the URL.
 type parser func(d *Document, name string, data []byte) error
-
-// parseAWS reads ip-ranges.json. Its syncToken is the time of publication in
-// seconds since 1970,
-// https://docs.aws.amazon.com/vpc/latest/userguide/aws-ip-syntax.html
-func parseAWS(d *Document, _ string, data []byte) error {
-	var in struct {
-		SyncToken  int64  `json:"syncToken,string"`
-		CreateDate string `json:"createDate"`
-		Prefixes   []struct {
-			Prefix string `json:"ip_prefix"`
-			Region string `json:"region"`
-		} `json:"prefixes"`
-		Prefixes6 []struct {
-			Prefix string `json:"ipv6_prefix"`
-			Region string `json:"region"`
-		} `json:"ipv6_prefixes"`
-	}
-	if err := decode(data, &in); err != nil {
-		return err
-	}
-	for _, p := range in.Prefixes {
-		if err := d.add(p.Prefix, p.Region); err != nil {
-			return err
-		}
-	}
-	for _, p := range in.Prefixes6 {
-		if err := d.add(p.Prefix, p.Region); err != nil {
-			return err
-		}
-	}
-	if in.SyncToken != 0 {
-		d.Date = time.Unix(in.SyncToken, 0).UTC()
-	}
-	d.Version = in.CreateDate
-	return nil
-}
-
-// parseGoogle reads cloud.json. Its syncToken is the time of publication in
-// milliseconds since 1970; its creationTime is the same in Pacific Time, without
-// an offset. https://cloud.google.com/compute/docs/faq#find_ip_range
-func parseGoogle(d *Document, _ string, data []byte) error {
-	var in struct {
-		SyncToken    int64  `json:"syncToken,string"`
-		CreationTime string `json:"creationTime"`
-		Prefixes     []struct {
-			Prefix4 string `json:"ipv4Prefix"`
-			Prefix6 string `json:"ipv6Prefix"`
-			Scope   string `json:"scope"`
-		} `json:"prefixes"`
-	}
-	if err := decode(data, &in); err != nil {
-		return err
-	}
-	for _, p := range in.Prefixes {
-		if err := d.add(p.Prefix4+p.Prefix6, p.Scope); err != nil {
-			return err
-		}
-	}
-	if in.SyncToken != 0 {
-		d.Date = time.UnixMilli(in.SyncToken).UTC().Truncate(time.Second)
-	}
-	d.Version = in.CreationTime
-	return nil
-}
-
-// parseAzure reads the service tags. Only the tags of whole regions are used,
-// AzureCloud.REGION; the others are parts of them, by service. The document has
-// no date, but Microsoft puts one into its file name.
-// https://learn.microsoft.com/azure/virtual-network/service-tags-overview
-func parseAzure(d *Document, name string, data []byte) error {
-	var in struct {
-		ChangeNumber int `json:"changeNumber"`
-		Values       []struct {
-			Name       string `json:"name"`
-			Properties struct {
-				Region          string   `json:"region"`
-				AddressPrefixes []string `json:"addressPrefixes"`
-			} `json:"properties"`
-		} `json:"values"`
-	}
-	if err := decode(data, &in); err != nil {
-		return err
-	}
-	for _, tag := range in.Values {
-		if !strings.HasPrefix(tag.Name, "AzureCloud.") {
-			continue
-		}
-		for _, p := range tag.Properties.AddressPrefixes {
-			if err := d.add(p, tag.Properties.Region); err != nil {
-				return fmt.Errorf("tag %.64q: %w", tag.Name, err)
-			}
-		}
-	}
-	if date, err := time.Parse("ServiceTags_Public_20060102.json", path.Base(name)); err == nil {
-		d.Date = date
-	}
-	if in.ChangeNumber != 0 {
-		d.Version = fmt.Sprintf("change %d", in.ChangeNumber)
-	}
-	return nil
-}
 
 // add validates one entry and appends it.
 func (d *Document) add(prefix, region string) error {

@@ -38,6 +38,23 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestParseRefusesOracle(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"no-date", strings.Replace(oracle, "last_updated_timestamp", "x", 1), "no date or version"},
+		{"odd-date", strings.Replace(oracle, "2025-12-31T", "yesterday ", 1), `last_updated_timestamp "yesterday 18:18:01.103975": not a time in ISO 8601`},
+		{"no-region", strings.Replace(oracle, `"us-phoenix-1"`, `""`, 1), `entry 1, prefix "129.146.0.0/21": invalid region ""`},
+		{"host-bits", strings.Replace(oracle, "129.213.8.0/21", "129.213.8.0/20", 1), `entry 3, prefix "129.213.8.0/20": host bits are set`},
+		{"another-type", strings.Replace(oracle, `[{"cidr":"129.213`, `[7,{"cidr":"129.213`, 1), `"regions.cidrs" is number`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := provider(ranges.OCI).Parse("x.json", []byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Parse: %v, want an error with %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestAzureDate(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]time.Time{
@@ -46,7 +63,7 @@ func TestAzureDate(t *testing.T) {
 		"ServiceTags_Public_20261327.json":                                                 {},
 		"azure.json":                                                                       {},
 	} {
-		d, err := Providers[len(Providers)-1].Parse(name, []byte(azure))
+		d, err := provider(ranges.Azure).Parse(name, []byte(azure))
 		if err != nil || d.Cloud != ranges.Azure || !d.Date.Equal(want) {
 			t.Errorf("%s: date %s, want %s; error %v", name, d.Date, want, err)
 		}
@@ -54,7 +71,7 @@ func TestAzureDate(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for i, text := range []string{aws, google, azure} {
+	for i, text := range samples {
 		f.Add(uint8(i), []byte(text))
 	}
 	f.Fuzz(func(t *testing.T, provider uint8, data []byte) {

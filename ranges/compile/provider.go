@@ -15,6 +15,8 @@ type Provider struct {
 	// URL is the official address of the document, or of the page that links to
 	// it.
 	URL string
+	// mark is a string that is in the documents of this cloud and of no other.
+	mark string
 	// link matches the address of the document in the page at URL. It is nil if
 	// URL is the document itself.
 	link  *regexp.Regexp
@@ -25,16 +27,24 @@ type Provider struct {
 var Providers = [len(ranges.Clouds)]Provider{{
 	Cloud: ranges.AWS,
 	URL:   "https://ip-ranges.amazonaws.com/ip-ranges.json",
+	mark:  `"ip_prefix"`,
 	parse: parseAWS,
 }, {
 	Cloud: ranges.GCP,
 	URL:   "https://www.gstatic.com/ipranges/cloud.json",
+	mark:  `"ipv4Prefix"`,
 	parse: parseGoogle,
 }, {
 	Cloud: ranges.Azure,
 	URL:   "https://www.microsoft.com/en-us/download/details.aspx?id=56519",
 	link:  regexp.MustCompile(`https://download\.microsoft\.com/download/[0-9A-Za-z/-]+/ServiceTags_Public_[0-9]+\.json`),
+	mark:  `"AzureCloud.`,
 	parse: parseAzure,
+}, {
+	Cloud: ranges.OCI,
+	URL:   "https://docs.oracle.com/iaas/tools/public_ip_ranges.json",
+	mark:  `"cidrs"`,
+	parse: parseOracle,
 }}
 
 // Parse returns the document in data. The name is that of its file or its URL;

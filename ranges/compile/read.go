@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,6 +51,45 @@ func (p Provider) read(ctx context.Context, client *http.Client, from string) (D
 		}
 	}
 	return p.Parse(from, data)
+}
+
+// ReadFolder reads the documents of all clouds from the JSON files in a folder, in
+// the order of ranges.Clouds. It recognizes a document by its content. Each cloud
+// must have one.
+func ReadFolder(dir string) ([]Document, error) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading the documents in %q: %w", dir, cause(err))
+	}
+	var found [len(Providers)]string
+	documents := make([]Document, len(Providers))
+	for _, f := range files {
+		if path.Ext(f.Name()) != ".json" {
+			continue
+		}
+		name := filepath.Join(dir, f.Name())
+		data, err := fetch(context.Background(), nil, name)
+		if err != nil {
+			return nil, fmt.Errorf("reading the document %q: %w", name, err)
+		}
+		i := slices.IndexFunc(Providers[:], func(p Provider) bool { return bytes.Contains(data, []byte(p.mark)) })
+		switch {
+		case i < 0:
+			return nil, fmt.Errorf("reading the document %q: not a document of any known cloud: remove it", name)
+		case found[i] != "":
+			return nil, fmt.Errorf("reading the documents in %q: %q and %q are both of %s: remove one", dir, found[i], f.Name(), Providers[i].Cloud)
+		}
+		found[i] = f.Name()
+		if documents[i], err = Providers[i].Parse(name, data); err != nil {
+			return nil, fmt.Errorf("reading the document %q: %w", name, err)
+		}
+	}
+	for i, p := range Providers {
+		if found[i] == "" {
+			return nil, fmt.Errorf("reading the documents in %q: no document of %s: download %s", dir, p.Cloud, p.URL)
+		}
+	}
+	return documents, nil
 }
 
 func fetch(ctx context.Context, client *http.Client, from string) ([]byte, error) {

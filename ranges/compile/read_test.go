@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestReadThroughPage(t *testing.T) {
 	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(page)) })
 	mux.HandleFunc("/empty", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/ServiceTags_Public_20260727.json", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(azure)) })
-	p := Providers[len(Providers)-1]
+	p := provider(ranges.Azure)
 	p.URL, p.link = server.URL+"/page", regexp.MustCompile(regexp.QuoteMeta(server.URL)+`/ServiceTags_Public_[0-9]+\.json`)
 	d, err := p.Read(t.Context(), server.Client(), p.URL)
 	if err != nil || len(d.Prefixes) != 1 || d.Date.IsZero() {
@@ -74,6 +75,47 @@ func TestReadThroughPage(t *testing.T) {
 	p.URL = server.URL + "/empty"
 	if _, err := p.Read(t.Context(), server.Client(), p.URL); err == nil || !strings.Contains(err.Error(), "no link to the document") {
 		t.Errorf("page without a link: error %v", err)
+	}
+}
+
+func TestReadFolder(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		without int
+		more    string
+		want    string
+	}{
+		{"all", -1, "", ""},
+		{"missing", 3, "", "no document of OCI: download https://docs.oracle.com/"},
+		{"twice", -1, aws, `"0.json" and "more.json" are both of AWS: remove one`},
+		{"unknown", -1, `{"hello":"world"}`, `more.json": not a document of any known cloud: remove it`},
+		{"invalid", 3, strings.Replace(oracle, "129.213.8.0", "129.213.8.1", 1), `more.json": invalid document of OCI IP ranges: entry 3`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			files := map[string]string{"notes.txt": "not a document"}
+			for i, text := range samples {
+				if i != tt.without {
+					files[strconv.Itoa(i)+".json"] = text
+				}
+			}
+			if tt.more != "" {
+				files["more.json"] = tt.more
+			}
+			for name, text := range files {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			documents, err := ReadFolder(dir)
+			if tt.want == "" && (err != nil || len(documents) != len(Providers)) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%d documents, error %v, want %q", len(documents), err, tt.want)
+			}
+		})
+	}
+	if _, err := ReadFolder(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing folder: error %v", err)
 	}
 }
 

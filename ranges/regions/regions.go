@@ -37,7 +37,7 @@ type Region struct {
 }
 
 // Find returns the region of a cloud with a name and reports whether there is
-// one. The clouds are "AWS", "GCP" and "Azure". Case matters in both.
+// one. Clouds are named as in ranges.Clouds. Case matters in both.
 func Find(cloud, name string) (Region, bool) {
 	t := table(cloud)
 	i, ok := slices.BinarySearchFunc(t, name, func(r Region, name string) int {
@@ -60,14 +60,23 @@ func All(cloud string) iter.Seq[Region] {
 	}
 }
 
+// tables has the regions of each cloud. The names of the clouds are those of
+// ranges.Clouds; a test compares them.
+var tables = [...]struct {
+	cloud   string
+	regions []Region
+}{
+	{"AWS", awsRegions[:]},
+	{"GCP", googleRegions[:]},
+	{"Azure", azureRegions[:]},
+	{"OCI", oracleRegions[:]},
+}
+
 func table(cloud string) []Region {
-	switch cloud {
-	case "AWS":
-		return awsRegions[:]
-	case "GCP":
-		return googleRegions[:]
-	case "Azure":
-		return azureRegions[:]
+	for i := range tables {
+		if tables[i].cloud == cloud {
+			return tables[i].regions
+		}
 	}
 	return nil
 }

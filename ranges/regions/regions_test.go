@@ -118,7 +118,7 @@ func TestFind(t *testing.T) {
 
 func TestAll(t *testing.T) {
 	t.Parallel()
-	for r := range regions.All("Oracle") {
+	for r := range regions.All("Mars") {
 		t.Errorf("unknown cloud has region %v", r)
 	}
 	n := 0
@@ -182,6 +182,20 @@ func TestNeighbours(t *testing.T) {
 		{"Azure", "uaenorth", "me-central-1"},
 		{"Azure", "westus", "us-west-1"},
 		{"Azure", "westus2", "us-west-2"},
+		{"OCI", "af-johannesburg-1", "af-south-1"},
+		{"OCI", "ap-chuncheon-1", "ap-northeast-2"},
+		{"OCI", "ap-batam-1", "ap-southeast-1"},
+		{"OCI", "eu-jovanovac-1", "eu-south-1"},
+		{"OCI", "eu-marseille-1", "eu-south-1"},
+		{"OCI", "me-jeddah-1", "il-central-1"},
+		{"OCI", "mx-monterrey-1", "mx-central-1"},
+		{"OCI", "sa-valparaiso-1", "sa-east-1"},
+		{"OCI", "uk-cardiff-1", "eu-west-2"},
+		{"OCI", "us-abilene-1", "mx-central-1"},
+		{"OCI", "us-ashburn-1", "us-east-1"},
+		{"OCI", "us-chicago-1", "us-east-2"},
+		{"OCI", "us-quincy-1", "us-west-2"},
+		{"OCI", "us-sanjose-1", "us-west-1"},
 		{"GCP", "africa-south1", "af-south-1"},
 		{"GCP", "asia-east1", "ap-east-2"},
 		{"GCP", "asia-east2", "ap-east-1"},

@@ -21,6 +21,8 @@ const (
 		{"ipv6Prefix":"2600:1900:8000::/44","scope":"africa-south1"}]}`
 	azure = `{"changeNumber":7,"values":[
 		{"name":"AzureCloud.westeurope","properties":{"region":"westeurope","addressPrefixes":["4.180.0.0/16"]}}]}`
+	oracle = `{"last_updated_timestamp":"2025-12-31T18:18:01","regions":[
+		{"region":"us-ashburn-1","cidrs":[{"cidr":"129.213.8.0/21","tags":["OCI"]}]}]}`
 )
 
 // run runs the command and returns its exit code and what it printed.
@@ -36,7 +38,7 @@ func compileTo(t *testing.T, table, aws string, flags ...string) (code int, stdo
 	t.Helper()
 	dir := t.TempDir()
 	args := append([]string{"compile", "-o", table}, flags...)
-	for name, text := range map[string]string{"aws": aws, "gcp": google, "azure": azure} {
+	for name, text := range map[string]string{"aws": aws, "gcp": google, "azure": azure, "oci": oracle} {
 		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -163,6 +165,8 @@ func TestUsage(t *testing.T) {
 		{"compile-argument", "compile x.json", 2, `unexpected argument "x.json"`},
 		{"compile-dry-run-without-dash", "compile dry-run", 2, `unexpected argument "dry-run" (did you mean -dry-run?)`},
 		{"compile-http", "compile -o " + missing + " -aws http://example.com/x", 1, `reading the AWS document "http://example.com/x": want a file or an https URL; nothing was written`},
+		{"compile-folder-and-file", "compile -documents x -aws y", 2, "-aws has no effect with -documents: use one of them"},
+		{"compile-no-folder", "compile -o " + missing + " -documents none", 1, `reading the documents in "none": no such file or directory; nothing was written`},
 		{"diff-nothing", "diff", 2, "missing NEW: the file of a table"},
 		{"diff-three", "diff a b c", 2, `unexpected argument "c"`},
 		{"diff-missing-file", "diff " + missing, 1, `reading the table "` + missing + `": no such file or directory`},

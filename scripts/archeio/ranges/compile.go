@@ -1,6 +1,7 @@
 package ranges
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ import (
 )
 
 func compileCommand() *cobra.Command {
-	var file string
+	var file, folder string
 	var dryRun, allowShrink, asJSON bool
 	c := &cobra.Command{
 		Use:   "compile [flags]",
@@ -26,18 +27,25 @@ func compileCommand() *cobra.Command {
 			"written if a document is invalid. The same documents always give the same bytes.",
 		Example: cli.Example(
 			"archeio ranges compile -dry-run",
-			"archeio ranges compile -azure ServiceTags_Public_20260727.json"),
+			"archeio ranges compile -azure ServiceTags_Public_20260727.json",
+			"archeio ranges compile -documents downloads"),
 	}
 	f := c.Flags()
 	var from [len(compile.Providers)]string
 	for i, p := range compile.Providers {
-		f.StringVar(&from[i], strings.ToLower(string(p.Cloud)), p.URL, fmt.Sprintf("`FILE|URL` of the %s document", p.Cloud))
+		f.StringVar(&from[i], flagOf(p.Cloud), p.URL, fmt.Sprintf("`FILE|URL` of the %s document", p.Cloud))
 	}
+	f.StringVar(&folder, "documents", "", "`FOLDER` with a JSON file of each cloud, recognized by its content, to read instead")
 	f.StringVarP(&file, "output", "o", filepath.Join("ranges", "table.bin"), "`FILE` of the table to compare with and replace")
 	f.BoolVar(&dryRun, "dry-run", false, "write nothing")
 	f.BoolVar(&allowShrink, "allow-shrink", false, "accept a cloud that lost more than a fifth of its addresses or prefixes")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		for _, p := range compile.Providers {
+			if name := flagOf(p.Cloud); folder != "" && c.Flags().Changed(name) {
+				return cli.Usagef("-%s has no effect with -documents: use one of them", name)
+			}
+		}
 		before, err := compile.ReadFile(file)
 		exists := !errors.Is(err, fs.ErrNotExist)
 		switch {
@@ -46,13 +54,9 @@ func compileCommand() *cobra.Command {
 		case err != nil && exists:
 			return err
 		}
-		var documents []compile.Document
-		for i, p := range compile.Providers {
-			d, err := p.Read(c.Context(), nil, from[i])
-			if err != nil {
-				return fmt.Errorf("%w; nothing was written", err)
-			}
-			documents = append(documents, d)
+		documents, err := readDocuments(c.Context(), from[:], folder)
+		if err != nil {
+			return fmt.Errorf("%w; nothing was written", err)
 		}
 		after, conflicts, err := compile.Compile(documents)
 		if err != nil {
@@ -82,6 +86,26 @@ func compileCommand() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// flagOf returns the flag that names the document of a cloud.
+func flagOf(cloud ranges.Cloud) string { return strings.ToLower(string(cloud)) }
+
+// readDocuments reads the documents in a folder, or else each from its own file or
+// URL.
+func readDocuments(ctx context.Context, from []string, folder string) ([]compile.Document, error) {
+	if folder != "" {
+		return compile.ReadFolder(folder)
+	}
+	var documents []compile.Document
+	for i, p := range compile.Providers {
+		d, err := p.Read(ctx, nil, from[i])
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, d)
+	}
+	return documents, nil
 }
 
 func print(w io.Writer, report compile.Report, asJSON bool) error {
