@@ -9,7 +9,9 @@ import (
 )
 
 // Budget creates the monthly budget of a stage. It covers the resources with the
-// stage's tag, once that is activated as a cost allocation tag.
+// stage's tag, once that is activated as a cost allocation tag. It has no name of its
+// own: CloudFormation replaces it if the email address changes, and the new one is
+// created before the old one is deleted.
 //
 // https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
 func Budget(scope constructs.Construct, s *stage.Stage) {
@@ -28,7 +30,6 @@ func Budget(scope constructs.Construct, s *stage.Stage) {
 	}
 	awsbudgets.NewCfnBudget(scope, jsii.String("Budget"), &awsbudgets.CfnBudgetProps{
 		Budget: &awsbudgets.CfnBudget_BudgetDataProperty{
-			BudgetName:  jsii.String("archeio-" + s.Name),
 			BudgetType:  jsii.String("COST"),
 			TimeUnit:    jsii.String("MONTHLY"),
 			BudgetLimit: &awsbudgets.CfnBudget_SpendProperty{Amount: jsii.Number(s.Budget), Unit: jsii.String("USD")},

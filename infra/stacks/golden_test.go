@@ -118,8 +118,8 @@ func TestSynthesisIsDeterministic(t *testing.T) {
 	for _, st := range second.stacks {
 		files[st.name] = filepath.Join(second.dir, st.name+".template.json")
 	}
-	if len(files) != 9 {
-		t.Fatalf("stacks of the stage sandbox %v, want 9", slices.Sorted(maps.Keys(files)))
+	if len(files) != 10 {
+		t.Fatalf("stacks of the stage sandbox %v, want 10", slices.Sorted(maps.Keys(files)))
 	}
 	for name, path := range files {
 		got, err := os.ReadFile(path)

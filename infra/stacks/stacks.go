@@ -1,7 +1,8 @@
 // Package stacks assembles the constructs into stacks: a mirror stack in each mirror
 // region, a filler stack in the primary's region, a redirector stack in each
 // redirector region, an edge stack for the distribution, a domain stack for the records
-// of the domain, and a watch stack with alarm topic, dashboard and budget in each region.
+// of the domain, a budget stack, and a watch stack with alarm topic and dashboard in each
+// region.
 //
 // A stack refers to what AWS generates in another one by an output of that stack, which
 // CloudFormation reads when the referring stack is deployed: nothing is exported, so no
@@ -80,6 +81,9 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 	if s.Domain != "" {
 		domain(app, s, entry)
 	}
+	if s.Budget > 0 {
+		parts.Budget(stack(app, s, "budget", stage.EdgeRegion, "monthly budget"), s)
+	}
 	return nil
 }
 
@@ -96,11 +100,11 @@ func stack(app constructs.Construct, s *stage.Stage, what, region, description s
 }
 
 // watch adds the topic of a region's alarms, which the other stacks refer to by its
-// name; in the primary's region also the dashboard and the budget.
+// name; in the primary's region also the dashboard.
 func watch(app constructs.Construct, s *stage.Stage, region string) {
 	description := "alarm topic"
 	if region == s.Primary {
-		description = "alarm topic, dashboard and budget"
+		description = "alarm topic and dashboard"
 	}
 	st := stack(app, s, "watch", region, description)
 	parts.Topic(st, s, region)
@@ -110,9 +114,6 @@ func watch(app constructs.Construct, s *stage.Stage, region string) {
 	parts.Dashboard(st, s)
 	output(st, "DashboardURL", "CloudWatch dashboard", jsii.String(fmt.Sprintf(
 		"https://%s.console.aws.amazon.com/cloudwatch/home?region=%[1]s#dashboards/dashboard/%s", region, s.Dashboard())))
-	if s.Budget > 0 {
-		parts.Budget(st, s)
-	}
 }
 
 func output(st awscdk.Stack, name, description string, value *string) {

@@ -67,13 +67,14 @@ const (
 func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request" }
 
 // Stack returns the name of a stack. what is its kind: "watch", "mirror",
-// "filler", "redirector", "edge" or "domain".
+// "filler", "redirector", "edge", "domain" or "budget".
 func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
 
 // EdgeRegion is the region of the edge stack, because CloudFront requires its
-// certificates there, and of the domain stack.
+// certificates there, and of the domain and budget stacks. Budgets are not in every
+// region.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
 const EdgeRegion = "us-east-1"
 
@@ -115,6 +116,9 @@ func (s *Stage) Stacks() []Stack {
 	}
 	if s.Domain != "" {
 		add("domain", EdgeRegion)
+	}
+	if s.Budget > 0 {
+		add("budget", EdgeRegion)
 	}
 	return all
 }
