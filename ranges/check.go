@@ -37,7 +37,8 @@ func (t Table) check() error {
 		(places-trieAt)%wordSize != 0, (sources-places)%placeSize != 0, (text-sources)%sourceSize != 0:
 		return errors.New("sections overlap or have wrong sizes")
 	}
-	c := checker{Table: t, words: (places - trieAt) / wordSize, places: map[uint32]bool{0: true}}
+	c := checker{Table: t, words: (places - trieAt) / wordSize}
+	c.places = make([]uint32, min(uint64(len(d))-text, endMask)+1)
 	for at := places; at < sources; at += placeSize {
 		leaf := load32(d, at)
 		if err := t.checkName(leaf); err != nil {
@@ -46,13 +47,22 @@ func (t Table) check() error {
 		if p := placeAt(d, leaf); !p.Valid() {
 			return fmt.Errorf("invalid region %q", p.Region)
 		}
-		c.places[leaf] = true
+		if at := leaf & endMask; c.places[at] == 0 {
+			c.places[at] = leaf
+		} else {
+			return errors.New("two places share a name")
+		}
 	}
+	next := uint32(0) // the cloud of a source is this one or a later one
 	for at := sources; at < text; at += sourceSize {
 		leaf := load32(d, at)
 		if err := t.checkName(leaf); err != nil {
 			return err
 		}
+		if leaf>>cloudAt < next {
+			return errors.New("documents are not in the order of their clouds, or two are of one cloud")
+		}
+		next = leaf>>cloudAt + 1
 		if v := nameAt(d, leaf); !validVersion(v) {
 			return fmt.Errorf("invalid version %q of a document", v)
 		}
@@ -94,7 +104,9 @@ func (t Table) checkName(leaf uint32) error {
 type checker struct {
 	Table
 	words, next uint64
-	places      map[uint32]bool
+	// places has the leaf of each place at its name's distance from the end of the
+	// table, which no two places share.
+	places []uint32
 }
 
 // follow checks an entry with a block of 2^top addresses in the high half, or in
@@ -102,7 +114,7 @@ type checker struct {
 // always ends.
 func (c *checker) follow(e uint32, top uint, low bool) error {
 	if e&nodeBit == 0 {
-		if !c.places[e] {
+		if at := e & endMask; e != 0 && (int(at) >= len(c.places) || c.places[at] != e) {
 			return fmt.Errorf("entry %08x is not in the list of places", e)
 		}
 		return nil

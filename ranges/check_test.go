@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func TestParseRefuses(t *testing.T) {
 		{netip.MustParsePrefix("10.2.2.0/24"), Place{GCP, "europe-west9"}},
 		{netip.MustParsePrefix("2600:1f00::/40"), Place{AWS, "eu-west-3"}},
 		{netip.MustParsePrefix("2600:1f00::1/128"), Place{GCP, "europe-west9"}},
-	}, []Source{{AWS, "today", time.Unix(1, 0), 2}})
+	}, []Source{{AWS, "today", time.Unix(1, 0), 2}, {GCP, "today", time.Unix(1, 0), 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +69,11 @@ func TestParseRefuses(t *testing.T) {
 		"unknown-cloud":        {places, 9 | 5<<lengthAt | cloudMask<<cloudAt, "unknown cloud with code 63"},
 		"version-after-end":    {sources, 3 | 5<<lengthAt, "outside of the text"},
 		"no-version":           {sources, 9, "invalid version"},
+		"source-twice":         {sources + sourceSize, load32(table.data, sources), "two are of one cloud"},
 		"date-out-of-range":    {sources + 12, 1 << 31, "out of range"},
 		"no-region":            {places, 9, "invalid region"},
+		"place-twice":          {places + placeSize, load32(table.data, places), "two places share a name"},
+		"place-beyond-text":    {slot, endMask | 1<<lengthAt, "not in the list"},
 		"place-not-listed":     {slot, 9 | 1<<lengthAt, "not in the list"},
 		"node-after-trie":      {slot, node | offsetMask, "node is at a wrong position"},
 		"node-twice":           {slot + wordSize, node, "node is at a wrong position"},
@@ -161,6 +165,24 @@ func TestParseRefusesShortcutIntoNode(t *testing.T) {
 		if _, err := Parse(data); tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("width %d: Parse: %v, want %q", tt.width, err, tt.want)
 		}
+	}
+}
+
+// TestParseIsCheap: a table that is fetched is parsed in one pass, and needs little
+// more memory than its size. BenchmarkParse has the time.
+func TestParseIsCheap(t *testing.T) {
+	data := []byte(embedded)
+	var err error
+	parse := func() { _, err = Parse(data) }
+	if n := testing.AllocsPerRun(10, parse); err != nil || n > 3 {
+		t.Errorf("Parse allocates %v times, want at most 3; error %v", n, err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	parse()
+	runtime.ReadMemStats(&after)
+	if n, want := after.TotalAlloc-before.TotalAlloc, uint64(len(data)+320<<10); n > want {
+		t.Errorf("Parse allocates %d bytes for a table of %d, want at most %d", n, len(data), want)
 	}
 }
 

@@ -40,6 +40,11 @@ func FuzzParse(f *testing.F) {
 			netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("::"),
 			netip.MustParseAddr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), netip.MustParseAddr("2600:1f00::1"),
 		}
+		for b := range slices.Chunk(data[:min(len(data), 1024)], 16) {
+			if a, ok := netip.AddrFromSlice(b); ok && !a.Is4In6() {
+				addrs = append(addrs, a)
+			}
+		}
 		n := 0
 		for x := range table.All() {
 			addrs = append(addrs, x.First, x.Last)

@@ -36,7 +36,7 @@ const (
 
 // MaxSize is the size of the largest table that Parse accepts, in bytes. It is
 // about three times that of the embedded table.
-const MaxSize = 2 << 20
+const MaxSize = 2_000_000
 
 // ErrDamaged is wrapped by every error of Parse.
 var ErrDamaged = errors.New("damaged range table")
@@ -58,10 +58,15 @@ type Source struct {
 	Prefixes int
 }
 
-// Parse validates data and returns it as a Table. It checks the size, the
-// checksum, every name and every offset, so that a lookup in the table always
-// ends and never reads outside of it, also if the data are hostile. Time and memory
-// are linear in the size. Its errors wrap [ErrDamaged].
+// Parse validates data and returns it as a Table. It checks the size (at most
+// MaxSize), the version of the format, the checksum, every name and every offset, so
+// that a lookup in the table always ends and never reads outside of it, also if the
+// data are hostile. A table has at most one source a cloud and 65,536 places; the
+// number of its ranges is bounded by its size. Dates are at most the year 9999:
+// whether they are plausible is up to the caller, as is whether the prefixes are.
+//
+// Parse takes one pass over the data, and memory for a copy of them and at most
+// 256 KB more. Its errors are one line and wrap [ErrDamaged].
 func Parse(data []byte) (Table, error) {
 	if err := checkHeader(data); err != nil {
 		return Table{}, fmt.Errorf("%w: %w", ErrDamaged, err)

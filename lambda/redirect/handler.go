@@ -26,6 +26,7 @@ const (
 type Handler struct {
 	config   *config.Config
 	plan     *route.Planner
+	ranges   ranges.Current
 	origins  Origins
 	metrics  *metrics.Recorder
 	log      *slog.Logger
@@ -102,12 +103,16 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 	return h
 }
 
+// Ranges returns the range table that the places of clients are looked up in. It is
+// the embedded one until it is replaced.
+func (h *Handler) Ranges() *ranges.Current { return &h.ranges }
+
 // Handle handles one request and records it in metrics and the debug log, without
 // the client address. The request is passed by value: callers call Handle through
 // a function value, where a pointer would move the request to the heap.
 func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	start := h.now()
-	place, _ := ranges.Lookup(r.Client)
+	place, _ := h.ranges.Lookup(r.Client)
 	path, resp := h.respond(ctx, &r, place)
 	if r.Method == "HEAD" {
 		resp.Body = ""
