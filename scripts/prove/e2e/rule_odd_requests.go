@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"archeio/scripts/lab/system"
 )
@@ -19,16 +21,19 @@ const (
 	oddClients = 4
 	// oddDigest begins the digests that it makes up.
 	oddDigest = "sha256:0dd0dd"
+	// lookalikeEnd ends those that only look indexed. The mirror is checked for
+	// contradictions of them.
+	lookalikeEnd   = "0dd0dd0dd0dd"
+	contradictions = 10
 )
 
 // oddRequests sends thousands of odd requests of one client: none of them may change
-// what other clients get. The servers do their part: they return 500 for all odd
-// requests, and serve all others.
+// what other clients get.
 func (t *ruleTest) oddRequests(ctx context.Context) (string, error) {
 	f := &faultTest{testSystem: t.testSystem, images: t.images, kind: t.at.kind}
 	bed, err := f.indexedTestbedOf(ctx, 1, map[string]string{
 		"SIGNATURE_UPSTREAM_ENDPOINT": t.signatures.url, "UPSTREAM_REGISTRY_PATH": "", // so that long names reach the upstream
-		"MIRROR_INDEX_REFRESH": "1m", "MIRROR_CHECK_TIMEOUT": "1s",
+		"MIRROR_INDEX_REFRESH": "1m", "MIRROR_CHECK_TIMEOUT": "1s", "MIRROR_HEALTH_INTERVAL": "100ms",
 	})
 	if err != nil {
 		return "", err
@@ -42,15 +47,59 @@ func (t *ruleTest) oddRequests(ctx context.Context) (string, error) {
 	if err := bed.loadIndex(ctx, 1); err != nil {
 		return "", err
 	}
-	var checks atomic.Int64 // of what no registry can hold
-	for _, s := range append(bed.allMirrors(), bed.upstream) {
+	c := &oddClient{indexedTestbed: bed, others: &otherClients{testbed: bed.testbed, rule: t}, statuses: map[string]int{}}
+	c.injectOdd()
+	if err := c.sendLookalikes(ctx); err != nil {
+		return "", err
+	}
+	if err := c.sendOdd(ctx); err != nil {
+		return "", err
+	}
+	observed := fmt.Sprintf("%d odd requests (%s) and %d digests that only look indexed (%d checked); %d requests of others, %d affected",
+		oddRequests, counted(c.statuses), c.lookalikes, c.contradicted.Load(), c.others.sent, c.others.affected)
+	switch {
+	case c.others.affected > 0:
+		err = fmt.Errorf("%d of %d requests of other clients were affected: %s", c.others.affected, c.others.sent, c.others.first)
+	case c.impossible.Load() > 0:
+		err = fmt.Errorf("%d checks of what no registry can hold", c.impossible.Load())
+	case c.statuses["307"] == 0 || c.statuses["400"] == 0 || c.statuses["0"] > 0:
+		err = errors.New("odd requests got no response, or all the same")
+	}
+	return observed, err
+}
+
+// oddClient is the client that tries to affect the others.
+type oddClient struct {
+	*indexedTestbed
+	others *otherClients
+
+	impossible   atomic.Int64 // checks of what no registry can hold
+	contradicted atomic.Int64 // checks of digests that only look indexed
+	lookalikes   int          // requests for those
+	indexed      atomic.Int64 // checks of blobs that are indexed
+
+	mu       sync.Mutex
+	statuses map[string]int // of the odd requests
+}
+
+// injectOdd makes all servers return 500 for what only odd requests are for, and have
+// the blobs of onlyInIndex.
+func (c *oddClient) injectOdd() {
+	for _, s := range append(c.allMirrors(), c.upstream) {
 		serve := s.handler.ServeHTTP
 		if fault := s.fault.Load(); fault != nil {
 			serve = *fault
 		}
 		s.inject(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/md5:") {
-				checks.Add(1)
+				c.impossible.Add(1)
+			}
+			if strings.HasSuffix(r.URL.Path, lookalikeEnd) {
+				c.contradicted.Add(1)
+			}
+			if r.Method == http.MethodHead && strings.HasPrefix(path.Base(r.URL.Path), onlyInIndex(0)[:len("sha256:")+12]) {
+				c.indexed.Add(1) // and they are there
+				return
 			}
 			if strings.Contains(r.URL.Path, "/"+oddDigest) || strings.Contains(r.URL.Path, "/odd") {
 				w.WriteHeader(http.StatusInternalServerError)
@@ -59,54 +108,69 @@ func (t *ruleTest) oddRequests(ctx context.Context) (string, error) {
 			serve(w, r)
 		})
 	}
+}
 
-	statuses := map[string]int{}
-	var mu sync.Mutex
+// sendLookalikes requests digests that only look indexed, until the mirror has
+// contradicted enough of them. The index must still count.
+func (c *oddClient) sendLookalikes(ctx context.Context) error {
+	for began := time.Now(); c.contradicted.Load() < contradictions && time.Since(began) < downloadTimeout; c.lookalikes++ {
+		if c.send(ctx, "/v2/odd/blobs/"+lookalike(c.lookalikes, c.blobs)) != http.StatusTemporaryRedirect {
+			return errors.New("a digest that only looks indexed was not redirected")
+		}
+		if c.lookalikes%10 == 0 {
+			c.others.round(ctx, c.lookalikes)
+		}
+	}
+	const indexed = 100
+	for range indexed {
+		c.send(ctx, "/v2/odd/blobs/"+nextOnlyInIndex())
+	}
+	if n := c.indexed.Load(); n > indexed/2 || c.contradicted.Load() < contradictions {
+		return fmt.Errorf("after %d digests that only look indexed, %d of which were checked, %d of %d indexed blobs were checked: want few, as the index counts",
+			c.lookalikes, c.contradicted.Load(), n, indexed)
+	}
+	return nil
+}
+
+// sendOdd sends the odd requests, while others send theirs.
+func (c *oddClient) sendOdd(ctx context.Context) error {
 	var sent atomic.Int64
 	var clients sync.WaitGroup
 	for range oddClients {
 		clients.Go(func() {
 			for n := sent.Add(1); n <= oddRequests && ctx.Err() == nil; n = sent.Add(1) {
-				status := 0
-				if resp, err := bed.request(ctx, bed.entryPoint.url+oddRequest(int(n), bed.blobs)); err == nil {
-					resp.Body.Close()
-					status = resp.StatusCode
-				}
-				mu.Lock()
-				statuses[fmt.Sprint(status)]++
-				mu.Unlock()
+				status := fmt.Sprint(c.send(ctx, oddRequest(int(n))))
+				c.mu.Lock()
+				c.statuses[status]++
+				c.mu.Unlock()
 			}
 		})
 	}
 	ended := make(chan struct{})
 	go func() { clients.Wait(); close(ended) }()
-	others := &otherClients{testbed: bed.testbed, rule: t}
-	for n := 0; ctx.Err() == nil; n++ {
-		others.round(ctx, n)
+	for n := c.lookalikes; ; n++ {
+		c.others.round(ctx, n)
 		select {
 		case <-ended:
-			others.round(ctx, n+1)
-			_, used := bed.untilIndexUsed(ctx, 2*healthInterval)
-			observed := fmt.Sprintf("%d odd requests (%s); %d of others, %d affected", oddRequests, counted(statuses), others.sent, others.affected)
-			switch {
-			case others.affected > 0:
-				err = fmt.Errorf("%d of %d requests of other clients were affected: %s", others.affected, others.sent, others.first)
-			case !used:
-				err = errors.New("the index does not count any more")
-			case checks.Load() > 0:
-				err = fmt.Errorf("%d checks of what no registry can hold", checks.Load())
-			case statuses["307"] == 0 || statuses["400"] == 0 || statuses["0"] > 0:
-				err = errors.New("odd requests got no response, or all the same")
-			}
-			return observed, err
+			c.others.round(ctx, n+1)
+			return ctx.Err()
 		default:
 		}
 	}
-	return "", context.Cause(ctx)
+}
+
+// send returns the status of the entry point's response, 0 if there is none.
+func (c *oddClient) send(ctx context.Context, target string) int {
+	resp, err := c.request(ctx, c.entryPoint.url+target)
+	if err != nil {
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
 }
 
 // oddRequest returns the target of the nth odd request.
-func oddRequest(n int, mirrored []string) string {
+func oddRequest(n int) string {
 	digest := fmt.Sprintf("%s%058x", oddDigest, n)
 	hex := strings.TrimPrefix(digest, "sha256:")
 	long := func(length int) string { return "odd" + strings.Repeat("a", length-3) }
@@ -132,10 +196,14 @@ func oddRequest(n int, mirrored []string) string {
 		"/v2/odd/blobs/" + digest,
 		"/v2/odd/tags/list?n=-1&last=" + hex,
 		"/v2/odd/referrers/" + digest,
-		// It begins with the 64 bits of one that the index lists.
-		"/v2/odd/blobs/" + mirrored[n%len(mirrored)][:len("sha256:")+16] + fmt.Sprintf("%048x", n),
 	}
 	return targets[n%len(targets)]
+}
+
+// lookalike returns the nth digest that begins with the 64 bits of one that the index
+// lists.
+func lookalike(n int, indexed []string) string {
+	return fmt.Sprintf("%s%036x%s", indexed[n%len(indexed)][:len("sha256:")+16], n, lookalikeEnd)
 }
 
 // otherClients are the clients that the odd requests must not affect.
