@@ -48,7 +48,7 @@ invoke: ## invoke the built function: EVENT=events/alb/ping.json, V=1 shows metr
 
 # Packages that start no goroutine, or that link the CDK, which takes minutes to
 # compile for the race detector.
-SEQUENTIAL := ^archeio/(infra|ranges(/compile)?$$|lambda/gateway|scripts/lint|scripts/dev/release|scripts/archeio(/(adopt|capacity|preflight|ranges|report))?$$)
+SEQUENTIAL := ^archeio/(infra|ranges(/compile)?$$|lambda/(clientip|config|gateway|hosts|index|oci|spelling|worldmap)$$|scripts/lint|scripts/dev/release|scripts/archeio(/(adopt|capacity|preflight|ranges|report))?$$)
 
 # By default each process of the race detector sleeps for a second when it exits.
 # Vetting is left to "make check", which does all of it.
@@ -131,7 +131,10 @@ e2e: ## pull with real clients, run OCI conformance, inject faults, send a milli
 
 .PHONY: lint
 lint: python synth ## check the CloudFormation templates of all stages with cfn-lint and checkov
-	.build/python/bin/cfn-lint --config-file scripts/lint/cfnlint.yaml cdk.out/*.template.json
+	@# Each template is checked for its own region: its name ends with that.
+	@for region in $$(ls cdk.out/*.template.json | sed -E 's/.*-([a-z]+-[a-z]+-[0-9])\.template\.json/\1/' | sort -u); do \
+		.build/python/bin/cfn-lint --config-file scripts/lint/cfnlint.yaml --regions $$region --template cdk.out/*-$$region.template.json || exit 1; \
+	done
 	.build/python/bin/checkov --config-file scripts/lint/checkov.yaml --file cdk.out/*.template.json
 
 .PHONY: release
