@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,19 +84,14 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestScanDamagedEvents truncates sample events and replaces single bytes: one event
-// of each entry point at every byte, by some of the replacements, and the others are
-// truncated at some bytes. The sample is the same in every run.
+// TestScanDamagedEvents truncates sample events and replaces single bytes.
 func TestScanDamagedEvents(t *testing.T) {
 	t.Parallel()
-	const truncations, replacements = 40, 3 // of an event, of a byte
-	const replacing = "\"\\{}[],:01nx \n\x00\x1f\xff"
 	files, err := filepath.Glob("../../events/*/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal(err, len(files))
 	}
 	entryPoints := map[string]bool{}
-	random := rand.New(rand.NewPCG(1, 2))
 	for _, file := range files {
 		entryPoint := filepath.Base(filepath.Dir(file))
 		if strings.HasSuffix(file, ".want.json") || strings.HasSuffix(file, ".env.json") || entryPoint == "mirror" {
@@ -108,24 +102,20 @@ func TestScanDamagedEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		text = bytes.TrimSpace(text)
-		truncate := func(n int) {
+		for n := range text {
 			checkReading(t, text[:n])
 			if accepts(text[:n]) {
 				t.Fatalf("%s: the first %d of %d bytes are accepted", file, n, len(text))
 			}
 		}
 		if entryPoints[entryPoint] {
-			for range truncations {
-				truncate(random.IntN(len(text)))
-			}
-			continue
+			continue // one event of each is enough
 		}
 		entryPoints[entryPoint] = true
 		damaged := bytes.Clone(text)
 		for i, was := range text {
-			truncate(i)
-			for range replacements {
-				damaged[i] = replacing[random.IntN(len(replacing))]
+			for _, c := range []byte("\"\\{}[],:01nx \n\x00\x1f\xff") {
+				damaged[i] = c
 				checkReading(t, damaged)
 			}
 			damaged[i] = was
