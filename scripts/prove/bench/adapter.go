@@ -7,14 +7,14 @@ import (
 )
 
 // measureAdapter compares invocations of the function with those of an HTTP server
-// that runs as a function behind an adapter, see the command adapter. All blobs are
-// cached.
+// that runs as a function behind an adapter, with a handler like that of archeio, the
+// server of registry.k8s.io. All blobs are cached.
 func measureAdapter(ctx context.Context, b *bench) error {
 	ours, err := b.redirector(ctx)
 	if err != nil {
 		return err
 	}
-	adapter, err := b.compile(ctx, "./scripts/prove/bench/adapter")
+	peer, err := b.compile(ctx, peerProgram)
 	if err != nil {
 		return err
 	}
@@ -23,10 +23,12 @@ func measureAdapter(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer stop()
-	events := payloads(b.pick(4096, 512))
+	events := payloads(b.pick(4096, 128))
+	env = withoutIndex(env)
+	env["PEER"] = "adapter"
 	var functions [2]*function
-	for i, binary := range []string{ours, adapter} {
-		if functions[i], err = launch(ctx, binary, withoutIndex(env), io.Discard); err != nil {
+	for i, binary := range []string{ours, peer} {
+		if functions[i], err = launch(ctx, binary, env, io.Discard); err != nil {
 			return err
 		}
 		defer functions[i].stop()

@@ -14,74 +14,104 @@ import (
 	"testing"
 )
 
-// wantRows are the rows that the table must have.
-const wantRows = `address lookup | bart Table
+// wantRows are the rows that the table must have, by measurement.
+var wantRows = map[string]string{
+	"lookup": `address lookup | bart Table
 address lookup | bart Fast
 address lookup | binary trie
 IPv4 address lookup | bart Table
 IPv6 address lookup | bart Table
 address lookup, allocations of 1,000 | bart Table
-index lookup, 10 k blobs | binary search
+`,
+	"index": `index lookup, 10 k blobs | binary search
 index lookup, 10 k blobs | Go map
 index lookup, 10 k blobs, cold CPU caches | one load from as many bytes
-blob event | encoding/json, decoding only
+`,
+	"event": `blob event | encoding/json, decoding only
 blob event | our handler behind an adapter
 blob event, allocations | encoding/json, decoding only
 blob event, allocations | our handler behind an adapter
-start to the first request for an event | empty function
+`,
+	"start": `start to the first request for an event | empty function
 start to the first response | empty function
-invocation through the Runtime API, blob cached | empty function
+`,
+	"warm": `invocation through the Runtime API, blob cached | empty function
 invocation through the Runtime API, blob in the index | empty function
 invocation through the Runtime API, only a response as long | empty function
 the handler alone, cold CPU caches | empty function
-invocation through the Runtime API, CPU time | handler like archeio's behind an adapter
+`,
+	"adapter": `invocation through the Runtime API, CPU time | handler like archeio's behind an adapter
 invocation through the Runtime API, median | handler like archeio's behind an adapter
-net/http server, 8 connections, CPU time of a request | handler like archeio's
+`,
+	"http": `net/http server, 8 connections, CPU time of a request | handler like archeio's
 net/http server, 8 connections, time between responses | handler like archeio's
-pull of 8 blobs, first of a process | no existence checks
+`,
+	"pull": `pull of 8 blobs, first of a process | no existence checks
 pull of 8 blobs, first of a process, index | no existence checks
 pull of 8 blobs, cached | no existence checks
 pull of 8 blobs, index loaded | no existence checks
-resident memory, index of 10 k blobs | empty function
+`,
+	"memory": `resident memory, index of 10 k blobs | empty function
 resident memory, no index | empty function
-binary, stripped | empty function
+`,
+	"size": `binary, stripped | empty function
 range table | bart Table, on the heap
-`
+`,
+}
+
+// linuxOnly are rows that only Linux has.
+var linuxOnly = regexp.MustCompile(`(?m)^(resident|.*CPU time).*\n`)
 
 // TestTable measures everything once. No time is asserted.
 func TestTable(t *testing.T) {
-	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-short", "-rounds", "1", "-json"}, &out, io.Discard); err != nil {
-		t.Fatal(err)
+	for _, m := range measurements {
+		t.Run(m.name, func(t *testing.T) {
+			// These measure in their own process what other tests would change.
+			if !slices.Contains([]string{"lookup", "event", "start", "size"}, m.name) {
+				t.Parallel()
+			}
+			var out bytes.Buffer
+			if err := run(t.Context(), []string{"-short", "-rounds", "1", "-json", "-only", m.name}, &out, io.Discard); err != nil {
+				t.Fatal(err)
+			}
+			var r report
+			if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+				t.Fatal(err)
+			}
+			rows := ""
+			for _, x := range r.Rows {
+				rows += x.What + " | " + x.Against + "\n"
+				if x.Unit != allocations && (x.Ours <= 0 || x.Other <= 0 || x.Ratio <= 0) {
+					t.Errorf("%s against %s: ours %v, other %v, ratio %v", x.What, x.Against, x.Ours, x.Other, x.Ratio)
+				}
+				if x.Unit != ns && x.Over {
+					t.Errorf("%s: %v is over the budget", x.What, x.Ours)
+				}
+			}
+			want := wantRows[m.name]
+			if runtime.GOOS != "linux" {
+				want = linuxOnly.ReplaceAllString(want, "")
+			}
+			if rows != want {
+				t.Errorf("rows\n%swant\n%s", rows, want)
+			}
+			if m.name == "start" {
+				checkStart(t, r.Start)
+			}
+		})
 	}
-	var r report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatal(err)
-	}
-	rows := ""
-	for _, x := range r.Rows {
-		rows += x.What + " | " + x.Against + "\n"
-		if x.Unit != allocations && (x.Ours <= 0 || x.Other <= 0 || x.Ratio <= 0) {
-			t.Errorf("%s against %s: ours %v, other %v, ratio %v", x.What, x.Against, x.Ours, x.Other, x.Ratio)
-		}
-		if x.Unit != ns && x.Over {
-			t.Errorf("%s: %v is over the budget", x.What, x.Ours)
-		}
-	}
-	want := wantRows
-	if runtime.GOOS != "linux" {
-		want = regexp.MustCompile(`(?m)^resident .*\n`).ReplaceAllString(want, "")
-	}
-	if rows != want {
-		t.Errorf("rows\n%swant\n%s", rows, want)
-	}
+}
+
+// checkStart checks the list of the work before the first event.
+func checkStart(t *testing.T, steps []step) {
+	t.Helper()
 	for _, what := range []string{"main: read the configuration", "main: build the handler"} {
-		if !slices.ContainsFunc(r.Start, func(s step) bool { return s.What == what && s.Allocations > 0 }) {
+		if !slices.ContainsFunc(steps, func(s step) bool { return s.What == what && s.Allocations > 0 }) {
 			t.Errorf("the work before the first event has no %q", what)
 		}
 	}
-	if len(r.Start) < 3 || !strings.Contains(r.Start[0].What, "packages of the empty function too") || r.Start[0].Allocations == 0 {
-		t.Errorf("the work before the first event has no packages: %+v", r.Start)
+	if len(steps) < 3 || !strings.Contains(steps[0].What, "packages of the empty function too") || steps[0].Allocations == 0 {
+		t.Errorf("the work before the first event has no packages: %+v", steps)
 	}
 }
 

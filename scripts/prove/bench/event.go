@@ -78,7 +78,7 @@ func measureEvent(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	all := payloads(b.pick(4096, 1024))
+	all := payloads(b.pick(4096, 512))
 	recorder := metrics.NewRecorder(io.Discard, time.Now)
 	h := newHandler(c, recorder)
 	ours := gateway.New(c.ClientAddressHeader, h.Handle, recorder.Flush)

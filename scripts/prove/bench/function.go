@@ -6,43 +6,53 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"archeio/lambda/build"
 	"archeio/scripts/lab/runtimeapi"
 )
 
-// emptyFunction is the smallest function there is, which ours is compared with.
-const emptyFunction = "./lambda/redirector/testdata/hello"
+// The packages of the programs that ours is compared with. emptyFunction is the
+// smallest function there is.
+const (
+	emptyFunction = "./lambda/redirector/testdata/hello"
+	peerProgram   = "./scripts/prove/bench/peers/run"
+)
 
-// redirector builds our function and returns the binary.
-func (b *bench) redirector(ctx context.Context) (string, error) {
-	return b.built("redirector", func() (string, error) { return build.Bootstrap(ctx, "redirector") })
-}
+// built are the binaries that this process has built, by package: linking one takes a
+// second or two.
+var built = struct {
+	mu    sync.Mutex
+	files map[string]string
+}{files: map[string]string{}}
 
-// compile builds a package of the repository as functions are built, and returns
-// the binary.
-func (b *bench) compile(ctx context.Context, pkg string) (string, error) {
-	return b.built(pkg, func() (string, error) {
-		out := filepath.Join(b.dir, filepath.Base(pkg))
-		return out, build.Package(ctx, pkg, "", out)
-	})
-}
-
-// built returns the binary of a package, made by build the first time.
-func (b *bench) built(pkg string, build func() (string, error)) (string, error) {
-	if file := b.binaries[pkg]; file != "" {
+// once returns the binary of a package, made by build the first time.
+func once(pkg string, build func() (string, error)) (string, error) {
+	built.mu.Lock()
+	defer built.mu.Unlock()
+	if file := built.files[pkg]; file != "" {
 		return file, nil
 	}
 	file, err := build()
-	if err != nil {
-		return "", err
+	if err == nil {
+		built.files[pkg] = file
 	}
-	if b.binaries == nil {
-		b.binaries = map[string]string{}
-	}
-	b.binaries[pkg] = file
-	return file, nil
+	return file, err
+}
+
+// redirector builds our function and returns the binary.
+func (b *bench) redirector(ctx context.Context) (string, error) {
+	return once("redirector", func() (string, error) { return build.Bootstrap(ctx, "redirector") })
+}
+
+// compile builds a package of the repository as functions are built, and returns the
+// binary.
+func (b *bench) compile(ctx context.Context, pkg string) (string, error) {
+	return once(pkg, func() (string, error) {
+		out := filepath.Join(b.root, ".build", "bench-"+filepath.Base(pkg))
+		return out, build.Package(ctx, pkg, "", out)
+	})
 }
 
 // functions builds our function and the empty one in the same way.

@@ -17,10 +17,10 @@ import (
 // connections is how many connections send requests to a server at the same time.
 const connections = 8
 
-// measureHTTP compares the redirector's handler in a net/http server with one that
-// does the same work as archeio, see the command server. All blobs are cached.
+// measureHTTP compares the redirector's handler in a net/http server with one like that
+// of archeio, the server of registry.k8s.io. All blobs are cached.
 func measureHTTP(ctx context.Context, b *bench) error {
-	binary, err := b.compile(ctx, "./scripts/prove/bench/server")
+	peer, err := b.compile(ctx, peerProgram)
 	if err != nil {
 		return err
 	}
@@ -29,10 +29,10 @@ func measureHTTP(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer stop()
-	n := b.pick(4096, 512)
+	n := b.pick(4096, 256)
 	var servers []*server
-	for _, handler := range []string{"redirector", "reference"} {
-		s, err := serve(ctx, binary, handler, env)
+	for _, name := range []string{"redirector-server", "reference-server"} {
+		s, err := serve(ctx, peer, name, env)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func measureHTTP(ctx context.Context, b *bench) error {
 			return fmt.Errorf("the handlers redirect to %q and to %q", locations[0], locations[1])
 		}
 	}
-	const turn = 512
+	turn := b.pick(512, 256)
 	var times, cpu []side
 	for _, s := range servers {
 		next := 0
@@ -63,7 +63,7 @@ func measureHTTP(ctx context.Context, b *bench) error {
 		times = append(times, func(ctx context.Context) (float64, error) {
 			began := time.Now()
 			_, err := work(ctx)
-			return float64(time.Since(began)) / turn, err
+			return float64(time.Since(began)) / float64(turn), err
 		})
 	}
 	what, against := fmt.Sprintf("net/http server, %d connections", connections), "handler like archeio's"
@@ -82,7 +82,7 @@ func measureHTTP(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// server is a process of the command server.
+// server is a process with a net/http server.
 type server struct {
 	cmd       *exec.Cmd
 	url       string
@@ -90,12 +90,12 @@ type server struct {
 }
 
 // serve starts a server and waits until it listens.
-func serve(ctx context.Context, binary, handler string, env map[string]string) (*server, error) {
+func serve(ctx context.Context, binary, name string, env map[string]string) (*server, error) {
 	cmd := exec.CommandContext(ctx, binary)
 	env = maps.Clone(env)
-	env["HANDLER"] = handler
-	for name, value := range env {
-		cmd.Env = append(cmd.Env, name+"="+value)
+	env["PEER"] = name
+	for key, value := range env {
+		cmd.Env = append(cmd.Env, key+"="+value)
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // measureLookup compares the range table with tables that are built at start.
 func measureLookup(ctx context.Context, b *bench) error {
 	all := peers.Blocks()
-	addrs := addresses(b.pick(1_000_000, 50_000), all)
+	addrs := addresses(b.pick(1_000_000, 20_000), all)
 	t := newTables(all)
 	v, err := b.interleave(ctx, 15, 10,
 		timeLookups(addrs, findOurs), timeLookups(addrs, t.findBart), timeLookups(addrs, t.findBartFast), timeLookups(addrs, t.findTrie))

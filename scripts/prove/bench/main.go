@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -91,12 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "archeio-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b := &bench{root: root, dir: dir, short: *short, rounds: *rounds, progress: cli.NewProgress(stderr)}
+	b := &bench{root: root, short: *short, rounds: *rounds, progress: cli.NewProgress(stderr)}
 	for _, m := range measurements {
 		if !slices.Contains(wanted, m.name) {
 			continue

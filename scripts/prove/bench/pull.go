@@ -37,7 +37,7 @@ func measurePull(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	unchecked, err := b.compile(ctx, "./scripts/prove/bench/unchecked")
+	peer, err := b.compile(ctx, peerProgram)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,8 @@ func measurePull(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	floor, err := launch(ctx, unchecked, env, io.Discard)
+	env["PEER"] = "unchecked"
+	floor, err := launch(ctx, peer, env, io.Discard)
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,11 @@ import (
 
 // bench is what the measurements have in common.
 type bench struct {
-	root, dir string // of the repository, and for files
-	short     bool
-	rounds    int // 0 for the default of each measurement
-	progress  *cli.Progress
-	binaries  map[string]string // built, by package
-	report    report
+	root     string // of the repository
+	short    bool
+	rounds   int // 0 for the default of each measurement
+	progress *cli.Progress
+	report   report
 }
 
 // pick returns the full or the short value of a parameter.
@@ -31,14 +30,19 @@ func (b *bench) pick(full, short int) int {
 type side func(context.Context) (float64, error)
 
 // interleave lets the sides take turns. It returns the values of each side, one a
-// round: the mean of its turns. A warm-up round before the first does not count.
+// round: the mean of its turns. A warm-up round before the first does not count, unless
+// there is only one.
 func (b *bench) interleave(ctx context.Context, rounds, turns int, sides ...side) ([][]float64, error) {
 	rounds = b.pick(rounds, max(rounds/3, min(rounds, 3)))
 	if b.rounds > 0 {
 		rounds = b.rounds
 	}
 	values := make([][]float64, len(sides))
-	for round := -1; round < rounds; round++ {
+	first := -1
+	if rounds == 1 {
+		first = 0
+	}
+	for round := first; round < rounds; round++ {
 		means, err := takeTurns(ctx, turns, sides)
 		if err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"net/netip"
+	"sync"
 
 	"archeio/ranges"
 )
@@ -12,9 +13,12 @@ type Block struct {
 	Place  ranges.Place
 }
 
-// Blocks returns, for each range of the embedded table, the fewest prefixes that
-// cover it. They replace the documents of the cloud providers, which are not in the repository.
-func Blocks() [][]Block {
+// Blocks returns, for each range of the embedded table, the fewest prefixes that cover
+// it. They replace the documents of the cloud providers, which are not in the
+// repository. The caller must not change them.
+var Blocks = sync.OnceValue(blocks)
+
+func blocks() [][]Block {
 	var all [][]Block
 	for x := range ranges.All() {
 		var one []Block
