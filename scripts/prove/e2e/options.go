@@ -19,7 +19,8 @@ server, and tests it in five parts:
 
   clients      pull, list tags and list referrers with crane, oras, regctl,
                skopeo, podman, ctr and docker
-  contract     check the responses to single HTTP requests
+  contract     check the responses to single HTTP requests, and that thousands of
+               odd ones do not affect other clients
   conformance  run the conformance suite of the OCI distribution specification,
                with reads through the entry points and writes to the upstream
   faults       make one server after the other fail, and measure what clients see

@@ -49,5 +49,5 @@ func (t *ruleTest) prefixedName(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("%s: %s, Location %q, want %s, %q, %d", shortDigest(r.path), a, location, r.reason, r.location, r.status)
 		}
 	}
-	return fmt.Sprintf("%d names", len(requests)), nil
+	return fmt.Sprintf("%d requests", len(requests)), nil
 }

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// oddRequests is how many requests the client sends that tries to affect others.
+	// oddRequests is the number of odd requests that the client sends.
 	oddRequests = 5000
-	// oddClients is how many of them it sends at a time.
+	// oddClients is how many of them it sends at the same time.
 	oddClients = 4
 	// oddDigest begins the digests that it makes up.
 	oddDigest = "sha256:0dd0dd"
-	// lookalikeEnd ends those that only look indexed. The mirror is checked for
-	// contradictions of them.
+	// lookalikeEnd ends those that only look indexed, and contradictions is how many
+	// of them the mirror must contradict.
 	lookalikeEnd   = "0dd0dd0dd0dd"
 	contradictions = 10
 )
@@ -126,7 +126,7 @@ func (c *oddClient) sendLookalikes(ctx context.Context) error {
 		c.send(ctx, "/v2/odd/blobs/"+nextOnlyInIndex())
 	}
 	if n := c.indexed.Load(); n > indexed/2 || c.contradicted.Load() < contradictions {
-		return fmt.Errorf("after %d digests that only look indexed, %d of which were checked, %d of %d indexed blobs were checked: want few, as the index counts",
+		return fmt.Errorf("after %d digests that only look indexed, %d of which were checked, %d of %d indexed blobs were checked: want at most half, as the index counts",
 			c.lookalikes, c.contradicted.Load(), n, indexed)
 	}
 	return nil

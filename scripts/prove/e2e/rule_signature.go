@@ -15,9 +15,8 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// earlySignature is a client that requests signatures before they can be found, through
-// a cache.
-type earlySignature struct {
+// signatureClient is a client that requests signatures through a cache.
+type signatureClient struct {
 	*ruleTest
 	bed  *testbed
 	base string // URL of the repository at the cache
@@ -25,8 +24,8 @@ type earlySignature struct {
 	found int
 }
 
-// earlySignature requests signatures before they can be found, and again when they can:
-// the answers that depend on whether the upstream has them are not cached.
+// earlySignature requests signatures before they can be found, and again when they can.
+// A redirect that depends on whether the upstream has them must not be cached.
 func (t *ruleTest) earlySignature(ctx context.Context) (string, error) {
 	// Two processes get the requests in turns, so the second one has not cached what
 	// the first one has.
@@ -41,7 +40,7 @@ func (t *ruleTest) earlySignature(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	x := &earlySignature{ruleTest: t, bed: bed, base: cache.url + "/v2/" + singleRepository}
+	x := &signatureClient{ruleTest: t, bed: bed, base: cache.url + "/v2/" + singleRepository}
 	for _, step := range []struct {
 		name string
 		run  func(context.Context, v1.Descriptor, *attachments) error
@@ -67,7 +66,7 @@ func (t *ruleTest) earlySignature(ctx context.Context) (string, error) {
 
 // toSignatures requests everything before and after it is pushed to the signature
 // upstream.
-func (x *earlySignature) toSignatures(ctx context.Context, image v1.Descriptor, a *attachments) error {
+func (x *signatureClient) toSignatures(ctx context.Context, image v1.Descriptor, a *attachments) error {
 	paths := []string{
 		"/manifests/" + signatureTag(image.Digest), "/manifests/" + a.signature.String(), "/manifests/" + a.referrer.String(),
 		"/blobs/" + a.signatureBlobs[0].String(), "/blobs/" + a.referrerBlobs[0].String(),
@@ -99,7 +98,7 @@ func (x *earlySignature) toSignatures(ctx context.Context, image v1.Descriptor, 
 // toUpstream requests a manifest by its digest before and after it is pushed to the
 // upstream. Until then the upstream does not have it, and the redirect leads to the
 // signature upstream.
-func (x *earlySignature) toUpstream(ctx context.Context, _ v1.Descriptor, a *attachments) error {
+func (x *signatureClient) toUpstream(ctx context.Context, _ v1.Descriptor, a *attachments) error {
 	path := "/manifests/" + a.signature.String()
 	if err := x.expect(ctx, path, x.signatures, http.StatusNotFound); err != nil {
 		return err
@@ -112,7 +111,7 @@ func (x *earlySignature) toUpstream(ctx context.Context, _ v1.Descriptor, a *att
 
 // unavailable requests a manifest that the signature upstream has by its digest, while
 // the upstream is unavailable and after that. The first redirect leads to the upstream.
-func (x *earlySignature) unavailable(ctx context.Context, _ v1.Descriptor, a *attachments) error {
+func (x *signatureClient) unavailable(ctx context.Context, _ v1.Descriptor, a *attachments) error {
 	if err := a.push(ctx, x.signatures.address+"/"+system.Prefix+"/"); err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (x *earlySignature) unavailable(ctx context.Context, _ v1.Descriptor, a *at
 
 // expect returns an error unless a request is redirected to a server and gets a status
 // there.
-func (x *earlySignature) expect(ctx context.Context, path string, at *server, status int) error {
+func (x *signatureClient) expect(ctx context.Context, path string, at *server, status int) error {
 	a, err := fetch(ctx, x.transport, http.MethodGet, x.base+path, manifestTypes)
 	if err != nil {
 		return err
@@ -143,7 +142,7 @@ func (x *earlySignature) expect(ctx context.Context, path string, at *server, st
 }
 
 // lists reports whether a list of referrers has one.
-func (x *earlySignature) lists(ctx context.Context, path string, referrer v1.Hash) (bool, error) {
+func (x *signatureClient) lists(ctx context.Context, path string, referrer v1.Hash) (bool, error) {
 	a, err := fetch(ctx, x.transport, http.MethodGet, x.base+path, nil)
 	return strings.Contains(string(a.body), referrer.String()), err
 }
