@@ -235,9 +235,12 @@ func Base(seed uint64) *Content {
 	for i := range 4 {
 		var tags []string
 		for j := range 30 {
-			tags = append(tags, fmt.Sprintf("v%d.%02d", i, j))
+			tag := fmt.Sprintf("v%d.%02d", i, j)
+			if tags = append(tags, tag); j%10 == 9 {
+				m.image(cli, 500, 1, tags...)
+				tags = nil
+			}
 		}
-		m.image(cli, 1_500, 1, tags...)
 	}
 	for i := range 45 {
 		m.image(c.Repository(fmt.Sprintf("%s/small-%02d", Prefix, i)), 100, 1, "v1")

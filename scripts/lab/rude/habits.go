@@ -147,7 +147,8 @@ func linked(form linkForm) func(*setup) {
 	return func(s *setup) {
 		withLinks(&s.Knobs)
 		s.Link = form
-		if form == clearScheme {
+		switch form {
+		case clearScheme, upperHost, defaultPort: // in memory, a host with TLS is a name without a port
 			s.TLS = true
 		}
 	}

@@ -69,7 +69,7 @@ var observations = []observation{
 	{habit: "tags-link-self", path: cliTags + "?n=5", status: 200, fields: fields{"Link": "<" + cliTags + "?n=5>"}},
 	{habit: "tags-repeat", path: cliTags + "?next_page=" + cursor{0, 9}.token(), status: 200, fields: fields{"Link": cursor{0, 10}.token()}, body: `"v0.00"`},
 	{habit: "tags-endless", path: cliTags + "?next_page=" + cursor{120, 5}.token(), status: 200, fields: fields{"Link": cursor{120, 6}.token()}, body: `"tags":[]`},
-	{habit: "tags-other-host", path: cliTags, status: 200, fields: fields{"Link": "<http://127.0.0.1:"}},
+	{habit: "tags-other-host", path: cliTags, status: 200, fields: fields{"Link": "<http://localhost:"}},
 	{habit: "tags-unreadable-link", path: cliTags, status: 200, fields: fields{"Link": `; rel="next"`}},
 	{habit: "tags-empty-link", path: cliTags, status: 200, fields: fields{"Link": `<>; rel="next"`}},
 	{habit: "tags-404", path: catalogPath, status: 200, body: `"team/deleted"`},
@@ -96,10 +96,10 @@ var observations = []observation{
 	{habit: "link-preload", path: appTags, status: 200, fields: fields{"Link": `rel="preload"`}},
 	{habit: "link-parameters", path: cliTags, status: 200, fields: fields{"Link": `REL=Next`}},
 	{habit: "link-relations", path: cliTags, status: 200, fields: fields{"Link": `rel="last next"`}},
-	{habit: "link-absolute", path: cliTags, status: 200, fields: fields{"Link": "<http://localhost:"}},
-	{habit: "link-clear", path: cliTags, status: 200, fields: fields{"Link": "<http://localhost:"}},
-	{habit: "link-upper-host", path: cliTags, status: 200, fields: fields{"Link": "<HTTP://LOCALHOST:"}},
-	{habit: "link-default-port", path: cliTags, status: 200, fields: fields{"Link": "<http://localhost:"}},
+	{habit: "link-absolute", path: cliTags, status: 200, fields: fields{"Link": "<http://127.0.0.1:5000/v2"}},
+	{habit: "link-clear", path: cliTags, status: 200, fields: fields{"Link": "<http://registry.example.com/v2"}},
+	{habit: "link-upper-host", path: cliTags, status: 200, fields: fields{"Link": "<HTTPS://REGISTRY.EXAMPLE.COM/v2"}},
+	{habit: "link-default-port", path: cliTags, status: 200, fields: fields{"Link": "<https://registry.example.com:443/v2"}},
 	{habit: "link-query", path: cliTags, status: 200, fields: fields{"Link": "<?last="}},
 	{habit: "link-segment", path: cliTags, status: 200, fields: fields{"Link": "<list?last="}},
 	{habit: "n-max-400", path: cliTags + "?n=1000", status: 400, body: "PAGINATION_NUMBER_INVALID"},
@@ -124,7 +124,7 @@ var observations = []observation{
 	{habit: "catalog-link-self", path: catalogPath, status: 200, fields: fields{"Link": "<" + catalogPath + ">"}},
 	{habit: "catalog-repeat", path: catalogPath, status: 200, fields: fields{"Link": cursor{0, 1}.token()}},
 	{habit: "catalog-endless", path: catalogPath + "?next_page=" + cursor{50, 1}.token(), status: 200, body: `"repositories":[]`},
-	{habit: "catalog-other-host", path: catalogPath, status: 200, fields: fields{"Link": "<http://127.0.0.1:"}},
+	{habit: "catalog-other-host", path: catalogPath, status: 200, fields: fields{"Link": "<http://localhost:"}},
 	{habit: "catalog-unreadable-link", path: catalogPath, status: 200, fields: fields{"Link": `; rel="next"`}},
 	{habit: "prefix-401", path: "/v2/team/tags/list", status: 401},
 	{habit: "prefix-403", path: "/v2/team/tags/list", status: 403},
@@ -179,7 +179,7 @@ var observations = []observation{
 	{habit: "cdn-520", path: latest, repeat: 6, status: 520},
 	{habit: "gateway-50x", path: latest, repeat: 13, status: 502},
 	{habit: "reset", path: latest, header: h("Connection", "close"), repeat: 8, fails: true},
-	{habit: "redirect", path: "blob", status: 307, fields: fields{"Location": "http://127.0.0.1:"}},
+	{habit: "redirect", path: "blob", status: 307, fields: fields{"Location": "http://localhost:5001/storage/"}},
 	{habit: "redirect-302", path: "blob", status: 302},
 	{habit: "redirect-303", path: "blob", status: 303},
 	{habit: "redirect-308", path: "blob", status: 308},
@@ -190,12 +190,12 @@ var observations = []observation{
 	{habit: "redirect-once", path: "blob", status: 307},
 	{habit: "redirect-no-credentials", path: "blob", status: 307},
 	{habit: "redirect-manifests", path: latest, status: 307, fields: fields{"Location": "/manifests/team/app@sha256:"}},
-	{habit: "redirect-clear", path: "blob", status: 307, fields: fields{"Location": "http://127.0.0.1:"}},
+	{habit: "redirect-clear", path: "blob", status: 307, fields: fields{"Location": "http://clear.example.net/storage/"}},
 	{habit: "redirect-loop", path: "image", status: 302, fields: fields{"Location": "?again"}},
 	{habit: "redirect-nowhere", path: "image", status: 307, fields: fields{"Location": ""}},
 	{habit: "redirect-file", path: "image", status: 307, fields: fields{"Location": "file:"}},
 	{habit: "tls", path: latest, status: 200},
-	{habit: "token", path: "/v2/", status: 401, fields: fields{"Www-Authenticate": `Bearer realm="http://127.0.0.1:`}},
+	{habit: "token", path: "/v2/", status: 401, fields: fields{"Www-Authenticate": `Bearer realm="http://localhost:5002/token"`}},
 	{habit: "token-repository-only", path: "/v2/", status: 200},
 	{habit: "token-repository-only", path: latest, status: 401, fields: fields{"Www-Authenticate": `scope="repository:team/app:pull"`}},
 	{habit: "token-expires", path: latest, status: 401},
@@ -212,7 +212,7 @@ var observations = []observation{
 	{habit: "token-denied", path: latest, status: 401},
 	{habit: "token-html", path: latest, status: 401},
 	{habit: "token-endless", path: latest, status: 401},
-	{habit: "token-clear", path: latest, status: 401, fields: fields{"Www-Authenticate": `realm="http://127.0.0.1:`}},
+	{habit: "token-clear", path: latest, status: 401, fields: fields{"Www-Authenticate": `realm="http://clear.example.net/token"`}},
 	{habit: "basic", path: latest, status: 401, fields: fields{"Www-Authenticate": `Basic realm=`}},
 	{habit: "basic", path: latest, header: h("Authorization", "Basic cm9ib3Q6Zmlyc3Qtc2VjcmV0"), status: 200},
 	{habit: "basic-rotated", path: latest, header: h("Authorization", "Basic cm9ib3Q6Zmlyc3Qtc2VjcmV0"), repeat: 60, status: 401},
@@ -337,8 +337,7 @@ func (o observation) check(t *testing.T, content *Content, blob string) {
 	}
 	for name, want := range o.fields {
 		got := strings.Join(resp.Header.Values(name), "|")
-		want = strings.NewReplacer("localhost:", "", "127.0.0.1:", "", "LOCALHOST:", "").Replace(want)
-		if plain := strings.NewReplacer("localhost:5000", "", "127.0.0.1:5001", "", "127.0.0.1:5002", "", "127.0.0.1:5003", "", "LOCALHOST:5000", "", "registry.example.com", "", "clear.example.net", "").Replace(got); want == "" && got != "" || !strings.Contains(plain, want) {
+		if want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q in it", name, got, want)
 		}
 	}

@@ -17,7 +17,8 @@ import (
 
 // listenLoopback listens on ports of this machine. The registry has another name
 // than storage and token service, because clients treat them as other hosts only
-// then.
+// then; and theirs is no address, because clients follow redirects to addresses of
+// private networks with caution.
 func listenLoopback(s *Server) (map[service]net.Listener, error) {
 	s.hosts = map[service]string{}
 	listeners := map[service]net.Listener{}
@@ -28,9 +29,9 @@ func listenLoopback(s *Server) (map[service]net.Listener, error) {
 		}
 		listeners[name] = l
 		port := l.Addr().(*net.TCPAddr).Port
-		host := "127.0.0.1"
+		host := "localhost"
 		if name == registry {
-			host = "localhost"
+			host = "127.0.0.1"
 		}
 		s.hosts[name] = fmt.Sprintf("%s:%d", host, port)
 	}
@@ -47,7 +48,7 @@ func listenLoopback(s *Server) (map[service]net.Listener, error) {
 
 // listenInMemory listens for pipes. With TLS, hosts have names without a port.
 func listenInMemory(s *Server) (map[service]net.Listener, error) {
-	s.hosts = map[service]string{registry: "localhost:5000", storage: "127.0.0.1:5001", auth: "127.0.0.1:5002", clear: "127.0.0.1:5003"}
+	s.hosts = map[service]string{registry: "127.0.0.1:5000", storage: "localhost:5001", auth: "localhost:5002", clear: "localhost:5003"}
 	if s.TLS {
 		s.hosts = map[service]string{registry: "registry.example.com", storage: "storage.example.net", auth: "auth.example.org", clear: "clear.example.net"}
 	}

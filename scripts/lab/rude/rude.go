@@ -51,6 +51,10 @@ type Server struct {
 	done    chan struct{} // closed by Close
 	closing sync.Once
 
+	// fuse is the number of requests after which all others are dropped, so that a
+	// client in a loop ends.
+	fuse int
+
 	mu         sync.Mutex
 	requests   map[string]int // by kind and path
 	total      int
@@ -100,6 +104,7 @@ func start(content *Content, habits []string, change func(*Knobs), listen func(*
 		r.index()
 	}
 	s.state = newState()
+	s.fuse = 2 * s.Want(Run{Referrers: true}).Requests
 	listeners, err := listen(s)
 	if err != nil {
 		return nil, err

@@ -96,7 +96,14 @@ func (s *Server) serve(name service, w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests[q.kind+" "+r.URL.Path]++
 	s.total++
+	blown := s.total - s.fuse
 	s.mu.Unlock()
+	if blown > 0 {
+		if blown == 1 {
+			s.violate("too many requests, all others are dropped: " + r.URL.RequestURI())
+		}
+		panic(http.ErrAbortHandler)
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && q.kind != "token" {
 		s.send(w, r, q, failure(http.StatusMethodNotAllowed, "UNSUPPORTED", "read only"))
 		return
@@ -351,8 +358,8 @@ func unended(start, part string) response {
 				if _, err := w.Write(block); err != nil {
 					return
 				}
-				if sent > 1<<30 {
-					s.violate("read more than 1 GiB of an endless response: " + r.URL.Path)
+				if sent > 1<<29 {
+					s.violate("read more than 512 MiB of an endless response: " + r.URL.Path)
 					panic(http.ErrAbortHandler)
 				}
 			}

@@ -94,7 +94,7 @@ var listingHabits = []Habit{
 	{Name: "link-parameters", Groups: []string{"link"}, Source: "RFC 8288, section 3", Apply: linked(paramsFirst)},
 	{Name: "link-relations", Groups: []string{"link"}, Source: "RFC 8288, section 3.3", Apply: linked(manyRels)},
 	{Name: "link-absolute", Groups: []string{"link"}, Source: "Quay: TritonDataCenter/node-docker-registry-client#12", Apply: linked(absoluteLink)},
-	{Name: "link-clear", Groups: []string{"link", "scheme"}, Source: "TLS ended by a proxy", Apply: linked(clearScheme)},
+	{Name: "link-clear", Groups: []string{"link"}, Source: "TLS ended by a proxy", Apply: linked(clearScheme)},
 	{Name: "link-upper-host", Groups: []string{"link"}, Source: "RFC 3986, section 6.2.2.1", Apply: linked(upperHost)},
 	{Name: "link-default-port", Groups: []string{"link"}, Source: "proxies; https://HOST:443", Apply: linked(defaultPort)},
 	{Name: "link-query", Groups: []string{"link"}, Source: "RFC 3986, section 4.2", Apply: linked(queryOnly)},
@@ -215,7 +215,7 @@ var httpHabits = []Habit{
 	{Name: "redirect-once", Groups: []string{"redirect"}, Source: "signed URLs for one request", Apply: redirected(redirects{Once: true})},
 	{Name: "redirect-no-credentials", Groups: []string{"redirect"}, Source: "S3: open-policy-agent/opa#6580", Apply: redirected(redirects{RefuseAuth: true})},
 	{Name: "redirect-manifests", Groups: []string{"redirect-manifests"}, Source: "GHCR, registries of static files", Apply: set(func(k *Knobs) { k.ManifestRedirect = true })},
-	{Name: "redirect-clear", Groups: []string{"redirect", "scheme"}, Source: "TLS ended by a proxy", Apply: func(s *setup) {
+	{Name: "redirect-clear", Groups: []string{"redirect"}, Source: "TLS ended by a proxy", Apply: func(s *setup) {
 		s.TLS = true
 		redirected(redirects{Clear: true})(s)
 		s.loss.all(Incomplete)
@@ -236,7 +236,7 @@ var httpHabits = []Habit{
 			return always(response{status: http.StatusTemporaryRedirect, header: http.Header{"Location": {"file:///etc/passwd"}}})
 		})
 	}},
-	{Name: "tls", Groups: []string{"scheme"}, Source: "all", Apply: set(func(k *Knobs) { k.TLS = true })},
+	{Name: "tls", Source: "all", Apply: set(func(k *Knobs) { k.TLS = true })},
 
 	// Logins.
 	{Name: "token", Groups: []string{"auth"}, Source: "GHCR, Docker Hub", Apply: authenticated(authentication{})},
@@ -264,7 +264,7 @@ var httpHabits = []Habit{
 		authenticated(authentication{Response: "endless"})(s)
 		s.loss.all(Refused, Incomplete)
 	}},
-	{Name: "token-clear", Groups: []string{"auth", "scheme"}, Source: "TLS ended by a proxy", Apply: func(s *setup) {
+	{Name: "token-clear", Groups: []string{"auth"}, Source: "TLS ended by a proxy", Apply: func(s *setup) {
 		s.TLS = true
 		authenticated(authentication{Login: true, ClearRealm: true})(s)
 		s.loss.all(Refused, Incomplete)
