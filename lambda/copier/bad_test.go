@@ -3,6 +3,7 @@ package copier
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,8 +91,13 @@ func TestBadImages(t *testing.T) {
 	o := Options{Source: h.source(t, "", registry.Options{}), Buckets: s.buckets, Parallel: 16}
 	_, result := planAndCopy(t.Context(), t, o)
 	lines := map[string]int{}
-	for _, err := range result.Errors {
+	gone := map[string]int{}
+	for _, err := range slices.Concat(result.Errors, result.Absent) {
 		oneLineOf(t, err)
+		lines := lines
+		if absence(err) {
+			lines = gone
+		}
 		for _, repository := range strings.FieldsFunc(err.Error(), func(r rune) bool { return strings.ContainsRune(" @:,", r) }) {
 			if name, ok := strings.CutPrefix(repository, "bad/"); ok {
 				lines[name]++
@@ -99,22 +105,28 @@ func TestBadImages(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"no-json", "version", "no-digest", "no-child", "no-blob", "other-content", "size-too-small", "size-too-large", "cut-off", "longer"} {
-		if lines[name] != 1 {
-			t.Errorf("%s: %d lines, want 1", name, lines[name])
+	for _, name := range []string{"other-content", "cut-off", "longer"} {
+		if lines[name] != 1 || gone[name] != 0 {
+			t.Errorf("%s: %d errors and %d absences, want an error", name, lines[name], gone[name])
 		}
 	}
-	if lines["two-sizes"] == 0 {
-		t.Error("two-sizes is not reported")
+	for _, name := range []string{"no-json", "version", "no-digest", "no-child", "no-blob"} {
+		if lines[name] != 0 || gone[name] != 1 {
+			t.Errorf("%s: %d errors and %d absences, want an absence", name, lines[name], gone[name])
+		}
+	}
+	// The digest decides, whatever the sizes are.
+	if len(result.Errors) != 3 || len(result.Absent) != 5 || len(result.Warnings) < 2 {
+		t.Errorf("%d errors, %d absences, warnings %q", len(result.Errors), len(result.Absent), result.Warnings)
 	}
 	if t.Failed() {
-		for _, err := range result.Errors {
+		for _, err := range slices.Concat(result.Errors, result.Absent) {
 			t.Log(err)
 		}
 	}
-	// The blob with two sizes is copied if the right one was first.
-	if got := held(t, s.buckets[0]); len(got) > len(s.blobs) {
-		s.blobs[twice.Digest] = true
+	s.blobs[twice.Digest] = true
+	for _, name := range []string{"bad/size-too-small", "bad/size-too-large"} {
+		s.blobs[blobOf([]byte("a blob of "+name)).Digest] = true
 	}
 	s.allWhole(t)
 }

@@ -25,7 +25,7 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 	if _, gone := withdrawn[m.Blob.Digest]; gone {
 		return nil
 	}
-	blob := MissingBlob{*m.Blob, m.Repository, m.Image}
+	blob := MissingBlob{Blob: *m.Blob, Repository: m.Repository, Image: m.Image}
 	var unfinished bool
 	if m.Requeues == 0 && blob.Size <= min(fitsInto(c.stop), f.Buckets[0].maxPutSize) {
 		unfinished, err = f.copyWhole(ctx, c, blob)
@@ -34,6 +34,12 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 	}
 	keep := context.WithoutCancel(ctx)
 	switch {
+	case absence(err): // the next run of the repository records it
+		f.logAbsent(m.Repository, err)
+		return nil
+	case errors.Is(err, errTooLarge):
+		f.Log.Error("blob is too large for S3", "repository", m.Repository, "image", m.Image, "digest", m.Blob.Digest, "error", err.Error())
+		return nil
 	case err != nil:
 		return err
 	case unfinished && m.Requeues >= maxRequeues:
@@ -54,10 +60,11 @@ func (f *Filler) copyWhole(ctx context.Context, c clock, blob MissingBlob) (unfi
 	}
 	until, cancel := context.WithDeadline(ctx, c.stop)
 	defer cancel()
-	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, CheckExisting: true}, plan)
+	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, CheckExisting: true, Now: f.Now}, plan)
 	f.countCopied(result.Copied, result.Bytes)
+	f.logWarnings(result.Warnings)
 	unfinished = slices.ContainsFunc(result.Unfinished, func(b []MissingBlob) bool { return len(b) > 0 })
-	return unfinished, errors.Join(result.Errors...)
+	return unfinished, errors.Join(append(result.Errors, result.Absent...)...)
 }
 
 // uploadName is the name in the state of the upload of a blob to a bucket.
@@ -111,26 +118,12 @@ func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBl
 	if _, err := f.read(ctx, name, &u); err != nil {
 		return false, err
 	}
-	size := blob.Size
-	if size == registry.SizeUnknown {
-		content, n, err := f.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
-		if err != nil {
-			return false, err
-		}
-		content.Close()
-		if size = n; n < 0 {
-			return false, errUnknownSize
-		}
-	}
-	open := func(from int64) (io.ReadCloser, error) {
-		content, _, err := f.Source.Blob(ctx, blob.Repository, blob.Blob, from)
-		return content, err
-	}
-	complete, err := b.Resume(ctx, registry.Blob{Digest: blob.Digest, Size: size}, &u, open, c.over)
+	open := func(from int64) (io.ReadCloser, int64, error) { return openBlob(ctx, f.Source, blob, from) }
+	complete, err := b.Resume(ctx, blob.Blob, &u, open, c.over)
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case complete && err == nil:
-		f.countCopied(1, size)
+		f.countCopied(1, u.Offset)
 		return false, f.State.Delete(keep, name)
 	case errors.Is(err, ErrExists):
 		_ = b.abort(keep, blob.Blob, &u, err) // another writer was first

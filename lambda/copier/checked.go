@@ -19,7 +19,8 @@ var ErrContent = errors.New("content does not match its digest or size")
 type checkedReader struct {
 	from   io.Reader
 	digest Digest
-	left   int64
+	sized  bool  // the size is known
+	left   int64 // of the size
 	hash   hash.Hash
 	done   bool
 
@@ -28,8 +29,10 @@ type checkedReader struct {
 	err error
 }
 
+// newCheckedReader returns a reader for content of a size in bytes, negative if
+// unknown.
 func newCheckedReader(from io.Reader, digest Digest, size int64) *checkedReader {
-	return &checkedReader{from: from, digest: digest, left: size, hash: sha256.New()}
+	return &checkedReader{from: from, digest: digest, sized: size >= 0, left: size, hash: sha256.New()}
 }
 
 // state returns the state of the hash after the bytes read so far.
@@ -75,13 +78,13 @@ func (r *checkedReader) check(p []byte, err error) error {
 	r.left -= int64(len(p))
 	r.hash.Write(p)
 	switch {
-	case r.left < 0:
+	case r.sized && r.left < 0:
 		return fmt.Errorf("%w: it is longer than expected", ErrContent)
 	case err == io.EOF:
 		return r.finished()
 	case err != nil:
 		return err
-	case r.left == 0:
+	case r.sized && r.left == 0:
 		// The last byte is only returned after the hash has been checked, so that no
 		// reader can treat an invalid blob as complete.
 		return r.end()
@@ -106,7 +109,7 @@ func (r *checkedReader) end() error {
 }
 
 func (r *checkedReader) finished() error {
-	if r.left > 0 {
+	if r.sized && r.left > 0 {
 		return fmt.Errorf("%w: %d bytes are missing", ErrContent, r.left)
 	}
 	if got := Digest(r.hash.Sum(nil)); got != r.digest {

@@ -15,11 +15,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
-	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,8 +32,11 @@ type Options struct {
 	Buckets []*Bucket
 	// Inventory is what the buckets have; nil lists them.
 	Inventory Inventory
-	// Repositories are full names; empty for all that the source lists.
-	Repositories []string
+	// Filter limits what is mirrored.
+	Filter Filter
+	// AllowEmpty accepts a source that does not have the prefix, or none of the
+	// repositories of the Filter.
+	AllowEmpty bool
 	// Referrers requests the referrers of each manifest, one request each, unless
 	// the listing includes untagged manifests.
 	Referrers bool
@@ -48,6 +49,15 @@ type Options struct {
 	CheckExisting bool
 	// Parallel is the number of images and blobs processed at once; 0 is 8.
 	Parallel int
+	// AbsentFor is how long the source is not asked again for what it did not have,
+	// according to Manifests; 0 always asks.
+	AbsentFor time.Duration
+	// ImageTime and ImageRequests are the share of one image in a run: its time, and
+	// its requests without a result. 0 is 10 minutes and 5,000.
+	ImageTime     time.Duration
+	ImageRequests int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 	// Progress is called from time to time, by one goroutine at a time; it may
 	// be nil.
 	Progress func(Progress)
@@ -88,13 +98,35 @@ type Plan struct {
 	// LeftOut counts nondistributable layers, and blobs and manifests whose digest
 	// is not SHA-256; Withdrawn counts withdrawn blobs.
 	LeftOut, Withdrawn int
+	// Filtered counts what the Filter left out.
+	Filtered Filtered
 	// Missing are the missing blobs of each bucket, in the order of the buckets.
 	Missing [][]MissingBlob
-	// Errors are of single repositories, images and blobs, one line each, most of
-	// them an *ItemError.
+	// Absent is what the source names and does not have, or what cannot be parsed,
+	// one *ItemError each. It is no reason for another run.
+	Absent []error
+	// Warnings are one line each.
+	Warnings []string
+	// Errors are what could not be found out, of single repositories, images and
+	// blobs, one line each, most of them an *ItemError.
 	Errors []error
 
 	blobs map[Digest]MissingBlob
+}
+
+// Empty reports whether the source has nothing to mirror.
+func (p *Plan) Empty() bool { return p.Manifests == 0 && len(p.Errors) == 0 }
+
+// Unmirrored returns the number of blobs that a bucket is missing although the source
+// has them.
+func (p *Plan) Unmirrored(bucket int) int {
+	n := 0
+	for _, b := range p.Missing[bucket] {
+		if !b.Absent {
+			n++
+		}
+	}
+	return n
 }
 
 // MissingBlob is a blob that is missing from a bucket.
@@ -103,7 +135,14 @@ type MissingBlob struct {
 	// Repository has the blob, and Image is the full name of an image there that
 	// refers to it.
 	Repository, Image string
+	// Others are a few more repositories that may have the blob.
+	Others []string
+	// Absent reports that the source did not have the blob when it was last asked.
+	Absent bool
 }
+
+// maxOthers limits MissingBlob.Others, to bound memory.
+const maxOthers = 8
 
 // ItemError is an error of one repository, image or blob.
 type ItemError struct {
@@ -126,10 +165,13 @@ func (p *Plan) Find(d Digest) (MissingBlob, bool) {
 }
 
 // NewPlan lists the source and finds what is missing from the buckets. It changes
-// nothing. It returns an error if the source or a bucket cannot be listed, or
-// ctx has ended; errors of single images are in the plan.
+// nothing but Manifests. It returns an error if the source or a bucket cannot be
+// listed, or ctx has ended; errors of single images are in the plan.
 func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	o.fill()
+	if err := o.Filter.Check(); err != nil {
+		return nil, err
+	}
 	if o.Inventory == nil {
 		held, err := o.list(ctx)
 		if err != nil {
@@ -138,21 +180,11 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		o.Inventory = held
 	}
 	w := newWalk(o)
-	repositories := o.Repositories
-	if len(repositories) == 0 {
-		err := o.Source.Roots(ctx, "", func(page []string, _ string) error {
-			repositories = append(repositories, page...)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err := w.all(ctx, repositories); err != nil {
+	if err := w.source(ctx); err != nil {
 		return nil, err
 	}
-	w.compare()
-	return w.plan, nil
+	w.compare(ctx)
+	return w.plan, context.Cause(ctx)
 }
 
 func (o *Options) fill() {
@@ -164,6 +196,15 @@ func (o *Options) fill() {
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
+	}
+	if o.ImageTime <= 0 {
+		o.ImageTime = 10 * time.Minute
+	}
+	if o.ImageRequests <= 0 {
+		o.ImageRequests = 5000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 }
 
@@ -181,201 +222,6 @@ func (o *Options) list(ctx context.Context) (bucketListings, error) {
 	return held, group.Wait()
 }
 
-// walk visits repositories and collects the blobs of their manifests.
-type walk struct {
-	o Options
-
-	mu    sync.Mutex
-	plan  *Plan
-	first map[Digest]string // by blob, the first manifest that refers to it
-}
-
-func newWalk(o Options) *walk {
-	return &walk{o: o, plan: &Plan{blobs: map[Digest]MissingBlob{}}, first: map[Digest]string{}}
-}
-
-// all visits repositories and those below them.
-func (w *walk) all(ctx context.Context, repositories []string) error {
-	done, total := 0, 0
-	seen := map[string]bool{} // a list may have duplicates, or one below another
-	for len(repositories) > 0 {
-		repositories = slices.DeleteFunc(slices.Clone(repositories), func(repository string) bool {
-			twice := seen[repository]
-			seen[repository] = true
-			return twice
-		})
-		var below []string
-		total += len(repositories)
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(w.o.Parallel)
-		for _, repository := range repositories {
-			group.Go(func() error {
-				children := w.repository(ctx, repository)
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				below = append(below, children...)
-				done++
-				w.o.Progress(Progress{Phase: "reading repositories", Done: done, Total: total + len(below)})
-				return context.Cause(ctx)
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return err
-		}
-		slices.Sort(below)
-		repositories = below
-	}
-	return nil
-}
-
-func (w *walk) fail(repository, image, digest string, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.plan.Errors = append(w.plan.Errors, &ItemError{repository, image, digest, err})
-}
-
-func (w *walk) repository(ctx context.Context, repository string) (children []string) {
-	l, err := w.o.Source.List(ctx, repository)
-	if err != nil {
-		w.fail(repository, "", "", err)
-		return nil
-	}
-	if len(l.Entries) > 0 || len(l.Children) == 0 {
-		w.mu.Lock()
-		w.plan.Repositories++
-		w.mu.Unlock()
-	}
-	w.entries(ctx, repository, l.Entries, w.o.Referrers && !l.Complete)
-	return l.Children
-}
-
-// entries visits manifests of one repository, their children and referrers.
-func (w *walk) entries(ctx context.Context, repository string, entries []registry.Entry, referrers bool) {
-	var seen sync.Map // digests
-	group := &errgroup.Group{}
-	group.SetLimit(w.o.Parallel)
-	for _, e := range entries {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			digest := e.Digest
-			if digest == "" {
-				var err error
-				if digest, err = w.o.Source.Resolve(ctx, repository, e.Tag); err != nil {
-					w.fail(repository, repository+e.String(), "", err)
-					return nil
-				}
-			}
-			w.image(ctx, repository, e, digest, referrers, &seen)
-			return nil
-		})
-	}
-	_ = group.Wait() // errors are in the plan
-}
-
-func (w *walk) image(ctx context.Context, repository string, e registry.Entry, digest string, referrers bool, seen *sync.Map) {
-	name := repository + e.String()
-	for queue := []string{digest}; len(queue) > 0 && ctx.Err() == nil; {
-		digest, queue = queue[0], queue[1:]
-		if _, twice := seen.LoadOrStore(digest, true); twice {
-			continue
-		}
-		if !strings.HasPrefix(digest, "sha256:") { // mirrors hold SHA-256 only
-			w.leaveOut()
-			continue
-		}
-		c, err := w.contents(ctx, repository, digest)
-		if err != nil {
-			w.fail(repository, name, digest, err)
-			continue
-		}
-		queue = append(queue, c.Children...)
-		if referrers {
-			more, err := w.o.Source.Referrers(ctx, repository, digest)
-			if err != nil {
-				w.fail(repository, name, digest, err)
-			}
-			queue = append(queue, more...)
-		}
-		w.collect(repository, name, digest, c)
-	}
-}
-
-func (w *walk) leaveOut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.plan.LeftOut++
-}
-
-func (w *walk) contents(ctx context.Context, repository, digest string) (*registry.Contents, error) {
-	if c := w.o.Manifests.Get(digest); c != nil {
-		return c, nil
-	}
-	c, err := w.o.Source.Manifest(ctx, repository, digest)
-	if err != nil {
-		return nil, err
-	}
-	w.o.Manifests.Put(digest, c)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.plan.Fetched++
-	return c, nil
-}
-
-func (w *walk) collect(repository, image, digest string, c *registry.Contents) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.plan.Manifests++
-	w.plan.LeftOut += c.LeftOut
-	for _, b := range c.Blobs {
-		key, ok := ParseDigest(b.Digest)
-		if !ok {
-			continue // Parse rejects these
-		}
-		known, twice := w.plan.blobs[key]
-		switch {
-		case !twice || known.Size == registry.SizeUnknown:
-			w.plan.blobs[key] = MissingBlob{b, repository, image}
-			w.first[key] = digest
-		case b.Size != registry.SizeUnknown && b.Size != known.Size:
-			w.plan.Errors = append(w.plan.Errors, &ItemError{repository, image, b.Digest, fmt.Errorf("blob %s: the manifests disagree on its size: %d bytes in %s@%s, %d bytes in %s@%s",
-				b.Digest, known.Size, known.Repository, w.first[key], b.Size, repository, digest)})
-		}
-	}
-}
-
-// compare adds to the plan the blobs that are missing from the buckets, and those
-// of another size than at the source.
-func (w *walk) compare() {
-	p := w.plan
-	p.Blobs = len(p.blobs)
-	p.Missing = make([][]MissingBlob, len(w.o.Buckets))
-	for key, blob := range p.blobs {
-		p.Bytes += max(blob.Size, 0)
-		if _, withdrawn := w.o.Withdrawn[blob.Digest]; withdrawn {
-			p.Withdrawn++
-			continue
-		}
-		for i, b := range w.o.Buckets {
-			size, ok := w.o.Inventory.Has(i, key)
-			switch {
-			case !ok:
-				p.Missing[i] = append(p.Missing[i], blob)
-			case blob.Size != registry.SizeUnknown && size != registry.SizeUnknown && size != blob.Size:
-				p.Errors = append(p.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("bucket %q: %s has %d bytes, but %d in the manifest of %s: run archeio mirror verify", b.Name, blob.Digest, size, blob.Size, blob.Image)})
-			}
-		}
-	}
-	for _, missing := range p.Missing {
-		// Small blobs first, so that most images are complete early.
-		slices.SortFunc(missing, func(a, b MissingBlob) int {
-			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
-		})
-	}
-	sortErrors(p.Errors)
-}
-
 func sortErrors(errs []error) {
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
@@ -390,5 +236,11 @@ func permanent(err error) bool {
 	case "NoSuchBucket", "AuthorizationHeaderMalformed":
 		return true
 	}
-	return errors.Is(err, registry.ErrUnauthorized)
+	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, errTooLarge) || absence(err)
+}
+
+// absence reports whether an error is that the source itself does not have
+// something, or has something that is no manifest.
+func absence(err error) bool {
+	return errors.Is(err, registry.ErrAbsent) || errors.Is(err, registry.ErrMalformed)
 }

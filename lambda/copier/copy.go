@@ -1,9 +1,11 @@
 package copier
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -23,6 +25,14 @@ type Result struct {
 	Bytes                                int64
 	// Unfinished are the blobs that were not copied before ctx ended, by bucket.
 	Unfinished [][]MissingBlob
+	// Absent are those of the plan that are still absent, and an *ItemError for each
+	// blob that the source does not have, one line each. NewlyAbsent counts those that
+	// no earlier run has found.
+	Absent      []error
+	NewlyAbsent int
+	// Warnings are those of the plan, and one line for each blob of another size than
+	// in its manifest.
+	Warnings []string
 	// Errors are those of the plan, and an *ItemError for each blob that could
 	// not be copied, one line each.
 	Errors []error
@@ -36,8 +46,8 @@ const copyAttempts = 4
 // the result, and blobs that were copied before stay.
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
-	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Unfinished: make([][]MissingBlob, len(plan.Missing))},
-		failed: map[string]bool{}, hashed: map[string]string{}}
+	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Warnings: slices.Clone(plan.Warnings), Unfinished: make([][]MissingBlob, len(plan.Missing))},
+		failed: map[string]error{}, hashed: map[string]string{}, found: map[string]bool{}}
 	for _, missing := range plan.Missing {
 		c.progress.Total += len(missing)
 		for _, blob := range missing {
@@ -47,7 +57,15 @@ func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	for i, missing := range plan.Missing {
 		c.bucket(ctx, i, missing)
 	}
+	for _, err := range plan.Absent {
+		var item *ItemError
+		if !errors.As(err, &item) || !c.found[item.Digest] {
+			c.result.Absent = append(c.result.Absent, err)
+		}
+	}
+	sortErrors(c.result.Absent)
 	sortErrors(c.result.Errors)
+	slices.Sort(c.result.Warnings)
 	return c.result, context.Cause(ctx)
 }
 
@@ -57,7 +75,8 @@ type copying struct {
 	mu       sync.Mutex
 	result   *Result
 	progress Progress
-	failed   map[string]bool // digests that could not be copied to the primary
+	failed   map[string]error // by digest, of what could not be copied to the primary
+	found    map[string]bool  // digests that the source has again
 	// hashed are the ETags, by digest, of the objects that this run has written to
 	// the primary and hashed itself.
 	hashed map[string]string
@@ -93,14 +112,11 @@ type done struct {
 // blob in any mirror must be in the primary.
 var errPrimary = errors.New("copying to the primary failed")
 
-// errUnknownSize is the error for a blob of unknown size, as S3 needs one.
-var errUnknownSize = errors.New("unknown size: neither the manifest nor the registry has it")
-
 func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, err error) {
 	c.mu.Lock()
 	failed := c.failed[blob.Digest]
 	c.mu.Unlock()
-	if failed {
+	if failed != nil {
 		return d, errPrimary
 	}
 	for attempt := 1; ; attempt++ {
@@ -183,15 +199,13 @@ func or(err, otherwise error) error {
 }
 
 func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done, string, error) {
-	content, size, err := c.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
+	content, size, err := openBlob(ctx, c.o.Source, blob, 0)
 	if err != nil {
 		return done{}, "", err
 	}
 	defer content.Close()
-	if size < 0 {
-		return done{}, "", fmt.Errorf("%s: %w", c.o.Source.Host(), errUnknownSize)
-	}
-	etag, err := b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, content, "")
+	read := &countingReader{Reader: content}
+	etag, err := b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, read, "")
 	if err != nil && status(err) == 0 && !errors.Is(err, ErrContent) && ctx.Err() == nil {
 		// S3 may reject a blob that exists, and close the connection before it has
 		// read the whole request.
@@ -199,7 +213,38 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done
 			err = ErrExists
 		}
 	}
-	return done{bytes: size}, etag, err
+	return done{bytes: read.n}, etag, err
+}
+
+// countingReader counts the bytes that were read.
+type countingReader struct {
+	io.Reader
+	n int64
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n += int64(n)
+	return n, err
+}
+
+// openBlob opens a blob at an offset in bytes: the content in its manifest, or that of
+// the first repository that has it. size is that of the whole blob, negative if the
+// registry does not have it.
+func openBlob(ctx context.Context, source *registry.Client, blob MissingBlob, from int64) (content io.ReadCloser, size int64, err error) {
+	if blob.Data != nil && from <= int64(len(blob.Data)) {
+		return io.NopCloser(bytes.NewReader(blob.Data[from:])), int64(len(blob.Data)), nil
+	}
+	for _, repository := range append([]string{blob.Repository}, blob.Others...) {
+		content, size, failed := source.Blob(ctx, repository, blob.Blob, from)
+		if failed == nil {
+			return content, size, nil
+		}
+		if err == nil || !absence(failed) {
+			err = failed
+		}
+	}
+	return nil, 0, err
 }
 
 func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err error) {
@@ -213,20 +258,56 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		c.result.Bytes += d.bytes
 		if d.fromBucket {
 			c.result.FromBucket++
+		} else if i == 0 && blob.Size != registry.SizeUnknown && blob.Size != d.bytes {
+			c.result.Warnings = append(c.result.Warnings, wrongSize(blob, d.bytes))
 		}
+		c.has(blob)
 	case errors.Is(err, ErrExists):
 		c.result.Existed++
+		c.has(blob)
 	case ctx.Err() != nil: // interrupted, not failed
 		c.result.Unfinished[i] = append(c.result.Unfinished[i], blob)
 		return
 	case errors.Is(err, errPrimary):
+	case absence(err):
+		if c.failed[blob.Digest] == nil {
+			c.failed[blob.Digest] = err // reported once
+			c.absent(blob, err)
+		}
 	default:
 		if i == 0 {
-			c.failed[blob.Digest] = true // reported once
+			c.failed[blob.Digest] = err // reported once
 		}
 		c.result.Errors = append(c.result.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
 	}
 	c.progress.Done++
 	c.progress.Bytes += max(blob.Size, 0)
 	c.o.Progress(c.progress)
+}
+
+// has notes that the source has a blob that it did not have before. The caller holds
+// the lock.
+func (c *copying) has(blob MissingBlob) {
+	if !blob.Absent {
+		return
+	}
+	c.found[blob.Digest] = true
+	for _, repository := range append([]string{blob.Repository}, blob.Others...) {
+		c.o.Manifests.ClearAbsent(repository + "@" + blob.Digest)
+	}
+}
+
+// absent notes that the source does not have a blob. The caller holds the lock.
+func (c *copying) absent(blob MissingBlob, err error) {
+	isNew := false
+	for _, repository := range append([]string{blob.Repository}, blob.Others...) {
+		isNew = c.o.Manifests.PutAbsent(repository+"@"+blob.Digest, absenceText(err), c.o.Now()) || isNew
+	}
+	if blob.Absent {
+		return // the plan has it
+	}
+	if isNew {
+		c.result.NewlyAbsent++
+	}
+	c.result.Absent = append(c.result.Absent, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
 }

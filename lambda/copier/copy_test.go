@@ -371,7 +371,7 @@ func TestTwice(t *testing.T) {
 	t.Parallel()
 	h := startHub(t)
 	h.push(t, "app:v1", image(t, 10, 1))
-	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Repositories: []string{"app", "app"}})
+	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Filter: Filter{Repositories: []string{"app", "app"}}})
 	if err != nil || plan.Repositories != 1 || plan.Manifests != 1 {
 		t.Errorf("plan %+v, error %v", plan, err)
 	}

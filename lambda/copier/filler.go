@@ -29,10 +29,12 @@ type Filler struct {
 	Filling []int
 	State   State
 	Queue   Queue
-	// Referrers is as in Options.
-	Referrers bool
-	// Parallel is as in Options.
-	Parallel int
+	// Filter, AllowEmpty, Referrers, Parallel and Now are as in Options.
+	Filter     Filter
+	AllowEmpty bool
+	Referrers  bool
+	Parallel   int
+	Now        func() time.Time
 	// Log is for operators. Metrics gets lines in the CloudWatch embedded metric
 	// format.
 	Log     *slog.Logger
@@ -71,6 +73,8 @@ type Message struct {
 	Run string `json:"run"`
 
 	Repository string `json:"repository,omitempty"`
+	// Leaf reports that other messages have the repositories below this one.
+	Leaf bool `json:"leaf,omitempty"`
 	// Shard is the number of one of Of shards of a repository; Of is 0 or 1 for
 	// a whole repository.
 	Shard int `json:"shard,omitempty"`
@@ -145,8 +149,16 @@ func (f *Filler) write(ctx context.Context, name string, v any) error {
 	return f.State.Put(ctx, name, data)
 }
 
+// now returns the time of the clock.
+func (f *Filler) now() time.Time {
+	if f.Now == nil {
+		return time.Now()
+	}
+	return f.Now()
+}
+
 func (f *Filler) count(dimension, value string, counts ...metrics.Datum) {
-	metrics.Write(f.Metrics, time.Now(), dimension, value, counts...)
+	metrics.Write(f.Metrics, f.now(), dimension, value, counts...)
 }
 
 func (f *Filler) countCopied(blobs int, bytes int64) {
@@ -159,11 +171,30 @@ func (f *Filler) countNeedsCopy(n int) {
 	f.count("", "", metrics.Datum{Name: metrics.NeedsMirrorCopy, Unit: "Count", Value: n})
 }
 
+func (f *Filler) countAbsent(n int) {
+	if n > 0 {
+		f.count("", "", metrics.Datum{Name: metrics.AbsentContent, Unit: "Count", Value: n})
+	}
+}
+
 // logFailure logs an error of a plan or of a copy.
 func (f *Filler) logFailure(repository string, err error) {
 	failed := &ItemError{Repository: repository}
 	errors.As(err, &failed)
 	f.Log.Error("copying failed", "repository", failed.Repository, "image", failed.Image, "digest", failed.Digest, "error", err.Error())
+}
+
+// logAbsent logs what the source does not have.
+func (f *Filler) logAbsent(repository string, err error) {
+	gone := &ItemError{Repository: repository}
+	errors.As(err, &gone)
+	f.Log.Warn("not in the source", "repository", gone.Repository, "image", gone.Image, "digest", gone.Digest, "reason", err.Error())
+}
+
+func (f *Filler) logWarnings(warnings []string) {
+	for _, text := range warnings {
+		f.Log.Warn("blob of another size than in its manifest", "blob", text)
+	}
 }
 
 func snapshotName(run string) string { return config.RunPrefix + run + "/inventory" }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"archeio/lambda/registry"
 )
@@ -24,8 +25,25 @@ type ManifestCache struct {
 	held map[string]*registry.Contents
 	// others are the entries of other caches, which are not saved.
 	others map[string]*registry.Contents
+	// absent are what the source did not have: REPOSITORY@DIGEST, REPOSITORY:TAG or
+	// REPOSITORY.
+	absent map[string]absent
 	dirty  bool
 }
+
+// absent is what the source did not have when it was last asked.
+type absent struct {
+	Why string
+	At  time.Time
+}
+
+const (
+	// absentFor is how long the cache has what the source did not have after it was
+	// last asked, because the image may not exist any more.
+	absentFor = 30 * 24 * time.Hour
+	// maxAbsent limits the number of entries for what the source does not have.
+	maxAbsent = 200_000
+)
 
 const (
 	// cachePrefix is the prefix of the names of caches in a State.
@@ -45,6 +63,42 @@ func (m *ManifestCache) Get(digest string) *registry.Contents {
 	return m.others[digest]
 }
 
+// Absent returns why and when the source did not have something, if it did not when
+// it was last asked. key is REPOSITORY@DIGEST, REPOSITORY:TAG or REPOSITORY.
+func (m *ManifestCache) Absent(key string) (why string, at time.Time, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, known := m.absent[key]
+	return a.Why, a.At, known
+}
+
+// PutAbsent records that the source does not have something, and reports whether that
+// is new.
+func (m *ManifestCache) PutAbsent(key, why string, now time.Time) (isNew bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, known := m.absent[key]
+	if !known && len(m.absent) >= maxAbsent {
+		return true
+	}
+	if m.absent == nil {
+		m.absent = map[string]absent{}
+	}
+	m.absent[key] = absent{why, now.UTC().Truncate(time.Second)}
+	m.dirty = true
+	return !known
+}
+
+// ClearAbsent records that the source has something.
+func (m *ManifestCache) ClearAbsent(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.absent[key]; known {
+		delete(m.absent, key)
+		m.dirty = true
+	}
+}
+
 // Put caches the contents of a manifest.
 func (m *ManifestCache) Put(digest string, c *registry.Contents) {
 	m.mu.Lock()
@@ -56,14 +110,18 @@ func (m *ManifestCache) Put(digest string, c *registry.Contents) {
 	m.dirty = true
 }
 
-// entry is a line of a saved cache.
+// entry is a line of a saved cache: a manifest, or what the source does not have.
 type entry struct {
-	Manifest string `json:"manifest"`
+	Manifest string `json:"manifest,omitempty"`
 	*registry.Contents
+	// Key, Why and At are of what the source does not have.
+	Key string    `json:"key,omitempty"`
+	Why string    `json:"why,omitempty"`
+	At  time.Time `json:"at,omitzero"`
 }
 
 // decode reads the output of encode.
-func decode(data []byte, into map[string]*registry.Contents) error {
+func decode(data []byte, into map[string]*registry.Contents, gone map[string]absent) error {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return err
@@ -75,19 +133,30 @@ func decode(data []byte, into map[string]*registry.Contents) error {
 		} else if err != nil {
 			return err
 		}
-		if e.Contents != nil {
+		switch {
+		case e.Key != "" && len(gone) < maxAbsent:
+			gone[e.Key] = absent{e.Why, e.At}
+		case e.Key != "" || e.Contents == nil:
+		case len(e.Children) > 0 && len(e.Platforms) != len(e.Children):
+			// Of a version without platforms, for which layers in an index were children.
+		default:
 			into[e.Manifest] = e.Contents
 		}
 	}
 }
 
-// encode returns gzipped lines of JSON, sorted by digest.
-func encode(held map[string]*registry.Contents) ([]byte, error) {
+// encode returns gzipped lines of JSON, sorted by digest and key.
+func encode(held map[string]*registry.Contents, gone map[string]absent) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	e := json.NewEncoder(z)
 	for _, digest := range slices.Sorted(maps.Keys(held)) {
-		if err := e.Encode(entry{digest, held[digest]}); err != nil {
+		if err := e.Encode(entry{Manifest: digest, Contents: held[digest]}); err != nil {
+			return nil, err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(gone)) {
+		if err := e.Encode(entry{Key: key, Why: gone[key].Why, At: gone[key].At}); err != nil {
 			return nil, err
 		}
 	}
@@ -106,7 +175,10 @@ func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	if m.held == nil {
 		m.held = map[string]*registry.Contents{}
 	}
-	if err := decode(data, m.held); err != nil {
+	if m.absent == nil {
+		m.absent = map[string]absent{}
+	}
+	if err := decode(data, m.held, m.absent); err != nil {
 		return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
 	}
 	return nil
@@ -121,6 +193,7 @@ func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.others = map[string]*registry.Contents{}
+	gone := map[string]absent{} // asked again for this cache
 	for _, name := range names {
 		if name == own {
 			continue
@@ -129,7 +202,7 @@ func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) err
 		if err != nil {
 			return err
 		}
-		if err := decode(data, m.others); err != nil {
+		if err := decode(data, m.others, gone); err != nil {
 			return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
 		}
 	}
@@ -144,7 +217,8 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 	if !m.dirty {
 		return nil
 	}
-	data, err := encode(m.held)
+	maps.DeleteFunc(m.absent, func(_ string, a absent) bool { return time.Since(a.At) > absentFor })
+	data, err := encode(m.held, m.absent)
 	if err == nil {
 		err = s.Put(ctx, name, data)
 	}

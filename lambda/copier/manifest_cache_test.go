@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"archeio/lambda/registry"
 )
@@ -18,11 +19,23 @@ func TestManifestCache(t *testing.T) {
 	ctx := t.Context()
 	var m, again, third ManifestCache
 	m.Put(a, &registry.Contents{Blobs: []registry.Blob{{Digest: b, Size: 1}}, LeftOut: 1})
-	m.Put(b, &registry.Contents{Children: []string{a}})
+	m.Put(b, &registry.Contents{Children: []string{a}, Platforms: []string{"linux/amd64"}})
+	at := time.Now().UTC().Truncate(time.Second)
+	if !m.PutAbsent("team/app@"+a, "not in the registry", at) || m.PutAbsent("team/app@"+a, "not in the registry", at) {
+		t.Error("absence is not new only once")
+	}
+	m.PutAbsent("team/app:gone", "not in the registry", at)
+	m.ClearAbsent("team/app:gone")
 	dir := t.TempDir()
 	s, own := Folder(dir), cacheName("team/app", 1, 3)
 	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadOthers(ctx, s, ShellCache)); err != nil {
 		t.Fatal(err)
+	}
+	if why, when, known := again.Absent("team/app@" + a); !known || why != "not in the registry" || !when.Equal(at) {
+		t.Errorf("absent: %q at %v, known %v", why, when, known)
+	}
+	if _, _, known := again.Absent("team/app:gone"); known {
+		t.Error("what the source has again is absent")
 	}
 	for _, got := range []*ManifestCache{&again, &third} {
 		if !reflect.DeepEqual(got.Get(a), m.Get(a)) || !reflect.DeepEqual(got.Get(b), m.Get(b)) {
@@ -101,5 +114,23 @@ func TestFolder(t *testing.T) {
 	}
 	if err := s.Delete(ctx, "x/y"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOldCache tests that an index of a version without platforms is fetched again: it
+// had the layers of BuildKit caches as children.
+func TestOldCache(t *testing.T) {
+	t.Parallel()
+	s := Folder(t.TempDir())
+	data, err := encode(map[string]*registry.Contents{a: {Children: []string{b}}, b: {LeftOut: 1}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m ManifestCache
+	if err := errors.Join(s.Put(t.Context(), ShellCache, data), m.Load(t.Context(), s, ShellCache)); err != nil {
+		t.Fatal(err)
+	}
+	if m.Get(a) != nil || m.Get(b) == nil {
+		t.Errorf("the index is %+v, the other manifest %+v", m.Get(a), m.Get(b))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/metrics"
+	"archeio/lambda/registry"
 )
 
 const (
@@ -32,9 +34,11 @@ type job struct {
 	// has been written.
 	Listings []listing `json:"listings"`
 	Merged   bool      `json:"merged"`
-	// After is the last name that was enqueued, Sent the number of messages.
+	// After is where the next names start, Sent the number of messages.
 	After string `json:"after"`
 	Sent  int    `json:"sent"`
+	// Listed is the number of repositories that the source has listed.
+	Listed int `json:"listed,omitempty"`
 	// Missing is the number of blobs missing from each bucket, for a status run.
 	Missing []int `json:"missing,omitempty"`
 	Done    bool  `json:"done"`
@@ -59,6 +63,8 @@ type PlanResult struct {
 	// queue. If there are any, no run is started, because the queue would only
 	// grow.
 	Waiting int `json:"waiting,omitempty"`
+	// Empty reports that the source has no repositories.
+	Empty bool `json:"empty,omitempty"`
 }
 
 // Plan starts a run that enqueues every repository of the source, unless a run
@@ -96,8 +102,12 @@ func (f *Filler) run(ctx context.Context, kind, run string) (*PlanResult, error)
 		_ = f.write(context.WithoutCancel(ctx), jobName(kind), j)
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
-	f.Log.Info("plan run: messages sent", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", time.Since(j.Began).Round(time.Millisecond).String())
-	return &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done}, nil
+	f.Log.Info("plan run: messages sent", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", f.now().Sub(j.Began).Round(time.Millisecond).String())
+	result = &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Empty: kind == doPlan && j.Done && j.Listed == 0}
+	if result.Empty {
+		f.Log.Warn("the source has no repositories: there is nothing to mirror", "source", f.Source.Host())
+	}
+	return result, nil
 }
 
 func jobName(kind string) string { return kind + ".json" }
@@ -116,7 +126,7 @@ func (f *Filler) openJob(ctx context.Context, kind, run string) (*job, *PlanResu
 		}
 		return &j, nil, nil
 	}
-	now := time.Now().UTC()
+	now := f.now().UTC()
 	if known && !j.Done && now.Sub(j.Touched) < runTimeout {
 		f.Log.Info("a run is in progress", "kind", kind, "run", j.Run)
 		return nil, &PlanResult{Run: j.Run, Messages: j.Sent}, nil
@@ -163,7 +173,7 @@ func (p *planRun) step() {
 }
 
 func (p *planRun) save(ctx context.Context) error {
-	p.job.Touched = time.Now().UTC()
+	p.job.Touched = p.filler.now().UTC()
 	return p.filler.write(ctx, jobName(p.kind), p.job)
 }
 
@@ -287,17 +297,53 @@ func (p *planRun) writeIndex(ctx context.Context) {
 
 // enqueueRepositories enqueues all repositories of the source, page by page.
 func (p *planRun) enqueueRepositories(ctx context.Context) error {
-	return p.filler.Source.Roots(ctx, p.job.After, func(page []string, last string) error {
-		messages := make([]Message, len(page))
-		for i, repository := range page {
-			messages[i] = Message{Do: doRepository, Run: p.job.Run, Repository: repository}
+	f := p.filler
+	if err := f.Filter.Check(); err != nil {
+		return err
+	}
+	if names := f.Filter.names(); len(names) > 0 {
+		return p.enqueueNames(ctx, names)
+	}
+	err := f.Source.Roots(ctx, p.job.After, func(page []string, last string) error {
+		var messages []Message
+		names := slices.Compact(slices.Sorted(slices.Values(page)))
+		for _, repository := range names {
+			if f.Filter.within(repository) {
+				// A catalog has all repositories, the listing of the prefix those below it.
+				leaf := len(names) > 1 || repository != strings.TrimSuffix(f.Source.Repository(""), "/")
+				messages = append(messages, Message{Do: doRepository, Run: p.job.Run, Repository: repository, Leaf: leaf})
+			}
 		}
+		p.job.Listed += len(names)
 		return p.enqueue(ctx, messages, last)
 	})
+	if err != nil && f.AllowEmpty && errors.Is(err, registry.ErrAbsent) && p.job.Listed == 0 {
+		return nil
+	}
+	return err
 }
 
-// enqueue sends messages and saves last, the name after which the next ones
-// start; it is empty if there are no more.
+// namesPerStep is the number of named repositories that are enqueued at once.
+const namesPerStep = 1000
+
+// enqueueNames enqueues the repositories that the Filter names.
+func (p *planRun) enqueueNames(ctx context.Context, names []string) error {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	p.job.Listed = len(names)
+	for step := range slices.Chunk(slices.DeleteFunc(names, func(name string) bool { return name <= p.job.After }), namesPerStep) {
+		messages := make([]Message, len(step))
+		for i, repository := range step {
+			messages[i] = Message{Do: doRepository, Run: p.job.Run, Repository: repository, Leaf: true}
+		}
+		if err := p.enqueue(ctx, messages, step[len(step)-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enqueue sends messages and saves last, where the next ones start; it is empty if
+// there are no more.
 func (p *planRun) enqueue(ctx context.Context, messages []Message, last string) error {
 	if err := p.filler.Queue.Send(ctx, messages...); err != nil {
 		return err
@@ -374,8 +420,10 @@ func (f *Filler) missingFrom(ctx context.Context, name string, inventory snapsho
 		f.Log.Error("manifest cache is corrupt, skipping it", "error", err.Error())
 		return nil, nil // a worker rebuilds it
 	}
+	repository, _, _, _ := parseCacheName(name)
 	all := uint64(1)<<len(f.Buckets) - 1
 	missing := map[Digest]uint64{}
+	var candidates []Digest
 	for _, c := range cache.all {
 		for _, b := range c.Blobs {
 			d, _ := ParseDigest(b.Digest)
@@ -384,7 +432,13 @@ func (f *Filler) missingFrom(ctx context.Context, name string, inventory snapsho
 			}
 			if mask := inventory.mask(d); mask != all {
 				missing[d] = mask
+				candidates = append(candidates, d)
 			}
+		}
+	}
+	for _, d := range candidates {
+		if _, _, gone := cache.Absent(repository + "@" + d.String()); gone {
+			delete(missing, d)
 		}
 	}
 	return missing, nil
@@ -411,7 +465,7 @@ func repairMessages(run string, names []string, missing []map[Digest]uint64) []M
 	for i, name := range names {
 		repository, shard, of, ok := parseCacheName(name)
 		if ok && len(missing[i]) > 0 {
-			messages = append(messages, Message{Do: doRepository, Run: run, Repository: repository, Shard: shard, Of: of})
+			messages = append(messages, Message{Do: doRepository, Run: run, Repository: repository, Leaf: true, Shard: shard, Of: of})
 		}
 	}
 	return messages

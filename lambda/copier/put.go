@@ -27,10 +27,13 @@ const (
 	maxPutSize = 5_000_000_000
 	maxParts   = 10_000
 
-	// partSize is the size in bytes of the parts of an upload, which are buffered
-	// in memory. Parts are larger for blobs above 80 GB. S3 requires at least
-	// 5 MiB, except for the last part.
-	partSize = 8 << 20
+	// partSize is the size in bytes of the first parts of an upload, which are
+	// buffered in memory. It doubles after each partsPerSize parts, at most
+	// maxDoublings times. So no size has to be known, which could be wrong. S3
+	// requires at least 5 MiB, except for the last part.
+	partSize     = 8 << 20
+	partsPerSize = 1000
+	maxDoublings = 3
 
 	cacheControl = "public, max-age=31536000, immutable"
 	contentType  = "application/octet-stream"
@@ -45,13 +48,18 @@ var (
 	// and for a blob to replace that has changed since.
 	ErrExists = errors.New("the object already exists or has changed")
 
+	// errTooLarge is the error for a blob that does not fit into the parts of an
+	// upload.
+	errTooLarge = errors.New("too large for S3")
+
 	// errConflict is the error for a write during another write of the same key.
 	// It can be retried.
 	errConflict = errors.New("another write of the object is in progress")
 )
 
-// Put writes a blob of a known size from a stream and returns its ETag. The
-// object becomes visible only if the content matches the digest and the size.
+// Put writes a blob from a stream and returns its ETag. The object becomes visible
+// only if the content matches the digest, and the size unless that is negative:
+// unknown.
 //
 // replaces is the ETag of the object to overwrite; empty for a blob that must not
 // exist yet.
@@ -60,8 +68,23 @@ func (b *Bucket) Put(ctx context.Context, blob registry.Blob, content io.Reader,
 	if !ok {
 		return "", fmt.Errorf("writing %q: not a SHA-256 digest", blob.Digest)
 	}
+	if blob.Size > b.maxUploadSize() {
+		return "", b.tooLarge(blob)
+	}
+	if blob.Size < 0 {
+		start := &bytes.Buffer{}
+		n, err := io.CopyN(start, content, b.partSize)
+		switch {
+		case err == io.EOF:
+			blob.Size, content = n, start
+		case err != nil:
+			return "", b.explain("reading "+blob.Digest, err)
+		default:
+			content = io.MultiReader(start, content)
+		}
+	}
 	checked := newCheckedReader(content, digest, blob.Size)
-	if blob.Size > b.maxPutSize {
+	if blob.Size < 0 || blob.Size > b.maxPutSize {
 		u := &Upload{}
 		if _, err = b.parts(ctx, blob, u, checked, never, replaces); err != nil {
 			err = b.abort(ctx, blob, u, err)
@@ -74,6 +97,21 @@ func (b *Bucket) Put(ctx context.Context, blob registry.Blob, content io.Reader,
 }
 
 func never() bool { return false }
+
+// sizeOf returns the size in bytes of the n-th part of an upload, from 0 on.
+func (b *Bucket) sizeOf(n int) int64 { return b.partSize << min(n/partsPerSize, maxDoublings) }
+
+// maxUploadSize returns the size in bytes of the largest upload.
+func (b *Bucket) maxUploadSize() (size int64) {
+	for n := 0; n < maxParts; n += partsPerSize {
+		size += partsPerSize * b.sizeOf(n)
+	}
+	return size
+}
+
+func (b *Bucket) tooLarge(blob registry.Blob) error {
+	return fmt.Errorf("bucket %q: writing %s: %w: it has more than the %d bytes of %d parts of at most %d MiB", b.Name, blob.Digest, errTooLarge, b.maxUploadSize(), maxParts, b.sizeOf(maxParts)>>20)
+}
 
 // explainPut prefers an error of the content to that of S3, which is then only a
 // consequence.
@@ -143,6 +181,8 @@ type Upload struct {
 	// Offset is the size of the parts in bytes, Hash the state of their hash.
 	Offset int64  `json:"offset"`
 	Hash   []byte `json:"hash"`
+	// Size is that of the blob, 0 if unknown.
+	Size int64 `json:"size,omitempty"`
 
 	etag string // of the object, once it is complete
 }
@@ -154,20 +194,32 @@ type Part struct {
 }
 
 // Resume continues a multipart upload until it is complete or stop returns true,
-// and updates u. open opens the content at an offset in bytes. After an error the
-// upload can be resumed, unless the content is invalid: then it is aborted.
-func (b *Bucket) Resume(ctx context.Context, blob registry.Blob, u *Upload, open func(from int64) (io.ReadCloser, error), stop func() bool) (complete bool, err error) {
+// and updates u. open opens the content at an offset in bytes and returns the size of
+// the whole, negative if unknown. After an error the upload can be resumed, unless the
+// content is invalid: then it is aborted.
+func (b *Bucket) Resume(ctx context.Context, blob registry.Blob, u *Upload, open func(from int64) (io.ReadCloser, int64, error), stop func() bool) (complete bool, err error) {
 	digest, ok := ParseDigest(blob.Digest)
 	if !ok {
 		return false, fmt.Errorf("writing %q: not a SHA-256 digest", blob.Digest)
 	}
+	blob.Size = registry.SizeUnknown
+	if u.Size > 0 {
+		blob.Size = u.Size
+	}
 	content := io.NopCloser(bytes.NewReader(nil))
-	if u.Offset == 0 || u.Offset < blob.Size { // registries reject a range after the end
-		if content, err = open(u.Offset); err != nil {
+	if u.Offset == 0 || u.Offset != u.Size { // registries reject a range after the end
+		var size int64
+		if content, size, err = open(u.Offset); err != nil {
 			return false, err
+		}
+		if size >= 0 {
+			blob.Size, u.Size = size, size
 		}
 	}
 	defer content.Close()
+	if blob.Size > b.maxUploadSize() {
+		return false, b.abort(ctx, blob, u, b.tooLarge(blob))
+	}
 	checked := newCheckedReader(content, digest, blob.Size)
 	if u.Offset > 0 {
 		if err := checked.resume(u.Hash, u.Offset); err != nil {
@@ -175,7 +227,7 @@ func (b *Bucket) Resume(ctx context.Context, blob registry.Blob, u *Upload, open
 		}
 	}
 	complete, err = b.parts(ctx, blob, u, checked, stop, "")
-	if errors.Is(err, ErrContent) {
+	if errors.Is(err, ErrContent) || errors.Is(err, errTooLarge) {
 		err = b.abort(ctx, blob, u, err)
 	}
 	return complete, b.explainPut(blob, checked, err)
@@ -203,8 +255,14 @@ func (b *Bucket) parts(ctx context.Context, blob registry.Blob, u *Upload, conte
 		}
 		u.ID = aws.ToString(upload.UploadId)
 	}
-	buffer := make([]byte, min(max(b.partSize, (blob.Size+maxParts-1)/maxParts), max(blob.Size, 1)))
+	var buffer []byte
 	for {
+		if len(u.Parts) == maxParts {
+			return false, b.tooLarge(blob)
+		}
+		if size := b.sizeOf(len(u.Parts)); int64(len(buffer)) != size {
+			buffer = make([]byte, size)
+		}
 		n, readErr := io.ReadFull(content, buffer)
 		if readErr != nil && readErr != io.EOF && readErr != io.ErrUnexpectedEOF {
 			return false, readErr

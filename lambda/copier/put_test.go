@@ -140,10 +140,10 @@ func kept(t *testing.T, u *Upload) *Upload {
 	return out
 }
 
-func opener(data []byte, opened *[]int64) func(int64) (io.ReadCloser, error) {
-	return func(from int64) (io.ReadCloser, error) {
+func opener(data []byte, opened *[]int64) func(int64) (io.ReadCloser, int64, error) {
+	return func(from int64) (io.ReadCloser, int64, error) {
 		*opened = append(*opened, from)
-		return io.NopCloser(bytes.NewReader(data[from:])), nil
+		return io.NopCloser(bytes.NewReader(data[from:])), int64(len(data)), nil
 	}
 }
 
@@ -206,13 +206,13 @@ func resumeTrouble(t *testing.T, b *Bucket) {
 	u := &Upload{}
 	var opened []int64
 	broken := errors.New("connection lost")
-	breaking := func(from int64) (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(data[from:7<<20]), iotest.ErrReader(broken))), nil
+	breaking := func(from int64) (io.ReadCloser, int64, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(data[from:7<<20]), iotest.ErrReader(broken))), blob.Size, nil
 	}
 	if complete, err := b.Resume(t.Context(), blob, u, breaking, never); complete || !errors.Is(err, broken) || u.Offset != 5<<20 {
 		t.Fatalf("complete %v, error %v, upload %+v", complete, err, u)
 	}
-	closed := func(int64) (io.ReadCloser, error) { return nil, broken }
+	closed := func(int64) (io.ReadCloser, int64, error) { return nil, 0, broken }
 	if _, err := b.Resume(t.Context(), blob, u, closed, never); !errors.Is(err, broken) || u.Offset != 5<<20 {
 		t.Fatalf("error %v, upload %+v", err, u)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"archeio/lambda/config"
 	"archeio/lambda/registry"
 )
@@ -24,6 +26,14 @@ const (
 	assumedRate = 20_000_000
 	// maxRequeues is how often a blob is sent again as a new message.
 	maxRequeues = 3
+	// maxLate is how many blobs of a chunk become messages of their own, whatever
+	// their manifests say of their sizes.
+	maxLate = 256
+	// askAbsentAfter is the time after which the source is asked again for what it did
+	// not have: less than a day, so that a daily run asks.
+	askAbsentAfter = 20 * time.Hour
+	// maxImageTime is the share of one image of an invocation, and at most a third.
+	maxImageTime = 3 * time.Minute
 )
 
 // fitsInto returns the largest size in bytes of a blob that can be copied before
@@ -41,6 +51,19 @@ type progress struct {
 	// Stuck is the number of consecutive invocations without progress.
 	Stuck int  `json:"stuck,omitempty"`
 	Done  bool `json:"done"`
+
+	// Below are the places below the repository that are not listed yet, Unlisted
+	// those that could not be.
+	Below    []place `json:"below,omitempty"`
+	Unlisted []place `json:"unlisted,omitempty"`
+	// Visited counts those that were listed, Fruitful those with images.
+	Visited  int `json:"visited,omitempty"`
+	Fruitful int `json:"fruitful,omitempty"`
+}
+
+// finished reports whether nothing is left to do.
+func (p *progress) finished() bool {
+	return p.Done && len(p.Failed)+len(p.Below)+len(p.Unlisted) == 0
 }
 
 func (f *Filler) repository(ctx context.Context, m Message) error {
@@ -52,13 +75,14 @@ func (f *Filler) repository(ctx context.Context, m Message) error {
 	if _, err := f.read(ctx, w.name, &w.progress); err != nil {
 		return err
 	}
-	if w.progress.Done && len(w.progress.Failed) == 0 {
+	if w.progress.finished() {
 		return nil // the message was delivered twice
 	}
 	err := w.all(ctx)
 	f.countCopied(w.result.Copied, w.result.Bytes)
 	f.Log.Info("repository processed", "repository", m.Repository, "shard", m.Shard, "of", max(m.Of, 1), "done", w.progress.Done,
-		"copied", w.result.Copied, "bytes", w.result.Bytes, "fromBucket", w.result.FromBucket, "existed", w.result.Existed, "pending", w.result.Pending, "failed", len(w.progress.Failed))
+		"copied", w.result.Copied, "bytes", w.result.Bytes, "fromBucket", w.result.FromBucket, "existed", w.result.Existed, "pending", w.result.Pending, "failed", len(w.progress.Failed), "absent", w.absent, "filtered", w.filtered.Images+w.filtered.Platforms)
+	f.countAbsent(w.absent)
 	if err != nil {
 		return fmt.Errorf("repository %q: %w", m.Repository, err)
 	}
@@ -73,6 +97,8 @@ type repositoryRun struct {
 	name     string // of the progress in the state
 	progress progress
 	result   Result
+	absent   int // manifests, tags and blobs that the source does not have
+	filtered Filtered
 
 	cache     ManifestCache
 	cacheName string
@@ -88,21 +114,41 @@ func (w *repositoryRun) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := f.Source.List(ctx, m.Repository)
-	if err != nil {
-		return err
-	}
-	todo, split, err := w.todo(ctx, l)
-	if err != nil || split {
-		return err
-	}
 	w.cacheName = cacheName(m.Repository, m.Shard, m.Of)
 	if err := w.cache.Load(ctx, f.State, w.cacheName); err != nil {
 		f.Log.Error("manifest cache is corrupt, rebuilding it", "repository", m.Repository, "error", err.Error())
 	}
 	o := Options{Source: f.Source, Buckets: f.Buckets, Inventory: inventory, Withdrawn: withdrawn, Manifests: &w.cache, CheckExisting: true,
-		Parallel: f.Parallel, Referrers: f.Referrers && !l.Complete}
+		Filter: f.Filter, Parallel: f.Parallel, Referrers: f.Referrers, AbsentFor: askAbsentAfter, ImageTime: min(maxImageTime, time.Until(w.clock.stop)/3), Now: f.now}
 	o.fill()
+	if len(w.progress.Below)+len(w.progress.Unlisted) > 0 {
+		if over, err := w.below(ctx, o); over || err != nil {
+			return err
+		}
+	}
+	if w.progress.finished() {
+		return nil
+	}
+	walk := newWalk(o)
+	l := walk.list(ctx, m.Repository)
+	if l == nil {
+		w.note(walk)
+		if len(walk.plan.Errors) > 0 {
+			return walk.plan.Errors[0]
+		}
+		w.progress.Done = true
+		return w.save(ctx)
+	}
+	entries, leftOut := f.Filter.entries(l)
+	if !f.Filter.repository(m.Repository) {
+		entries = nil
+	}
+	w.filtered.Images += leftOut
+	o.Referrers = walk.referrers(l)
+	todo, split, err := w.todo(ctx, l, entries)
+	if err != nil || split {
+		return err
+	}
 	if w.progress.Done {
 		w.retryFailed(ctx, o, todo)
 	} else {
@@ -114,7 +160,23 @@ func (w *repositoryRun) all(ctx context.Context) error {
 	if n := len(w.progress.Failed); n > 0 && w.progress.Done && err == nil {
 		return fmt.Errorf("images to retry: %d, see \"copying failed\" in the log", n)
 	}
+	if err == nil && w.progress.Done && !w.progress.finished() {
+		_, err = w.below(ctx, o)
+	}
 	return err
+}
+
+// note logs what the source does not have, once, and counts it.
+func (w *repositoryRun) note(walk *walk) {
+	w.absent += len(walk.plan.Absent)
+	w.filtered.add(walk.plan.Filtered)
+	w.filler.logWarnings(walk.plan.Warnings)
+	if walk.known >= len(walk.plan.Absent) {
+		return
+	}
+	for _, err := range walk.plan.Absent {
+		w.filler.logAbsent(w.message.Repository, err)
+	}
 }
 
 // proceed processes the remaining images chunk by chunk. When the time is up it
@@ -164,24 +226,33 @@ func (w *repositoryRun) retryFailed(ctx context.Context, o Options, todo []regis
 }
 
 // todo returns the remaining images of the shard. It splits a large repository
-// into shards and sends a message for each instead.
-func (w *repositoryRun) todo(ctx context.Context, l *registry.Listing) (todo []registry.Entry, split bool, err error) {
+// into shards and sends a message for each instead, and notes the repositories below.
+func (w *repositoryRun) todo(ctx context.Context, l *registry.Listing, entries []registry.Entry) (todo []registry.Entry, split bool, err error) {
 	m := w.message
 	if w.progress.Done { // only the failed images are left
-		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e registry.Entry) bool { return !slices.Contains(l.Entries, e) }), false, nil
+		return slices.DeleteFunc(slices.Clone(w.progress.Failed), func(e registry.Entry) bool { return !slices.Contains(entries, e) }), false, nil
 	}
 	if m.Of <= 1 && w.progress.After == "" {
-		messages := shardMessages(m, l)
-		split = len(l.Entries) > splitAt
-		if err := w.filler.Queue.Send(ctx, messages...); err != nil {
-			return nil, false, err
+		if !m.Leaf && w.progress.Visited == 0 {
+			barren := 1
+			if len(l.Entries) > 0 {
+				barren = 0
+			}
+			w.progress.Below, _ = w.filler.Filter.below(l, barren)
 		}
-		if split {
+		if len(entries) > splitAt {
+			messages := shardMessages(m, len(entries))
+			if err := w.filler.Queue.Send(ctx, messages...); err != nil {
+				return nil, false, err
+			}
 			w.progress.Done = true
-			return nil, true, w.save(ctx)
+			if err := w.save(ctx); err != nil || len(w.progress.Below) == 0 {
+				return nil, true, err
+			}
+			return nil, true, w.filler.Queue.Send(ctx, m) // for the repositories below
 		}
 	}
-	for _, e := range l.Entries {
+	for _, e := range entries {
 		if e.Key() > w.progress.After && shardOf(e, m.Of) == m.Shard {
 			todo = append(todo, e)
 		}
@@ -189,21 +260,85 @@ func (w *repositoryRun) todo(ctx context.Context, l *registry.Listing) (todo []r
 	return todo, false, nil
 }
 
-// shardMessages returns a message for each repository below one, and for each
-// shard of the repository itself if it must be split.
-func shardMessages(m Message, l *registry.Listing) []Message {
+// shardMessages returns a message for each shard of a repository.
+func shardMessages(m Message, images int) []Message {
 	var messages []Message
-	for _, child := range l.Children {
-		messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: child})
-	}
-	if len(l.Entries) <= splitAt {
-		return messages
-	}
-	of := len(l.Entries)/splitAt + 1
+	of := images/splitAt + 1
 	for shard := range of {
-		messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: m.Repository, Shard: shard, Of: of})
+		messages = append(messages, Message{Do: doRepository, Run: m.Run, Repository: m.Repository, Leaf: true, Shard: shard, Of: of})
 	}
 	return messages
+}
+
+// belowStep is the number of repositories that are listed before progress is saved.
+const belowStep = 128
+
+// below lists the repositories below this one, and enqueues those with images: only
+// what a source has makes the queue grow, not what it lists. over reports that the time
+// is up and that a message was sent for the rest.
+func (w *repositoryRun) below(ctx context.Context, o Options) (over bool, err error) {
+	f, p := w.filler, &w.progress
+	p.Below, p.Unlisted = append(p.Below, p.Unlisted...), nil
+	var failed error
+	for len(p.Below) > 0 {
+		if w.clock.over() {
+			if err := w.save(ctx); err != nil {
+				return false, err
+			}
+			return true, f.Queue.Send(context.WithoutCancel(ctx), w.message)
+		}
+		step := p.Below[:min(belowStep, len(p.Below))]
+		walk := newWalk(o)
+		listings := make([]*registry.Listing, len(step))
+		group := &errgroup.Group{}
+		group.SetLimit(o.Parallel)
+		for i, place := range step {
+			group.Go(func() error {
+				listings[i] = walk.list(ctx, place.Name)
+				return nil
+			})
+		}
+		_ = group.Wait() // errors are in the plan
+		if err := context.Cause(ctx); err != nil {
+			return false, err
+		}
+		var messages []Message
+		rest := p.Below[len(step):]
+		for i, l := range listings {
+			p.Visited++
+			if l == nil {
+				continue
+			}
+			rest = append(rest, walk.children(step[i], l)...)
+			if len(l.Entries) > 0 {
+				p.Fruitful++
+				messages = append(messages, Message{Do: doRepository, Run: w.message.Run, Repository: step[i].Name, Leaf: true})
+			}
+		}
+		for _, err := range walk.plan.Errors {
+			f.logFailure(w.message.Repository, err)
+			failed = err
+			if item := (*ItemError)(nil); errors.As(err, &item) {
+				p.Unlisted = append(p.Unlisted, place{Name: item.Repository})
+			}
+		}
+		w.note(walk)
+		if err := f.Queue.Send(ctx, messages...); err != nil {
+			return false, err
+		}
+		if p.Below = rest; p.Visited+len(rest) > maxBelow+10*p.Fruitful {
+			p.Below = nil
+			failed = fmt.Errorf("%q lists more than %d repositories without images below it: not reading more of them: set fill.repositories", w.message.Repository, maxBelow)
+			f.logFailure(w.message.Repository, failed)
+		}
+		if err := w.save(ctx); err != nil {
+			return false, err
+		}
+	}
+	if failed != nil {
+		return false, fmt.Errorf("listing repositories below it: %w", failed)
+	}
+	return false, nil
 }
 
 // shardOf returns the number of the shard that an image belongs to.
@@ -224,37 +359,46 @@ func (w *repositoryRun) save(ctx context.Context) error {
 }
 
 // chunk copies the missing blobs of some images. Blobs that do not fit into the
-// remaining time are enqueued as messages of their own.
+// remaining time are enqueued as messages of their own; if there are too many of them
+// for that, the error is errTimeUp.
 func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry.Entry) (failed bool, err error) {
 	walk := newWalk(o)
 	walk.entries(ctx, w.message.Repository, entries, o.Referrers)
 	if err := context.Cause(ctx); err != nil {
 		return false, err
 	}
-	walk.compare()
+	walk.compare(ctx)
+	w.note(walk)
 	plan := walk.plan
 	late := map[string]MissingBlob{}
 	fits := fitsInto(w.clock.stop)
 	for i, missing := range plan.Missing {
 		plan.Missing[i] = slices.DeleteFunc(missing, func(b MissingBlob) bool {
-			if b.Size > fits {
+			isLate := b.Size > fits && b.Data == nil && (len(late) < maxLate || late[b.Digest].Digest != "")
+			if isLate {
 				late[b.Digest] = b
 			}
-			return b.Size > fits
+			return isLate
 		})
 	}
 	until, cancel := context.WithDeadline(ctx, w.clock.stop)
 	result, _ := Copy(until, o, plan)
 	cancel()
 	w.result.add(result)
+	w.noteCopy(plan, result)
+	tooMany := false
 	for _, unfinished := range result.Unfinished {
 		for _, b := range unfinished {
-			late[b.Digest] = b
+			if tooMany = tooMany || len(late) >= maxLate; !tooMany {
+				late[b.Digest] = b
+			}
 		}
 	}
 	var messages []Message
 	for _, b := range late {
-		messages = append(messages, Message{Do: doBlob, Run: w.message.Run, Repository: b.Repository, Blob: &b.Blob, Image: b.Image})
+		blob := b.Blob
+		blob.Data = nil // not in the queue
+		messages = append(messages, Message{Do: doBlob, Run: w.message.Run, Repository: b.Repository, Blob: &blob, Image: b.Image})
 	}
 	for _, err := range result.Errors {
 		w.filler.logFailure(w.message.Repository, err)
@@ -262,7 +406,30 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry
 	if err := w.filler.Queue.Send(context.WithoutCancel(ctx), messages...); err != nil {
 		return false, err
 	}
+	if tooMany {
+		if result.Copied > 0 {
+			w.progress.Stuck = -1 // what was copied is progress
+		}
+		return false, errTimeUp
+	}
 	return len(result.Errors) > 0, nil
+}
+
+// noteCopy logs and counts what a copy has found that the plan did not know.
+func (w *repositoryRun) noteCopy(plan *Plan, result *Result) {
+	w.absent += len(result.Absent) - len(plan.Absent)
+	if result.NewlyAbsent > 0 {
+		for _, err := range result.Absent {
+			if !slices.Contains(plan.Absent, err) {
+				w.filler.logAbsent(w.message.Repository, err)
+			}
+		}
+	}
+	for _, text := range result.Warnings {
+		if !slices.Contains(plan.Warnings, text) {
+			w.filler.logWarnings([]string{text})
+		}
+	}
 }
 
 func (r *Result) add(more *Result) {

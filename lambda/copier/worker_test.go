@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +26,8 @@ func (s *sent) Send(_ context.Context, messages ...Message) error {
 
 func (s *sent) Waiting(context.Context) (int, error) { return len(*s), nil }
 
-// TestShards tests that a large repository is split: each image is in one shard,
-// and repositories below it are enqueued once.
+// TestShards tests that a large repository is split: each image is in one shard, and
+// the repositories below it are left for one more message.
 func TestShards(t *testing.T) {
 	t.Parallel()
 	l := &registry.Listing{Children: []string{"team/app/below"}}
@@ -36,16 +37,16 @@ func TestShards(t *testing.T) {
 	var queue sent
 	f := &Filler{Queue: &queue, State: Folder(t.TempDir())}
 	whole := &repositoryRun{filler: f, message: Message{Do: doRepository, Run: "x", Repository: "team/app"}, name: "run/x/work/team/app.json"}
-	if todo, split, err := whole.todo(t.Context(), l); err != nil || !split || len(todo) != 0 || !whole.progress.Done {
+	if todo, split, err := whole.todo(t.Context(), l, l.Entries); err != nil || !split || len(todo) != 0 || !whole.progress.Done || len(whole.progress.Below) != 1 {
 		t.Fatalf("%d images are left, split %v, %v", len(todo), split, err)
 	}
-	if len(queue) != 4 || queue[0].Repository != "team/app/below" {
-		t.Fatalf("messages %+v, want one below and three shards", queue)
+	if len(queue) != 4 || !reflect.DeepEqual(queue[3], whole.message) {
+		t.Fatalf("messages %+v, want three shards and the repository again", queue)
 	}
 	seen := map[registry.Entry]int{}
-	for _, m := range queue[1:] {
+	for _, m := range queue[:3] {
 		shard := &repositoryRun{filler: f, message: m}
-		todo, split, err := shard.todo(t.Context(), l)
+		todo, split, err := shard.todo(t.Context(), l, l.Entries)
 		if err != nil || split || len(todo) == 0 {
 			t.Fatalf("shard %d of %d: %d images, split %v, %v", m.Shard, m.Of, len(todo), split, err)
 		}
@@ -77,7 +78,7 @@ func TestFailuresAreLogged(t *testing.T) {
 	h.manifest(t, "app", "v1", ociManifest, manifestOf(blob))
 	h.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.Path, "/blobs/") {
-			w.WriteHeader(http.StatusNotFound)
+			w.WriteHeader(http.StatusForbidden)
 			return true
 		}
 		return false
@@ -95,8 +96,8 @@ func TestFailuresAreLogged(t *testing.T) {
 		queue Queue
 		want  []string
 	}{
-		{"first", &sent{}, []string{`msg="copying failed" repository=app image=app:v1 digest=` + blob.Digest, "404"}},
-		{"retry", &sent{}, []string{`msg="copying failed" repository=app image=app:v1 digest=` + blob.Digest, "404"}},
+		{"first", &sent{}, []string{`msg="copying failed" repository=app image=app:v1 digest=` + blob.Digest, "log in"}},
+		{"retry", &sent{}, []string{`msg="copying failed" repository=app image=app:v1 digest=` + blob.Digest, "log in"}},
 		{"retry-stops", full{}, []string{`msg="retrying failed images stopped" repository=app images=1 error="the queue is full"`}},
 	} {
 		log.Reset()

@@ -34,6 +34,7 @@ const (
 	CopiedBytes     = "CopiedBytes"     // bytes written
 	MissingBlobs    = "MissingBlobs"    // count of blobs that a mirror does not have, by Mirror
 	NeedsMirrorCopy = "NeedsMirrorCopy" // count of blobs that only "mirror copy" can copy
+	AbsentContent   = "AbsentContent"   // count of tags, manifests and blobs that the source names and does not have
 )
 
 // The dimensions.

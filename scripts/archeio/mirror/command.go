@@ -92,7 +92,9 @@ func statusCommand() *cobra.Command {
 		Use:   "status" + sourceUsage,
 		Short: "show what each mirror has and is missing",
 		Long: "Shows how many blobs of the source each mirror has and is missing, and which blobs\n" +
-			"the functions could not copy. The exit code is 1 if a mirror is not full.",
+			"the functions could not copy. A mirror is full if it has everything that the source\n" +
+			"has and that may be mirrored; what the source names and does not have is listed. The\n" +
+			"exit code is 1 if a mirror is not full, unless the source is empty.",
 		Example: cli.Example("archeio mirror status -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -state s3://my-state"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx) })

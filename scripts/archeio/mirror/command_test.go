@@ -58,7 +58,7 @@ func TestCommands(t *testing.T) {
 					[]string{`"repositories":2,"manifests":2,"fetched":2,"blobs":6,`, `{"name":"` + replica + `","missing":6,`, `/one:v1","missing":3,`, `"errors":[]`}},
 				{"status-of-empty", nil, append([]string{"status"}, from...), 1,
 					[]string{"(0 fetched)", "MIRROR ", primary + "  0 blobs  6 blobs ", "  no\n"},
-					[]string{`{"name":"` + primary + `","missing":6,`, `"has":0,"full":false}`, `"needsCopy":[]`}},
+					[]string{`{"name":"` + primary + `","missing":6,`, `"has":0,"full":false,"status":"incomplete"}`, `"needsCopy":[]`}},
 				{"copy", nil, append([]string{"copy"}, from...), 0,
 					[]string{"WAS MISSING", "copied 12 blobs, ", "of which 6 from bucket to bucket; 0 existed already"},
 					[]string{`"copied":{"blobs":12,"fromBucket":6,"existed":0,"pending":0,`}},
@@ -66,7 +66,7 @@ func TestCommands(t *testing.T) {
 					[]string{"(0 fetched)", "copied 0 blobs, 0 B"}, []string{`"copied":{"blobs":0,"fromBucket":0,"existed":0,"pending":0,"bytes":0}`}},
 				{"status", nil, append([]string{"status"}, from...), 0,
 					[]string{primary + "  6 blobs  0 blobs  0 B   yes\n", replica + "  6 blobs  0 blobs  0 B   yes\n"},
-					[]string{`"has":6,"full":true}`}},
+					[]string{`"has":6,"full":true,"status":"full"}`}},
 				{"verify", nil, append([]string{"verify"}, both...), 0,
 					[]string{"hashed 12 of 12 blobs, ", ": 0 do not match their digests\n"}, []string{`"checked":12,"of":12,`, `"wrong":[],"errors":[]`}},
 				{"verify-corrupt", func() { corrupt(primary); corrupt(replica) }, append([]string{"verify"}, both...), 1,
@@ -85,7 +85,7 @@ func TestCommands(t *testing.T) {
 				{"copy-leaves-out-withdrawn", nil, append([]string{"copy"}, from...), 0,
 					[]string{", 1 withdrawn\n", "copied 0 blobs"}, []string{`"withdrawn":1`, `"copied":{"blobs":0,`}},
 				{"status-without-withdrawn", nil, append([]string{"status"}, from...), 0,
-					[]string{primary + "  5 blobs  0 blobs  0 B   yes\n"}, []string{`"has":5,"full":true}`}},
+					[]string{primary + "  5 blobs  0 blobs  0 B   yes\n"}, []string{`"has":5,"full":true,"status":"full"}`}},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					if tt.before != nil {

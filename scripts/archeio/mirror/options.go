@@ -18,13 +18,15 @@ import (
 // options are the values of flags that several commands have, and what a command
 // requires.
 type options struct {
-	buckets              []string
-	source, repositories string
-	state                string
-	rate                 float64
-	bandwidth            bandwidth
-	parallel             int
-	referrers, asJSON    bool
+	buckets                      []string
+	source, repositories         string
+	tags, excludeTags, platforms []string
+	state                        string
+	rate                         float64
+	bandwidth                    bandwidth
+	parallel                     int
+	referrers, allowEmpty        bool
+	asJSON                       bool
 
 	needsSource, needsState bool
 }
@@ -51,7 +53,11 @@ func (o *options) planFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.source, "source", "", "`REGISTRY[/PREFIX]` to copy from; only repositories below the prefix are read")
 	o.bucketFlag(c)
-	f.StringVar(&o.repositories, "repositories", "", "`FILE` with the repositories below the prefix, one a line (default all that the registry lists)")
+	f.StringVar(&o.repositories, "repositories", "", "`FILE` with the names or patterns of the repositories below the prefix, one a line (default all that the registry lists)")
+	f.StringArrayVar(&o.tags, "tags", nil, "`PATTERN` of the tags to mirror, as v1.*; repeat it for more (default all)")
+	f.StringArrayVar(&o.excludeTags, "exclude-tags", nil, "`PATTERN` of the tags not to mirror; repeat it for more")
+	f.StringArrayVar(&o.platforms, "platforms", nil, "`PATTERN` of the platforms to mirror, as linux/amd64 or linux/*; repeat it for more (default all)")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept a source that does not exist yet")
 	o.stateFlag(c)
 	f.Float64Var(&o.rate, "rate", 0, "send at most `N` requests per second to the registry (default no limit)")
 	f.IntVar(&o.parallel, "parallel", 8, "work on `N` images and blobs at once")
@@ -129,7 +135,8 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 		if m.options.Source, err = registry.New(o.source, registry.Options{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note}); err != nil {
 			return nil, cli.Usage(err)
 		}
-		if m.options.Repositories, err = o.listed(m.options.Source); err != nil {
+		m.options.AllowEmpty = o.allowEmpty
+		if m.options.Filter, err = o.filter(m.options.Source); err != nil {
 			return nil, cli.Usage(err)
 		}
 	}
@@ -169,6 +176,15 @@ func (m *mirrors) bucket(flag, value, place string) (name string, client *s3.Cli
 		return "", nil, cli.Usagef("%s %q: unknown region: write it as %s@eu-central-1, or set AWS_REGION", flag, value, name)
 	}
 	return name, copier.NewS3Client(m.aws, region), nil
+}
+
+// filter returns what the flags limit the source to.
+func (o *options) filter(source *registry.Client) (f copier.Filter, err error) {
+	f = copier.Filter{Tags: o.tags, ExcludeTags: o.excludeTags, Platforms: o.platforms}
+	if f.Repositories, err = o.listed(source); err == nil {
+		err = f.Check()
+	}
+	return f, err
 }
 
 // listed returns the repositories in the file of -repositories, nil without one.

@@ -30,10 +30,28 @@ type sourceReport struct {
 	Bytes        int64 `json:"bytes"`
 	LeftOut      int   `json:"leftOut"`
 	Withdrawn    int   `json:"withdrawn"`
+	// Filtered counts what the filters left out.
+	Filtered *filteredReport `json:"filtered,omitempty"`
+	// Empty reports that the source has nothing to mirror.
+	Empty bool `json:"empty,omitempty"`
+	// Absent is what the source names and does not have, one line each.
+	Absent   []string `json:"absent"`
+	Warnings []string `json:"warnings"`
+}
+
+type filteredReport struct {
+	Repositories int `json:"repositories"`
+	Images       int `json:"images"`
+	Platforms    int `json:"platforms"`
 }
 
 func newSourceReport(p *copier.Plan) sourceReport {
-	return sourceReport{p.Repositories, p.Manifests, p.Fetched, p.Blobs, p.Bytes, p.LeftOut, p.Withdrawn}
+	s := sourceReport{Repositories: p.Repositories, Manifests: p.Manifests, Fetched: p.Fetched, Blobs: p.Blobs, Bytes: p.Bytes, LeftOut: p.LeftOut, Withdrawn: p.Withdrawn,
+		Empty: p.Empty(), Absent: texts(p.Absent), Warnings: append([]string{}, p.Warnings...)}
+	if f := p.Filtered; f.Any() {
+		s.Filtered = &filteredReport{f.Repositories, f.Images, f.Platforms}
+	}
+	return s
 }
 
 func (s sourceReport) writeText(w io.Writer) {
@@ -42,7 +60,34 @@ func (s sourceReport) writeText(w io.Writer) {
 	if s.Withdrawn > 0 {
 		fmt.Fprintf(w, ", %d withdrawn", s.Withdrawn)
 	}
-	fmt.Fprint(w, "\n\n")
+	if n := len(s.Absent); n > 0 {
+		fmt.Fprintf(w, ", %d not in the source", n)
+	}
+	fmt.Fprint(w, "\n")
+	if f := s.Filtered; f != nil {
+		fmt.Fprintf(w, "left out by the filters: %s, %s, %s\n", count(f.Repositories, "repository", "repositories"),
+			count(f.Images, "tag or untagged manifest", "tags and untagged manifests"), count(f.Platforms, "platform of an image", "platforms of images"))
+	}
+	if s.Empty {
+		fmt.Fprintln(w, "warning: the source has nothing to mirror")
+	}
+	fmt.Fprintln(w)
+}
+
+// writeNotes writes what is no error, before the errors.
+func (s sourceReport) writeNotes(w io.Writer) {
+	for _, text := range s.Absent[:min(len(s.Absent), maxRows)] {
+		fmt.Fprintln(w, "not in the source:", printable(text))
+	}
+	if more := len(s.Absent) - maxRows; more > 0 {
+		fmt.Fprintf(w, "not in the source: %d more; use -json to list all\n", more)
+	}
+	for _, text := range s.Warnings[:min(len(s.Warnings), maxRows)] {
+		fmt.Fprintln(w, "warning:", printable(text))
+	}
+	if more := len(s.Warnings) - maxRows; more > 0 {
+		fmt.Fprintf(w, "warning: %d more; use -json to list all\n", more)
+	}
 }
 
 // copyReport is the output of plan and copy.
@@ -84,8 +129,11 @@ func newCopyReport(buckets []*copier.Bucket, p *copier.Plan, r *copier.Result) *
 	images := map[string]*imageReport{}
 	seen := map[string]bool{}
 	for i, b := range buckets {
-		row := bucketReport{Name: b.Name, Missing: len(p.Missing[i])}
+		row := bucketReport{Name: b.Name, Missing: p.Unmirrored(i)}
 		for _, blob := range p.Missing[i] {
+			if blob.Absent {
+				continue
+			}
 			row.MissingBytes += max(blob.Size, 0)
 			if seen[blob.Digest] {
 				continue
@@ -106,7 +154,7 @@ func newCopyReport(buckets []*copier.Bucket, p *copier.Plan, r *copier.Result) *
 	}
 	if r != nil {
 		out.Copied = &copiedReport{r.Copied, r.FromBucket, r.Existed, r.Pending, r.Bytes}
-		out.Errors = texts(r.Errors)
+		out.Errors, out.Absent, out.Warnings = texts(r.Errors), texts(r.Absent), append([]string{}, r.Warnings...)
 	}
 	return out
 }
@@ -142,6 +190,7 @@ func (r *copyReport) writeText(w io.Writer) error {
 	} else if err := r.writeImages(w); err != nil {
 		return err
 	}
+	r.writeNotes(w)
 	writeErrors(w, r.Errors)
 	return nil
 }
@@ -167,7 +216,7 @@ func (r *copyReport) writeImages(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nIMAGE\tMISSING\tSIZE\n")
 	for _, i := range largest[:min(len(largest), maxRows)] {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", i.Image, blobCount(i.Missing), size(i.MissingBytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", printable(i.Image), blobCount(i.Missing), size(i.MissingBytes))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -180,7 +229,7 @@ func (r *copyReport) writeImages(w io.Writer) error {
 
 func writeErrors(w io.Writer, errs []string) {
 	for _, e := range errs {
-		fmt.Fprintln(w, "error:", e)
+		fmt.Fprintln(w, "error:", printable(e))
 	}
 }
 
@@ -195,20 +244,36 @@ type statusReport struct {
 
 type mirrorReport struct {
 	bucketReport
-	Has  int  `json:"has"`
-	Full bool `json:"full"`
+	Has int `json:"has"`
+	// Full reports that Status is full.
+	Full   bool   `json:"full"`
+	Status string `json:"status"`
 }
+
+// The values of mirrorReport.Status.
+const (
+	statusFull       = "full"
+	statusEmpty      = "empty" // as the source is
+	statusIncomplete = "incomplete"
+)
 
 func newStatusReport(buckets []*copier.Bucket, p *copier.Plan, needs []string) *statusReport {
 	out := &statusReport{sourceReport: newSourceReport(p), NeedsCopy: append([]string{}, needs...), Errors: texts(p.Errors)}
 	for _, row := range newCopyReport(buckets, p, nil).Buckets {
-		out.Mirrors = append(out.Mirrors, mirrorReport{row, p.Blobs - p.Withdrawn - row.Missing, row.Missing == 0 && len(p.Errors) == 0})
+		status := statusFull
+		switch {
+		case row.Missing > 0 || len(p.Errors) > 0:
+			status = statusIncomplete
+		case p.Empty():
+			status = statusEmpty
+		}
+		out.Mirrors = append(out.Mirrors, mirrorReport{row, p.Blobs - p.Withdrawn - row.Missing, status == statusFull, status})
 	}
 	return out
 }
 
 func (r *statusReport) complete() bool {
-	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Mirrors, func(m mirrorReport) bool { return !m.Full })
+	return len(r.Errors) == 0 && !slices.ContainsFunc(r.Mirrors, func(m mirrorReport) bool { return m.Status == statusIncomplete })
 }
 
 func (r *statusReport) writeText(w io.Writer) error {
@@ -216,10 +281,7 @@ func (r *statusReport) writeText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "MIRROR\tHAS\tMISSING\tSIZE\tFULL\n")
 	for _, m := range r.Mirrors {
-		full := "no"
-		if m.Full {
-			full = "yes"
-		}
+		full := map[string]string{statusFull: "yes", statusEmpty: "empty", statusIncomplete: "no"}[m.Status]
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Name, blobCount(m.Has), blobCount(m.Missing), size(m.MissingBytes), full)
 	}
 	if err := t.Flush(); err != nil {
@@ -228,6 +290,7 @@ func (r *statusReport) writeText(w io.Writer) error {
 	for _, digest := range r.NeedsCopy {
 		fmt.Fprintf(w, "too large for the functions, run archeio mirror copy: %s\n", digest)
 	}
+	r.writeNotes(w)
 	writeErrors(w, r.Errors)
 	return nil
 }

@@ -48,6 +48,8 @@ type cloud interface {
 	bootstrapped(ctx context.Context, region string) (int, error)
 	// concurrency returns the unreserved concurrent executions of the account.
 	concurrency(ctx context.Context, region string) (int, error)
+	// subnets returns the subnets with these IDs.
+	subnets(ctx context.Context, region string, ids []string) ([]subnet, error)
 	// Output returns an output of a stack, empty if it does not exist.
 	Output(ctx context.Context, region, stack, key string) (string, error)
 	leftover.Account

@@ -31,6 +31,7 @@ type fake struct {
 	status              map[string]string // by stack
 	output              string
 	domainTarget        string // output of the domain stack
+	networks            []subnet
 	// domain is the transport for requests to the stage's own domain.
 	domain roundTripper
 }
@@ -85,6 +86,7 @@ func (f fake) Output(_ context.Context, region, stack, key string) (string, erro
 	}
 	return "", nil
 }
+func (f fake) subnets(context.Context, string, []string) ([]subnet, error) { return f.networks, nil }
 func (f fake) StackStatus(_ context.Context, _, stack string) (string, error) {
 	return f.status[stack], nil
 }

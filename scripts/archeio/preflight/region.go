@@ -41,6 +41,7 @@ func (p *preflight) region(ctx context.Context, region string) {
 		p.pass(region, "bootstrap", "the CDK bootstrap stack has version %d", version)
 	}
 	p.concurrency(ctx, region)
+	p.network(ctx, region)
 	p.stacks(ctx, region)
 	for _, b := range p.stage.RetainedBuckets() {
 		if b.Region == region {

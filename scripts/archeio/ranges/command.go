@@ -3,6 +3,8 @@
 package ranges
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"archeio/ranges"
@@ -25,9 +27,9 @@ func Command() *cobra.Command {
 const embedded = "embedded"
 
 // read returns the table that an argument names.
-func read(name string) (ranges.Table, error) {
+func read(ctx context.Context, name string) (ranges.Table, error) {
 	if name == embedded {
 		return ranges.Embedded(), ranges.Check()
 	}
-	return compile.ReadFile(name)
+	return compile.ReadTable(ctx, nil, name)
 }

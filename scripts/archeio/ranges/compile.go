@@ -46,7 +46,7 @@ func compileCommand() *cobra.Command {
 				return cli.Usagef("-%s has no effect with -documents: use one of them", name)
 			}
 		}
-		before, err := compile.ReadFile(file)
+		before, err := compile.ReadTable(c.Context(), nil, file)
 		exists := !errors.Is(err, fs.ErrNotExist)
 		switch {
 		case errors.Is(err, ranges.ErrDamaged):

@@ -24,11 +24,11 @@ func diffCommand() *cobra.Command {
 		if len(args) == 1 {
 			args = []string{embedded, args[0]}
 		}
-		before, err := read(args[0])
+		before, err := read(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		after, err := read(args[1])
+		after, err := read(c.Context(), args[1])
 		if err != nil {
 			return err
 		}

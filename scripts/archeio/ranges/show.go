@@ -41,7 +41,7 @@ func showCommand() *cobra.Command {
 		if len(args) > 0 {
 			name = args[0]
 		}
-		table, err := read(name)
+		table, err := read(c.Context(), name)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,159 @@
+package copier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"archeio/lambda/registry"
+)
+
+// maxQueued limits the manifests of one image that wait to be requested, to bound
+// memory.
+const maxQueued = 50_000
+
+// errShare ends the work on an image that has used up its share of the run.
+var errShare = errors.New("the image has used up its share of this run")
+
+// imageWalk visits one image: its manifest, children and referrers. It has a share of
+// the requests and of the time of a run, so that it cannot stop the others.
+type imageWalk struct {
+	*walk
+	repository string
+	entry      registry.Entry
+	referrers  bool
+	// seen are the digests that this repository has, of all images.
+	seen *sync.Map
+
+	left  int // requests without a result
+	again int // requests for what the source did not have before
+	queue []string
+}
+
+func (i *imageWalk) name() string { return i.repository + i.entry.String() }
+
+func (i *imageWalk) visit(run context.Context) {
+	ctx, cancel := context.WithTimeoutCause(run, i.o.ImageTime, errShare)
+	defer cancel()
+	digest := i.entry.Digest
+	if digest == "" {
+		var err error
+		if digest, err = i.o.Source.Resolve(ctx, i.repository, i.entry.Tag); err != nil {
+			i.failed(ctx, i.name(), "", err)
+			return
+		}
+		i.o.Manifests.ClearAbsent(i.name())
+	}
+	queued := map[string]bool{digest: true}
+	for i.queue = []string{digest}; len(i.queue) > 0; {
+		if run.Err() != nil {
+			return
+		}
+		if ctx.Err() != nil || i.left <= 0 {
+			i.fail(i.repository, i.name(), "", fmt.Errorf("%s: %s: %w, %d requests without a result: %d manifests that it refers to are left for the next run",
+				i.o.Source.Host(), i.name(), errShare, i.o.ImageRequests-i.left, len(i.queue)))
+			return
+		}
+		digest, i.queue = i.queue[0], i.queue[1:]
+		if _, twice := i.seen.LoadOrStore(digest, true); twice {
+			continue
+		}
+		for _, more := range i.manifest(ctx, digest) {
+			if !queued[more] && len(queued) < maxQueued {
+				queued[more] = true
+				i.queue = append(i.queue, more)
+			} else if !queued[more] {
+				i.fail(i.repository, i.name(), "", fmt.Errorf("%s: %s: it refers to more than %d manifests: not reading the others", i.o.Source.Host(), i.name(), maxQueued))
+				break
+			}
+		}
+	}
+}
+
+// manifest visits one manifest and returns what it refers to.
+func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string) {
+	if !strings.HasPrefix(digest, "sha256:") { // mirrors hold SHA-256 only
+		i.leaveOut()
+		return nil
+	}
+	c := i.o.Manifests.Get(digest)
+	if c == nil {
+		if i.knownAbsent(digest) {
+			return nil
+		}
+		var err error
+		if c, err = i.o.Source.Manifest(ctx, i.repository, digest); err != nil {
+			i.failed(ctx, i.repository+"@"+digest, digest, err)
+			return nil
+		}
+		i.o.Manifests.Put(digest, c)
+		i.o.Manifests.ClearAbsent(i.repository + "@" + digest)
+		i.mu.Lock()
+		i.plan.Fetched++
+		i.mu.Unlock()
+	}
+	children, leftOut := i.o.Filter.children(c)
+	more = append(more, children...)
+	if i.referrers {
+		referrers, err := i.o.Source.Referrers(ctx, i.repository, digest)
+		if err != nil && !absence(err) {
+			i.failed(ctx, "", digest, err)
+		}
+		more = append(more, referrers...)
+	}
+	i.mu.Lock()
+	i.plan.Filtered.Platforms += leftOut
+	i.mu.Unlock()
+	i.collect(i.repository, i.name(), c)
+	if len(c.Blobs) > 0 {
+		i.left = min(i.left+2, i.o.ImageRequests) // what brings content may go on
+	}
+	return more
+}
+
+// knownAbsent reports whether the source is not asked for a manifest, because it did
+// not have it before.
+func (i *imageWalk) knownAbsent(digest string) bool {
+	text, at, known := i.o.Manifests.Absent(i.repository + "@" + digest)
+	if !known {
+		return false
+	}
+	if i.o.Now().Sub(at) >= i.o.AbsentFor && i.again > 0 {
+		i.again--
+		return false
+	}
+	err := registry.ErrAbsent
+	if text == registry.ErrMalformed.Error() {
+		err = registry.ErrMalformed
+	}
+	i.fail(i.repository, i.name(), digest, fmt.Errorf("%s: %s: manifest %s: %w", i.o.Source.Host(), i.name(), digest, err))
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.known++
+	return true
+}
+
+// failed records an error of a request. key is that of Manifests, for what the source
+// does not have.
+func (i *imageWalk) failed(ctx context.Context, key, digest string, err error) {
+	switch {
+	case ctx.Err() != nil && !absence(err):
+		switch {
+		case !errors.Is(context.Cause(ctx), errShare):
+		case digest == "":
+			i.fail(i.repository, i.name(), "", fmt.Errorf("%s: %s: %w", i.o.Source.Host(), i.name(), errShare))
+		default:
+			// Another image may have it too.
+			i.seen.Delete(digest)
+			i.queue = append(i.queue, digest)
+		}
+	case absence(err):
+		i.left--
+		i.absent(key, i.repository, i.name(), digest, fmt.Errorf("%s: %w", i.name(), err))
+	default:
+		i.left -= 10 // it was retried
+		i.fail(i.repository, i.name(), digest, err)
+	}
+}

@@ -1,0 +1,413 @@
+package copier
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/oci"
+	"archeio/lambda/registry"
+)
+
+// walk visits repositories and collects the blobs of their manifests.
+type walk struct {
+	o Options
+
+	mu       sync.Mutex
+	plan     *Plan
+	listed   int // repositories that exist
+	fruitful int // repositories with images
+	known    int // entries of plan.Absent that an earlier run has found too
+}
+
+func newWalk(o Options) *walk {
+	return &walk{o: o, plan: &Plan{blobs: map[Digest]MissingBlob{}}}
+}
+
+const (
+	// maxBarren is how many levels of repositories without images are visited below
+	// each other.
+	maxBarren = 8
+	// maxBelow is how many repositories without images are visited because another
+	// one lists them. Listings of more are cut off by registries.
+	maxBelow = 20_000
+)
+
+// place is a repository to visit. barren is the number of repositories above it, one
+// below the other, that have no images.
+type place struct {
+	Name   string `json:"name"`
+	Barren int    `json:"barren,omitempty"`
+}
+
+// below returns the places of the children of a listing that may be mirrored, and
+// those that are not repository names.
+func (f *Filter) below(l *registry.Listing, barren int) (places []place, invalid []string) {
+	for _, child := range slices.Compact(slices.Sorted(slices.Values(l.Children))) {
+		switch {
+		case !oci.ValidName(child):
+			invalid = append(invalid, child)
+		case f.within(child):
+			places = append(places, place{child, barren})
+		}
+	}
+	return places, invalid
+}
+
+// source visits all repositories of the source.
+func (w *walk) source(ctx context.Context) error {
+	repositories := w.o.Filter.names()
+	descend := len(repositories) == 0
+	if descend {
+		err := w.o.Source.Roots(ctx, "", func(page []string, _ string) error {
+			repositories = append(repositories, page...)
+			return nil
+		})
+		if err != nil && !(w.o.AllowEmpty && errors.Is(err, registry.ErrAbsent)) {
+			return err
+		}
+	}
+	if err := w.all(ctx, repositories, descend); err != nil {
+		return err
+	}
+	if !descend && w.listed == 0 && len(w.plan.Errors) == 0 && !w.o.AllowEmpty {
+		return fmt.Errorf("%s: %w: none of the %d repositories exists: check their names", w.o.Source.Host(), registry.ErrAbsent, len(repositories))
+	}
+	return nil
+}
+
+// all visits repositories and, if told to descend, those below them.
+func (w *walk) all(ctx context.Context, repositories []string, descend bool) error {
+	var places []place
+	for _, name := range repositories {
+		if w.o.Filter.within(name) {
+			places = append(places, place{name, 0})
+		} else {
+			w.plan.Filtered.Repositories++
+		}
+	}
+	done, total, below := 0, 0, 0
+	seen := map[string]bool{} // a list may have duplicates, or one below another
+	for len(places) > 0 {
+		places = slices.DeleteFunc(places, func(p place) bool {
+			twice := seen[p.Name]
+			seen[p.Name] = true
+			return twice
+		})
+		var next []place
+		total += len(places)
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(w.o.Parallel)
+		for _, p := range places {
+			group.Go(func() error {
+				children := w.repository(ctx, p)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if descend {
+					next = append(next, children[:min(len(children), max(0, w.limit()-below-len(next)))]...)
+				}
+				done++
+				w.o.Progress(Progress{Phase: "reading repositories", Done: done, Total: total + len(next)})
+				return context.Cause(ctx)
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		if below += len(next); below >= w.limit() {
+			w.fail(w.o.Source.Host(), "", "", fmt.Errorf("%s lists more than %d repositories below others: not reading more of them: set -repositories", w.o.Source.Host(), below))
+			descend = false
+		}
+		slices.SortFunc(next, func(a, b place) int { return cmp.Compare(a.Name, b.Name) })
+		places = next
+	}
+	return nil
+}
+
+// limit returns how many repositories are visited because another one lists them.
+func (w *walk) limit() int { return maxBelow + 10*w.fruitful }
+
+func (w *walk) fail(repository, image, digest string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	item := &ItemError{repository, image, digest, err}
+	if absence(err) {
+		w.plan.Absent = append(w.plan.Absent, item)
+	} else {
+		w.plan.Errors = append(w.plan.Errors, item)
+	}
+}
+
+// absent records that the source does not have something, in the plan and in the
+// cache of manifests.
+func (w *walk) absent(key, repository, image, digest string, err error) {
+	w.fail(repository, image, digest, err)
+	if !w.o.Manifests.PutAbsent(key, absenceText(err), w.o.Now()) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.known++
+	}
+}
+
+func absenceText(err error) string {
+	if errors.Is(err, registry.ErrMalformed) {
+		return registry.ErrMalformed.Error()
+	}
+	return registry.ErrAbsent.Error()
+}
+
+// list lists a repository, nil if that failed or there is none.
+func (w *walk) list(ctx context.Context, repository string) *registry.Listing {
+	l, err := w.o.Source.List(ctx, repository)
+	switch {
+	case absence(err):
+		w.absent(repository, repository, "", "", err)
+		return nil
+	case err != nil:
+		w.fail(repository, "", "", err)
+		return nil
+	}
+	w.o.Manifests.ClearAbsent(repository)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listed++
+	return l
+}
+
+func (w *walk) repository(ctx context.Context, p place) (children []place) {
+	l := w.list(ctx, p.Name)
+	if l == nil {
+		return nil
+	}
+	children = w.children(p, l)
+	if !w.o.Filter.repository(p.Name) {
+		return children
+	}
+	entries, leftOut := w.o.Filter.entries(l)
+	w.mu.Lock()
+	w.plan.Filtered.Images += leftOut
+	if len(l.Entries) > 0 || len(l.Children) == 0 {
+		w.plan.Repositories++
+	}
+	w.mu.Unlock()
+	w.entries(ctx, p.Name, entries, w.referrers(l))
+	return children
+}
+
+// referrers reports whether referrers are requested: they are not in the listing, or
+// the Filter leaves them out there.
+func (w *walk) referrers(l *registry.Listing) bool {
+	return w.o.Referrers && (!l.Complete || w.o.Filter.images())
+}
+
+// children returns the places below a repository.
+func (w *walk) children(p place, l *registry.Listing) []place {
+	barren := p.Barren + 1
+	if len(l.Entries) > 0 {
+		barren = 0
+	}
+	places, invalid := w.o.Filter.below(l, barren)
+	for _, name := range invalid {
+		w.fail(p.Name, "", "", fmt.Errorf("%s: the listing of %s has %q: %w: no name of a repository", w.o.Source.Host(), p.Name, name, registry.ErrMalformed))
+	}
+	w.mu.Lock()
+	w.plan.Filtered.Repositories += len(l.Children) - len(places) - len(invalid)
+	if len(l.Entries) > 0 {
+		w.fruitful++
+	}
+	w.mu.Unlock()
+	if barren > maxBarren && len(places) > 0 {
+		w.fail(p.Name, "", "", fmt.Errorf("%s: %d levels of repositories without images above %s: not reading those below it", w.o.Source.Host(), barren, p.Name))
+		return nil
+	}
+	return places
+}
+
+// entries visits manifests of one repository, their children and referrers.
+func (w *walk) entries(ctx context.Context, repository string, entries []registry.Entry, referrers bool) {
+	var seen sync.Map // digests
+	group := &errgroup.Group{}
+	group.SetLimit(w.o.Parallel)
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			i := &imageWalk{walk: w, repository: repository, entry: e, referrers: referrers, seen: &seen, left: w.o.ImageRequests, again: w.o.ImageRequests / 4}
+			i.visit(ctx)
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are in the plan
+}
+
+func (w *walk) leaveOut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.plan.LeftOut++
+}
+
+func (w *walk) collect(repository, image string, c *registry.Contents) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.plan.Manifests++
+	w.plan.LeftOut += c.LeftOut
+	for _, b := range c.Blobs {
+		key, ok := ParseDigest(b.Digest)
+		if !ok {
+			continue // Parse rejects these
+		}
+		known, twice := w.plan.blobs[key]
+		if !twice {
+			w.plan.blobs[key] = MissingBlob{Blob: b, Repository: repository, Image: image}
+			continue
+		}
+		if known.Size == registry.SizeUnknown {
+			known.Size = b.Size
+		}
+		if known.Data == nil {
+			known.Data = b.Data
+		}
+		if repository != known.Repository && len(known.Others) < maxOthers && !slices.Contains(known.Others, repository) {
+			known.Others = append(known.Others, repository)
+		}
+		w.plan.blobs[key] = known
+	}
+}
+
+// compare adds to the plan the blobs that are missing from the buckets, and those
+// of another size than at the source.
+func (w *walk) compare(ctx context.Context) {
+	p := w.plan
+	p.Blobs = len(p.blobs)
+	p.Missing = make([][]MissingBlob, len(w.o.Buckets))
+	var doubts []doubt
+	for key, blob := range p.blobs {
+		p.Bytes += max(blob.Size, 0)
+		if _, withdrawn := w.o.Withdrawn[blob.Digest]; withdrawn {
+			p.Withdrawn++
+			continue
+		}
+		missing := false
+		for i := range w.o.Buckets {
+			size, ok := w.o.Inventory.Has(i, key)
+			switch {
+			case !ok:
+				missing = true
+			case blob.Size != registry.SizeUnknown && size != registry.SizeUnknown && size != blob.Size:
+				doubts = append(doubts, doubt{i, size, blob})
+			}
+		}
+		if missing && !w.missing(key, blob) {
+			p.Blobs--
+		}
+	}
+	w.settle(ctx, doubts)
+	for _, missing := range p.Missing {
+		// Small blobs first, so that most images are complete early.
+		slices.SortFunc(missing, func(a, b MissingBlob) int {
+			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
+		})
+	}
+	sortErrors(p.Absent)
+	sortErrors(p.Errors)
+	slices.Sort(p.Warnings)
+}
+
+// missing adds a blob to those that are missing. It reports false if the source does
+// not have it either.
+func (w *walk) missing(key Digest, blob MissingBlob) bool {
+	fresh := true
+	if blob.Data == nil {
+		blob.Absent, fresh = w.o.absentBlob(blob)
+	}
+	if blob.Absent {
+		w.plan.Absent = append(w.plan.Absent, &ItemError{blob.Repository, blob.Image, blob.Digest,
+			fmt.Errorf("%s: %s: blob %s: %w", w.o.Source.Host(), blob.Image, blob.Digest, registry.ErrAbsent)})
+		w.known++
+		if fresh {
+			return false
+		}
+	}
+	for i := range w.o.Buckets {
+		if _, ok := w.o.Inventory.Has(i, key); !ok {
+			w.plan.Missing[i] = append(w.plan.Missing[i], blob)
+		}
+	}
+	return !blob.Absent
+}
+
+// absentBlob reports whether no repository had a blob when it was last asked, and
+// whether that was within AbsentFor.
+func (o *Options) absentBlob(blob MissingBlob) (absent, fresh bool) {
+	fresh = true
+	for _, repository := range append([]string{blob.Repository}, blob.Others...) {
+		_, at, known := o.Manifests.Absent(repository + "@" + blob.Digest)
+		if !known {
+			return false, false
+		}
+		fresh = fresh && o.Now().Sub(at) < o.AbsentFor
+	}
+	return true, fresh
+}
+
+// doubt is a blob that has another size in a bucket than in a manifest.
+type doubt struct {
+	bucket int
+	size   int64 // in the bucket
+	blob   MissingBlob
+}
+
+// settle finds out whether blobs of another size are right in the bucket, because the
+// sizes in manifests are only hints.
+func (w *walk) settle(ctx context.Context, doubts []doubt) {
+	group := &errgroup.Group{}
+	group.SetLimit(w.o.Parallel)
+	for _, d := range doubts {
+		group.Go(func() error {
+			if ctx.Err() == nil {
+				w.settleOne(ctx, d)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are in the plan
+}
+
+func (w *walk) settleOne(ctx context.Context, d doubt) {
+	b, blob := w.o.Buckets[d.bucket], d.blob
+	o, err := b.Stat(ctx, blob.Digest)
+	right := o != nil && o.ChecksumVerified
+	if err == nil && !right {
+		// S3 has no checksum of a large object.
+		content, size, failed := openBlob(ctx, w.o.Source, blob, 0)
+		if failed == nil {
+			content.Close()
+		}
+		right, err = failed == nil && size == d.size, failed
+		if absence(err) {
+			err = nil
+		}
+	}
+	switch {
+	case err != nil:
+		w.fail(blob.Repository, blob.Image, blob.Digest, err)
+	case right:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.plan.Warnings = append(w.plan.Warnings, wrongSize(blob, d.size))
+	default:
+		w.fail(blob.Repository, blob.Image, blob.Digest, fmt.Errorf("bucket %q: %s has %d bytes, but %d in the manifest of %s: run archeio mirror verify", b.Name, blob.Digest, d.size, blob.Size, blob.Image))
+	}
+}
+
+// wrongSize is the warning for a blob that is right although its manifest has another
+// size.
+func wrongSize(blob MissingBlob, size int64) string {
+	return fmt.Sprintf("%s: blob %s has %d bytes, but %d in the manifest; its digest is right, so it is mirrored", blob.Image, blob.Digest, size, blob.Size)
+}

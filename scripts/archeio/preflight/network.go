@@ -1,0 +1,135 @@
+package preflight
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// subnet is a subnet of a VPC.
+type subnet struct {
+	ID   string `xml:"subnetId"`
+	VPC  string `xml:"vpcId"`
+	Zone string `xml:"availabilityZone"`
+	// IPv6 are its IPv6 blocks.
+	IPv6 []struct {
+		Block string `xml:"ipv6CidrBlock"`
+		State string `xml:"ipv6CidrBlockState>state"`
+	} `xml:"ipv6CidrBlockAssociationSet>item"`
+}
+
+func (s *subnet) hasIPv6() bool {
+	for _, b := range s.IPv6 {
+		if b.Block != "" && (b.State == "" || b.State == "associated") {
+			return true
+		}
+	}
+	return false
+}
+
+// subnets calls the EC2 API itself: the SDK's package for it is larger than all the rest
+// of this program.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
+func (s *sdk) subnets(ctx context.Context, region string, ids []string) ([]subnet, error) {
+	endpoint := "https://ec2." + region + ".amazonaws.com/"
+	if s.config.BaseEndpoint != nil {
+		endpoint = strings.TrimSuffix(*s.config.BaseEndpoint, "/") + "/"
+	}
+	form := url.Values{"Action": {"DescribeSubnets"}, "Version": {"2016-11-15"}}
+	for i, id := range ids {
+		form.Set(fmt.Sprintf("SubnetId.%d", i+1), id)
+	}
+	body := form.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	credentials, err := s.config.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256([]byte(body))
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), "ec2", region, time.Now()); err != nil {
+		return nil, err
+	}
+	var client aws.HTTPClient = http.DefaultClient
+	if s.config.HTTPClient != nil {
+		client = s.config.HTTPClient
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	return parseSubnets(resp.StatusCode, text)
+}
+
+func parseSubnets(status int, text []byte) ([]subnet, error) {
+	var out struct {
+		Subnets []subnet `xml:"subnetSet>item"`
+		Code    string   `xml:"Errors>Error>Code"`
+		Message string   `xml:"Errors>Error>Message"`
+	}
+	if err := xml.Unmarshal(text, &out); err != nil {
+		return nil, fmt.Errorf("DescribeSubnets: status %d: %w", status, err)
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("DescribeSubnets: status %d: %s: %s", status, out.Code, out.Message)
+	}
+	return out.Subnets, nil
+}
+
+// network compares the network that the stage has for a region with the account.
+func (p *preflight) network(ctx context.Context, region string) {
+	const what = "network"
+	n, ok := p.stage.Networks[region]
+	if !ok || !p.stage.HasLoadBalancers() {
+		return
+	}
+	all, err := p.cloud.subnets(ctx, region, n.Subnets)
+	if err != nil {
+		p.unknown(region, what, err)
+		return
+	}
+	key := "networks." + region
+	var zones []string
+	for _, id := range n.Subnets {
+		i := slices.IndexFunc(all, func(s subnet) bool { return s.ID == id })
+		switch {
+		case i < 0:
+			p.fail(region, what, "there is no subnet %s; correct %s.subnets", id, key)
+			return
+		case all[i].VPC != n.VPC:
+			p.fail(region, what, "the subnet %s is in %s, not in %s; correct %s", id, all[i].VPC, n.VPC, key)
+			return
+		case slices.Contains(zones, all[i].Zone):
+			p.fail(region, what, "two subnets are in the availability zone %s, want different ones; correct %s.subnets", all[i].Zone, key)
+			return
+		case n.IPv6 && !all[i].hasIPv6():
+			p.fail(region, what, "the subnet %s has no IPv6 block; give it one, or remove %s.ipv6", id, key)
+			return
+		}
+		zones = append(zones, all[i].Zone)
+	}
+	if !n.IPv6 && !slices.ContainsFunc(all, func(s subnet) bool { return !s.hasIPv6() }) {
+		p.pass(region, what, "the %d subnets are in different availability zones; they have IPv6 blocks, so %s.ipv6 can be true", len(zones), key)
+		return
+	}
+	p.pass(region, what, "the %d subnets are in different availability zones", len(zones))
+}

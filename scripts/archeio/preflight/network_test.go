@@ -1,0 +1,57 @@
+package preflight
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// described is what EC2 returns for a subnet.
+func described(id, vpc, zone, ipv6 string) string {
+	if ipv6 != "" {
+		ipv6 = "<item><ipv6CidrBlock>" + ipv6 + "</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item>"
+	}
+	return fmt.Sprintf("<item><subnetId>%s</subnetId><vpcId>%s</vpcId><availabilityZone>%s</availabilityZone><ipv6CidrBlockAssociationSet>%s</ipv6CidrBlockAssociationSet></item>", id, vpc, zone, ipv6)
+}
+
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	const a, b, vpc = "subnet-0123abcd", "subnet-4567cdef", "vpc-0123abcd"
+	const v6 = "2001:db8::/64"
+	for _, tt := range []struct {
+		name, ipv6 string
+		subnets    []string
+		want       string
+	}{
+		{"ipv4", "", []string{described(a, vpc, "eu-central-1a", ""), described(b, vpc, "eu-central-1b", "")}, "PASS    the 2 subnets are in different availability zones\n"},
+		{"ipv6-possible", "", []string{described(a, vpc, "eu-central-1a", v6), described(b, vpc, "eu-central-1b", v6)}, "PASS    the 2 subnets are in different availability zones; they have IPv6 blocks, so networks.eu-central-1.ipv6 can be true"},
+		{"ipv6", `, "ipv6": true`, []string{described(a, vpc, "eu-central-1a", v6), described(b, vpc, "eu-central-1b", v6)}, "PASS    the 2 subnets are in different availability zones\n"},
+		{"ipv6-missing", `, "ipv6": true`, []string{described(a, vpc, "eu-central-1a", v6), described(b, vpc, "eu-central-1b", "")}, "FAIL    the subnet subnet-4567cdef has no IPv6 block; give it one, or remove networks.eu-central-1.ipv6"},
+		{"same-zone", "", []string{described(a, vpc, "eu-central-1a", ""), described(b, vpc, "eu-central-1a", "")}, "FAIL    two subnets are in the availability zone eu-central-1a"},
+		{"other-vpc", "", []string{described(a, "vpc-4567cdef", "eu-central-1a", ""), described(b, vpc, "eu-central-1b", "")}, "FAIL    the subnet subnet-0123abcd is in vpc-4567cdef, not in vpc-0123abcd"},
+		{"missing", "", []string{described(a, vpc, "eu-central-1a", "")}, "FAIL    there is no subnet subnet-4567cdef; correct networks.eu-central-1.subnets"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := ready()
+			f.domain = responds(http.Header{"X-Amz-Cf-Id": {"x"}})
+			var err error
+			if f.networks, err = parseSubnets(200, []byte("<DescribeSubnetsResponse><subnetSet>"+strings.Join(tt.subnets, "")+"</subnetSet></DescribeSubnetsResponse>")); err != nil {
+				t.Fatal(err)
+			}
+			got := preflightWith(t, t.Context(), f, 200, `, "front": "both", "networks": {"eu-central-1": {"vpc": "`+vpc+`", "subnets": ["`+a+`", "`+b+`"]`+tt.ipv6+`}}`)
+			if !strings.Contains(got.stdout, tt.want) {
+				t.Errorf("no %q in\n%s", tt.want, got.stdout)
+			}
+		})
+	}
+}
+
+func TestSubnetsError(t *testing.T) {
+	t.Parallel()
+	_, err := parseSubnets(400, []byte("<Response><Errors><Error><Code>InvalidSubnetID.NotFound</Code><Message>The subnet ID does not exist</Message></Error></Errors></Response>"))
+	if err == nil || err.Error() != "DescribeSubnets: status 400: InvalidSubnetID.NotFound: The subnet ID does not exist" {
+		t.Errorf("error %v", err)
+	}
+}
