@@ -196,14 +196,13 @@ var contentHabits = []Habit{
 		m := s.maker("unparsable-children")
 		d := document{MediaType: ociIndex}
 		for i := range 2000 {
-			child := r.put(ociManifest, []byte(`{"schemaVersion":2,"config":`+digits(i)))
-			s.loss.manifests[child.Digest] = true
-			d.Manifests = append(d.Manifests, child)
+			d.Manifests = append(d.Manifests, r.put(ociManifest, []byte(`{"schemaVersion":2,"config":`+digits(i))))
 		}
 		r.store(ociIndex, d, "dead")
 		for i := range 60 {
 			m.image(r, 100, 1, "good-"+digits(i))
 		}
+		s.loss.outcome(Full, Incomplete) // a bound per image may be reached
 	}},
 
 	// Manifests and blobs that cannot be had.

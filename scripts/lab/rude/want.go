@@ -250,8 +250,7 @@ func (o *oracle) manifest(r *Repository, digest string, seen map[string]bool) {
 	}
 	var d document
 	if json.Unmarshal(m.Body, &d) != nil {
-		o.sets = append(o.sets, []Outcome{Incomplete})
-		return
+		return // its bytes are right, but nothing in it can be mirrored
 	}
 	for _, child := range d.Manifests {
 		if isLayer(child.MediaType) {
