@@ -78,6 +78,12 @@ func (f *Fill) Env() map[string]string {
 		"FILL_RATE":      formatRate(f.Rate),
 		"FILL_REFERRERS": strconv.FormatBool(f.Referrers),
 		"FILL_SECRET":    f.Secret,
+
+		"FILL_REPOSITORIES": strings.Join(f.Repositories, ","),
+		"FILL_TAGS":         strings.Join(f.Tags, ","),
+		"FILL_EXCLUDE_TAGS": strings.Join(f.ExcludeTags, ","),
+		"FILL_PLATFORMS":    strings.Join(f.Platforms, ","),
+		"FILL_ALLOW_EMPTY":  strconv.FormatBool(f.AllowEmpty),
 	}
 }
 

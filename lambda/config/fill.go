@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -26,6 +27,12 @@ type Fill struct {
 	// Referrers is whether the source is asked for the referrers of each
 	// manifest.
 	Referrers bool
+	// Repositories are names or patterns of repositories below the prefix, Tags and
+	// ExcludeTags patterns of tags, Platforms patterns of os/arch or os/arch/variant.
+	// An empty list is no limit.
+	Repositories, Tags, ExcludeTags, Platforms []string
+	// AllowEmpty is whether a source that does not exist yet is no error.
+	AllowEmpty bool
 	// Secret is the name or ARN of a Secrets Manager secret that holds
 	// credentials as a Docker configuration file does; empty if there is none.
 	Secret string
@@ -49,6 +56,12 @@ func LoadFill(getenv func(string) string) (*Fill, error) {
 		Queue:     l.queue("FILL_QUEUE"),
 		Rate:      l.rate("FILL_RATE"),
 		Referrers: l.boolean("FILL_REFERRERS"),
+
+		Repositories: l.patterns("FILL_REPOSITORIES"),
+		Tags:         l.patterns("FILL_TAGS"),
+		ExcludeTags:  l.patterns("FILL_EXCLUDE_TAGS"),
+		Platforms:    l.patterns("FILL_PLATFORMS"),
+		AllowEmpty:   l.boolean("FILL_ALLOW_EMPTY"),
 	}
 	l.filling("FILL_FILLING", f.Buckets)
 	if l.get("FILL_SECRET") != "" {
@@ -130,4 +143,24 @@ func (l *loader) queue(name string) string {
 		l.invalid(name, err.Error())
 	}
 	return base
+}
+
+// patterns reads patterns of path.Match. A name is a pattern too.
+func (l *loader) patterns(name string) []string {
+	var out []string
+	for item := range list(l.get(name)) {
+		if !ValidPattern(item) {
+			l.invalid(name, fmt.Sprintf("invalid pattern %q: want names, or patterns such as v1.* or team/**, comma-separated", item))
+			return nil
+		}
+		out = append(out, item)
+	}
+	return out
+}
+
+// ValidPattern reports whether a text is a name of a repository, tag or platform, or a
+// pattern of path.Match for such names.
+func ValidPattern(v string) bool {
+	_, err := path.Match(v, "")
+	return err == nil && v != "" && len(v) <= 255 && only(v, "._-/*?[]^") && !strings.HasPrefix(v, "/") && !strings.HasSuffix(v, "/") && !strings.Contains(v, "//")
 }

@@ -32,6 +32,11 @@ var fullFill = fillEnvironment(
 	"FILL_STATE", "mirror-state",
 	"FILL_RATE", "2.50",
 	"FILL_REFERRERS", "false",
+	"FILL_REPOSITORIES", "team/**, base",
+	"FILL_TAGS", "v*,latest",
+	"FILL_EXCLUDE_TAGS", "*-rc*",
+	"FILL_PLATFORMS", "linux/amd64, linux/arm64/v8",
+	"FILL_ALLOW_EMPTY", "true",
 	"FILL_SECRET", "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf",
 )
 
@@ -58,6 +63,7 @@ func TestLoadFill(t *testing.T) {
 		{"full", fullFill, Fill{
 			Source: "us-docker.pkg.dev/project/images", Buckets: []Bucket{{Name: "mirror-b", Region: "us-east-1"}, {Name: "mirror-a", Region: "eu-central-1", Filling: true}},
 			State: "mirror-state", Queue: queue, Rate: 2.5,
+			Repositories: []string{"team/**", "base"}, Tags: []string{"v*", "latest"}, ExcludeTags: []string{"*-rc*"}, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, AllowEmpty: true,
 			Secret: "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf",
 		}},
 	} {
@@ -89,7 +95,7 @@ func fillRoundTrip(t *testing.T, env map[string]string) {
 // No name may be one of the redirector's.
 func TestFillVariables(t *testing.T) {
 	t.Parallel()
-	defaults := map[string]string{"FILL_RATE": "0", "FILL_REFERRERS": "true"}
+	defaults := map[string]string{"FILL_RATE": "0", "FILL_REFERRERS": "true", "FILL_ALLOW_EMPTY": "false"}
 	var listed []string
 	for _, v := range FillVariables {
 		listed = append(listed, v.Name)
@@ -128,6 +134,10 @@ const (
 )
 
 func badName(name string) string { return fmt.Sprintf("invalid bucket name %q", name) + wantsBuckets }
+
+func badPattern(pattern string) string {
+	return fmt.Sprintf("invalid pattern %q: want names, or patterns such as v1.* or team/**, comma-separated", pattern)
+}
 
 // fillTests set one variable; problem is what the error says, empty if the value
 // is valid.
@@ -192,6 +202,19 @@ var fillTests = []struct{ name, variable, value, problem string }{
 	{"referrers-upper-case", "FILL_REFERRERS", "True", notBoolean},
 	{"referrers-number", "FILL_REFERRERS", "1", notBoolean},
 	{"referrers-word", "FILL_REFERRERS", "yes", notBoolean},
+
+	{"repositories", "FILL_REPOSITORIES", "app, team/app,team/*,**/debug", ""},
+	{"repositories-slash-first", "FILL_REPOSITORIES", "/app", badPattern("/app")},
+	{"repositories-empty-item", "FILL_REPOSITORIES", "app,", badPattern("")},
+	{"repositories-space", "FILL_REPOSITORIES", "team app", badPattern("team app")},
+	{"tags", "FILL_TAGS", "v[0-9]*,latest,release-?", ""},
+	{"tags-open-class", "FILL_TAGS", "v[0-9", badPattern("v[0-9")},
+	{"exclude-tags", "FILL_EXCLUDE_TAGS", "*-rc*", ""},
+	{"exclude-tags-line", "FILL_EXCLUDE_TAGS", "a\nb", badPattern("a\nb")},
+	{"platforms", "FILL_PLATFORMS", "linux/amd64,linux/arm/v7,windows/*", ""},
+	{"platforms-two-slashes", "FILL_PLATFORMS", "linux//amd64", badPattern("linux//amd64")},
+	{"allow-empty", "FILL_ALLOW_EMPTY", "true", ""},
+	{"allow-empty-word", "FILL_ALLOW_EMPTY", "yes", notBoolean},
 
 	{"secret-name", "FILL_SECRET", "registry/upstream_1+=.@-", ""},
 	{"secret-longest", "FILL_SECRET", strings.Repeat("s", 2048), ""},

@@ -49,6 +49,11 @@ var FillVariables = [...]Variable{
 	{"FILL_QUEUE", "URL of the work queue; required", ""},
 	{"FILL_RATE", "maximum requests per second from one worker to the source; 0 is no limit", "0"},
 	{"FILL_REFERRERS", "whether the source is asked for the referrers of each manifest that its listing does not show: `true` or `false`", "true"},
+	{"FILL_REPOSITORIES", "names or patterns of the repositories below the prefix, comma-separated; `*` is any part of a name, `**` any number of names; only names need no listing of the registry", ""},
+	{"FILL_TAGS", "patterns of the tags to mirror, comma-separated; untagged manifests are then mirrored only if an image refers to them", ""},
+	{"FILL_EXCLUDE_TAGS", "patterns of the tags not to mirror, comma-separated", ""},
+	{"FILL_PLATFORMS", "patterns of the platforms to mirror, for example `linux/amd64`, comma-separated; without a variant all variants", ""},
+	{"FILL_ALLOW_EMPTY", "whether a source that does not exist yet is no error: `true` or `false`", "false"},
 	{"FILL_SECRET", "name or ARN of a secret that holds credentials as a Docker configuration file does", ""},
 }
 
