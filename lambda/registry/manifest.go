@@ -1,163 +1,198 @@
 package registry
 
 import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"archeio/lambda/oci"
+	"archeio/lambda/pace"
 )
-
-// Blob is the digest and size of a blob, as a manifest has them.
-type Blob struct {
-	Digest string `json:"digest"`
-	// Size is in bytes. It is a hint: registries accept manifests with wrong
-	// sizes. It is SizeUnknown if the manifest has none (schema 1), two different
-	// ones, or one that is no size of a blob: negative, or above MaxBlobSize.
-	Size int64 `json:"size"`
-	// Data is the content, if the manifest has it inline and it matches the
-	// digest; at most 64 KiB.
-	Data []byte `json:"data,omitempty"`
-}
-
-// Contents is what a manifest refers to: other manifests and blobs.
-type Contents struct {
-	// Children are the digests of the manifests of an index.
-	Children []string `json:"children,omitempty"`
-	// Platforms are those of Children, in the same order: os/arch or
-	// os/arch/variant, empty if there is none or it is unknown.
-	Platforms []string `json:"platforms,omitempty"`
-	// Blobs are those that a mirror may store.
-	Blobs []Blob `json:"blobs,omitempty"`
-	// LeftOut counts nondistributable layers, and blobs whose digest is not
-	// SHA-256.
-	LeftOut int `json:"leftOut,omitempty"`
-}
 
 // maxManifestSize in bytes is twice the size that the specification requires
 // registries to accept.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 const maxManifestSize = 8 << 20
 
-// Parse parses a manifest of any kind: an OCI image or index, an artifact, a
-// Docker image or list of schema 2, or an image of schema 1.
-//
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
-// https://distribution.github.io/distribution/spec/deprecated-schema-v1/
-func Parse(manifest []byte) (*Contents, error) {
+// Resolve returns the current digest of a tag, or of a digest. The error is an
+// ErrAbsent if the registry does not have it.
+func (c *Client) Resolve(ctx context.Context, repository, reference string) (string, error) {
+	digest, err := c.resolve(ctx, repository, reference)
+	if err != nil {
+		separator := ":"
+		if strings.Contains(reference, ":") {
+			separator = "@"
+		}
+		return "", c.explain("resolving "+line(repository+separator+reference), err)
+	}
+	return digest, nil
+}
+
+// resolve asks with HEAD. Where HEAD is refused or has no digest, it asks with
+// GET and computes the digest, and the next ones are asked with GET at once.
+func (c *Client) resolve(ctx context.Context, repository, reference string) (string, error) {
+	q, err := manifestRequest(repository, reference)
+	if err != nil {
+		return "", err
+	}
+	headFailed := false
+	if !c.headless.Load() {
+		q.method = http.MethodHead
+		resp, err := c.do(ctx, q)
+		if err != nil {
+			return "", err
+		}
+		resp.Body.Close()
+		digest := resp.Header.Get("Docker-Content-Digest")
+		switch {
+		case resp.StatusCode == http.StatusOK && oci.ValidDigest(digest):
+			return digest, nil
+		case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusTooManyRequests:
+			return "", responseError(resp.Response, resp.storage)
+		}
+		headFailed = true
+	}
+	resp, body, err := c.fetch(ctx, q, maxManifestSize)
+	if err != nil {
+		return "", tooLarge(err)
+	}
+	if headFailed {
+		c.headless.Store(true)
+	}
+	if said := resp.Header.Get("Docker-Content-Digest"); oci.ValidDigest(said) && matches(said, body) {
+		return said, nil // also of another algorithm, or of a signed manifest
+	}
+	if _, err := Parse(body); err != nil { // for example a sign-in page
+		return "", fmt.Errorf("the response is no manifest: %w", err)
+	}
+	computed := sha256Of(body)
+	c.mu.Lock()
+	put(c.computed, computed, true)
+	c.mu.Unlock()
+	return computed, nil
+}
+
+// manifestRequest is a request for a manifest.
+func manifestRequest(repository, reference string) (request, error) {
+	if !oci.ValidName(repository) || !validTag.MatchString(reference) && !oci.ValidDigest(reference) {
+		return request{}, fmt.Errorf("%w: invalid name", ErrMalformed)
+	}
+	return request{address: "/v2/" + repository + "/manifests/" + reference, repository: repository, header: http.Header{"Accept": {manifestTypes}}}, nil
+}
+
+// tooLarge makes a manifest that is too large an ErrMalformed.
+func tooLarge(err error) error {
+	if errors.Is(err, errTooLarge) {
+		return fmt.Errorf("%w manifest: %w", ErrMalformed, err)
+	}
+	return err
+}
+
+// manifestAttempts is how often a manifest is fetched that does not match its
+// digest, which proxies may have changed or cut off.
+const manifestAttempts = 3
+
+// errContent is the error for content that does not match its digest.
+var errContent = errors.New("content does not match its digest")
+
+// Manifest fetches and parses a manifest, and verifies its digest. The error is an
+// ErrAbsent if the registry does not have it, and an ErrMalformed if it cannot be
+// parsed.
+func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
+	doing := "fetching " + line(repository+"@"+digest)
+	body, err := c.manifest(ctx, repository, digest)
+	if errors.Is(err, ErrAbsent) {
+		c.mu.Lock()
+		contradicts := c.computed[digest]
+		c.mu.Unlock()
+		if contradicts {
+			err = fmt.Errorf("the registry has a tag with this digest, but not the digest: %s", err.Error())
+		}
+	}
+	if err != nil {
+		return nil, c.explain(doing, err)
+	}
+	contents, err := Parse(body)
+	if err != nil {
+		return nil, c.explain(doing, fmt.Errorf("%w manifest: %w", ErrMalformed, err))
+	}
+	return contents, nil
+}
+
+func (c *Client) manifest(ctx context.Context, repository, digest string) ([]byte, error) {
+	q, err := manifestRequest(repository, digest)
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		_, body, err := c.fetch(ctx, q, maxManifestSize)
+		if err != nil {
+			return nil, tooLarge(err)
+		}
+		if matches(digest, body) {
+			return body, nil
+		}
+		if attempt == manifestAttempts {
+			return nil, errContent
+		}
+		if err := pace.Sleep(ctx, pace.Backoff(attempt)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// matches reports whether a manifest matches a digest. That of a signed manifest
+// of schema 1 is computed without its signatures.
+func matches(digest string, manifest []byte) bool {
+	switch algorithm, _, _ := strings.Cut(digest, ":"); algorithm {
+	case "sha256":
+		if digest == sha256Of(manifest) {
+			return true
+		}
+		payload, ok := unsigned(manifest)
+		return ok && digest == sha256Of(payload)
+	case "sha512":
+		sum := sha512.Sum512(manifest)
+		return digest == "sha512:"+hex.EncodeToString(sum[:])
+	}
+	return false
+}
+
+// unsigned returns a signed manifest of schema 1 without its signatures.
+// https://distribution.github.io/distribution/spec/deprecated-schema-v1/#signed-manifests
+func unsigned(manifest []byte) ([]byte, bool) {
 	var m struct {
-		SchemaVersion int          `json:"schemaVersion"`
-		Manifests     []descriptor `json:"manifests"`
-		Config        *descriptor  `json:"config"`
-		Layers        []descriptor `json:"layers"`
-		Blobs         []descriptor `json:"blobs"` // artifact manifest of OCI 1.1 release candidates
-		FSLayers      []struct {
-			BlobSum string `json:"blobSum"`
-		} `json:"fsLayers"`
+		SchemaVersion int `json:"schemaVersion"`
+		Signatures    []struct {
+			Protected string `json:"protected"`
+		} `json:"signatures"`
 	}
-	if len(manifest) > maxManifestSize {
-		return nil, fmt.Errorf("size %d bytes: want at most %d", len(manifest), maxManifestSize)
+	if json.Unmarshal(manifest, &m) != nil || m.SchemaVersion != 1 || len(m.Signatures) == 0 {
+		return nil, false
 	}
-	if err := json.Unmarshal(manifest, &m); err != nil {
-		return nil, fmt.Errorf("invalid JSON: %w", err)
+	var protected struct {
+		Length int    `json:"formatLength"`
+		Tail   string `json:"formatTail"`
 	}
-	c := &contents{sizes: map[string]int64{}}
-	switch {
-	case m.SchemaVersion == 1:
-		for _, l := range m.FSLayers {
-			if err := c.add(descriptor{Digest: l.BlobSum, Size: SizeUnknown}); err != nil {
-				return nil, err
-			}
-		}
-		return &c.Contents, nil
-	case m.SchemaVersion != 2 && m.Blobs == nil:
-		return nil, fmt.Errorf("unknown schemaVersion %d: want 1 or 2", m.SchemaVersion)
+	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(m.Signatures[0].Protected, "="))
+	if err != nil || json.Unmarshal(text, &protected) != nil || protected.Length < 0 || protected.Length > len(manifest) {
+		return nil, false
 	}
-	for _, d := range m.Manifests {
-		if !oci.ValidDigest(d.Digest) {
-			return nil, fmt.Errorf("invalid digest %q of a manifest", d.Digest)
-		}
-		c.Children = append(c.Children, d.Digest)
-		c.Platforms = append(c.Platforms, d.Platform.String())
+	tail, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(protected.Tail, "="))
+	if err != nil {
+		return nil, false
 	}
-	if m.Config != nil {
-		if err := c.add(*m.Config); err != nil {
-			return nil, err
-		}
-	}
-	for _, d := range append(m.Layers, m.Blobs...) {
-		if err := c.add(d); err != nil {
-			return nil, err
-		}
-	}
-	return &c.Contents, nil
-}
-
-type descriptor struct {
-	MediaType string    `json:"mediaType"`
-	Digest    string    `json:"digest"`
-	Size      int64     `json:"size"`
-	Platform  *platform `json:"platform"`
-}
-
-// platform is that of an entry of an index.
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
-type platform struct {
-	OS           string `json:"os"`
-	Architecture string `json:"architecture"`
-	Variant      string `json:"variant"`
-}
-
-// String returns os/arch or os/arch/variant, empty if it is unknown.
-func (p *platform) String() string {
-	switch {
-	case p == nil || p.OS == "" || p.Architecture == "" || p.OS == "unknown" || p.Architecture == "unknown":
-		return ""
-	case p.Variant == "":
-		return p.OS + "/" + p.Architecture
-	}
-	return p.OS + "/" + p.Architecture + "/" + p.Variant
-}
-
-const (
-	// SizeUnknown is the size of a blob that its manifest does not have.
-	SizeUnknown = -1
-	// MaxBlobSize in bytes is the largest size that counts as one: 5 TiB.
-	MaxBlobSize = 5 << 40
-)
-
-// contents collects what a manifest refers to.
-type contents struct {
-	Contents
-	sizes map[string]int64 // by digest, of the blobs
-}
-
-// add adds a blob, once per digest.
-func (c *contents) add(d descriptor) error {
-	switch {
-	case !oci.ValidDigest(d.Digest):
-		return fmt.Errorf("invalid digest %q of a blob", d.Digest)
-	case d.Size < SizeUnknown:
-		return fmt.Errorf("invalid size %[2]d of blob %[1]s", d.Digest, d.Size)
-	case nondistributable(d.MediaType) || !strings.HasPrefix(d.Digest, "sha256:"):
-		c.LeftOut++
-		return nil
-	}
-	if size, twice := c.sizes[d.Digest]; twice {
-		if size != d.Size {
-			return fmt.Errorf("two sizes of blob %s: %d and %d", d.Digest, size, d.Size)
-		}
-		return nil
-	}
-	c.sizes[d.Digest] = d.Size
-	c.Blobs = append(c.Blobs, Blob{Digest: d.Digest, Size: d.Size})
-	return nil
-}
-
-// nondistributable reports whether a media type is of layers that only their
-// owner may distribute.
-func nondistributable(mediaType string) bool {
-	return strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.nondistributable.") ||
-		strings.HasPrefix(mediaType, "application/vnd.docker.image.rootfs.foreign.")
+	return append(manifest[:protected.Length:protected.Length], tail...), true
 }

@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"archeio/lambda/pace"
-
 	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/pace"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -50,7 +52,7 @@ func TestRetry(t *testing.T) {
 		name        string
 		statuses    []int // the last one is repeated; 0 is a reset
 		retryAfter  string
-		requests    int
+		requests    int // 0 is any number
 		least, most time.Duration
 	}{
 		{"right-at-once", []int{200}, "", 1, 0, 0},
@@ -59,11 +61,19 @@ func TestRetry(t *testing.T) {
 		{"asked-to-wait", []int{429, 200}, "7", 2, 7 * time.Second, 7 * time.Second},
 		{"asked-to-wait-until", []int{429, 200}, "Sat, 01 Jan 2000 00:00:30 GMT", 2, 30 * time.Second, 30 * time.Second},
 		{"asked-twice", []int{429, 503, 200}, "7", 3, 14 * time.Second, 14 * time.Second},
-		{"asked-for-an-hour", []int{429, 200}, "3600", 2, maxRetryAfter, maxRetryAfter},
+		{"asked-for-an-hour", []int{429, 200}, "3600", 2, time.Hour, time.Hour},
+		{"asked-for-a-year", []int{429}, "31536000", 1, 0, 0},
+		{"asked-for-ever", []int{503}, "99999999999999999999", 1, 0, 0},
 		{"too-many-without-a-time", []int{429, 200}, "", 2, 250 * time.Millisecond, 500 * time.Millisecond},
 		{"server-error", []int{500, 502, 200}, "", 3, 750 * time.Millisecond, 1500 * time.Millisecond},
 		{"reset", []int{0, 200}, "", 2, 250 * time.Millisecond, 500 * time.Millisecond},
-		{"never-right", []int{503}, "1", maxAttempts, 5 * time.Second, 5 * time.Second},
+		{"asked-again-and-again", []int{503}, "1", maxAskedAttempts, patience, 3 * patience},
+		{"overloaded-for-a-minute", append(slices.Repeat([]int{429}, 6), 200), "", 7, 15750 * time.Millisecond, 40 * time.Second},
+		{"overloaded-always", []int{429}, "", 0, patience, patience + 10*time.Second},
+		{"bad-gateway-always", []int{502}, "", 0, patience, patience},
+		{"cdn-520", []int{520, 521, 522, 523, 524, 200}, "", 6, 7750 * time.Millisecond, 15500 * time.Millisecond},
+		{"server-error-always", []int{500}, "", maxAttempts, 7750 * time.Millisecond, 15500 * time.Millisecond},
+		{"not-implemented", []int{501}, "", 1, 0, 0},
 		{"reset-always", []int{0}, "", maxAttempts, 7750 * time.Millisecond, 15500 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,12 +88,12 @@ func TestRetry(t *testing.T) {
 					return respond(r, status, http.Header{"Retry-After": {tt.retryAfter}}, "")
 				})}
 				began := time.Now()
-				resp, err := rt.RoundTrip(request(t.Context(), t, http.MethodGet, "https://example.com/v2/app/tags/list", ""))
+				resp, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodGet, "https://example.com/v2/app/tags/list", ""))
 				last := tt.statuses[len(tt.statuses)-1]
 				if last == 0 && !errors.Is(err, errReset) || last != 0 && (err != nil || resp.StatusCode != last) {
 					t.Errorf("response %v, error %v", resp, err)
 				}
-				if took := time.Since(began); n != tt.requests || took < tt.least || took > tt.most {
+				if took := time.Since(began); tt.requests > 0 && n != tt.requests || took < tt.least || took > tt.most {
 					t.Errorf("%d requests in %v, want %d in %v to %v", n, took, tt.requests, tt.least, tt.most)
 				}
 			})
@@ -91,7 +101,7 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-func request(ctx context.Context, t *testing.T, method, address, body string) *http.Request {
+func newRequest(ctx context.Context, t *testing.T, method, address, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
@@ -114,7 +124,7 @@ func TestRetryBody(t *testing.T) {
 			}
 			return respond(r, http.StatusOK, nil, "")
 		})}
-		resp, err := rt.RoundTrip(request(t.Context(), t, http.MethodPost, "https://example.com/token", "secret"))
+		resp, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodPost, "https://example.com/token", "secret"))
 		if err != nil || resp.StatusCode != http.StatusOK || fmt.Sprint(got) != "[secret secret secret]" {
 			t.Errorf("sent %q, error %v", got, err)
 		}
@@ -144,7 +154,7 @@ func TestRetryEnds(t *testing.T) {
 				began := time.Now()
 				var err error
 				for range 2 { // the first one is within the rate
-					if _, err = rt.RoundTrip(request(ctx, t, http.MethodGet, "https://example.com/v2/a/tags/list", "")); err != nil {
+					if _, err = rt.RoundTrip(newRequest(ctx, t, http.MethodGet, "https://example.com/v2/a/tags/list", "")); err != nil {
 						break
 					}
 				}
@@ -164,7 +174,7 @@ func TestRate(t *testing.T) {
 		var group errgroup.Group
 		for range 100 {
 			group.Go(func() error {
-				_, err := rt.RoundTrip(request(t.Context(), t, http.MethodGet, "https://example.com/v2/a/tags/list", ""))
+				_, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodGet, "https://example.com/v2/a/tags/list", ""))
 				return err
 			})
 		}
@@ -177,25 +187,94 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestPingFails tests that a failed ping is not cached.
-func TestPingFails(t *testing.T) {
+// TestExhausted tests that a host that was given up is given up sooner by the
+// next request, until one succeeds.
+func TestExhausted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		status := http.StatusServiceUnavailable
+		rt := &retryTransport{limiter: pace.Limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) { return respond(r, status, nil, "") })}
+		for i, want := range []time.Duration{patience, patience / 10, 0, patience} {
+			if status = http.StatusServiceUnavailable; want == 0 {
+				status = http.StatusOK
+			}
+			began := time.Now()
+			if _, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodGet, "https://example.com/v2/a/tags/list", "")); err != nil || time.Since(began) != want {
+				t.Errorf("request %d took %v, error %v, want %v", i, time.Since(began), err, want)
+			}
+		}
+	})
+}
+
+// TestSlowDown tests that all requests to a host slow down together after a
+// refusal, those to other hosts do not, and that a wait is reported once.
+func TestSlowDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var messages []string
+		refused := false
+		rt := &retryTransport{limiter: pace.Limiter(0, 1), notify: func(m string) {
+			mu.Lock()
+			defer mu.Unlock()
+			messages = append(messages, m)
+		}, next: wire(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if r.URL.Host == "example.com" && !refused {
+				refused = true
+				return respond(r, http.StatusTooManyRequests, http.Header{"Retry-After": {"300"}}, "")
+			}
+			return respond(r, http.StatusOK, nil, "")
+		})}
+		took := func(host string) time.Duration {
+			began := time.Now()
+			if _, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodGet, "https://"+host+"/v2/a/tags/list", "")); err != nil {
+				t.Error(err)
+			}
+			return time.Since(began)
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			if d := took("example.com"); d < 5*time.Minute {
+				t.Errorf("the refused request took %v", d)
+			}
+		})
+		synctest.Wait()
+		group.Go(func() {
+			if d := took("example.com"); d < 5*time.Minute {
+				t.Errorf("the next request took %v", d)
+			}
+		})
+		group.Go(func() {
+			if d := took("other.example"); d != 0 {
+				t.Errorf("a request to another host took %v", d)
+			}
+		})
+		group.Wait()
+		if want := []string{"example.com asks to wait 5m0s: waiting"}; !slices.Equal(messages, want) {
+			t.Errorf("messages %q, want %q", messages, want)
+		}
+	})
+}
+
+// TestSilent tests that a host that does not respond is given up after a minute,
+// and asked again.
+func TestSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		rt := &retryTransport{limiter: pace.Limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
-			if n++; n <= maxAttempts {
-				return respond(r, http.StatusBadGateway, nil, "")
+			if n++; n == 1 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
 			}
-			return respond(r, http.StatusUnauthorized, http.Header{"Www-Authenticate": {"Basic"}}, "")
+			return respond(r, http.StatusOK, nil, "")
 		})}
-		for i, want := range []int{http.StatusBadGateway, http.StatusUnauthorized, http.StatusUnauthorized} {
-			resp, err := rt.RoundTrip(request(t.Context(), t, http.MethodGet, "https://example.com/v2/", ""))
-			if err != nil || resp.StatusCode != want || want == http.StatusUnauthorized && resp.Header.Get("Www-Authenticate") != "Basic" {
-				t.Errorf("ping %d: %+v, error %v", i, resp, err)
-			}
-		}
-		if n != maxAttempts+1 {
-			t.Errorf("%d requests", n)
+		began := time.Now()
+		resp, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodGet, "https://example.com/v2/a/tags/list", ""))
+		if err != nil || resp.StatusCode != http.StatusOK || time.Since(began) < headerTimeout || time.Since(began) > headerTimeout+time.Second {
+			t.Errorf("response %v, error %v after %v", resp, err, time.Since(began))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/base64"
 	"reflect"
 	"strings"
 	"testing"
@@ -26,7 +27,11 @@ func TestParse(t *testing.T) {
 		{"same-layer-twice", `{"schemaVersion":2,"config":{"digest":"` + a + `","size":1},"layers":[{"digest":"` + b + `","size":2},{"digest":"` + b + `","size":2}]}`,
 			&Contents{Blobs: []Blob{{Digest: a, Size: 1}, {Digest: b, Size: 2}}}, ""},
 		{"index", `{"schemaVersion":2,"manifests":[{"digest":"` + a + `","size":1},{"digest":"` + b + `","size":2}]}`,
-			&Contents{Children: []string{a, b}}, ""},
+			&Contents{Children: []string{a, b}, Platforms: []string{"", ""}}, ""},
+		{"platforms", `{"schemaVersion":2,"manifests":[{"digest":"` + a + `","platform":{"os":"linux","architecture":"arm","variant":"v7"}},{"digest":"` + b + `","platform":{"os":"unknown","architecture":"unknown"}}]}`,
+			&Contents{Children: []string{a, b}, Platforms: []string{"linux/arm/v7", ""}}, ""},
+		{"layers-in-an-index", `{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"` + a + `","size":1},{"mediaType":"application/vnd.buildkit.cacheconfig.v0","digest":"` + b + `","size":2},{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + c + `","size":3}]}`,
+			&Contents{Children: []string{c}, Platforms: []string{""}, Blobs: []Blob{{Digest: a, Size: 1}, {Digest: b, Size: 2}}}, ""},
 		{"schema-1", `{"schemaVersion":1,"fsLayers":[{"blobSum":"` + a + `"},{"blobSum":"` + a + `"},{"blobSum":"` + b + `"}]}`,
 			&Contents{Blobs: []Blob{{Digest: a, Size: -1}, {Digest: b, Size: -1}}}, ""},
 		{"artifact", `{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[{"digest":"` + a + `","size":1}]}`,
@@ -43,8 +48,17 @@ func TestParse(t *testing.T) {
 		{"no-digest", `{"schemaVersion":2,"config":{"digest":"sha256:short","size":1}}`, nil, `invalid digest "sha256:short"`},
 		{"traversal", `{"schemaVersion":2,"layers":[{"digest":"../../etc","size":1}]}`, nil, "invalid digest"},
 		{"child-without-digest", `{"schemaVersion":2,"manifests":[{"digest":"latest"}]}`, nil, "invalid digest"},
-		{"negative-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":-2}]}`, nil, "invalid size -2"},
-		{"two-sizes", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":1},{"digest":"` + a + `","size":2}]}`, nil, "two sizes of blob"},
+		{"negative-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":-2}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: SizeUnknown}}}, ""},
+		{"no-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `"}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: SizeUnknown}}}, ""},
+		{"huge-size", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":1000000000000000}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: SizeUnknown}}}, ""},
+		{"size-of-another-type", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":"1"},{"digest":"` + b + `","size":1e99}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: SizeUnknown}, {Digest: b, Size: SizeUnknown}}}, ""},
+		{"two-sizes", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":1},{"digest":"` + a + `","size":2}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: SizeUnknown}}}, ""},
+		{"inline-data", `{"schemaVersion":2,"layers":[{"digest":"` + sha256Of([]byte("ok")) + `","size":7,"data":"b2s="}]}`, &Contents{Blobs: []Blob{{Digest: sha256Of([]byte("ok")), Size: 2, Data: []byte("ok")}}}, ""},
+		{"inline-data-of-another", `{"schemaVersion":2,"layers":[{"digest":"` + a + `","size":7,"data":"b2s="}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: 7}}}, ""},
+		{"inline-data-too-large", `{"schemaVersion":2,"layers":[{"digest":"` + sha256Of(make([]byte, maxData+1)) + `","size":7,"data":"` + base64.StdEncoding.EncodeToString(make([]byte, maxData+1)) + `"}]}`, &Contents{Blobs: []Blob{{Digest: sha256Of(make([]byte, maxData+1)), Size: 7}}}, ""},
+		{"no-schema-version", `{"layers":[{"digest":"` + a + `","size":1}]}`, &Contents{Blobs: []Blob{{Digest: a, Size: 1}}}, ""},
+		{"no-manifest", `{}`, nil, "missing schemaVersion"},
+		{"terminal-escape", `{"schemaVersion":2,"config":{"digest":"\u001b[2J","size":1}}`, nil, `invalid digest "\x1b[2J"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse([]byte(tt.manifest))
@@ -75,8 +89,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		if len(c.Platforms) != len(c.Children) || 40*(len(c.Children)+len(c.Blobs)) > len(manifest) {
+			t.Errorf("%d children, %d platforms and %d blobs in %d bytes", len(c.Children), len(c.Platforms), len(c.Blobs), len(manifest))
+		}
 		for _, b := range c.Blobs {
-			if !oci.ValidDigest(b.Digest) || !strings.HasPrefix(b.Digest, "sha256:") || b.Size < SizeUnknown {
+			if !oci.ValidDigest(b.Digest) || !strings.HasPrefix(b.Digest, "sha256:") || b.Size < SizeUnknown || b.Size > MaxBlobSize || len(b.Data) > maxData || b.Data != nil && sha256Of(b.Data) != b.Digest {
 				t.Errorf("%+v must not be in a mirror", b)
 			}
 		}

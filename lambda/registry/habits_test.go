@@ -1,0 +1,255 @@
+package registry_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"archeio/lambda/registry"
+	"archeio/scripts/lab/rude"
+)
+
+var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
+
+// TestHabits reads a registry with each bad habit, and with random pairs of them,
+// whole. What is called full must be complete, what can be had must be read, and
+// the number of requests and the time must be bounded.
+func TestHabits(t *testing.T) {
+	t.Parallel()
+	sets := rude.Pairs(18, 60)
+	for _, name := range rude.Names() {
+		sets = append(sets, []string{name})
+	}
+	for _, habits := range sets {
+		t.Run(strings.Join(habits, "+"), func(t *testing.T) {
+			t.Parallel()
+			content := rudeContent()
+			synctest.Test(t, func(t *testing.T) { readAll(t, content, habits) })
+		})
+	}
+}
+
+// longestRun bounds the virtual time of a run: three times the longest quota, and
+// the time-outs of some silent requests.
+const longestRun = time.Hour
+
+func readAll(t *testing.T, content *rude.Content, habits []string) {
+	s, err := rude.NewInMemory(content, habits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	transport := s.Transport()
+	defer transport.CloseIdleConnections()
+	transport.ResponseHeaderTimeout = 30 * time.Second // as that of the client itself
+	client, err := registry.New(s.Source(), registry.Options{Transport: transport, Keychain: login{s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := s.Want(rude.Run{Referrers: true})
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*longestRun)
+	defer cancel()
+	r := &reader{client: client, blobs: map[string]bool{}, listed: map[string]bool{}}
+	outcome := r.run(ctx)
+
+	errorTexts := make([]string, len(r.errs))
+	for i, err := range r.errs {
+		errorTexts[i] = err.Error()
+		if strings.ContainsFunc(err.Error(), func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("error with control characters: %q", err)
+		}
+	}
+	details := strings.Join(errorTexts[:min(5, len(errorTexts))], "\n\t")
+	if !want.Allows(outcome) {
+		t.Errorf("outcome %v, want %v:\n\t%s", outcome, want.Outcomes, details)
+	}
+	var missing []string
+	for _, digest := range slices.Sorted(maps.Keys(want.Blobs)) {
+		if !r.blobs[digest] {
+			missing = append(missing, digest)
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("%d of %d blobs were not read, although the outcome is %v, for example %s:\n\t%s", len(missing), len(want.Blobs), outcome, missing[0], details)
+	}
+	for name, references := range want.Tags {
+		for _, reference := range references {
+			key := name + ":" + reference
+			if r.untagged {
+				key = name + "@" + reference
+			}
+			if strings.Contains(reference, ":") == r.untagged && !r.listed[key] {
+				t.Errorf("%s was not listed, although the outcome is %v", key, outcome)
+				break
+			}
+		}
+	}
+	if n := s.Total(); n > want.Requests {
+		t.Errorf("%d requests, want at most %d", n, want.Requests)
+	}
+	if took := time.Since(began); took > longestRun {
+		t.Errorf("took %v, want at most %v", took, longestRun)
+	}
+	for _, violation := range s.Violations() {
+		t.Errorf("violation: %s", violation)
+	}
+}
+
+// login has the credentials that the server accepts now.
+type login struct{ s *rude.Server }
+
+func (l login) Resolve(authn.Resource) (authn.Authenticator, error) {
+	if !l.s.NeedsLogin() {
+		return authn.Anonymous, nil
+	}
+	user, password := l.s.Credentials()
+	return &authn.Basic{Username: user, Password: password}, nil
+}
+
+func (login) Refresh(context.Context) error { return nil }
+
+// reader reads all that a client lists.
+type reader struct {
+	client *registry.Client
+	blobs  map[string]bool
+	// listed are "repository:tag" and "repository@digest".
+	listed map[string]bool
+	// untagged is whether listings have digests of all manifests.
+	untagged bool
+	errs     []error
+}
+
+// fail records an error, unless it is no fault of a run: the registry itself says
+// that something is not there, or that the bytes of a manifest are not one.
+func (r *reader) fail(err error) {
+	if !errors.Is(err, registry.ErrAbsent) && !errors.Is(err, registry.ErrMalformed) {
+		r.errs = append(r.errs, err)
+	}
+}
+
+func (r *reader) run(ctx context.Context) rude.Outcome {
+	var repositories []string
+	err := r.client.Roots(ctx, "", func(page []string, _ string) error {
+		repositories = append(repositories, page...)
+		return nil
+	})
+	switch {
+	case err != nil:
+		r.errs = append(r.errs, err)
+		return rude.Refused
+	case len(repositories) == 0:
+		return rude.Empty
+	}
+	seen := map[string]bool{}
+	for len(repositories) > 0 {
+		name := repositories[0]
+		repositories = repositories[1:]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		l, err := r.client.List(ctx, name)
+		if err != nil {
+			r.fail(err)
+		}
+		if l != nil {
+			repositories = append(repositories, l.Children...)
+			r.entries(ctx, name, l)
+		}
+	}
+	if len(r.errs) > 0 {
+		return rude.Incomplete
+	}
+	return rude.Full
+}
+
+func (r *reader) entries(ctx context.Context, name string, l *registry.Listing) {
+	seen := map[string]bool{}
+	r.untagged = r.untagged || l.Complete
+	for _, e := range l.Entries {
+		r.listed[name+":"+e.Tag], r.listed[name+"@"+e.Digest] = true, true
+		digest := e.Digest
+		if digest == "" {
+			var err error
+			if digest, err = r.client.Resolve(ctx, name, e.Tag); err != nil {
+				r.fail(err)
+				continue
+			}
+		}
+		for queue := []string{digest}; len(queue) > 0; queue = queue[1:] {
+			if digest := queue[0]; !seen[digest] && strings.HasPrefix(digest, "sha256:") {
+				seen[digest] = true
+				queue = append(queue, r.manifest(ctx, name, digest, !l.Complete)...)
+			}
+		}
+	}
+}
+
+// manifest reads the blobs of a manifest, and returns the manifests that belong to
+// it.
+func (r *reader) manifest(ctx context.Context, name, digest string, referrers bool) []string {
+	c, err := r.client.Manifest(ctx, name, digest)
+	if err != nil {
+		r.fail(err)
+		return nil
+	}
+	more := c.Children
+	if referrers {
+		found, err := r.client.Referrers(ctx, name, digest)
+		if err != nil {
+			r.fail(err)
+		}
+		more = append(slices.Clone(more), found...)
+	}
+	for _, b := range c.Blobs {
+		if r.blobs[b.Digest] {
+			continue
+		}
+		if err := r.blob(ctx, name, b); err != nil {
+			r.fail(fmt.Errorf("reading blob %s: %w", b.Digest, err))
+		}
+	}
+	return more
+}
+
+// blob reads a blob, and continues after interruptions as long as there is
+// progress.
+func (r *reader) blob(ctx context.Context, name string, b registry.Blob) error {
+	sum := sha256.New()
+	var at int64
+	for idle := 0; ; idle++ {
+		content, _, err := r.client.Blob(ctx, name, b, at)
+		var n int64
+		if err == nil {
+			n, err = io.Copy(sum, io.LimitReader(content, 1<<26))
+			content.Close()
+		}
+		at += n
+		if b.Digest == fmt.Sprintf("sha256:%x", sum.Sum(nil)) {
+			r.blobs[b.Digest] = true
+			return nil
+		}
+		if n > 0 {
+			idle = 0
+		}
+		switch {
+		case err == nil && n == 0 || idle == 3 || at > 1<<25 || ctx.Err() != nil:
+			return fmt.Errorf("%d bytes do not match the digest: %w", at, err)
+		case errors.Is(err, registry.ErrAbsent):
+			return err
+		}
+	}
+}
