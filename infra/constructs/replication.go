@@ -23,12 +23,10 @@ func Replicate(scope constructs.Construct, s *stage.Stage, primary awss3.Bucket)
 		return
 	}
 	role := awsiam.NewRole(scope, jsii.String("Replication"), &awsiam.RoleProps{
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]interface{}{
-				"StringEquals": map[string]string{"aws:SourceAccount": s.Account},
-				"ArnEquals":    map[string]string{"aws:SourceArn": "arn:aws:s3:::" + s.Bucket(s.Primary)},
-			},
-		}),
+		// Without conditions on the source: no page of AWS says that S3 sends them for
+		// replication, which fails without retries if it cannot assume the role. The role
+		// can read the primary and write to the other mirrors only.
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil),
 		Description: jsii.String("S3: replicates blobs from the primary mirror to the others"),
 	})
 	var copies []*string
