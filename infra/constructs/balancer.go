@@ -21,13 +21,14 @@ const tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 // region, and the records that resolve to the load balancer with the lowest latency.
 func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, alias awslambda.Alias) awselasticloadbalancingv2.CfnLoadBalancer {
 	n := networkOf(scope, s, region)
+	open, addresses, kinds := []interface{}{ingress("CidrIp", "0.0.0.0/0")}, "ipv4", []string{"A"}
+	if s.BalancerIPv6(region) {
+		open, addresses, kinds = append(open, ingress("CidrIpv6", "::/0")), "dualstack", append(kinds, "AAAA")
+	}
 	group := awsec2.NewCfnSecurityGroup(scope, jsii.String("BalancerSecurityGroup"), &awsec2.CfnSecurityGroupProps{
-		GroupDescription: jsii.String("HTTPS from anywhere to the load balancer"),
-		VpcId:            n.vpc,
-		SecurityGroupIngress: []interface{}{
-			ingress("CidrIp", "0.0.0.0/0"),
-			ingress("CidrIpv6", "::/0"),
-		},
+		GroupDescription:     jsii.String("HTTPS from anywhere to the load balancer"),
+		VpcId:                n.vpc,
+		SecurityGroupIngress: open,
 		// The load balancer opens no connections. Without a rule, EC2 adds one that
 		// allows all egress.
 		SecurityGroupEgress: []interface{}{&awsec2.CfnSecurityGroup_EgressProperty{
@@ -41,7 +42,7 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 	balancer := awselasticloadbalancingv2.NewCfnLoadBalancer(scope, jsii.String("Balancer"), &awselasticloadbalancingv2.CfnLoadBalancerProps{
 		Type:           jsii.String("application"),
 		Scheme:         jsii.String("internet-facing"),
-		IpAddressType:  jsii.String("dualstack"),
+		IpAddressType:  jsii.String(addresses),
 		Subnets:        values(n.subnets...),
 		SecurityGroups: values(group.AttrGroupId()),
 		LoadBalancerAttributes: []interface{}{
@@ -97,7 +98,7 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 			&awselasticloadbalancingv2.CfnListener_ActionProperty{Type: jsii.String("forward"), TargetGroupArn: target.Ref()},
 		},
 	})
-	for _, kind := range []string{"A", "AAAA"} {
+	for _, kind := range kinds {
 		awsroute53.NewCfnRecordSet(scope, jsii.String("BalancerRecord"+kind), &awsroute53.CfnRecordSetProps{
 			HostedZoneId:  jsii.String(s.Zone.ID),
 			Name:          jsii.String(s.BalancerDomain() + "."),

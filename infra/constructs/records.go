@@ -1,6 +1,8 @@
 package constructs
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -23,7 +25,11 @@ func DistributionRecords(scope constructs.Construct, s *stage.Stage, host *strin
 // BalancerAlias creates the records of the stage's domain that lead to the host name of
 // its load balancers.
 func BalancerAlias(scope constructs.Construct, s *stage.Stage) {
-	records(scope, s, []string{"A", "AAAA"}, awsroute53.CfnRecordSet_AliasTargetProperty{
+	kinds := []string{"A"}
+	if slices.ContainsFunc(s.Redirectors, s.BalancerIPv6) {
+		kinds = append(kinds, "AAAA")
+	}
+	records(scope, s, kinds, awsroute53.CfnRecordSet_AliasTargetProperty{
 		DnsName: jsii.String(s.BalancerDomain() + "."), HostedZoneId: jsii.String(s.Zone.ID), EvaluateTargetHealth: jsii.Bool(true),
 	})
 }

@@ -34,7 +34,7 @@ func TestFillingAndRetiringMirrors(t *testing.T) {
 			t.Error("the distribution has a filling or retiring mirror as an origin")
 		}
 	})
-	if n != 4 {
-		t.Errorf("tested %d stacks of the stage moving, want 4", n)
+	if n != 5 {
+		t.Errorf("tested %d stacks of the stage moving, want 5", n)
 	}
 }

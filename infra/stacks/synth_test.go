@@ -22,8 +22,8 @@ import (
 
 // more are stages with what no stage of cdk.json has. The first has load balancers
 // without a distribution, one of them in an existing VPC; the second has no functions
-// that fill its mirrors; the third has a filling and a retiring mirror; the fourth has
-// its primary in a region without account namespaces, access logs and a firewall that
+// that fill its mirrors; the third has a filling and a retiring mirror, and a load
+// balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
 // blocks.
 const more = `{"balanced": {
 	"account": "111122223333",
@@ -51,7 +51,11 @@ const more = `{"balanced": {
 	"redirectors": ["ap-south-1"],
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"filling": ["ap-south-1"],
-	"retiring": ["me-central-1"]
+	"retiring": ["me-central-1"],
+	"front": "both",
+	"domain": "example.net",
+	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},
+	"networks": {"ap-south-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"], "ipv6": true}}
 }, "secret": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "me-south-1"],

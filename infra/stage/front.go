@@ -26,6 +26,8 @@ type Zone struct{ ID, Name string }
 type Network struct {
 	VPC     string
 	Subnets []string
+	// IPv6 is whether the subnets have IPv6 blocks.
+	IPv6 bool
 }
 
 // Firewall limits the rate of requests from one address.
@@ -106,8 +108,15 @@ func (r *reader) networks(s *Stage) {
 				r.invalid(name + ".subnets")
 			}
 		}
+		r.decode(name+".ipv6", &n.IPv6)
 		s.Networks[region] = n
 	}
+}
+
+// BalancerIPv6 reports whether the load balancer in a region has IPv6 addresses.
+func (s *Stage) BalancerIPv6(region string) bool {
+	n, existing := s.Networks[region]
+	return !existing || n.IPv6
 }
 
 func (r *reader) firewall(s *Stage) {

@@ -47,7 +47,7 @@ const (
 var keys = []key{
 	{name: "account", want: "an AWS account ID of 12 digits", required: true, meaning: "account of all stacks"},
 	{name: "mirrors", want: awsRegions, required: true, meaning: "regions with a mirror bucket", variable: "MIRROR_REGIONS"},
-	{name: "redirectors", want: awsRegions, required: true, meaning: "regions with a redirector function"},
+	{name: "redirectors", want: awsRegions, required: true, meaning: "regions with a redirector function; unless `front` is `alb`, those with Lambda function URLs"},
 	{name: "primary", want: "one of the regions in mirrors", otherwise: "the first of `mirrors`", meaning: "mirror that is written first and replicates to all others"},
 	{name: "filling", want: mirrorNames, meaning: "new mirrors: they are filled, but clients are not redirected to them yet"},
 	{name: "retiring", want: mirrorNames, meaning: "old mirrors: they are neither filled nor redirected to; `make destroy STAGE= REGION=` deletes their stacks"},
@@ -69,6 +69,7 @@ var keys = []key{
 	{name: "networks.REGION", want: anObject, meaning: "VPC for the load balancer in a redirector region"},
 	{name: "networks.REGION.vpc", want: "a VPC ID, for example vpc-0123456789abcdef0", required: true, meaning: "ID of the VPC"},
 	{name: "networks.REGION.subnets", want: "a list of two or more different subnet IDs, for example subnet-0123456789abcdef0", required: true, meaning: "public subnets in different availability zones"},
+	{name: "networks.REGION.ipv6", want: boolean, value: "false", meaning: "whether the subnets have IPv6 blocks and a route for IPv6; otherwise the load balancer has IPv4 addresses only, and no AAAA record"},
 	{name: "firewall", want: anObject, meaning: "AWS WAF rate limit per client address"},
 	{name: "firewall.limit", want: "requests", limits: &[2]float64{100, 2e9}, value: "100000", meaning: "requests from one address within five minutes"},
 	{name: "firewall.countOnly", want: boolean, value: "true", meaning: "whether requests above the limit are only counted; otherwise they are answered with 429"},

@@ -36,21 +36,47 @@ func fromFile(t *testing.T) []*Stage {
 // regions.
 func everywhere(t *testing.T) []*Stage {
 	t.Helper()
-	var names []string
+	var names, withURLs []string
 	for r := range regions.All("AWS") {
 		if r.Partition == "aws" {
 			names = append(names, r.Name)
+			if HasFunctionURL(r.Name) {
+				withURLs = append(withURLs, r.Name)
+			}
 		}
 	}
-	list, err := json.Marshal(names)
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := func(names []string) string { return `["` + strings.Join(names, `", "`) + `"]` }
 	all := fromFile(t)
-	for _, front := range []string{`"front": "cloudfront"`, `"front": "alb", "domain": "example.com", ` + withZone, `"front": "both", "domain": "example.com", ` + withZone} {
-		all = append(all, load(t, `{"mirrors": `+string(list)+`, "redirectors": `+string(list)+`, `+front+`}`))
+	for front, redirectors := range map[string][]string{"cloudfront": withURLs, "alb": names, "both": withURLs} {
+		all = append(all, load(t, `{"mirrors": `+list(names)+`, "redirectors": `+list(redirectors)+`, "front": "`+front+`", "domain": "example.com", `+withZone+`}`))
 	}
 	return all
+}
+
+// The regions with Lambda function URLs, read on 2026-11-26 from
+// https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html and from the
+// resource types by region in cfn-lint 1.53.3, whose rule E3006 make lint runs for every
+// template. A region that is in neither list must be looked up.
+func TestHasFunctionURL(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for has, names := range map[bool]string{
+		true: "af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 ca-central-1 eu-central-1 " +
+			"eu-north-1 eu-south-1 eu-west-1 eu-west-2 eu-west-3 me-south-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2",
+		false: "ap-east-2 ap-south-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1 eu-central-2 eu-south-2 il-central-1 me-central-1 mx-central-1",
+	} {
+		for _, name := range strings.Fields(names) {
+			known[name] = true
+			if got := HasFunctionURL(name); got != has {
+				t.Errorf("HasFunctionURL(%q) = %v, want %v", name, got, has)
+			}
+		}
+	}
+	for r := range regions.All("AWS") {
+		if r.Partition == "aws" && !known[r.Name] {
+			t.Errorf("%s: unknown whether it has function URLs", r.Name)
+		}
+	}
 }
 
 func TestStagesOfFile(t *testing.T) {

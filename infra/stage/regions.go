@@ -15,6 +15,17 @@ const aws = string(ranges.AWS)
 // are not valid in another, and CloudFront is used as in this one.
 const commercial = "aws"
 
+// withoutFunctionURLs are the regions that have no Lambda function URLs, of November
+// 2026. The page does not list mx-central-1; CloudFormation's resource types do.
+// https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+var withoutFunctionURLs = []string{
+	"ap-east-2", "ap-south-2", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2", "eu-south-2",
+	"il-central-1", "me-central-1", "mx-central-1",
+}
+
+// HasFunctionURL reports whether a function in a region can have a function URL.
+func HasFunctionURL(region string) bool { return !slices.Contains(withoutFunctionURLs, region) }
+
 // regions reads where mirrors and redirectors are, and reports whether the rest
 // of the stage can be read.
 func (r *reader) regions(s *Stage) bool {
@@ -23,6 +34,11 @@ func (r *reader) regions(s *Stage) bool {
 	r.awsRegions("redirectors", &s.Redirectors)
 	if len(r.errs) > before {
 		return false
+	}
+	for _, region := range s.Redirectors {
+		if s.HasDistribution() && !HasFunctionURL(region) {
+			r.problem("redirectors", `%q has no Lambda function URLs, which the distribution needs: want other regions, or the front "alb"`, region)
+		}
 	}
 	s.Primary = s.Mirrors[0]
 	if r.decode("primary", &s.Primary) && !slices.Contains(s.Mirrors, s.Primary) {
