@@ -51,7 +51,7 @@ func newOdd(t *testing.T) *odd {
 	return s
 }
 
-// A client alone opens no breaker, whatever it requests: 5,000 odd requests change
+// A client alone opens no breaker, whatever it requests: 10,000 odd requests change
 // nothing for the requests of others between them.
 func TestOddRequests(t *testing.T) {
 	upstream, regional, fallback := newOdd(t), newOdd(t), newOdd(t)
@@ -77,7 +77,7 @@ func TestOddRequests(t *testing.T) {
 	}
 	digest := func(first string, i int) string { return fmt.Sprintf("sha256:%s%0*x", first, 64-len(first), i) }
 
-	const clients, each = 8, 625
+	const clients, each = 8, 1250
 	var wrong atomic.Int64
 	var all sync.WaitGroup
 	for client := range clients {
