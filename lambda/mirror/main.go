@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -51,20 +52,33 @@ func load(ctx context.Context) (*copier.Filler, error) {
 	notify := func(message string) { log.Warn(message) }
 	copier.NotifyOutages(&sdk, notify)
 	options := registry.Options{Rate: c.Rate, Notify: notify}
-	if c.Secret != "" {
-		if options.Keychain, err = readSecret(ctx, secretsmanager.NewFromConfig(sdk), c.Secret); err != nil {
+	if _, region, isECR := registry.ECR(c.Source); c.Secret != "" {
+		logins, unmatched, err := storedLogins(ctx, secretsmanager.NewFromConfig(sdk), c.Secret, c.Source)
+		if err != nil {
 			return nil, err
 		}
+		if len(unmatched) > 0 {
+			log.Warn("the secret has keys that do not match the source", "source", c.Source, "keys", unmatched)
+		}
+		options.Keychain = logins
+	} else if isECR {
+		client := ecr.NewFromConfig(sdk, func(o *ecr.Options) { o.Region = region })
+		options.Keychain = registry.IssuedPasswords(issuePassword(client))
 	}
 	f := &copier.Filler{
-		Queue:     &sqsQueue{sqs.NewFromConfig(sdk), c.Queue},
-		State:     copier.StateBucket{Name: c.State, Client: copier.NewS3Client(sdk, sdk.Region)},
-		Referrers: c.Referrers,
-		Log:       log,
-		Metrics:   os.Stdout,
+		Queue:      &sqsQueue{sqs.NewFromConfig(sdk), c.Queue},
+		State:      copier.StateBucket{Name: c.State, Client: copier.NewS3Client(sdk, sdk.Region)},
+		Filter:     copier.Filter{Tags: c.Tags, ExcludeTags: c.ExcludeTags, Platforms: c.Platforms},
+		AllowEmpty: c.AllowEmpty,
+		Referrers:  c.Referrers,
+		Log:        log,
+		Metrics:    os.Stdout,
 	}
 	if f.Source, err = registry.New(c.Source, options); err != nil {
 		return nil, err
+	}
+	for _, below := range c.Repositories {
+		f.Filter.Repositories = append(f.Filter.Repositories, f.Source.Repository(below))
 	}
 	for i, b := range c.Buckets {
 		if b.Filling {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -62,7 +63,7 @@ func TestSecret(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			client := secretsmanager.New(secretsmanager.Options{Region: "us-east-1", BaseEndpoint: aws.String(service(t, tt.status, tt.body)), Credentials: anyKeys})
-			l, err := readSecret(t.Context(), client, "logins")
+			l, unmatched, err := storedLogins(t.Context(), client, "logins", "registry.example/team")
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), `"logins"`) ||
 					strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\n") {
@@ -70,8 +71,8 @@ func TestSecret(t *testing.T) {
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
+			if err != nil || (len(unmatched) == 0) != (tt.user != "") {
+				t.Fatalf("error %v, unmatched keys %q", err, unmatched)
 			}
 			registry, err := name.NewRegistry("registry.example")
 			if err != nil {
@@ -84,6 +85,37 @@ func TestSecret(t *testing.T) {
 			c, err := login.Authorization()
 			if err != nil || c.Username != tt.user || (tt.user != "" && c.Password != "hunter2") {
 				t.Errorf("user %q, %v, want %q", c.Username, err, tt.user)
+			}
+		})
+	}
+}
+
+// A private registry of Amazon ECR issues passwords to the role.
+func TestECRPassword(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   string
+		err    string // empty if there is a password
+	}{
+		{"issued", 200, `{"authorizationData":[{"authorizationToken":"QVdTOmh1bnRlcjI=","expiresAt":1.7E9,"proxyEndpoint":"https://1.dkr.ecr.us-east-1.amazonaws.com"}]}`, ""},
+		{"denied", 400, `{"__type":"AccessDeniedException","message":"no"}`, "the function's role needs ecr:GetAuthorizationToken"},
+		{"none", 200, `{"authorizationData":[]}`, "the response has none"},
+		{"not-encoded", 200, `{"authorizationData":[{"authorizationToken":"!hunter2"}]}`, "cannot be decoded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			client := ecr.New(ecr.Options{Region: "us-east-1", BaseEndpoint: aws.String(service(t, tt.status, tt.body)), Credentials: anyKeys})
+			got, err := issuePassword(client)(t.Context())
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\n") {
+					t.Errorf("error %v, want one line with %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil || got.Username != "AWS" || got.Password != "hunter2" || got.Expires.Unix() != 1_700_000_000 {
+				t.Errorf("user %q, expires %v, error %v", got.Username, got.Expires, err)
 			}
 		})
 	}
