@@ -20,7 +20,8 @@ type Prefix struct {
 
 // Compile returns the table of a set of distinct prefixes. Where they are nested,
 // the longest match wins. The sources are recorded in the table, ordered by
-// cloud. The same prefixes and sources give the same bytes, in whatever order.
+// cloud. The same prefixes and sources give the same bytes, in whatever order. It is
+// an error if the table would be larger than MaxSize, or take too long to compile.
 func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 	b := builder{places: map[Place]uint32{}, plans: map[block]plan{}}
 	if err := b.namePlaces(prefixes); err != nil {
@@ -39,6 +40,9 @@ func Compile(prefixes []Prefix, sources []Source) (Table, error) {
 		direct = append(direct, b.node(s.boundaries, s.inherited, s.start, 64-directBits, false))
 	}
 	root6 := b.node(v6, 0, uint128{}, 64, false)
+	if len(b.plans) > maxPlans {
+		return Table{}, fmt.Errorf("%d prefixes are too many or too scattered for one table", len(prefixes))
+	}
 	if len(b.words) > offsetMask {
 		return Table{}, fmt.Errorf("trie needs %d words, the format is limited to %d", len(b.words), offsetMask)
 	}
@@ -173,6 +177,9 @@ func (b *builder) node(boundaries []boundary, inherited uint32, start uint128, t
 		e |= lowBit
 	}
 	width := b.choose(boundaries, start, top, low).width
+	if len(b.plans) > maxPlans {
+		return 0
+	}
 	e |= uint32(64-width) << restAt
 
 	// The content of each slot is determined first, so that the size of the node
@@ -258,8 +265,13 @@ type block struct {
 // BenchmarkLookup; a test limits the size of the table.
 const cellCost = 0.1
 
+// maxPlans limits the time and the memory of Compile, to a few seconds and some 50
+// MB: documents may be hostile. The embedded table needs a fifth of it.
+const maxPlans = 200_000
+
 // choose returns the width for a block with the lowest cost. A block without a
-// boundary inside needs no node and costs nothing.
+// boundary inside needs no node and costs nothing. With more than maxPlans plans
+// the result has no meaning.
 func (b *builder) choose(boundaries []boundary, start uint128, top uint, low bool) plan {
 	weight := float64(len(boundaries))
 	if len(boundaries) > 0 && boundaries[0].at == start {
@@ -274,6 +286,9 @@ func (b *builder) choose(boundaries []boundary, start uint128, top uint, low boo
 	key := block{start, top, low}
 	if p, ok := b.plans[key]; ok {
 		return p
+	}
+	if len(b.plans) > maxPlans {
+		return plan{width: 1}
 	}
 	best := plan{cost: math.Inf(1)}
 	limit := min(top, maxWidth)
@@ -328,7 +343,7 @@ func (b *builder) encode(direct []uint32, root6 uint32, sources []Source) ([]byt
 	}
 	left := len(versions) + len(b.text)
 	for _, s := range sources {
-		if s.Cloud.code() < 0 || !validVersion(s.Version) {
+		if s.Cloud.code() < 0 || !ValidVersion(s.Version) {
 			return nil, fmt.Errorf("source: invalid cloud %q or version %q", s.Cloud, s.Version)
 		}
 		version, err := label(left, s.Version, s.Cloud)

@@ -63,7 +63,7 @@ func (t Table) check() error {
 			return errors.New("documents are not in the order of their clouds, or two are of one cloud")
 		}
 		next = leaf>>cloudAt + 1
-		if v := nameAt(d, leaf); !validVersion(v) {
+		if v := nameAt(d, leaf); !ValidVersion(v) {
 			return fmt.Errorf("invalid version %q of a document", v)
 		}
 		if load64(d, at+8) > maxDate {
@@ -173,9 +173,9 @@ func (c *checker) follow(e uint32, top uint, low bool) error {
 // time.
 var errSharedNode = errors.New("two slots share a node")
 
-// validVersion reports whether the version of a document is 1 to 64 printable
+// ValidVersion reports whether the version of a document is 1 to 64 printable
 // ASCII characters.
-func validVersion(v string) bool {
+func ValidVersion(v string) bool {
 	for i := range len(v) {
 		if v[i] < ' ' || v[i] > '~' {
 			return false

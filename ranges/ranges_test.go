@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -176,6 +177,25 @@ func TestCompileRefuses(t *testing.T) {
 				t.Error("Compile returned no error")
 			}
 		})
+	}
+}
+
+// TestCompileIsBounded: prefixes that are spread over the whole address space need
+// many nodes, and a table for them would be too large. There are fewer of them than
+// in the embedded table.
+func TestCompileIsBounded(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(12, 13))
+	seen := map[netip.Addr]bool{}
+	var prefixes []Prefix
+	for len(prefixes) < 5000 {
+		if a := randomAddr(r, 16); !seen[a] {
+			seen[a] = true
+			prefixes = append(prefixes, Prefix{netip.PrefixFrom(a, 128), Place{AWS, "eu-west-3"}})
+		}
+	}
+	if _, err := Compile(prefixes, nil); err == nil || !strings.Contains(err.Error(), "5000 prefixes are too many or too scattered for one table") {
+		t.Errorf("Compile: %v, want an error", err)
 	}
 }
 

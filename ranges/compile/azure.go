@@ -1,8 +1,10 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -42,4 +44,23 @@ func parseAzure(d *Document, name string, data []byte) error {
 		d.Version = fmt.Sprintf("change %d", in.ChangeNumber)
 	}
 	return nil
+}
+
+// azureURL is where the page of the service tags may lead to. The file name ends in
+// the date of publication.
+var azureURL = regexp.MustCompile(`https://download\.microsoft\.com/download/[0-9A-Za-z/-]+/ServiceTags_Public_([0-9]{8})\.json`)
+
+// azureDocument returns the address of the document in its download page: the
+// newest, if the page has several.
+func azureDocument(page []byte) (string, error) {
+	newest, date := "", ""
+	for _, m := range azureURL.FindAllSubmatch(page, -1) {
+		if d := string(m[1]); d > date {
+			newest, date = string(m[0]), d
+		}
+	}
+	if newest == "" {
+		return "", errors.New("the page has no link to a document: download it in a browser and name the file")
+	}
+	return newest, nil
 }

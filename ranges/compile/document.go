@@ -33,12 +33,12 @@ func (d *Document) add(prefix, region string) error {
 	place := ranges.Place{Cloud: d.Cloud, Region: region}
 	problem := ""
 	switch {
+	case len(d.Prefixes) == maxPrefixes:
+		return fmt.Errorf("more than %d entries", maxPrefixes)
 	case err != nil:
 		problem = "invalid prefix"
-	case p != p.Masked():
-		problem = "host bits are set"
-	case p.Addr().Is4In6():
-		problem = "IPv4 written as IPv6"
+	case problemOf(p) != "":
+		problem = problemOf(p)
 	case !place.Valid():
 		problem = fmt.Sprintf("invalid region %.64q", region)
 	default:
@@ -48,8 +48,12 @@ func (d *Document) add(prefix, region string) error {
 	return fmt.Errorf("entry %d, prefix %.64q: %s", len(d.Prefixes)+1, prefix, problem)
 }
 
-// decode is json.Unmarshal with line and column in its errors.
+// decode is json.Unmarshal within the bounds of a document, with line and column in
+// its errors.
 func decode(data []byte, v any) error {
+	if err := checkForm(data); err != nil {
+		return err
+	}
 	err := json.Unmarshal(data, v)
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError

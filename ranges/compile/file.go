@@ -2,30 +2,26 @@ package compile
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 
 	"archeio/ranges"
 )
 
-// ReadFile reads a table from a file. Its errors wrap fs.ErrNotExist or
-// ranges.ErrDamaged where these apply.
-func ReadFile(name string) (ranges.Table, error) {
-	f, err := os.Open(name)
+// ReadTable reads a table from a file or an https URL, see [Provider.Fetch] for its
+// client and redirects. Its errors wrap fs.ErrNotExist or ranges.ErrDamaged where
+// these apply.
+func ReadTable(ctx context.Context, client *http.Client, from string) (ranges.Table, error) {
+	data, err := fetch(ctx, client, from, ranges.MaxSize)
 	if err != nil {
-		return ranges.Table{}, fmt.Errorf("reading the table %q: %w", name, cause(err))
-	}
-	defer f.Close()
-	// One byte more than Parse accepts is enough for it to refuse the file.
-	data, err := io.ReadAll(io.LimitReader(f, ranges.MaxSize+1))
-	if err != nil {
-		return ranges.Table{}, fmt.Errorf("reading the table %q: %w", name, cause(err))
+		return ranges.Table{}, fmt.Errorf("reading the table %q: %w", from, err)
 	}
 	t, err := ranges.Parse(data)
 	if err != nil {
-		return ranges.Table{}, fmt.Errorf("reading the table %q: %w", name, err)
+		return ranges.Table{}, fmt.Errorf("reading the table %q: %w", from, err)
 	}
 	return t, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"archeio/ranges"
 )
@@ -17,9 +16,9 @@ type Provider struct {
 	URL string
 	// mark is a string that is in the documents of this cloud and of no other.
 	mark string
-	// link matches the address of the document in the page at URL. It is nil if
+	// find returns the address of the document from the page at URL. It is nil if
 	// URL is the document itself.
-	link  *regexp.Regexp
+	find  func(page []byte) (string, error)
 	parse parser
 }
 
@@ -37,7 +36,7 @@ var Providers = [len(ranges.Clouds)]Provider{{
 }, {
 	Cloud: ranges.Azure,
 	URL:   "https://www.microsoft.com/en-us/download/details.aspx?id=56519",
-	link:  regexp.MustCompile(`https://download\.microsoft\.com/download/[0-9A-Za-z/-]+/ServiceTags_Public_[0-9]+\.json`),
+	find:  azureDocument,
 	mark:  `"AzureCloud.`,
 	parse: parseAzure,
 }, {
@@ -55,6 +54,9 @@ func (p Provider) Parse(name string, data []byte) (Document, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return Document{}, errors.New("document is empty")
 	}
+	if len(data) > maxSize {
+		return Document{}, tooLarge(maxSize)
+	}
 	if err := p.parse(&d, name, data); err != nil {
 		return Document{}, fmt.Errorf("invalid document of %s IP ranges: %w", p.Cloud, err)
 	}
@@ -63,6 +65,10 @@ func (p Provider) Parse(name string, data []byte) (Document, error) {
 		return Document{}, fmt.Errorf("invalid document of %s IP ranges: no prefixes", p.Cloud)
 	case d.Version == "" || d.Date.IsZero() && p.Cloud != ranges.Azure:
 		return Document{}, fmt.Errorf("invalid document of %s IP ranges: no date or version", p.Cloud)
+	case !ranges.ValidVersion(d.Version):
+		return Document{}, fmt.Errorf("invalid document of %s IP ranges: invalid version %.64q", p.Cloud, d.Version)
+	case !d.Date.IsZero() && (d.Date.Year() < 2000 || d.Date.Year() > 9999):
+		return Document{}, fmt.Errorf("invalid document of %s IP ranges: implausible date", p.Cloud)
 	}
 	return d, nil
 }

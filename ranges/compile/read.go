@@ -18,39 +18,39 @@ import (
 )
 
 const (
-	// maxSize is in bytes. No document is larger than 10 MB.
-	maxSize     = 64 << 20
-	readTimeout = 2 * time.Minute
+	readTimeout  = 2 * time.Minute
+	maxRedirects = 3
 )
 
-// Read reads a document from a file or an https URL. If from is p.URL and that is
-// a page, the page is read first. Redirects must be https as well. A nil client is
-// http.DefaultClient. Read gives up after two minutes a request, and refuses more
-// than 64 MiB, decompressed.
+// Read fetches and parses a document, see [Provider.Fetch] and [Provider.Parse].
 func (p Provider) Read(ctx context.Context, client *http.Client, from string) (Document, error) {
-	d, err := p.read(ctx, client, from)
+	name, data, err := p.Fetch(ctx, client, from)
+	if err != nil {
+		return Document{}, err
+	}
+	d, err := p.Parse(name, data)
 	if err != nil {
 		return Document{}, fmt.Errorf("reading the %s document %q: %w", p.Cloud, from, err)
 	}
 	return d, nil
 }
 
-func (p Provider) read(ctx context.Context, client *http.Client, from string) (Document, error) {
-	data, err := fetch(ctx, client, from)
+// Fetch reads the text of a document from a file or an https URL. If from is p.URL
+// and that is a page, the page is read first. It returns the text and the name of
+// its file or URL. Redirects must be to https on the same host. A nil client is
+// http.DefaultClient. Fetch gives up after two minutes a request, and refuses more
+// than 16 MiB, decompressed; it needs a small multiple of that in memory.
+func (p Provider) Fetch(ctx context.Context, client *http.Client, from string) (name string, data []byte, err error) {
+	name = from
+	if data, err = fetch(ctx, client, name, maxSize); err == nil && p.find != nil && from == p.URL {
+		if name, err = p.find(data); err == nil {
+			data, err = fetch(ctx, client, name, maxSize)
+		}
+	}
 	if err != nil {
-		return Document{}, err
+		return "", nil, fmt.Errorf("reading the %s document %q: %w", p.Cloud, from, err)
 	}
-	if p.link != nil && from == p.URL {
-		link := p.link.Find(data)
-		if link == nil {
-			return Document{}, errors.New("the page has no link to the document: download it in a browser and name the file")
-		}
-		from = string(link)
-		if data, err = fetch(ctx, client, from); err != nil {
-			return Document{}, err
-		}
-	}
-	return p.Parse(from, data)
+	return name, data, nil
 }
 
 // ReadFolder reads the documents of all clouds from the JSON files in a folder, in
@@ -68,7 +68,7 @@ func ReadFolder(dir string) ([]Document, error) {
 			continue
 		}
 		name := filepath.Join(dir, f.Name())
-		data, err := fetch(context.Background(), nil, name)
+		data, err := fetch(context.Background(), nil, name, maxSize)
 		if err != nil {
 			return nil, fmt.Errorf("reading the document %q: %w", name, err)
 		}
@@ -92,14 +92,15 @@ func ReadFolder(dir string) ([]Document, error) {
 	return documents, nil
 }
 
-func fetch(ctx context.Context, client *http.Client, from string) ([]byte, error) {
+// fetch returns the content of a file or an https URL of at most limit bytes.
+func fetch(ctx context.Context, client *http.Client, from string, limit int) ([]byte, error) {
 	if !strings.Contains(from, "://") {
 		f, err := os.Open(from)
 		if err != nil {
 			return nil, cause(err)
 		}
 		defer f.Close()
-		return readAll(f)
+		return readAll(f, limit)
 	}
 	if !strings.HasPrefix(from, "https://") {
 		return nil, errors.New("want a file or an https URL")
@@ -110,19 +111,23 @@ func fetch(ctx context.Context, client *http.Client, from string) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	resp, err := onlyHTTPS(client).Do(req)
+	resp, err := onSameHost(client).Do(req)
 	if err != nil {
 		return nil, cause(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("server responded %q", resp.Status)
+		return nil, fmt.Errorf("server responded %.64q", resp.Status)
 	}
-	return readAll(resp.Body)
+	if resp.ContentLength > int64(limit) {
+		return nil, tooLarge(limit)
+	}
+	return readAll(resp.Body, limit)
 }
 
-// onlyHTTPS returns a copy of the client that follows redirects to https only.
-func onlyHTTPS(client *http.Client) *http.Client {
+// onSameHost returns a copy of the client that follows redirects to https on the
+// host of the first request only.
+func onSameHost(client *http.Client) *http.Client {
 	if client == nil {
 		client = http.DefaultClient
 	}
@@ -131,8 +136,10 @@ func onlyHTTPS(client *http.Client) *http.Client {
 		switch {
 		case req.URL.Scheme != "https":
 			return errors.New("redirect to a URL that is not https")
-		case len(via) >= 10:
-			return errors.New("stopped after 10 redirects")
+		case req.URL.Host != via[0].URL.Host:
+			return fmt.Errorf("redirect to another host, %.64q: name the URL that it leads to, if it is the provider's", req.URL.Host)
+		case len(via) > maxRedirects:
+			return fmt.Errorf("stopped after %d redirects", maxRedirects)
 		case client.CheckRedirect != nil:
 			return client.CheckRedirect(req, via)
 		}
@@ -141,16 +148,19 @@ func onlyHTTPS(client *http.Client) *http.Client {
 	return &c
 }
 
-func readAll(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
+// readAll reads at most limit bytes; more is an error.
+func readAll(r io.Reader, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	switch {
 	case err != nil:
 		return nil, cause(err)
-	case len(data) > maxSize:
-		return nil, fmt.Errorf("larger than %d MiB", maxSize>>20)
+	case len(data) > limit:
+		return nil, tooLarge(limit)
 	}
 	return data, nil
 }
+
+func tooLarge(limit int) error { return fmt.Errorf("larger than %d bytes", limit) }
 
 // cause returns what is wrong with a file or a request, for messages that quote
 // its name themselves.
