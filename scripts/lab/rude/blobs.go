@@ -81,13 +81,23 @@ func (s *Server) stored(name service, r *http.Request) response {
 		query.Set("hops", strconv.Itoa(hops-1))
 		return response{status: http.StatusFound, header: http.Header{"Location": {"?" + query.Encode()}}}
 	}
+	if s.Redirect.GetOnly && r.Method == http.MethodHead {
+		return page(http.StatusForbidden, "")
+	}
+	if s.Redirect.Busy && s.count("storage")%5 == 4 {
+		return page(http.StatusServiceUnavailable, "<Error><Code>SlowDown</Code></Error>")
+	}
 	signature := query.Get("sig")
 	s.mu.Lock()
 	used := s.state.used[signature]
 	s.state.used[signature]++
 	s.mu.Unlock()
 	if s.Redirect.FirstExpired && strings.HasSuffix(signature, ".1") || s.Redirect.Once && used > 0 {
-		return page(http.StatusForbidden, "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
+		status := http.StatusForbidden
+		if s.Redirect.ExpiredStatus != 0 {
+			status = s.Redirect.ExpiredStatus
+		}
+		return page(status, "<Error><Code>ExpiredToken</Code><Message>Request has expired</Message></Error>")
 	}
 	body, ok := s.find(q.repository, q.reference)
 	if !ok {

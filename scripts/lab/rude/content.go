@@ -28,6 +28,7 @@ const (
 	ociManifest  = "application/vnd.oci.image.manifest.v1+json"
 	ociConfig    = "application/vnd.oci.image.config.v1+json"
 	ociLayer     = "application/vnd.oci.image.layer.v1.tar+gzip"
+	ociZstd      = "application/vnd.oci.image.layer.v1.tar+zstd"
 	ociForeign   = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 	ociEmpty     = "application/vnd.oci.empty.v1+json"
 	ociArtifact  = "application/vnd.oci.artifact.manifest.v1+json"

@@ -12,7 +12,7 @@ type Knobs struct {
 	// Google is the tags/list of Artifact Registry: with children and manifests,
 	// cut at n without a word.
 	Google bool
-	// GoogleDenied refuses tags/list of the prefix if it is not a repository, with
+	// PrefixStatus refuses tags/list of the prefix if it is not a repository, with
 	// this status.
 	PrefixStatus int
 	// TagsPage, CatalogPage and ReferrersPage limit the entries of a page; 0 is no
@@ -53,7 +53,7 @@ type Knobs struct {
 
 	// Encoding is how blobs are encoded: "stored" has Content-Encoding: gzip unless
 	// identity is asked for, "always" has it in any case; "json" compresses
-	// manifests and listings for clients that accept it.
+	// manifests and listings for clients that accept it, "json-always" for all.
 	Encoding string
 	Chunked  bool
 	// Cut is how blob responses break off.
@@ -89,26 +89,29 @@ type Knobs struct {
 type paging int
 
 const (
-	byLink   paging = iota // a link with last=
-	byToken                // a link with an opaque token; last= has no effect
-	byLast                 // last= without a link
-	unpaged                // everything in one page, whatever n and last are
-	cutAtN                 // cut at n, without link, and last= has no effect
-	numPages               // count, for tests
+	byLink    paging = iota // a link with last=
+	byToken                 // a link with an opaque token; last= has no effect
+	byLast                  // last= without a link
+	unpaged                 // everything in one page, whatever n and last are
+	inclusive               // a link with last=, and pages begin with that name again
 )
 
 // ending is how a listing misleads.
 type ending int
 
 const (
-	ends       ending = iota
-	leadsBack         // the last page links to the first
-	linksSelf         // the first page links to itself
-	repeats           // all pages are the first, with new links
-	endless           // empty pages with new links follow
-	otherHost         // the next page is on another host
-	unreadable        // the link cannot be parsed
-	noURL             // the link is empty
+	ends         ending = iota
+	leadsBack           // the last page links to the first
+	linksSelf           // the first page links to itself
+	repeats             // all pages are the first, with new links
+	endless             // empty pages with new links follow
+	otherHost           // the next page is on another host
+	unreadable          // the link cannot be parsed
+	noURL               // the link is empty
+	bare                // the link has no angle brackets
+	secondGone          // the second page is 404, as behind proxies that change paths
+	secondDenied        // the second page is 403
+	secondHTML          // the second page is a sign-in page
 )
 
 // linkForm is how a Link header field is written.
@@ -155,6 +158,11 @@ type redirects struct {
 	// FirstExpired refuses the first signature for each blob, Once each signature
 	// that was used before.
 	FirstExpired, Once bool
+	// ExpiredStatus is that of expired signatures; 0 is 403.
+	ExpiredStatus int
+	// GetOnly refuses HEAD, as signatures for GET do; Busy is 503 for every fifth
+	// request.
+	GetOnly, Busy bool
 	// RefuseAuth is 400 for requests with credentials, as S3 does it.
 	RefuseAuth bool
 	// RawURL has characters in the URL that should be escaped.
@@ -167,7 +175,7 @@ type throttle struct {
 	// ever.
 	After   int
 	Seconds float64
-	// RetryAfter is "" for no field, "seconds" or "date".
+	// RetryAfter is "" for no field, "seconds", "date", or the value itself.
 	RetryAfter string
 	// Each is used instead: every Each-th request.
 	Each int
@@ -194,12 +202,21 @@ type authentication struct {
 	// Form is how the challenge is written: "", "odd", "many".
 	Form string
 	// Response is how the token service responds: "", "access_token", "no-expiry",
-	// "html", "endless", "throttled".
+	// "odd", "html", "endless", "throttled".
 	Response string
 	// ClearRealm has a realm without TLS.
 	ClearRealm bool
 	// RotateAfter is the number of requests after which the password changes.
 	RotateAfter int
+	// Kind is the only kind of requests that needs a token.
+	Kind string
+	// ScopePrefix is in the names of scopes.
+	ScopePrefix string
+	// NoScope has no scope in challenges, NoService no service; RealmQuery has a
+	// query in the realm that the token service requires.
+	NoScope, NoService, RealmQuery bool
+	// Refused is for credentials that are always wrong.
+	Refused bool
 	// Denied is a repository for which the service issues no token.
 	Denied string
 }

@@ -54,17 +54,29 @@ func (s *Server) paginate(r *http.Request, items []string, most int, how paging,
 	if query.Get("n") == "0" {
 		limit = 0
 	}
+	second := query.Has("next_page") || query.Has("last")
+	switch {
+	case end == secondGone && second:
+		return list{status: http.StatusNotFound}
+	case end == secondDenied && second:
+		return list{status: http.StatusForbidden}
+	case end == secondHTML && second:
+		return list{status: http.StatusOK}
+	}
 	at := cursor{}
 	switch last := query.Get("last"); {
 	case query.Has("next_page"):
 		at = parseCursor(query.Get("next_page"))
-	case last == "" || how == unpaged || how == cutAtN:
+	case last == "" || how == unpaged:
 	case how == byToken:
 		if s.LastStatus != 0 {
 			return list{status: s.LastStatus}
 		}
 	default:
 		at.offset = slices.Index(items, last) + 1
+		if how == inclusive && at.offset > 0 {
+			at.offset--
+		}
 		if at.offset == 0 {
 			at.offset, _ = slices.BinarySearch(items, last)
 		}
@@ -99,7 +111,7 @@ func (s *Server) paginate(r *http.Request, items []string, most int, how paging,
 		link = strings.TrimRight(path, "?&")
 	case end == otherHost && at == cursor{}:
 		link = s.url(auth) + path + "next_page=" + next.token()
-	case !more || how == byLast || how == unpaged || how == cutAtN:
+	case !more || how == byLast || how == unpaged:
 	case how == byToken || len(shown) == 0 || next.extra > 0 || end != ends:
 		link = path + "next_page=" + next.token()
 	default:
@@ -108,6 +120,8 @@ func (s *Server) paginate(r *http.Request, items []string, most int, how paging,
 	switch {
 	case end == unreadable && at == cursor{}:
 		return list{items: shown, links: []string{"<" + link + `; rel="next"`}}
+	case end == bare && at == cursor{}:
+		return list{items: shown, links: []string{link + `; rel="next"`}}
 	case end == noURL && at == cursor{}:
 		return list{items: shown, links: []string{`<>; rel="next"`}}
 	}
@@ -169,6 +183,12 @@ func (s *Server) links(r *http.Request, link string) []string {
 
 // refusal is the response to a page that a registry refuses.
 func refusal(status int) response {
+	switch status {
+	case http.StatusOK:
+		return page(status, signIn)
+	case http.StatusNotFound, http.StatusForbidden:
+		return failure(status, "DENIED", "not found")
+	}
 	return failure(status, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
 }
 

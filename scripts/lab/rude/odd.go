@@ -51,7 +51,7 @@ var contentHabits = []Habit{
 	{Name: "buildkit-cache", Pushable: true, Source: "moby/buildkit#1143, goharbor/harbor#20726", Apply: odd("buildkit-cache", func(m maker, r *Repository, tag string) {
 		config := r.blob(cacheConfig, []byte(`{"layers":[{"blob":"x","parent":-1}]}`))
 		r.store(ociIndex, document{MediaType: ociIndex, Manifests: []Descriptor{
-			r.blob(ociLayer, m.layer(700)), r.blob(dockerLayer, m.layer(300)), config,
+			r.blob(ociLayer, m.layer(700)), r.blob(dockerLayer, m.layer(300)), r.blob(ociZstd, m.layer(200)), config,
 		}}, tag)
 	})},
 	{Name: "sparse-index", Pushable: true, Source: "project-zot/zot#4410, GHCR clean-ups", Apply: odd("sparse-index", func(m maker, r *Repository, tag string) {
@@ -115,6 +115,26 @@ var contentHabits = []Habit{
 		d.Layers = append(d.Layers, r.blob(ociLayer, nil))
 		r.store(ociManifest, d, tag)
 	})},
+	{Name: "digest-invalid", Source: "hostile", Apply: func(s *setup) {
+		odd("digest-invalid", func(m maker, r *Repository, tag string) {
+			d, _ := m.simple(r)
+			d.Layers = append(d.Layers, Descriptor{MediaType: ociLayer, Digest: "sha256:\x1b[2J../../x", Size: 5})
+			r.store(ociManifest, d, tag)
+		})(s)
+		s.doubt("digest-invalid")
+	}},
+	{Name: "blob-403-elsewhere", Source: "registries with permissions by repository", Apply: func(s *setup) {
+		m := s.maker("blob-403-elsewhere")
+		body := m.layer(333)
+		for _, name := range []string{Prefix + "/aaa", Prefix + "/zzz"} {
+			r := s.content.Repository(name)
+			config := r.blob(ociConfig, []byte(`{"name":"`+name+`"}`))
+			layer := r.blob(ociLayer, body)
+			r.store(ociManifest, document{MediaType: ociManifest, Config: &config, Layers: []Descriptor{layer}}, "v1")
+		}
+		s.special("blob", Prefix+"/aaa", digestOf(body), deny(http.StatusForbidden))
+		s.loss.outcome(Full, Incomplete)
+	}},
 	{Name: "schema-1", Source: "images from before 2017", Apply: odd("schema-1", func(m maker, r *Repository, tag string) {
 		layer := r.blob("", m.layer(300))
 		r.store(dockerV1, document{SchemaVersion: 1, FSLayers: []fsLayer{{layer.Digest}, {layer.Digest}}}, tag)

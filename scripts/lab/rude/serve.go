@@ -184,6 +184,9 @@ func (s *Server) fault(r *http.Request, q request) (response, bool) {
 				a.header.Set("Retry-After", strconv.Itoa(max(1, int((left+time.Second-1)/time.Second))))
 			case "date":
 				a.header.Set("Retry-After", end.Add(time.Second).UTC().Format(http.TimeFormat))
+			case "":
+			default:
+				a.header.Set("Retry-After", t.RetryAfter)
 			}
 			return a, true
 		}
@@ -301,7 +304,8 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, q request, a respo
 	}
 	body := a.body
 	listing := slices.Contains([]string{"catalog", "tags", "manifest", "referrers"}, q.kind)
-	if s.Encoding == "json" && listing && a.status == http.StatusOK && a.stream == nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	compress := s.Encoding == "json" && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") || s.Encoding == "json-always"
+	if compress && listing && a.status == http.StatusOK && a.stream == nil && len(body) > 0 {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		_, _ = z.Write(body) // a buffer has no errors

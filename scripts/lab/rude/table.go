@@ -50,6 +50,11 @@ var listingHabits = []Habit{
 	{Name: "tags-other-host", Groups: []string{"tags"}, Source: "hostile", Apply: misledTags(otherHost)},
 	{Name: "tags-unreadable-link", Groups: []string{"tags"}, Source: "opencontainers/distribution-spec#496", Apply: misledTags(unreadable)},
 	{Name: "tags-empty-link", Groups: []string{"tags"}, Source: "opencontainers/distribution-spec#496", Apply: misledTags(noURL)},
+	{Name: "tags-bare-link", Groups: []string{"tags"}, Source: "opencontainers/distribution-spec#496", Apply: misledTags(bare)},
+	{Name: "tags-second-404", Groups: []string{"tags"}, Source: "proxies that change paths", Apply: misledTags(secondGone)},
+	{Name: "tags-second-403", Groups: []string{"tags"}, Source: "proxies", Apply: misledTags(secondDenied)},
+	{Name: "tags-second-html", Groups: []string{"tags"}, Source: "sign-in pages", Apply: misledTags(secondHTML)},
+	{Name: "tags-inclusive", Groups: []string{"tags"}, Source: "registries that begin with last", Apply: set(func(k *Knobs) { k.TagsPage, k.TagsPaging = 50, inclusive })},
 	{Name: "tags-404", Pushable: false, Source: "distribution/distribution#4324", Apply: func(s *setup) {
 		s.content.Repository(Prefix + "/deleted")
 		s.special("tags", Prefix+"/deleted", "", always(failure(http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry")))
@@ -115,6 +120,22 @@ var listingHabits = []Habit{
 	{Name: "catalog-whole", Groups: []string{"catalog"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.CatalogPaging = unpaged })},
 	{Name: "catalog-401", Groups: []string{"catalog"}, Source: "Docker Hub", Apply: noCatalog(deny(http.StatusUnauthorized))},
 	{Name: "catalog-403", Groups: []string{"catalog"}, Source: "GitLab, Harbor robots", Apply: noCatalog(deny(http.StatusForbidden))},
+	{Name: "catalog-second-404", Groups: []string{"catalog"}, Source: "proxies that change paths", Apply: misledCatalog(secondGone)},
+	{Name: "catalog-second-403", Groups: []string{"catalog"}, Source: "proxies", Apply: misledCatalog(secondDenied)},
+	{Name: "catalog-bare-link", Groups: []string{"catalog"}, Source: "opencontainers/distribution-spec#496", Apply: misledCatalog(bare)},
+	{Name: "catalog-inclusive", Groups: []string{"catalog"}, Source: "registries that begin with last", Apply: set(func(k *Knobs) { k.CatalogPage, k.CatalogPaging = 20, inclusive })},
+	{Name: "catalog-odd-names", Pushable: true, Source: "distribution-spec: valid names", Apply: func(s *setup) {
+		m := s.maker("catalog-odd-names")
+		for _, name := range []string{"a__b/c.d-e---f/0", "blobs/uploads", "manifests/tags/list/x", "x/tags", strings.Repeat("long/", 40) + "name"} {
+			m.image(s.content.Repository(Prefix+"/"+name), 100, 1, "_x", "A.b-c_", strings.Repeat("t", 128))
+		}
+	}},
+	{Name: "catalog-escape", Source: "hostile", Apply: func(s *setup) {
+		for _, name := range []string{"\x1b[2Jred", "../../etc", "UPPER", "a b", "x?n=1#f", strings.Repeat("y", 300)} {
+			s.content.Repository(Prefix + "/" + name)
+			s.loss.doubtful[Prefix+"/"+name] = true
+		}
+	}},
 	{Name: "catalog-404", Groups: []string{"catalog"}, Source: "GHCR", Apply: noCatalog(deny(http.StatusNotFound))},
 	{Name: "catalog-405", Groups: []string{"catalog"}, Source: "GHCR", Apply: noCatalog(deny(http.StatusMethodNotAllowed))},
 	{Name: "catalog-500", Groups: []string{"catalog"}, Source: "distribution with large storage", Apply: noCatalog(deny(http.StatusInternalServerError))},
@@ -153,6 +174,8 @@ var httpHabits = []Habit{
 	{Name: "head-no-length", Groups: []string{"length"}, Source: "google/go-containerregistry#971", Apply: set(func(k *Knobs) { k.HeadNoLength = true })},
 	{Name: "head-404", Groups: []string{"head"}, Source: "old Artifactory: nicholas-fedor/watchtower#667", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusNotFound })},
 	{Name: "head-405", Groups: []string{"head"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusMethodNotAllowed })},
+	{Name: "head-401", Groups: []string{"head"}, Source: "proxies", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusUnauthorized })},
+	{Name: "head-501", Groups: []string{"head"}, Source: "registries of static files", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusNotImplemented })},
 	{Name: "head-403", Groups: []string{"head"}, Source: "signed URLs for GET only", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusForbidden })},
 	{Name: "blob-head-405", Groups: []string{"blob-head"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.BlobHeadStatus = http.StatusMethodNotAllowed })},
 	{Name: "blob-head-404", Groups: []string{"blob-head"}, Source: "caching proxies", Apply: set(func(k *Knobs) { k.BlobHeadStatus = http.StatusNotFound })},
@@ -173,6 +196,7 @@ var httpHabits = []Habit{
 	{Name: "gzip-stored", Groups: []string{"encoding"}, Source: "GCS, S3, R2: moby/moby#17595", Apply: set(func(k *Knobs) { k.Encoding = "stored" })},
 	{Name: "gzip-always", Groups: []string{"encoding"}, Source: "GCS, S3: moby/moby#17595", Apply: set(func(k *Knobs) { k.Encoding = "always" })},
 	{Name: "gzip-json", Groups: []string{"encoding"}, Source: "nginx gzip_types", Apply: set(func(k *Knobs) { k.Encoding = "json" })},
+	{Name: "gzip-json-always", Groups: []string{"encoding"}, Source: "objects stored compressed: moby/moby#17595", Apply: set(func(k *Knobs) { k.Encoding = "json-always" })},
 	{Name: "chunked", Groups: []string{"length"}, Source: "proxies", Apply: set(func(k *Knobs) { k.Chunked = true })},
 	{Name: "close", Source: "HTTP/1.0 proxies", Apply: set(func(k *Knobs) { k.CloseConnections = true })},
 	{Name: "cut-ranges", Groups: []string{"cut"}, Source: "anchore/stereoscope#695, xelalexv/dregsy#122", Apply: set(func(k *Knobs) { k.Cut = cutRanges })},
@@ -195,6 +219,13 @@ var httpHabits = []Habit{
 	{Name: "429-date", Groups: []string{"429"}, Source: "RFC 9110, section 10.2.3", Apply: throttled(throttle{After: 20, Seconds: 90, RetryAfter: "date"})},
 	{Name: "429-each", Groups: []string{"429"}, Source: "ECR Public: a request a second", Apply: throttled(throttle{Each: 6})},
 	{Name: "429-first", Groups: []string{"429"}, Source: "Docker Hub", Apply: throttled(throttle{After: 0, Seconds: 30})},
+	{Name: "429-zero", Groups: []string{"429"}, Source: "proxies", Apply: throttled(throttle{After: 20, Seconds: 30, RetryAfter: "0"})},
+	{Name: "429-junk", Groups: []string{"429"}, Source: "proxies", Apply: throttled(throttle{After: 20, Seconds: 30, RetryAfter: "-1, soon"})},
+	{Name: "503-maintenance", Groups: []string{"429"}, Source: "distribution read-only mode, Nexus", Apply: throttled(throttle{After: 20, Seconds: 240, RetryAfter: "seconds", Status: http.StatusServiceUnavailable})},
+	{Name: "429-centuries", Groups: []string{"429"}, Source: "hostile", Apply: func(s *setup) {
+		throttled(throttle{After: 30, RetryAfter: "9999999999999999999"})(s)
+		s.loss.all(Incomplete, Refused)
+	}},
 	{Name: "429-always", Groups: []string{"429"}, Source: "Docker Hub: 100 manifests in 6 h", Apply: func(s *setup) {
 		throttled(throttle{After: 30})(s)
 		s.loss.all(Incomplete, Refused)
@@ -212,6 +243,9 @@ var httpHabits = []Habit{
 	{Name: "redirect-hops", Groups: []string{"redirect"}, Source: "Artifactory in front of a CDN", Apply: redirected(redirects{Hops: 4})},
 	{Name: "redirect-raw-url", Groups: []string{"redirect"}, Source: "Azure, R2: characters that are not escaped", Apply: redirected(redirects{RawURL: true})},
 	{Name: "redirect-expired", Groups: []string{"redirect"}, Source: "S3, GCS: cached redirects", Apply: redirected(redirects{FirstExpired: true})},
+	{Name: "redirect-expired-400", Groups: []string{"redirect"}, Source: "S3: ExpiredToken", Apply: redirected(redirects{FirstExpired: true, ExpiredStatus: http.StatusBadRequest})},
+	{Name: "redirect-get-only", Groups: []string{"redirect"}, Source: "S3: signatures for GET", Apply: redirected(redirects{GetOnly: true})},
+	{Name: "redirect-busy", Groups: []string{"redirect"}, Source: "S3: SlowDown", Apply: redirected(redirects{Busy: true})},
 	{Name: "redirect-once", Groups: []string{"redirect"}, Source: "signed URLs for one request", Apply: redirected(redirects{Once: true})},
 	{Name: "redirect-no-credentials", Groups: []string{"redirect"}, Source: "S3: open-policy-agent/opa#6580", Apply: redirected(redirects{RefuseAuth: true})},
 	{Name: "redirect-manifests", Groups: []string{"redirect-manifests"}, Source: "GHCR, registries of static files", Apply: set(func(k *Knobs) { k.ManifestRedirect = true })},
@@ -252,6 +286,18 @@ var httpHabits = []Habit{
 	{Name: "token-throttled", Groups: []string{"auth"}, Source: "Docker Hub", Apply: authenticated(authentication{Response: "throttled"})},
 	{Name: "token-login", Groups: []string{"auth"}, Source: "Harbor", Apply: authenticated(authentication{Login: true})},
 	{Name: "token-rotated", Groups: []string{"auth"}, Source: "secrets that rotate during a run", Apply: authenticated(authentication{Login: true, RotateAfter: 60, Uses: 25})},
+	{Name: "token-blobs-only", Groups: []string{"auth"}, Source: "caching proxies", Apply: authenticated(authentication{Kind: "blob"})},
+	{Name: "token-catalog-only", Groups: []string{"auth"}, Source: "Harbor: public projects", Apply: authenticated(authentication{Kind: "catalog", CatalogScope: true})},
+	{Name: "token-other-scope", Groups: []string{"auth"}, Source: "Artifactory: virtual repositories", Apply: authenticated(authentication{ScopePrefix: "virtual/"})},
+	{Name: "token-no-scope", Groups: []string{"auth"}, Source: "Nexus: Bearer token realm", Apply: authenticated(authentication{NoScope: true})},
+	{Name: "token-no-service", Groups: []string{"auth"}, Source: "distribution-spec: service is optional", Apply: authenticated(authentication{NoService: true})},
+	{Name: "token-realm-query", Groups: []string{"auth"}, Source: "RFC 6750, section 3", Apply: authenticated(authentication{RealmQuery: true})},
+	{Name: "token-odd-times", Groups: []string{"auth"}, Source: "Katello/katello#10768", Apply: authenticated(authentication{Response: "odd"})},
+	{Name: "token-refused", Groups: []string{"auth"}, Source: "wrong credentials", Apply: func(s *setup) {
+		authenticated(authentication{Login: true, Refused: true})(s)
+		s.loss.all(Refused, Incomplete)
+	}},
+	{Name: "basic-expires-403", Groups: []string{"auth"}, Source: "ECR: DENIED, your authorization token has expired", Apply: authenticated(authentication{Scheme: "basic", RotateAfter: 60, ExpiredStatus: http.StatusForbidden})},
 	{Name: "token-denied", Groups: []string{"auth"}, Source: "GHCR", Apply: func(s *setup) {
 		authenticated(authentication{Denied: Prefix + "/lib"})(s)
 		s.loss.repositories[Prefix+"/lib"] = true

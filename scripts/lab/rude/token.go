@@ -37,10 +37,10 @@ func (s *Server) NeedsLogin() bool { return s.Auth.Login || s.Auth.Scheme == "ba
 // authenticate returns the response for a request without valid credentials.
 func (s *Server) authenticate(r *http.Request, q request) (response, bool) {
 	a := s.Auth
-	if a.Scheme == "" || q.kind == "ping" && a.NoPing {
+	if a.Scheme == "" || q.kind == "ping" && a.NoPing || a.Kind != "" && q.kind != a.Kind {
 		return response{}, false
 	}
-	scope := "repository:" + q.repository + ":pull"
+	scope := "repository:" + a.ScopePrefix + q.repository + ":pull"
 	switch {
 	case q.kind == "ping" || q.kind == "other":
 		scope = ""
@@ -56,8 +56,11 @@ func (s *Server) authenticate(r *http.Request, q request) (response, bool) {
 		s.mu.Lock()
 		valid := user == Username && password == s.password()
 		s.mu.Unlock()
-		if valid {
+		switch {
+		case valid && !a.Refused:
 			return response{}, false
+		case a.ExpiredStatus != 0 && user != "":
+			return failure(a.ExpiredStatus, "DENIED", "Your authorization token has expired. Reauthenticate and try again."), true
 		}
 		return s.challenge(http.StatusUnauthorized, `Basic realm="rude registry"`), true
 	}
@@ -65,7 +68,16 @@ func (s *Server) authenticate(r *http.Request, q request) (response, bool) {
 	if a.ClearRealm {
 		realm = s.url(clear) + "/token"
 	}
-	challenge := fmt.Sprintf(`Bearer realm="%s",service="rude"`, realm)
+	if a.RealmQuery {
+		realm += "?account=mirror&x=%2F"
+	}
+	challenge := fmt.Sprintf(`Bearer realm="%s"`, realm)
+	if !a.NoService {
+		challenge += `,service="rude"`
+	}
+	if a.NoScope {
+		scope = ""
+	}
 	if scope != "" {
 		challenge += fmt.Sprintf(`,scope="%s"`, scope)
 	}
@@ -122,7 +134,10 @@ func (s *Server) token(r *http.Request) response {
 	s.mu.Lock()
 	valid := user == Username && password == s.password()
 	s.mu.Unlock()
-	if s.Auth.Login && !valid || has && !valid {
+	if s.Auth.RealmQuery && r.URL.Query().Get("account") != "mirror" {
+		return failure(http.StatusBadRequest, "UNSUPPORTED", "missing account")
+	}
+	if s.Auth.Login && !valid || has && !valid || s.Auth.Refused {
 		return failure(http.StatusUnauthorized, "UNAUTHORIZED", "incorrect username or password")
 	}
 	var scopes []string
@@ -158,6 +173,8 @@ func (s *Server) token(r *http.Request) response {
 		document = map[string]any{"access_token": name, "expires_in": 300}
 	case "no-expiry":
 		delete(document, "expires_in")
+	case "odd":
+		document = map[string]any{"token": name, "access_token": name, "expires_in": "300", "issued_at": "2023-10-13 10:00:00 UTC", "expires_at": "soon"}
 	}
 	body, err := json.Marshal(document)
 	if err != nil {

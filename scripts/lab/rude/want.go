@@ -69,7 +69,7 @@ type loss struct {
 	// repositories, manifests and blobs cannot be had, although they exist or may
 	// exist; the key of a manifest or blob is its digest.
 	repositories, manifests, blobs map[string]bool
-	// doubtful manifests and blobs are those for which full and incomplete are
+	// doubtful repositories, manifests and blobs are those for which full and incomplete are
 	// both correct, but nothing is required.
 	doubtful map[string]bool
 	// tags cannot be had, "repository:tag"; doubtful ones too.
@@ -199,6 +199,9 @@ func (o *oracle) repository(name string) {
 		if r != nil {
 			o.cost += 2*len(r.Tags) + 2*len(r.Manifests) + len(r.Blobs)
 		}
+		return
+	case o.s.loss.doubtful[name]:
+		o.sets = append(o.sets, []Outcome{Full, Incomplete})
 		return
 	case r == nil:
 		return // the source itself says that it is not there
