@@ -10,7 +10,7 @@ import (
 // that runs as a function behind an adapter, with a handler like that of archeio, the
 // server of registry.k8s.io. All blobs are cached.
 func measureAdapter(ctx context.Context, b *bench) error {
-	ours, err := b.redirector(ctx)
+	ours, empty, err := b.functions(ctx)
 	if err != nil {
 		return err
 	}
@@ -23,26 +23,29 @@ func measureAdapter(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer stop()
-	events := payloads(b.pick(4096, 128))
 	env = withoutIndex(env)
 	env["PEER"] = "adapter"
-	var functions [2]*function
-	for i, binary := range []string{ours, peer} {
-		if functions[i], err = launch(ctx, binary, env, io.Discard); err != nil {
+	events := payloads(b.pick(4096, 128))
+	var functions []*function
+	var latencies, cpu []side
+	for _, binary := range []string{ours, peer, empty} {
+		f, err := launch(ctx, binary, env, io.Discard)
+		if err != nil {
 			return err
 		}
-		defer functions[i].stop()
+		defer f.stop()
+		functions = append(functions, f)
+		part := parts(events, turn)
+		latencies = append(latencies, func(ctx context.Context) (float64, error) { return f.medianLatency(ctx, part()) })
+		cpu = append(cpu, cpuOf(f.process.Pid(), func(ctx context.Context) (int, error) { return turn, f.invokeAll(ctx, part()) }))
 	}
 	for _, event := range events {
 		if err := sameLocation(ctx, event, functions[0].api, functions[1].api); err != nil {
 			return err
 		}
 	}
-	var latencies, cpu []side
-	for _, f := range functions {
-		part := parts(events, turn)
-		latencies = append(latencies, func(ctx context.Context) (float64, error) { return f.medianLatency(ctx, part()) })
-		cpu = append(cpu, cpuOf(f.process.Pid(), func(ctx context.Context) (int, error) { return turn, f.invokeAll(ctx, part()) }))
+	if err := functions[2].invokeAll(ctx, events); err != nil {
+		return err
 	}
 	const what, against = "invocation through the Runtime API", "handler like archeio's behind an adapter"
 	if b.hasCPUTime() {
@@ -51,13 +54,23 @@ func measureAdapter(ctx context.Context, b *bench) error {
 			return err
 		}
 		b.report.compare(what+", CPU time", against, ns, v[0], v[1], ratioOf(0.6))
+		b.report.compare(what+", CPU time above the empty function's", against, ns, above(v[0], v[2]), above(v[1], v[2]), budget{})
 	}
-	v, err := b.interleave(ctx, 31, 8, latencies...)
+	v, err := b.interleave(ctx, 31, 8, latencies[:2]...)
 	if err != nil {
 		return err
 	}
-	b.report.compare(what+", median", against, ns, v[0], v[1], budget{})
+	b.report.compare(what+", latency p50", against, ns, v[0], v[1], budget{})
 	return nil
+}
+
+// above returns by how much values are above those of the same rounds of another side.
+func above(values, other []float64) []float64 {
+	all := make([]float64, len(values))
+	for i := range values {
+		all[i] = values[i] - other[i]
+	}
+	return all
 }
 
 // parts returns a function that returns n of the payloads, at each call the next.

@@ -41,7 +41,8 @@ invocation through the Runtime API, only a response as long | empty function
 the handler alone, cold CPU caches | empty function
 `,
 	"adapter": `invocation through the Runtime API, CPU time | handler like archeio's behind an adapter
-invocation through the Runtime API, median | handler like archeio's behind an adapter
+invocation through the Runtime API, CPU time above the empty function's | handler like archeio's behind an adapter
+invocation through the Runtime API, latency p50 | handler like archeio's behind an adapter
 `,
 	"http": `net/http server, 8 connections, CPU time of a request | handler like archeio's
 net/http server, 8 connections, time between responses | handler like archeio's
@@ -81,7 +82,9 @@ func TestTable(t *testing.T) {
 			rows := ""
 			for _, x := range r.Rows {
 				rows += x.What + " | " + x.Against + "\n"
-				if x.Unit != allocations && (x.Ours <= 0 || x.Other <= 0 || x.Ratio <= 0) {
+				// A difference of two times may be below 0 after one round.
+				difference := strings.Contains(x.What, "above")
+				if x.Unit != allocations && !difference && (x.Ours <= 0 || x.Other <= 0 || x.Ratio <= 0) {
 					t.Errorf("%s against %s: ours %v, other %v, ratio %v", x.What, x.Against, x.Ours, x.Other, x.Ratio)
 				}
 				if x.Unit != ns && x.Over {
