@@ -131,10 +131,7 @@ e2e: ## pull with real clients, run OCI conformance, inject faults, send a milli
 
 .PHONY: lint
 lint: python synth ## check the CloudFormation templates of all stages with cfn-lint and checkov
-	@# Each template is checked for its own region: its name ends with that.
-	@for region in $$(ls cdk.out/*.template.json | sed -E 's/.*-([a-z]+-[a-z]+-[0-9])\.template\.json/\1/' | sort -u); do \
-		.build/python/bin/cfn-lint --config-file scripts/lint/cfnlint.yaml --regions $$region --template cdk.out/*-$$region.template.json || exit 1; \
-	done
+	.build/python/bin/python scripts/lint/regions.py cdk.out/*.template.json
 	.build/python/bin/checkov --config-file scripts/lint/checkov.yaml --file cdk.out/*.template.json
 
 .PHONY: release
