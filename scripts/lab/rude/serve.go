@@ -59,9 +59,12 @@ func parse(name service, path string) request {
 	if repository, ok := strings.CutSuffix(rest, "/tags/list"); ok {
 		return request{kind: "tags", repository: repository}
 	}
-	for _, kind := range []string{"manifest", "blob", "referrer"} {
-		if i := strings.LastIndex(rest, "/"+kind+"s/"); i >= 0 {
-			return request{kind: strings.Replace(kind, "referrer", "referrers", 1), repository: rest[:i], reference: rest[i+len(kind)+3:]}
+	if i := strings.LastIndex(rest, "/"); i >= 0 { // names may have these words in them
+		before, reference := rest[:i], rest[i+1:]
+		for path, kind := range map[string]string{"/manifests": "manifest", "/blobs": "blob", "/referrers": "referrers"} {
+			if repository, ok := strings.CutSuffix(before, path); ok {
+				return request{kind, repository, reference}
+			}
 		}
 	}
 	return request{kind: "other", reference: path}
