@@ -200,8 +200,10 @@ func (c *canceler) Write(p []byte) (int, error) {
 // TestInterrupt: every measurement ends early when the run is canceled, but for
 // the one that takes no time.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	for _, name := range names() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			err := run(ctx, []string{"-short", "-only", name}, io.Discard, &canceler{" " + name + ":", cancel})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 func measureLookup(ctx context.Context, b *bench) error {
 	all := peers.Blocks()
 	addrs := addresses(b.pick(1_000_000, 20_000), all)
-	t := newTables(all)
+	t := alternatives()
 	v, err := b.interleave(ctx, 15, 10,
 		timeLookups(addrs, findOurs), timeLookups(addrs, t.findBart), timeLookups(addrs, t.findBartFast), timeLookups(addrs, t.findTrie))
 	if err != nil {
@@ -57,7 +58,9 @@ type tables struct {
 	trie     *peers.Trie
 }
 
-func newTables(all [][]peers.Block) *tables {
+// alternatives returns the tables, which are filled once.
+var alternatives = sync.OnceValue(func() *tables {
+	all := peers.Blocks()
 	t := &tables{new(bart.Table[ranges.Place]), new(bart.Fast[ranges.Place]), peers.NewTrie(all)}
 	for _, one := range all {
 		for _, x := range one {
@@ -66,7 +69,7 @@ func newTables(all [][]peers.Block) *tables {
 		}
 	}
 	return t
-}
+})
 
 // The finders return how many addresses are found. Each has a loop of its own: a
 // call through a function value would add the same time to all of them, and so
