@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"archeio/infra/stage"
+	"archeio/scripts/archeio/cli"
 )
 
 func (p *preflight) credentials(ctx context.Context) bool {
@@ -14,7 +15,7 @@ func (p *preflight) credentials(ctx context.Context) bool {
 	account, err := p.cloud.account(ctx)
 	switch {
 	case err != nil:
-		p.fail(inAccount, what, "no valid AWS credentials: %s; log in, for example with aws sso login", oneLine(err))
+		p.fail(inAccount, what, "no valid AWS credentials: %s; log in, for example with aws sso login", cli.OneLine(err))
 	case account != p.stage.Account:
 		p.fail(inAccount, what, "the credentials are for account %s, but the stage is in %s; switch to a profile for that account", account, p.stage.Account)
 	default:
@@ -43,7 +44,7 @@ func (p *preflight) organization(ctx context.Context) {
 	const what = "organization S3 policy"
 	switch blocked, err := p.cloud.organizationBlocks(ctx); {
 	case err != nil:
-		p.warn(inAccount, what, "could not check whether the organization blocks public buckets: %s; ask its administrators for its S3 policy", oneLine(err))
+		p.warn(inAccount, what, "could not check whether the organization blocks public buckets: %s; ask its administrators for its S3 policy", cli.OneLine(err))
 	case blocked:
 		p.fail(inAccount, what, "the organization blocks public buckets; ask its administrators to exempt account %s from its S3 policy", p.stage.Account)
 	default:
@@ -60,7 +61,7 @@ func (p *preflight) zone(ctx context.Context) {
 	z, err := p.cloud.zone(ctx, id)
 	switch {
 	case err != nil:
-		p.fail(inAccount, what, "could not find %s, in which the certificate for %s is validated: %s; correct hostedZone", id, p.stage.Domain, oneLine(err))
+		p.fail(inAccount, what, "could not find %s, in which the certificate for %s is validated: %s; correct hostedZone", id, p.stage.Domain, cli.OneLine(err))
 		return
 	case strings.TrimSuffix(z.name, ".") != name:
 		p.fail(inAccount, what, "%s is the zone %s, but the stage has %s; correct hostedZone", id, z.name, name)
@@ -80,7 +81,7 @@ func (p *preflight) certificate(ctx context.Context, z zone) {
 	name := p.stage.Zone.Name
 	servers, err := p.nameServers(ctx, name)
 	if err != nil {
-		p.warn(inAccount, what, "could not look up the name servers of %s: %s; unless they are those of the hosted zone, the deployment waits for a certificate until it times out", name, oneLine(err))
+		p.warn(inAccount, what, "could not look up the name servers of %s: %s; unless they are those of the hosted zone, the deployment waits for a certificate until it times out", name, cli.OneLine(err))
 		return
 	}
 	for _, server := range servers {
@@ -125,7 +126,7 @@ func (p *preflight) domain(ctx context.Context) {
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		p.warn(stage.EdgeRegion, what, "%s is not reachable: %s; %s", p.stage.Domain, oneLine(err), remedy)
+		p.warn(stage.EdgeRegion, what, "%s is not reachable: %s; %s", p.stage.Domain, cli.OneLine(err), remedy)
 		return
 	}
 	_ = resp.Body.Close()

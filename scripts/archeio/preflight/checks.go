@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"archeio/infra/stage"
+	"archeio/scripts/archeio/cli"
 )
 
 // Values of check.Where that are not regions.
@@ -19,15 +20,15 @@ type preflight struct {
 	cloud    cloud
 	rate     float64 // requests per second of a redirector region
 	image    string  // of the upstream, as NAME:TAG; empty for none
-	progress progress
-	checks   []check
+	progress cli.Progress
+	checks   []cli.Check
 }
 
 // run makes all checks but that of another stage. It stops and returns false if
 // the credentials are not for the stage's account.
 func (p *preflight) run(ctx context.Context) bool {
 	p.upstreams(ctx)
-	p.progress.show("the account")
+	p.progress.Show("the account")
 	if !p.credentials(ctx) {
 		return false
 	}
@@ -38,7 +39,7 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.edge(ctx)
 	regions := p.stage.StackRegions()
 	for i, region := range regions {
-		p.progress.show("%s (region %d of %d)", region, i+1, len(regions))
+		p.progress.Show("%s (region %d of %d)", region, i+1, len(regions))
 		p.region(ctx, region)
 	}
 	return true

@@ -101,12 +101,12 @@ func (o *options) run(ctx context.Context, x external, stdout, stderr io.Writer)
 		return fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	p := &preflight{
-		external: x, stage: s, cloud: c, rate: o.rate, image: o.image, progress: newProgress(stderr),
+		external: x, stage: s, cloud: c, rate: o.rate, image: o.image, progress: cli.NewProgress(stderr),
 	}
 	if p.run(ctx) && before != nil {
 		p.releasedBefore(ctx, before, o.afterProfile)
 	}
-	p.progress.clear()
+	p.progress.Clear()
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 func TestReadyStage(t *testing.T) {
 	t.Parallel()
 	got := preflightOf(t, ready(), 200, "-image", "pause:3.9")
-	if got.code != cli.ExitDone || strings.Contains(got.stdout, string(fail)) || strings.Contains(got.stdout, string(warn)) || got.stderr != "" {
+	if got.code != cli.ExitDone || strings.Contains(got.stdout, string(cli.Fail)) || strings.Contains(got.stdout, string(cli.Warn)) || got.stderr != "" {
 		t.Errorf("exit code %d, stderr %q\n%s", got.code, got.stderr, got.stdout)
 	}
 	// us-east-1 is not in the stage, but CloudFront requires it.
@@ -40,45 +40,45 @@ func TestFindings(t *testing.T) {
 		account fake
 		status  int // of the upstream
 		args    []string
-		result  result
+		result  cli.Result
 		want    string
 	}{
-		{"login", with(func(f *fake) { f.err = errors.New("expired") }), 200, nil, fail, "no valid AWS credentials: expired; log in"},
-		{"account", with(func(f *fake) { f.id = "210987654321" }), 200, nil, fail, "the credentials are for account 210987654321, but the stage is in 123456789012"},
-		{"public", with(func(f *fake) { f.public = true }), 200, nil, fail, "turn off BlockPublicPolicy and RestrictPublicBuckets"},
-		{"organization", with(func(f *fake) { f.orgBlocks = true }), 200, nil, fail, "exempt account 123456789012 from its S3 policy"},
-		{"organization-denied", with(func(f *fake) { f.orgErr = errors.New("access denied") }), 200, nil, warn, "could not check whether the organization blocks public buckets: access denied; ask its administrators"},
-		{"zone", with(func(f *fake) { f.hostedZone.name = "example.org." }), 200, nil, fail, "is the zone example.org., but the stage has example.com"},
-		{"zone-private", with(func(f *fake) { f.hostedZone.private = true }), 200, nil, fail, "is a private zone, which cannot validate a certificate"},
-		{"zone-not-delegated", with(func(f *fake) { f.servers = []string{"ns.registrar.example."} }), 200, nil, fail, "public DNS has the name servers ns.registrar.example. for example.com, but the hosted zone is on ns-1.awsdns.example, ns-2.awsdns.example"},
-		{"zone-lookup-failed", with(func(f *fake) { f.serversErr = errors.New("no such host") }), 200, nil, warn, "could not look up the name servers of example.com: no such host"},
-		{"region", with(func(f *fake) { f.disabled = "us-west-2" }), 200, nil, fail, "aws account enable-region --region-name us-west-2"},
-		{"bootstrap", with(func(f *fake) { f.version = 0 }), 200, nil, fail, "the region is not CDK-bootstrapped; run make bootstrap STAGE=test"},
-		{"bootstrap-old", with(func(f *fake) { f.version = 5 }), 200, nil, fail, "has version 5, want at least 6; run make bootstrap STAGE=test"},
-		{"concurrency", with(func(f *fake) { f.concurrent = 10 }), 200, nil, fail, "the account has 10 unreserved concurrent executions (15 needed); request an increase"},
-		{"requests", ready(), 200, []string{"-requests", "20000"}, fail, "(2005 needed); request an increase"},
-		{"bucket", with(func(f *fake) { f.buckets = map[string]leftover.Ownership{mirror: leftover.Foreign} }), 200, nil, fail, mirror + ": the bucket is in another account or region"},
-		{"bucket-left", with(func(f *fake) { f.buckets, f.tag = own, map[string]string{mirror: "test"} }), 200, nil, fail, mirror + ": the bucket is left over from an earlier deployment, and its stack cannot create it again; run make adopt STAGE=test"},
-		{"bucket-untagged", with(func(f *fake) { f.buckets = own }), 200, nil, fail, "belongs to no stack, and its tag archeio:stage is"},
+		{"login", with(func(f *fake) { f.err = errors.New("expired") }), 200, nil, cli.Fail, "no valid AWS credentials: expired; log in"},
+		{"account", with(func(f *fake) { f.id = "210987654321" }), 200, nil, cli.Fail, "the credentials are for account 210987654321, but the stage is in 123456789012"},
+		{"public", with(func(f *fake) { f.public = true }), 200, nil, cli.Fail, "turn off BlockPublicPolicy and RestrictPublicBuckets"},
+		{"organization", with(func(f *fake) { f.orgBlocks = true }), 200, nil, cli.Fail, "exempt account 123456789012 from its S3 policy"},
+		{"organization-denied", with(func(f *fake) { f.orgErr = errors.New("access denied") }), 200, nil, cli.Warn, "could not check whether the organization blocks public buckets: access denied; ask its administrators"},
+		{"zone", with(func(f *fake) { f.hostedZone.name = "example.org." }), 200, nil, cli.Fail, "is the zone example.org., but the stage has example.com"},
+		{"zone-private", with(func(f *fake) { f.hostedZone.private = true }), 200, nil, cli.Fail, "is a private zone, which cannot validate a certificate"},
+		{"zone-not-delegated", with(func(f *fake) { f.servers = []string{"ns.registrar.example."} }), 200, nil, cli.Fail, "public DNS has the name servers ns.registrar.example. for example.com, but the hosted zone is on ns-1.awsdns.example, ns-2.awsdns.example"},
+		{"zone-lookup-failed", with(func(f *fake) { f.serversErr = errors.New("no such host") }), 200, nil, cli.Warn, "could not look up the name servers of example.com: no such host"},
+		{"region", with(func(f *fake) { f.disabled = "us-west-2" }), 200, nil, cli.Fail, "aws account enable-region --region-name us-west-2"},
+		{"bootstrap", with(func(f *fake) { f.version = 0 }), 200, nil, cli.Fail, "the region is not CDK-bootstrapped; run make bootstrap STAGE=test"},
+		{"bootstrap-old", with(func(f *fake) { f.version = 5 }), 200, nil, cli.Fail, "has version 5, want at least 6; run make bootstrap STAGE=test"},
+		{"concurrency", with(func(f *fake) { f.concurrent = 10 }), 200, nil, cli.Fail, "the account has 10 unreserved concurrent executions (15 needed); request an increase"},
+		{"requests", ready(), 200, []string{"-requests", "20000"}, cli.Fail, "(2005 needed); request an increase"},
+		{"bucket", with(func(f *fake) { f.buckets = map[string]leftover.Ownership{mirror: leftover.Foreign} }), 200, nil, cli.Fail, mirror + ": the bucket is in another account or region"},
+		{"bucket-left", with(func(f *fake) { f.buckets, f.tag = own, map[string]string{mirror: "test"} }), 200, nil, cli.Fail, mirror + ": the bucket is left over from an earlier deployment, and its stack cannot create it again; run make adopt STAGE=test"},
+		{"bucket-untagged", with(func(f *fake) { f.buckets = own }), 200, nil, cli.Fail, "belongs to no stack, and its tag archeio:stage is"},
 		{"bucket-in-its-stack", with(func(f *fake) {
 			f.buckets, f.stackOf, f.status = own, map[string]string{mirror: mirrorStack}, map[string]string{mirrorStack: "UPDATE_COMPLETE"}
-		}), 200, image, pass, mirror + " exists in its stack"},
-		{"bucket-in-another-stack", with(func(f *fake) { f.buckets, f.stackOf = own, map[string]string{mirror: "website"} }), 200, nil, fail, "belongs to the stack website"},
-		{"stack-failed", with(func(f *fake) { f.status = map[string]string{mirrorStack: "ROLLBACK_COMPLETE"} }), 200, nil, fail, mirrorStack + ": the stack is in ROLLBACK_COMPLETE and has no resources left, except possibly its bucket; run make adopt"},
-		{"stack-busy", with(func(f *fake) { f.status = map[string]string{mirrorStack: "UPDATE_IN_PROGRESS"} }), 200, nil, fail, "the stack is in UPDATE_IN_PROGRESS; wait for it"},
-		{"edge-stack", with(func(f *fake) { f.status = map[string]string{"archeio-test-edge-us-east-1": "UPDATE_ROLLBACK_FAILED"} }), 200, nil, fail, "continue-update-rollback --region us-east-1"},
-		{"origins", with(func(f *fake) { f.quotas[originsQuota] = 2 }), 200, nil, fail, "the quota is 2 (3 needed); request an increase of \"Origins per distribution\""},
-		{"functions", with(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "b"} }), 200, nil, fail, "the quota is 2 (3 needed); request an increase of \"Functions per AWS account\""},
-		{"functions-with-own", with(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "archeio-test-viewer-request"} }), 200, image, pass, "the quota is 2 (2 needed)"},
-		{"challenge", ready(), 401, image, fail, "it requires a token for pause:3.9"},
-		{"image-missing", ready(), 404, image, fail, "it returned 404 for pause:3.9"},
-		{"challenge-without-image", ready(), 401, nil, warn, "pass -image to test with an image"},
+		}), 200, image, cli.Pass, mirror + " exists in its stack"},
+		{"bucket-in-another-stack", with(func(f *fake) { f.buckets, f.stackOf = own, map[string]string{mirror: "website"} }), 200, nil, cli.Fail, "belongs to the stack website"},
+		{"stack-failed", with(func(f *fake) { f.status = map[string]string{mirrorStack: "ROLLBACK_COMPLETE"} }), 200, nil, cli.Fail, mirrorStack + ": the stack is in ROLLBACK_COMPLETE and has no resources left, except possibly its bucket; run make adopt"},
+		{"stack-busy", with(func(f *fake) { f.status = map[string]string{mirrorStack: "UPDATE_IN_PROGRESS"} }), 200, nil, cli.Fail, "the stack is in UPDATE_IN_PROGRESS; wait for it"},
+		{"edge-stack", with(func(f *fake) { f.status = map[string]string{"archeio-test-edge-us-east-1": "UPDATE_ROLLBACK_FAILED"} }), 200, nil, cli.Fail, "continue-update-rollback --region us-east-1"},
+		{"origins", with(func(f *fake) { f.quotas[originsQuota] = 2 }), 200, nil, cli.Fail, "the quota is 2 (3 needed); request an increase of \"Origins per distribution\""},
+		{"functions", with(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "b"} }), 200, nil, cli.Fail, "the quota is 2 (3 needed); request an increase of \"Functions per AWS account\""},
+		{"functions-with-own", with(func(f *fake) { f.quotas[functionsQuota], f.edge = 2, []string{"a", "archeio-test-viewer-request"} }), 200, image, cli.Pass, "the quota is 2 (2 needed)"},
+		{"challenge", ready(), 401, image, cli.Fail, "it requires a token for pause:3.9"},
+		{"image-missing", ready(), 404, image, cli.Fail, "it returned 404 for pause:3.9"},
+		{"challenge-without-image", ready(), 401, nil, cli.Warn, "pass -image to test with an image"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := preflightOf(t, tt.account, tt.status, tt.args...)
 			code, stderr := cli.ExitDone, ""
-			if tt.result == fail {
+			if tt.result == cli.Fail {
 				code, stderr = cli.ExitProblem, "checks failed; fix them before the deployment\n"
 			}
 			if got.code != code || !strings.HasSuffix(got.stderr, stderr) || (got.stderr == "") != (stderr == "") {

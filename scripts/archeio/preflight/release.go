@@ -12,7 +12,7 @@ import (
 // running, or was rolled back, does not count.
 func (p *preflight) releasedBefore(ctx context.Context, before *stage.Stage, profile string) {
 	what := "after " + before.Name
-	p.progress.show("the stage %s", before.Name)
+	p.progress.Show("the stage %s", before.Name)
 	c := p.cloud
 	if profile != "" {
 		var err error

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"archeio/scripts/archeio/cli"
 )
 
 // manifestTypes are the media types of manifests and indexes.
@@ -40,12 +42,12 @@ func (p *preflight) upstreams(ctx context.Context) {
 		requests[c.Upstream] = request{c.Upstream + path, true}
 	}
 	for _, base := range slices.Sorted(maps.Keys(requests)) {
-		p.progress.show("%s", base)
+		p.progress.Show("%s", base)
 		q := requests[base]
 		status, err := p.get(ctx, q.url)
 		switch {
 		case err != nil:
-			p.fail(inUpstream, base, "no response: %s", oneLine(err))
+			p.fail(inUpstream, base, "no response: %s", cli.OneLine(err))
 		case status == http.StatusOK, status == http.StatusNotFound && !q.hasImages && p.image != "":
 			p.pass(inUpstream, base, "it serves requests without a token")
 		case p.image == "":

@@ -1,4 +1,4 @@
-package preflight
+package cli
 
 import (
 	"strings"
@@ -7,10 +7,10 @@ import (
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	checks := []check{
-		{"account", "credentials", pass, "as they should be"},
-		{"ap-southeast-1", "stacks", warn, "could not check: access denied"},
-		{"us-east-1", "bootstrap", fail, "missing"},
+	checks := []Check{
+		{"account", "credentials", Pass, "as they should be"},
+		{"ap-southeast-1", "stacks", Warn, "could not check: access denied"},
+		{"us-east-1", "bootstrap", Fail, "missing"},
 	}
 	const plain = `WHERE           CHECK        RESULT  DETAILS
 account         credentials  PASS    as they should be
@@ -26,7 +26,7 @@ us-east-1       bootstrap    FAIL    missing
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			if err := writeTable(&out, checks, tt.colored); err != nil || out.String() != tt.want {
+			if err := WriteChecks(&out, checks, tt.colored); err != nil || out.String() != tt.want {
 				t.Errorf("%v, got\n%q\nwant\n%q", err, out.String(), tt.want)
 			}
 		})
@@ -36,14 +36,14 @@ us-east-1       bootstrap    FAIL    missing
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if p := newProgress(&out); p.out != nil {
+	if p := NewProgress(&out); p.out != nil {
 		t.Error("progress is shown where there is no terminal")
 	}
-	progress{}.show("nothing")
-	progress{}.clear()
-	p := progress{&out}
-	p.show("%s (region %d of %d)", "us-east-1", 1, 2)
-	p.clear()
+	Progress{}.Show("nothing")
+	Progress{}.Clear()
+	p := Progress{&out}
+	p.Show("%s (region %d of %d)", "us-east-1", 1, 2)
+	p.Clear()
 	if want := clearLine + "checking us-east-1 (region 1 of 2)" + clearLine; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
