@@ -70,6 +70,9 @@ func listenInMemory(s *Server) (map[service]net.Listener, error) {
 			}
 		}
 		client, server := net.Pipe()
+		s.mu.Lock()
+		s.pipes = append(s.pipes, server)
+		s.mu.Unlock()
 		select {
 		case l.conns <- server:
 			return client, nil

@@ -48,6 +48,7 @@ type Server struct {
 	hosts   map[service]string
 	servers []*http.Server
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	pipes   []net.Conn    // in memory, protected by mu
 	done    chan struct{} // closed by Close
 	closing sync.Once
 
@@ -128,6 +129,12 @@ func start(content *Content, habits []string, change func(*Knobs), listen func(*
 func (s *Server) Close() {
 	s.closing.Do(func() {
 		close(s.done)
+		s.mu.Lock()
+		pipes := s.pipes
+		s.mu.Unlock()
+		for _, pipe := range pipes { // TLS would wait for the other end
+			_ = pipe.Close()
+		}
 		for _, server := range s.servers {
 			_ = server.Close()
 		}
