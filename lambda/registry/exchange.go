@@ -218,7 +218,7 @@ var (
 	// errBody is the error for a body that cannot be read to its end.
 	errBody = errors.New("reading the response")
 	// errTooLarge is the error for a body above its limit.
-	errTooLarge = errors.New("too large")
+	errTooLarge = errors.New("are too many")
 )
 
 // readBody reads a body of at most some bytes, and closes it. It unpacks a body
@@ -226,7 +226,7 @@ var (
 func readBody(resp *http.Response, most int64) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.ContentLength > most {
-		return nil, fmt.Errorf("%w: %w: %d bytes: want at most %d", errBody, errTooLarge, resp.ContentLength, most)
+		return nil, fmt.Errorf("%w: %d bytes %w: want at most %d", errBody, resp.ContentLength, errTooLarge, most)
 	}
 	body, err := readAll(resp.Body, most)
 	if err != nil {
@@ -248,7 +248,7 @@ func readBody(resp *http.Response, most int64) ([]byte, error) {
 func readAll(r io.Reader, most int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(body)) > most {
-		err = fmt.Errorf("%w: want at most %d bytes", errTooLarge, most)
+		err = fmt.Errorf("more than %d bytes %w", most, errTooLarge)
 	}
 	return body, err
 }

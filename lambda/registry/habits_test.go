@@ -28,7 +28,7 @@ var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
 // the number of requests and the time must be bounded.
 func TestHabits(t *testing.T) {
 	t.Parallel()
-	sets := rude.Pairs(18, 60)
+	sets := append(rude.Pairs(99, 150), rude.Combinations(98, 150, 4)...)
 	for _, name := range rude.Names() {
 		sets = append(sets, []string{name})
 	}
@@ -60,7 +60,7 @@ func readAll(t *testing.T, content *rude.Content, habits []string) {
 	}
 	want := s.Want(rude.Run{Referrers: true})
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*longestRun)
+	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
 	defer cancel()
 	r := &reader{client: client, blobs: map[string]bool{}, listed: map[string]bool{}}
 	outcome := r.run(ctx)

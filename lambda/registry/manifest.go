@@ -61,7 +61,7 @@ func (c *Client) resolve(ctx context.Context, repository, reference string) (str
 	}
 	resp, body, err := c.fetch(ctx, q, maxManifestSize)
 	if err != nil {
-		return "", tooLarge(err)
+		return "", err
 	}
 	if headFailed {
 		c.headless.Store(true)
@@ -87,14 +87,6 @@ func manifestRequest(repository, reference string) (request, error) {
 	return request{address: "/v2/" + repository + "/manifests/" + reference, repository: repository, header: http.Header{"Accept": {manifestTypes}}}, nil
 }
 
-// tooLarge makes a manifest that is too large an ErrMalformed.
-func tooLarge(err error) error {
-	if errors.Is(err, errTooLarge) {
-		return fmt.Errorf("%w manifest: %w", ErrMalformed, err)
-	}
-	return err
-}
-
 // manifestAttempts is how often a manifest is fetched that does not match its
 // digest, which proxies may have changed or cut off.
 const manifestAttempts = 3
@@ -104,7 +96,7 @@ var errContent = errors.New("content does not match its digest")
 
 // Manifest fetches and parses a manifest, and verifies its digest. The error is an
 // ErrAbsent if the registry does not have it, and an ErrMalformed if it cannot be
-// parsed.
+// parsed. One above 8 MiB is neither: what it refers to is unknown.
 func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
 	doing := "fetching " + line(repository+"@"+digest)
 	body, err := c.manifest(ctx, repository, digest)
@@ -134,7 +126,7 @@ func (c *Client) manifest(ctx context.Context, repository, digest string) ([]byt
 	for attempt := 1; ; attempt++ {
 		_, body, err := c.fetch(ctx, q, maxManifestSize)
 		if err != nil {
-			return nil, tooLarge(err)
+			return nil, err
 		}
 		if matches(digest, body) {
 			return body, nil

@@ -121,7 +121,7 @@ func (p *pages) fetch(ctx context.Context, last string) (*response, []byte, erro
 		}
 		resp, body, err := p.client.fetch(ctx, q, left)
 		if errors.Is(err, errTooLarge) {
-			return nil, nil, incomplete("a page, or all pages together, are too large: %v", err)
+			return nil, nil, incomplete("it is larger than a page of %d bytes, or than %d bytes in all", maxPageSize, maxListingSize)
 		}
 		if err == nil {
 			p.bytes += int64(len(body))
