@@ -116,6 +116,7 @@ var layers = []struct {
 		"lambda/copier", "lambda/registry", "lambda/config",
 		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/google/go-containerregistry",
 	}, "the main only builds the planner and the worker"},
+	{"lambda/testpull", nil, "a client knows the protocol, and nothing of the code that it tests"},
 	{"lambda/rollout/smoketest", []string{"lambda/config", "lambda/route"}, "the smoke test must not trust the code that it tests"},
 	{"lambda/rollout", []string{"lambda/rollout/smoketest", "lambda/config", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2"}, "the main only runs the smoke test and reports to CodeDeploy"},
 }
