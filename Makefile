@@ -96,19 +96,30 @@ synth: ## synthesize the templates of all stages, or of STAGE, into cdk.out
 	@rm -rf cdk.out
 	$(CDK) synth --quiet $(if $(STAGE),-c stage=$(STAGE)) $(if $(ARCHITECTURE),-c architecture=$(ARCHITECTURE))
 
-.PHONY: bootstrap preflight diff deploy adopt destroy report
+# More options of the CDK, as in CDK_ARGS="--profile NAME -c KEY=VALUE".
+CDK_ARGS ?=
+# With YES=1 nothing asks for approval.
+YES ?=
+# How many stacks are deployed at the same time.
+CONCURRENCY ?= 8
+CDK_STAGE = -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE)) $(CDK_ARGS)
+
+.PHONY: bootstrap preflight diff deploy approved adopt destroy report
 bootstrap: stage-named ## bootstrap the account and regions of STAGE for the CDK, once
-	$(CDK) bootstrap -c stage=$(STAGE)
+	$(CDK) bootstrap $(CDK_STAGE)
 preflight: stage-named ## check whether STAGE can be deployed
 	@go run ./scripts/archeio preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
-	$(CDK) diff -c stage=$(STAGE)
-deploy: preflight ## run preflight, then deploy STAGE; RELEASE=none skips the canary
-	$(CDK) deploy --all -c stage=$(STAGE) $(if $(RELEASE),-c release=$(RELEASE))
+	$(CDK) diff $(CDK_STAGE)
+deploy: preflight approved ## run preflight, show the changes, ask once, deploy STAGE: YES=1 does not ask, RELEASE=none skips the canary
+	$(CDK) deploy --all --require-approval never --concurrency $(CONCURRENCY) $(CDK_STAGE)
+approved: preflight
+	@test -n "$(YES)" || test -t 0 || { echo 'no terminal to ask for approval: review the output of make diff STAGE=$(STAGE), then run make deploy STAGE=$(STAGE) YES=1' >&2; exit 2; }
+	@test -n "$(YES)" || { $(CDK) diff $(CDK_STAGE) && printf 'Deploy these changes? [y/N] ' && read -r answer && test "$$answer" = y; }
 adopt: stage-named ## put buckets of an earlier deployment of STAGE back into their stacks: ARGS=-dry-run
 	@go run ./scripts/archeio adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
 destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
-	$(CDK) destroy $(if $(REGION),archeio-$(STAGE)-mirror-$(REGION),--all) -c stage=$(STAGE)
+	$(CDK) destroy $(if $(REGION),--exclusively archeio-$(STAGE)-mirror-$(REGION),--all --concurrency $(CONCURRENCY)) $(if $(YES),--force) $(CDK_STAGE)
 report: stage-named ## print the metrics of STAGE: ARGS="-last 24h -json"
 	@go run ./scripts/archeio report -stage $(STAGE) $(ARGS)
 

@@ -15,12 +15,9 @@ func Read(path, name string) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var file, context map[string]json.RawMessage
-	if err := decodeObject(text, &file); err != nil {
+	context, err := contextOf(text)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := decodeObject(file["context"], &context); err != nil {
-		return nil, fmt.Errorf("%s: context: %w", path, err)
 	}
 	stages, err := Load(context["stages"])
 	if err != nil {
@@ -31,6 +28,41 @@ func Read(path, name string) (*Stage, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+func contextOf(text []byte) (map[string]json.RawMessage, error) {
+	var file, context map[string]json.RawMessage
+	if err := decodeObject(text, &file); err != nil {
+		return nil, err
+	}
+	if err := decodeObject(file["context"], &context); err != nil {
+		return nil, fmt.Errorf("context: %w", err)
+	}
+	return context, nil
+}
+
+// DefaultQualifier is that of a bootstrap stack of the CDK.
+// https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html
+const DefaultQualifier = "hnb659fds"
+
+// Qualifier returns the qualifier of the CDK's bootstrap stacks that a cdk.json sets, or
+// the default.
+func Qualifier(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	context, err := contextOf(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	qualifier := DefaultQualifier
+	if raw := context["@aws-cdk/core:bootstrapQualifier"]; raw != nil {
+		if err := json.Unmarshal(raw, &qualifier); err != nil || qualifier == "" {
+			return "", fmt.Errorf("%s: context: @aws-cdk/core:bootstrapQualifier: want a text", path)
+		}
+	}
+	return qualifier, nil
 }
 
 // decodeObject decodes a JSON object. Its error has the line and the column of

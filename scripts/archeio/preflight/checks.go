@@ -16,12 +16,14 @@ const (
 
 type preflight struct {
 	external
-	stage    *stage.Stage
-	cloud    cloud
-	rate     float64 // requests per second of a redirector region
-	image    string  // of the upstream, as NAME:TAG; empty for none
-	progress cli.Progress
-	checks   []cli.Check
+	stage *stage.Stage
+	cloud cloud
+	// qualifier is that of the CDK's bootstrap stacks.
+	qualifier string
+	rate      float64 // requests per second of a redirector region
+	image     string  // of the upstream, as NAME:TAG; empty for none
+	progress  cli.Progress
+	checks    []cli.Check
 }
 
 // run makes all checks but that of another stage. It stops and returns false if

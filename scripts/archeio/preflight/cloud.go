@@ -44,10 +44,12 @@ type cloud interface {
 	functions(context.Context) ([]string, error)
 	// enabled reports whether the region is enabled for the account.
 	enabled(ctx context.Context, region string) (bool, error)
-	// bootstrapped returns the version of the CDK's bootstrap stack, 0 for none.
-	bootstrapped(ctx context.Context, region string) (int, error)
-	// concurrency returns the unreserved concurrent executions of the account.
-	concurrency(ctx context.Context, region string) (int, error)
+	// bootstrapped returns the version of the CDK's bootstrap stack with a qualifier,
+	// 0 for none.
+	bootstrapped(ctx context.Context, region, qualifier string) (int, error)
+	// concurrency returns the concurrent executions of the account, and how many of
+	// them are unreserved.
+	concurrency(ctx context.Context, region string) (all, unreserved int, err error)
 	// subnets returns the subnets with these IDs.
 	subnets(ctx context.Context, region string, ids []string) ([]subnet, error)
 	// Output returns an output of a stack, empty if it does not exist.
@@ -194,9 +196,8 @@ func (s *sdk) enabled(ctx context.Context, region string) (bool, error) {
 	return out.RegionOptStatus == types.RegionOptStatusEnabled || out.RegionOptStatus == types.RegionOptStatusEnabledByDefault, nil
 }
 
-func (s *sdk) bootstrapped(ctx context.Context, region string) (int, error) {
-	// The parameter of a bootstrap stack with the default qualifier.
-	out, err := ssm.NewFromConfig(s.in(region)).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/cdk-bootstrap/hnb659fds/version")})
+func (s *sdk) bootstrapped(ctx context.Context, region, qualifier string) (int, error) {
+	out, err := ssm.NewFromConfig(s.in(region)).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/cdk-bootstrap/" + qualifier + "/version")})
 	if code(err) == "ParameterNotFound" {
 		return 0, nil
 	}
@@ -206,15 +207,15 @@ func (s *sdk) bootstrapped(ctx context.Context, region string) (int, error) {
 	return strconv.Atoi(aws.ToString(out.Parameter.Value))
 }
 
-func (s *sdk) concurrency(ctx context.Context, region string) (int, error) {
+func (s *sdk) concurrency(ctx context.Context, region string) (all, unreserved int, err error) {
 	out, err := lambda.NewFromConfig(s.in(region)).GetAccountSettings(ctx, nil)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if out.AccountLimit == nil {
-		return 0, errors.New("no account limit in the response of Lambda")
+		return 0, 0, errors.New("no account limit in the response of Lambda")
 	}
-	return int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
+	return int(out.AccountLimit.ConcurrentExecutions), int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
 }
 
 // code returns the code of an AWS error, empty for other errors.

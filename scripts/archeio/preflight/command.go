@@ -100,8 +100,12 @@ func (o *options) run(ctx context.Context, x external, stdout, stderr io.Writer)
 	if err != nil {
 		return fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+	qualifier, err := stage.Qualifier(o.stage.File)
+	if err != nil {
+		return err
+	}
 	p := &preflight{
-		external: x, stage: s, cloud: c, rate: o.rate, image: o.image, progress: cli.NewProgress(stderr),
+		external: x, stage: s, cloud: c, qualifier: qualifier, rate: o.rate, image: o.image, progress: cli.NewProgress(stderr),
 	}
 	if p.run(ctx) && before != nil {
 		p.releasedBefore(ctx, before, o.afterProfile)

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"archeio/infra/leftover"
+	"archeio/infra/stage"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -32,6 +34,9 @@ type fake struct {
 	output              string
 	domainTarget        string // output of the domain stack
 	networks            []subnet
+	qualifier           string // of the bootstrap stacks, empty for the default
+	context             string // of cdk.json, before the stages
+	all                 int    // concurrent executions, 0 for 1000
 	// domain is the transport for requests to the stage's own domain.
 	domain roundTripper
 }
@@ -75,8 +80,15 @@ func (f fake) functions(context.Context) ([]string, error) { return f.edge, nil 
 func (f fake) enabled(_ context.Context, region string) (bool, error) {
 	return region != f.disabled, nil
 }
-func (f fake) bootstrapped(context.Context, string) (int, error) { return f.version, nil }
-func (f fake) concurrency(context.Context, string) (int, error)  { return f.concurrent, nil }
+func (f fake) bootstrapped(_ context.Context, _, qualifier string) (int, error) {
+	if qualifier != cmp.Or(f.qualifier, stage.DefaultQualifier) {
+		return 0, nil
+	}
+	return f.version, nil
+}
+func (f fake) concurrency(context.Context, string) (all, unreserved int, err error) {
+	return cmp.Or(f.all, 1000), f.concurrent, nil
+}
 func (f fake) Output(_ context.Context, region, stack, key string) (string, error) {
 	if stack == "archeio-first-redirector-"+region && key == "CodeHash" {
 		return f.output, nil
@@ -128,7 +140,7 @@ func preflightWith(t *testing.T, ctx context.Context, f fake, status int, keys s
 	defer upstream.Close()
 	file := filepath.Join(t.TempDir(), "cdk.json")
 	const first = `{"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://registry.example"}}`
-	if err := os.WriteFile(file, []byte(`{"context": {"stages": {"first": `+first+`, "elsewhere": `+strings.Replace(first, "123456789012", "210987654321", 1)+`, "test": {
+	if err := os.WriteFile(file, []byte(`{"context": {`+f.context+`"stages": {"first": `+first+`, "elsewhere": `+strings.Replace(first, "123456789012", "210987654321", 1)+`, "test": {
 		"account": "123456789012", "mirrors": ["eu-central-1", "us-west-2"], "redirectors": ["eu-central-1"],
 		"domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"},
 		"upstream": {"endpoint": "`+upstream.URL+`", "path": "images"}`+keys+`

@@ -2,19 +2,11 @@ package preflight
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/xml"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"archeio/scripts/archeio/query"
 )
 
 // subnet is a subnet of a VPC.
@@ -38,61 +30,20 @@ func (s *subnet) hasIPv6() bool {
 	return false
 }
 
-// subnets calls the EC2 API itself: the SDK's package for it is larger than all the rest
-// of this program.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
 func (s *sdk) subnets(ctx context.Context, region string, ids []string) ([]subnet, error) {
-	endpoint := "https://ec2." + region + ".amazonaws.com/"
-	if s.config.BaseEndpoint != nil {
-		endpoint = strings.TrimSuffix(*s.config.BaseEndpoint, "/") + "/"
-	}
 	form := url.Values{"Action": {"DescribeSubnets"}, "Version": {"2016-11-15"}}
 	for i, id := range ids {
 		form.Set(fmt.Sprintf("SubnetId.%d", i+1), id)
 	}
-	body := form.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	credentials, err := s.config.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, err
-	}
-	hash := sha256.Sum256([]byte(body))
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), "ec2", region, time.Now()); err != nil {
-		return nil, err
-	}
-	var client aws.HTTPClient = http.DefaultClient
-	if s.config.HTTPClient != nil {
-		client = s.config.HTTPClient
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return nil, err
-	}
-	return parseSubnets(resp.StatusCode, text)
+	var out subnets
+	err := query.Call(ctx, s.config, "ec2", region, form, &out)
+	return out.Subnets, err
 }
 
-func parseSubnets(status int, text []byte) ([]subnet, error) {
-	var out struct {
-		Subnets []subnet `xml:"subnetSet>item"`
-		Code    string   `xml:"Errors>Error>Code"`
-		Message string   `xml:"Errors>Error>Message"`
-	}
-	if err := xml.Unmarshal(text, &out); err != nil {
-		return nil, fmt.Errorf("DescribeSubnets: status %d: %w", status, err)
-	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("DescribeSubnets: status %d: %s: %s", status, out.Code, out.Message)
-	}
-	return out.Subnets, nil
+// subnets is the response of DescribeSubnets.
+type subnets struct {
+	Subnets []subnet `xml:"subnetSet>item"`
 }
 
 // network compares the network that the stage has for a region with the account.

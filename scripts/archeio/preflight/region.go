@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -14,6 +15,10 @@ const (
 	// of a Lambda function serves at most.
 	// https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
 	environmentRate = 10
+
+	// newAccount is the number of concurrent executions of a new account.
+	// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+	newAccount = 10
 
 	// minBootstrap is the oldest bootstrap stack version that the CDK's templates
 	// accept.
@@ -30,13 +35,13 @@ func (p *preflight) region(ctx context.Context, region string) {
 	default:
 		p.pass(region, "enabled", "the region is enabled")
 	}
-	switch version, err := p.cloud.bootstrapped(ctx, region); {
+	switch version, err := p.cloud.bootstrapped(ctx, region, p.qualifier); {
 	case err != nil:
 		p.unknown(region, "bootstrap", err)
 	case version == 0:
-		p.fail(region, "bootstrap", "the region is not CDK-bootstrapped; run make bootstrap STAGE=%s", p.stage.Name)
+		p.fail(region, "bootstrap", "the region is not CDK-bootstrapped with the qualifier %s; run make bootstrap STAGE=%s%s", p.qualifier, p.stage.Name, p.bootstrapArgs())
 	case version < minBootstrap:
-		p.fail(region, "bootstrap", "the CDK bootstrap stack has version %d, want at least %d; run make bootstrap STAGE=%s", version, minBootstrap, p.stage.Name)
+		p.fail(region, "bootstrap", "the CDK bootstrap stack has version %d, want at least %d; run make bootstrap STAGE=%s%s", version, minBootstrap, p.stage.Name, p.bootstrapArgs())
 	default:
 		p.pass(region, "bootstrap", "the CDK bootstrap stack has version %d", version)
 	}
@@ -48,6 +53,15 @@ func (p *preflight) region(ctx context.Context, region string) {
 			p.bucket(ctx, b)
 		}
 	}
+}
+
+// bootstrapArgs returns the argument of make bootstrap that the qualifier needs, empty for
+// the default one.
+func (p *preflight) bootstrapArgs() string {
+	if p.qualifier == stage.DefaultQualifier {
+		return ""
+	}
+	return fmt.Sprintf(" CDK_ARGS='--qualifier %s --toolkit-stack-name CDKToolkit-%[1]s'", p.qualifier)
 }
 
 // stacks checks for stacks that an earlier deployment left unfinished.
@@ -83,9 +97,11 @@ func (p *preflight) concurrency(ctx context.Context, region string) {
 	if needed == 0 {
 		return
 	}
-	switch limit, err := p.cloud.concurrency(ctx, region); {
+	switch all, limit, err := p.cloud.concurrency(ctx, region); {
 	case err != nil:
 		p.unknown(region, what, err)
+	case limit < needed && all == newAccount:
+		p.warn(region, what, "the account is new and has %d concurrent executions (%d needed): enough for a trial; request an increase in Service Quotas before clients use it", all, needed)
 	case limit < needed:
 		p.fail(region, what, "the account has %d unreserved concurrent executions (%d needed); request an increase in Service Quotas", limit, needed)
 	default:

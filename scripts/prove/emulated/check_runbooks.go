@@ -67,7 +67,7 @@ func (c *checks) follow(ctx context.Context, names string, r runbook) error {
 	_, all, err := c.commandIn(ctx, c.repositoryCopy(), append(c.environment(regions[0]),
 		"PATH="+c.python+":"+os.Getenv("PATH"), "HTTPS_PROXY=http://"+c.proxy,
 		// Not those of the make that runs this program.
-		"MAKEFLAGS=", "MAKEOVERRIDES=", "ARGS=",
+		"MAKEFLAGS=", "MAKEOVERRIDES=", "ARGS=", "YES=1",
 		"CURL_CA_BUNDLE="+c.certificateFile(), "npm_config_prefer_offline=true",
 		"CDK="+c.cdkCommand+" -a "+c.app()+" -o "+filepath.Join(c.dir, "cdk.runbooks")+" --ci --no-color --yes",
 		"STAGE="+stageName, "REGION="+regions[1], "PRIMARY="+regions[0],
