@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"archeio/scripts/archeio/query"
 )
 
 // described is what EC2 returns for a subnet.
@@ -36,22 +38,15 @@ func TestNetwork(t *testing.T) {
 			t.Parallel()
 			f := ready()
 			f.domain = responds(http.Header{"X-Amz-Cf-Id": {"x"}})
-			var err error
-			if f.networks, err = parseSubnets(200, []byte("<DescribeSubnetsResponse><subnetSet>"+strings.Join(tt.subnets, "")+"</subnetSet></DescribeSubnetsResponse>")); err != nil {
+			var out subnets
+			if err := query.Parse("DescribeSubnets", 200, []byte("<DescribeSubnetsResponse><subnetSet>"+strings.Join(tt.subnets, "")+"</subnetSet></DescribeSubnetsResponse>"), &out); err != nil {
 				t.Fatal(err)
 			}
+			f.networks = out.Subnets
 			got := preflightWith(t, t.Context(), f, 200, `, "front": "both", "networks": {"eu-central-1": {"vpc": "`+vpc+`", "subnets": ["`+a+`", "`+b+`"]`+tt.ipv6+`}}`)
 			if !strings.Contains(got.stdout, tt.want) {
 				t.Errorf("no %q in\n%s", tt.want, got.stdout)
 			}
 		})
-	}
-}
-
-func TestSubnetsError(t *testing.T) {
-	t.Parallel()
-	_, err := parseSubnets(400, []byte("<Response><Errors><Error><Code>InvalidSubnetID.NotFound</Code><Message>The subnet ID does not exist</Message></Error></Errors></Response>"))
-	if err == nil || err.Error() != "DescribeSubnets: status 400: InvalidSubnetID.NotFound: The subnet ID does not exist" {
-		t.Errorf("error %v", err)
 	}
 }
