@@ -1,6 +1,9 @@
 package constructs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -35,7 +38,11 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 	}
 	name := func(what string) *string { return jsii.String("archeio-" + s.Name + "-" + what) }
 	function := awscloudfront.NewCfnFunction(scope, jsii.String("ViewerRequest"), &awscloudfront.CfnFunctionProps{
-		Name:         jsii.String(s.ViewerRequest()),
+		// Other code has another name, so it is another function. The distribution then
+		// changes to it together with its origins. A function that kept its name would be
+		// published before the distribution has the origins that the code selects, and
+		// CloudFront answers 502 for an origin that a distribution does not have.
+		Name:         jsii.String(s.ViewerRequest() + hashOf(code)),
 		AutoPublish:  jsii.Bool(true),
 		FunctionCode: jsii.String(code),
 		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{
@@ -89,6 +96,13 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		accessLogs(scope, s, distribution)
 	}
 	return distribution, nil
+}
+
+// hashOf returns a short hash of a text. With the longest name of a stage, the name of
+// the function has 55 characters, CloudFront allows 64.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
 }
 
 // origins returns the mirrors and the redirectors as origins. CloudFront signs its

@@ -3,6 +3,7 @@
 package stacks
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,6 +121,14 @@ func TestDistribution(t *testing.T) {
 
 		_, function := st.only(t, "AWS::CloudFront::Function")
 		same(t, "function", at(function, "Properties", "FunctionConfig", "Runtime"), `"cloudfront-js-2.0"`)
+		// Other code must have another name, and the name at most 64 characters for the
+		// longest name of a stage, which has 20.
+		code, _ := at(function, "Properties", "FunctionCode").(string)
+		sum := sha256.Sum256([]byte(code))
+		name, _ := at(function, "Properties", "Name").(string)
+		if want := fmt.Sprintf("archeio-%s-viewer-request-%x", st.stage.Name, sum[:6]); name != want || len(name)-len(st.stage.Name)+20 > 64 {
+			t.Errorf("the function's name is %q, want %q", name, want)
+		}
 		same(t, "function is published", at(function, "Properties", "AutoPublish"), "true")
 		want, err := parts.ViewerRequest(st.stage)
 		if err != nil {

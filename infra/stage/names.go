@@ -63,8 +63,9 @@ const (
 	HookID       = "RolloutHook"
 )
 
-// ViewerRequest returns the name of the CloudFront function.
-func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request" }
+// ViewerRequest returns the beginning of the name of the CloudFront function. The rest is
+// a hash of its code.
+func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request-" }
 
 // Stack returns the name of a stack. what is its kind: "watch", "mirror",
 // "filler", "redirector", "edge", "domain" or "budget".

@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"slices"
 
 	"archeio/infra/stage"
 )
@@ -26,11 +25,8 @@ func (p *preflight) edge(ctx context.Context) {
 		p.unknown(stage.EdgeRegion, "CloudFront functions", err)
 		return
 	}
-	needed := len(names)
-	if !slices.Contains(names, p.stage.ViewerRequest()) {
-		needed++
-	}
-	p.quota(ctx, "CloudFront functions", functionsQuota, defaultFunctions, needed)
+	// A function with other code is created before the old one is deleted.
+	p.quota(ctx, "CloudFront functions", functionsQuota, defaultFunctions, len(names)+1)
 }
 
 func (p *preflight) quota(ctx context.Context, what, name string, byDefault, needed int) {
