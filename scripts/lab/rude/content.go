@@ -51,6 +51,8 @@ type Repository struct {
 	Tags      map[string]string
 	Manifests map[string]Manifest
 	Blobs     map[string][]byte
+	// deleted was stored once: manifests still refer to it.
+	deleted *Repository
 	// named are referrers by subject that are listed, but not stored.
 	named map[string][]Descriptor
 	// subjects are the referrers by subject, once a server has been made.
@@ -67,9 +69,28 @@ type Manifest struct {
 func (c *Content) Clone() *Content {
 	copied := &Content{Repositories: make(map[string]*Repository, len(c.Repositories))}
 	for name, r := range c.Repositories {
-		copied.Repositories[name] = &Repository{Tags: maps.Clone(r.Tags), Manifests: maps.Clone(r.Manifests), Blobs: maps.Clone(r.Blobs), named: maps.Clone(r.named)}
+		copied.Repositories[name] = r.clone()
 	}
 	return copied
+}
+
+func (r *Repository) clone() *Repository {
+	if r == nil {
+		return nil
+	}
+	return &Repository{Tags: maps.Clone(r.Tags), Manifests: maps.Clone(r.Manifests), Blobs: maps.Clone(r.Blobs), deleted: r.deleted.clone(), named: maps.Clone(r.named)}
+}
+
+func newRepository() *Repository {
+	return &Repository{Tags: map[string]string{}, Manifests: map[string]Manifest{}, Blobs: map[string][]byte{}, named: map[string][]Descriptor{}}
+}
+
+// past is what a registry had and deleted.
+func (r *Repository) past() *Repository {
+	if r.deleted == nil {
+		r.deleted = newRepository()
+	}
+	return r.deleted
 }
 
 // Names returns the names of the repositories, sorted.
@@ -81,7 +102,7 @@ func (c *Content) Names() []string {
 func (c *Content) Repository(name string) *Repository {
 	r := c.Repositories[name]
 	if r == nil {
-		r = &Repository{Tags: map[string]string{}, Manifests: map[string]Manifest{}, Blobs: map[string][]byte{}, named: map[string][]Descriptor{}}
+		r = newRepository()
 		c.Repositories[name] = r
 	}
 	return r

@@ -56,7 +56,8 @@ var contentHabits = []Habit{
 	})},
 	{Name: "sparse-index", Pushable: true, Source: "project-zot/zot#4410, GHCR clean-ups", Apply: odd("sparse-index", func(m maker, r *Repository, tag string) {
 		child := m.image(r, 200, 1)
-		gone := Descriptor{MediaType: ociManifest, Digest: digestOf([]byte("missing child")), Size: 500, Platform: &platform{"s390x", "linux"}}
+		gone := m.image(r.past(), 100, 1)
+		gone.Platform = &platform{"s390x", "linux"}
 		r.store(ociIndex, document{MediaType: ociIndex, Manifests: []Descriptor{gone, child}}, tag)
 	})},
 	{Name: "tag-404", Source: "jetstack/version-checker#318, goharbor/harbor#22242", Apply: odd("tag-404", func(_ maker, r *Repository, tag string) {
@@ -84,7 +85,9 @@ var contentHabits = []Habit{
 	{Name: "inline-data", Pushable: true, Source: "OCI 1.1: descriptor field data", Apply: odd("inline-data", func(m maker, r *Repository, tag string) {
 		d, _ := m.simple(r)
 		data := fmt.Appendf(nil, "inline %d", m.Uint64())
-		d.Layers = append(d.Layers, Descriptor{MediaType: "text/plain", Digest: digestOf(data), Size: int64(len(data)), Data: data})
+		layer := r.past().blob("text/plain", data)
+		layer.Data = data
+		d.Layers = append(d.Layers, layer)
 		r.store(ociManifest, d, tag)
 	})},
 	{Name: "inline-wrong", Pushable: true, Source: "hostile", Apply: odd("inline-wrong", func(m maker, r *Repository, tag string) {
@@ -95,12 +98,15 @@ var contentHabits = []Habit{
 	{Name: "empty-config", Pushable: true, Source: "OCI 1.1 artifacts: application/vnd.oci.empty.v1+json", Apply: func(s *setup) {
 		r := s.content.Repository(Prefix + "/artifact")
 		m := s.maker("empty-config")
-		config := Descriptor{MediaType: ociEmpty, Digest: digestOf([]byte("{}")), Size: 2, Data: []byte("{}")}
+		config := r.past().blob(ociEmpty, []byte("{}"))
+		config.Data = []byte("{}")
 		r.store(ociManifest, document{MediaType: ociManifest, ArtifactType: "application/vnd.example", Config: &config, Layers: []Descriptor{r.blob("application/octet-stream", m.layer(100))}}, "empty-config")
 	}},
 	{Name: "foreign-layer", Pushable: true, Source: "Windows images", Apply: odd("foreign-layer", func(m maker, r *Repository, tag string) {
 		d, _ := m.simple(r)
-		d.Layers = append(d.Layers, Descriptor{MediaType: ociForeign, Digest: digestOf([]byte("foreign")), Size: 1e9, URLs: []string{"https://foreign.invalid/layer"}})
+		layer := r.past().blob(ociForeign, []byte("foreign"))
+		layer.URLs = []string{"https://foreign.invalid/layer"}
+		d.Layers = append(d.Layers, layer)
 		r.store(ociManifest, d, tag)
 	})},
 	{Name: "sha512", Pushable: true, Source: "OCI image-spec: registered algorithms", Apply: odd("sha512", func(m maker, r *Repository, tag string) {

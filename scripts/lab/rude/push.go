@@ -11,6 +11,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Refusal is a blob or manifest that a registry did not accept.
@@ -30,30 +33,83 @@ func (r Refusal) String() string {
 // Push copies content to a real registry at a base URL such as
 // "http://127.0.0.1:5000". It returns what the registry has accepted, and what it
 // refused; an error is one of the connection. Blobs and manifests with digests of
-// SHA-512 are pushed as such.
+// SHA-512 are pushed as such. What the content refers to without having it, such as
+// the missing child of an index, is pushed where it is known, and deleted again.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#push
 func Push(ctx context.Context, base string, content *Content) (accepted *Content, refused []Refusal, err error) {
-	p := &pusher{ctx: ctx, base: strings.TrimSuffix(base, "/")}
+	p := &pusher{base: strings.TrimSuffix(base, "/")}
 	accepted = &Content{Repositories: map[string]*Repository{}}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(16)
+	p.ctx = ctx
 	for _, name := range content.Names() {
-		if err := p.repository(name, content.Repositories[name], accepted.Repository(name)); err != nil {
-			return nil, nil, fmt.Errorf("pushing %s: %w", name, err)
-		}
-		if r := accepted.Repositories[name]; len(r.Blobs)+len(r.Manifests) == 0 {
-			delete(accepted.Repositories, name)
-		}
+		to := accepted.Repository(name)
+		group.Go(func() error {
+			if err := p.repository(name, content.Repositories[name], to); err != nil {
+				return fmt.Errorf("pushing %s: %w", name, err)
+			}
+			return nil
+		})
 	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	maps.DeleteFunc(accepted.Repositories, func(_ string, r *Repository) bool { return len(r.Blobs)+len(r.Manifests) == 0 })
+	slices.SortFunc(p.refused, func(a, b Refusal) int { return strings.Compare(a.String(), b.String()) })
 	return accepted, p.refused, nil
 }
 
 type pusher struct {
-	ctx     context.Context
-	base    string
+	ctx  context.Context
+	base string
+
+	mu      sync.Mutex
 	refused []Refusal
 }
 
-// repository pushes blobs, then manifests after all that they refer to.
+func (p *pusher) refuse(r Refusal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = append(p.refused, r)
+}
+
+// repository pushes one repository, after what it had in the past.
 func (p *pusher) repository(name string, from, to *Repository) error {
+	if from.deleted == nil {
+		return p.present(name, from, to)
+	}
+	past := newRepository()
+	if err := p.present(name, from.deleted, past); err != nil {
+		return err
+	}
+	if err := p.present(name, from, to); err != nil {
+		return err
+	}
+	for digest := range past.Manifests {
+		if err := p.remove(name, "manifests", digest); err != nil {
+			return err
+		}
+	}
+	for digest := range past.Blobs {
+		if _, still := to.Blobs[digest]; !still {
+			if err := p.remove(name, "blobs", digest); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *pusher) remove(name, kind, digest string) error {
+	resp, message, err := p.send(http.MethodDelete, p.base+"/v2/"+name+"/"+kind+"/"+digest, "", nil)
+	if err == nil && resp.StatusCode != http.StatusAccepted {
+		err = fmt.Errorf("deleting %s: status %d: %s", digest, resp.StatusCode, message)
+	}
+	return err
+}
+
+// present pushes blobs, then manifests after all that they refer to.
+func (p *pusher) present(name string, from, to *Repository) error {
 	for _, digest := range slices.Sorted(maps.Keys(from.Blobs)) {
 		ok, err := p.blob(name, digest, from.Blobs[digest])
 		if err != nil {
@@ -95,20 +151,25 @@ func (p *pusher) repository(name string, from, to *Repository) error {
 			return err
 		}
 	}
-	for _, tag := range slices.Sorted(maps.Keys(from.Tags)) {
-		m, has := to.Manifests[from.Tags[tag]]
+	var tags errgroup.Group
+	tags.SetLimit(8)
+	var mu sync.Mutex
+	for tag, digest := range from.Tags {
+		m, has := to.Manifests[digest]
 		if !has {
 			continue
 		}
-		ok, err := p.manifest(name, tag, m)
-		if err != nil {
+		tags.Go(func() error {
+			ok, err := p.manifest(name, tag, m)
+			if ok {
+				mu.Lock()
+				defer mu.Unlock()
+				to.Tags[tag] = digest
+			}
 			return err
-		}
-		if ok {
-			to.Tags[tag] = from.Tags[tag]
-		}
+		})
 	}
-	return nil
+	return tags.Wait()
 }
 
 // blob uploads a blob in two requests.
@@ -122,7 +183,7 @@ func (p *pusher) blob(name, digest string, body []byte) (bool, error) {
 		return false, err
 	}
 	if resp.StatusCode != http.StatusAccepted {
-		p.refused = append(p.refused, Refusal{name, digest, resp.StatusCode, message})
+		p.refuse(Refusal{name, digest, resp.StatusCode, message})
 		return false, nil
 	}
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
@@ -146,7 +207,7 @@ func (p *pusher) stored(name, reference, address, mediaType string, body []byte)
 		return false, err
 	}
 	if resp.StatusCode != http.StatusCreated {
-		p.refused = append(p.refused, Refusal{name, reference, resp.StatusCode, message})
+		p.refuse(Refusal{name, reference, resp.StatusCode, message})
 		return false, nil
 	}
 	return true, nil
