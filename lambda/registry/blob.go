@@ -60,7 +60,7 @@ func (c *Client) Blob(ctx context.Context, repository string, blob Blob, from in
 	}
 	r := &blobReader{client: c, repository: repository, digest: blob.Digest, doing: doing, offset: from, size: SizeUnknown, encoding: "identity"}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
-	if err := r.open(); err != nil {
+	if err := r.open(); err != nil && !errors.Is(err, errBody) { // Read tries those again
 		r.cancel(nil)
 		return nil, 0, c.explain(doing, err)
 	}
@@ -77,6 +77,7 @@ type blobReader struct {
 	cancel                    context.CancelCauseFunc
 	repository, digest, doing string
 	encoding                  string // that is accepted
+	noRanges                  bool   // the registry refuses or ignores them
 
 	body   io.ReadCloser // nil at the end
 	offset int64         // of the next byte
@@ -91,8 +92,8 @@ var errChanged = errors.New("the registry changed the size of the blob while it 
 
 // open requests the blob from the offset on.
 func (r *blobReader) open() error {
-	ranged := r.offset > 0
 	for attempt := 1; ; attempt++ {
+		ranged := r.offset > 0 && !r.noRanges
 		q := request{method: http.MethodGet, address: "/v2/" + r.repository + "/blobs/" + r.digest, repository: r.repository,
 			header: http.Header{"Accept-Encoding": {r.encoding}}}
 		if ranged {
@@ -120,7 +121,7 @@ func (r *blobReader) open() error {
 				if !ranged || attempt > storageAttempts {
 					return fmt.Errorf("the registry returned another part than requested: Content-Range %s", quote(resp.Header.Get("Content-Range")))
 				}
-				ranged = false // read up to the offset instead
+				r.noRanges = true // read up to the offset instead
 				continue
 			}
 		case http.StatusRequestedRangeNotSatisfiable:
@@ -133,7 +134,7 @@ func (r *blobReader) open() error {
 			case ok && total < r.offset || !ranged:
 				return fmt.Errorf("the blob has %d bytes: cannot read from byte %d on", total, r.offset)
 			}
-			ranged = false // read up to the offset instead
+			r.noRanges = true // read up to the offset instead
 			continue
 		default:
 			e := responseError(resp.Response, resp.storage)
@@ -156,8 +157,9 @@ func (r *blobReader) open() error {
 		}
 		r.body = resp.Body
 		if start < r.offset { // the registry ignores ranges
-			if _, err := io.CopyN(io.Discard, r.body, r.offset); err != nil {
+			if _, err := io.CopyN(io.Discard, r.body, r.offset-start); err != nil {
 				r.body.Close()
+				r.body = nil
 				return fmt.Errorf("%w: %w", errBody, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -19,7 +20,12 @@ import (
 
 	"archeio/lambda/registry"
 	"archeio/scripts/lab/rude"
+	"archeio/scripts/lab/system"
 )
+
+// randomSets is the number of random sets of habits: as many pairs, and half as many
+// sets of four.
+var randomSets = flag.Int("rude.sets", 40, "`NUMBER` of random sets of habits")
 
 var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
 
@@ -28,7 +34,7 @@ var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
 // the number of requests and the time must be bounded.
 func TestHabits(t *testing.T) {
 	t.Parallel()
-	sets := append(rude.Pairs(99, 150), rude.Combinations(98, 150, 4)...)
+	sets := append(rude.Pairs(18, *randomSets), rude.Combinations(18, *randomSets/2, 4)...)
 	for _, name := range rude.Names() {
 		sets = append(sets, []string{name})
 	}
@@ -62,9 +68,61 @@ func readAll(t *testing.T, content *rude.Content, habits []string) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), longestRun)
 	defer cancel()
-	r := &reader{client: client, blobs: map[string]bool{}, listed: map[string]bool{}}
+	r := newReader(client)
 	outcome := r.run(ctx)
+	r.check(t, outcome, want)
+	if n := s.Total(); n > want.Requests {
+		t.Errorf("%d requests, want at most %d", n, want.Requests)
+	}
+	if took := time.Since(began); took > longestRun {
+		t.Errorf("took %v, want at most %v", took, longestRun)
+	}
+	for _, violation := range s.Violations() {
+		t.Errorf("violation: %s", violation)
+	}
+}
 
+// TestRealRegistries reads two real registries with the same odd content.
+func TestRealRegistries(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		start func() (base string, stop func(), err error)
+		// referrers is whether it has the referrers API.
+		referrers bool
+		// refused is the number of manifests that it does not accept.
+		refused int
+	}{
+		{"distribution", func() (string, func(), error) { return system.StartRegistry(t.Context(), io.Discard, t.TempDir()) }, false, 3},
+		{"olareg", func() (string, func(), error) { return system.StartOlareg(t.Context(), io.Discard) }, true, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			base, stop, err := test.start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stop()
+			content, refused, err := rude.Push(t.Context(), base, rude.Odd(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(refused) != test.refused {
+				t.Errorf("refused %v, want %d", refused, test.refused)
+			}
+			client, err := registry.New(strings.TrimPrefix(base, "http://")+"/"+rude.Prefix, registry.Options{Keychain: authn.NewMultiKeychain()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newReader(client)
+			r.check(t, r.run(t.Context()), content.Want(rude.Run{Referrers: test.referrers}))
+		})
+	}
+}
+
+// check compares what was read with what a correct client reads.
+func (r *reader) check(t *testing.T, outcome rude.Outcome, want rude.Want) {
+	t.Helper()
 	errorTexts := make([]string, len(r.errs))
 	for i, err := range r.errs {
 		errorTexts[i] = err.Error()
@@ -97,15 +155,6 @@ func readAll(t *testing.T, content *rude.Content, habits []string) {
 			}
 		}
 	}
-	if n := s.Total(); n > want.Requests {
-		t.Errorf("%d requests, want at most %d", n, want.Requests)
-	}
-	if took := time.Since(began); took > longestRun {
-		t.Errorf("took %v, want at most %v", took, longestRun)
-	}
-	for _, violation := range s.Violations() {
-		t.Errorf("violation: %s", violation)
-	}
 }
 
 // login has the credentials that the server accepts now.
@@ -130,6 +179,10 @@ type reader struct {
 	// untagged is whether listings have digests of all manifests.
 	untagged bool
 	errs     []error
+}
+
+func newReader(c *registry.Client) *reader {
+	return &reader{client: c, blobs: map[string]bool{}, listed: map[string]bool{}}
 }
 
 // fail records an error, unless it is no fault of a run: the registry itself says

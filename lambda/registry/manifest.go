@@ -54,7 +54,7 @@ func (c *Client) resolve(ctx context.Context, repository, reference string) (str
 		switch {
 		case resp.StatusCode == http.StatusOK && oci.ValidDigest(digest):
 			return digest, nil
-		case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusTooManyRequests:
+		case resp.StatusCode == http.StatusTooManyRequests:
 			return "", responseError(resp.Response, resp.storage)
 		}
 		headFailed = true

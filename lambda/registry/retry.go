@@ -131,8 +131,12 @@ func (t *retryTransport) wait(host *hostState, name string, resp *http.Response,
 		return backoff, attempt < maxAttempts
 	}
 	asked, said := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	if asked > maxRetryAfter {
+		host.exhausted.Store(true)
+		return 0, false
+	}
 	if resp.StatusCode == http.StatusTooManyRequests && (asked > 0 || !said) || resp.StatusCode == http.StatusServiceUnavailable && asked > 0 {
-		host.throttle.Refused(sent, min(asked, maxRetryAfter))
+		host.throttle.Refused(sent, asked)
 	}
 	most, attempts := t.patience, maxAskedAttempts
 	if most == 0 {
@@ -143,7 +147,7 @@ func (t *retryTransport) wait(host *hostState, name string, resp *http.Response,
 	}
 	switch {
 	case said && asked > 0:
-		if asked > maxRetryAfter || attempt >= attempts && waited >= most {
+		if attempt >= attempts && waited >= most {
 			host.exhausted.Store(true)
 			return 0, false
 		}

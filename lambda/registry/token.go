@@ -174,6 +174,9 @@ func (a *authenticator) exchange(ctx context.Context, method string, realm *url.
 			return nil, fmt.Errorf("requesting a token from %s: %s", line(realm.Host), e.Error())
 		}
 		body, err := readBody(resp, maxTokenBody)
+		if errors.Is(err, errTooLarge) { // of the token, not of what it is for
+			return nil, fmt.Errorf("requesting a token from %s: %s", line(realm.Host), err.Error())
+		}
 		if err != nil {
 			return nil, fmt.Errorf("requesting a token from %s: %w", line(realm.Host), err)
 		}
