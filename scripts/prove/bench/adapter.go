@@ -47,7 +47,7 @@ func measureAdapter(ctx context.Context, b *bench) error {
 	if err := functions[2].invokeAll(ctx, events); err != nil {
 		return err
 	}
-	const what, against = "invocation through the Runtime API", "handler like archeio's behind an adapter"
+	const what, against = "invocation through the Runtime API", "handler like registry.k8s.io's behind an adapter"
 	if b.hasCPUTime() {
 		v, err := b.interleave(ctx, 31, 8, cpu...)
 		if err != nil {

@@ -40,12 +40,12 @@ invocation through the Runtime API, blob in the index | empty function
 invocation through the Runtime API, only a response as long | empty function
 the handler alone, cold CPU caches | empty function
 `,
-	"adapter": `invocation through the Runtime API, CPU time | handler like archeio's behind an adapter
-invocation through the Runtime API, CPU time above the empty function's | handler like archeio's behind an adapter
-invocation through the Runtime API, latency p50 | handler like archeio's behind an adapter
+	"adapter": `invocation through the Runtime API, CPU time | handler like registry.k8s.io's behind an adapter
+invocation through the Runtime API, CPU time above the empty function's | handler like registry.k8s.io's behind an adapter
+invocation through the Runtime API, latency p50 | handler like registry.k8s.io's behind an adapter
 `,
-	"http": `net/http server, 8 connections, CPU time of a request | handler like archeio's
-net/http server, 8 connections, time between responses | handler like archeio's
+	"http": `net/http server, 8 connections, CPU time of a request | handler like registry.k8s.io's
+net/http server, 8 connections, time between responses | handler like registry.k8s.io's
 `,
 	"pull": `pull of 8 blobs, first of a process | no existence checks
 pull of 8 blobs, first of a process, index | no existence checks

@@ -66,7 +66,7 @@ func measureHTTP(ctx context.Context, b *bench) error {
 			return float64(time.Since(began)) / float64(turn), err
 		})
 	}
-	what, against := fmt.Sprintf("net/http server, %d connections", connections), "handler like archeio's"
+	what, against := fmt.Sprintf("net/http server, %d connections", connections), "handler like registry.k8s.io's"
 	if b.hasCPUTime() {
 		v, err := b.interleave(ctx, 31, 2, cpu...)
 		if err != nil {

@@ -60,7 +60,7 @@ and the median, the smallest and the largest of the rounds' ratios. Less is bett
 Measurements:
 `)
 	for _, m := range measurements {
-		fmt.Fprintf(&b, "  %-8s%s\n", m.name, m.what)
+		fmt.Fprintf(&b, "  %-9s%s\n", m.name, m.what)
 	}
 	b.WriteString("\nExample:\n  go run ./scripts/prove/bench -only lookup,event -rounds 51\n")
 	return b.String()
