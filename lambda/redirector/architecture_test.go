@@ -85,7 +85,7 @@ var layers = []struct {
 }{
 	{"ranges", nil, "the range table is data and knows nothing of requests"},
 	{"ranges/regions", nil, "regions are data and know nothing of requests"},
-	{"ranges/compile", []string{"ranges"}, "the table is compiled from the providers' documents alone"},
+	{"ranges/compile", []string{"ranges", "ranges/regions"}, "the table is compiled from the providers' documents alone"},
 
 	{"lambda/oci", nil, "parsing a path is pure"},
 	{"lambda/clientip", nil, "parsing an address is pure"},

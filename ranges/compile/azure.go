@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// azureVersion is the version of a document of service tags, by its change number.
+const azureVersion = "change %d"
+
 // parseAzure reads the service tags. Only the tags of whole regions are used,
 // AzureCloud.REGION; the others are parts of them, by service. The document has
 // no date, but Microsoft puts one into its file name.
@@ -41,7 +44,7 @@ func parseAzure(d *Document, name string, data []byte) error {
 		d.Date = date
 	}
 	if in.ChangeNumber != 0 {
-		d.Version = fmt.Sprintf("change %d", in.ChangeNumber)
+		d.Version = fmt.Sprintf(azureVersion, in.ChangeNumber)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -22,15 +23,23 @@ import (
 	"archeio/ranges"
 )
 
-// Conflict is a prefix that is claimed for two places.
+// Conflict is a prefix that is claimed for two places, or that is inside a shorter
+// prefix of another cloud. Prefixes inside others of the same cloud are no conflict:
+// AWS has regional prefixes inside global ones.
 type Conflict struct {
 	Prefix netip.Prefix
+	// Outer is the shorter prefix, or else Prefix itself.
+	Outer netip.Prefix
 	// Ignored is the earlier claim, Used the later one, in the order of
-	// ranges.Clouds and within a document.
+	// ranges.Clouds and within a document; or Used is the place of Prefix, Ignored
+	// that of Outer.
 	Ignored, Used ranges.Place
 }
 
 func (c Conflict) String() string {
+	if c.Outer != c.Prefix {
+		return fmt.Sprintf("%s of %s is inside %s of %s; using %s", c.Prefix, c.Used, c.Outer, c.Ignored, c.Used)
+	}
 	return fmt.Sprintf("%s is claimed for %s and %s; using %s", c.Prefix, c.Ignored, c.Used, c.Used)
 }
 
@@ -54,16 +63,35 @@ func Compile(documents []Document) (ranges.Table, []Conflict, error) {
 				at[p.Prefix] = len(all)
 				all = append(all, p)
 			case all[i].Place != p.Place:
-				conflicts = append(conflicts, Conflict{p.Prefix, all[i].Place, p.Place})
+				conflicts = append(conflicts, Conflict{p.Prefix, p.Prefix, all[i].Place, p.Place})
 				all[i] = p
 			}
 		}
-		sources = append(sources, ranges.Source{Cloud: d.Cloud, Version: d.Version, Date: d.Date, Prefixes: len(distinct)})
+		sources = append(sources, ranges.Source{Cloud: d.Cloud, Version: d.Version, Date: d.Date, Prefixes: cmp.Or(d.published, len(distinct))})
 	}
+	conflicts = append(conflicts, nested(all)...)
 	table, err := ranges.Compile(all, sources)
 	if err != nil {
 		return ranges.Table{}, nil, fmt.Errorf("compiling %d prefixes: %w", len(all), err)
 	}
 	slices.SortStableFunc(conflicts, func(a, b Conflict) int { return a.Prefix.Compare(b.Prefix) })
 	return table, conflicts, nil
+}
+
+// nested returns the prefixes that are inside a shorter one of another cloud, the
+// longest of those that contain it.
+func nested(all []ranges.Prefix) []Conflict {
+	all = slices.SortedFunc(slices.Values(all), func(a, b ranges.Prefix) int { return a.Prefix.Compare(b.Prefix) })
+	var conflicts []Conflict
+	var outer []ranges.Prefix // the prefixes that contain the current one
+	for _, p := range all {
+		for len(outer) > 0 && !outer[len(outer)-1].Prefix.Overlaps(p.Prefix) {
+			outer = outer[:len(outer)-1]
+		}
+		if n := len(outer); n > 0 && outer[n-1].Place.Cloud != p.Place.Cloud {
+			conflicts = append(conflicts, Conflict{p.Prefix, outer[n-1].Prefix, outer[n-1].Place, p.Place})
+		}
+		outer = append(outer, p)
+	}
+	return conflicts
 }

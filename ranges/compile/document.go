@@ -22,6 +22,10 @@ type Document struct {
 	Date time.Time
 	// Prefixes are in the order of the document. One may occur more than once.
 	Prefixes []ranges.Prefix
+
+	// published is the number of distinct prefixes that were published, if Prefixes
+	// are others; else 0.
+	published int
 }
 
 // parser fills a document from JSON. The name is that of the file or the URL.

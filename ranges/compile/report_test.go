@@ -2,7 +2,6 @@ package compile
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,26 +9,37 @@ import (
 	"archeio/ranges"
 )
 
-// moved has one prefix in another region, and one in place of another.
-var moved = strings.NewReplacer("15.193.0.0/24", "15.193.1.0/24", `"3.5.0.0/16","region":"us-east-1"`, `"3.5.0.0/16","region":"us-east-2"`).Replace(aws)
+// movedAWS has one prefix in another region, and one in place of another.
+var movedAWS = strings.NewReplacer("15.193.0.0/24", "15.193.1.0/24", `"3.5.0.0/16","region":"us-east-1"`, `"3.5.0.0/16","region":"us-east-2"`).Replace(aws)
 
 func TestCompare(t *testing.T) {
 	t.Parallel()
-	first, second := build(t, aws, google, azure), build(t, moved, google, azure)
+	first, second := build(t, aws, google, azure), build(t, movedAWS, google, azure)
 	for _, tt := range []struct {
 		name          string
 		before, after ranges.Table
 		want          []string
 	}{
 		{"first", ranges.Table{}, first, []string{
-			"added to AWS ap-south-1: 1 prefix, 256 IPv4 addresses\n  15.193.0.0/24\n",
 			"AWS    none -> 2026-01-01-00-00-00  0 -> 4",
+			"AWS    ap-south-1     256                      -       -        -\n",
+			"  15.193.0.0/24   added to AWS ap-south-1     256 IPv4 addresses\n",
 		}},
-		{"last", first, ranges.Table{}, []string{"removed from AWS ap-south-1: 1 prefix, 256 IPv4 addresses\n  15.193.0.0/24\n", "change 7 -> none"}},
+		{"last", first, ranges.Table{}, []string{
+			"  15.193.0.0/24   removed from AWS ap-south-1     256 IPv4 addresses\n",
+			"change 7 -> none",
+		}},
 		{"moved", first, second, []string{
-			"moves from AWS GLOBAL to AWS ap-south-1: 1 prefix, 256 IPv4 addresses\n  15.193.1.0/24\n",
-			"moves from AWS ap-south-1 to AWS GLOBAL: 1 prefix, 256 IPv4 addresses\n  15.193.0.0/24\n",
-			"moves from AWS us-east-1 to AWS us-east-2: 1 prefix, 65,536 IPv4 addresses\n  3.5.0.0/16\n",
+			"CLOUD  REGION       APPEAR  VANISH  MOVE IN  MOVE OUT\n" +
+				"AWS    all regions  -       -                66,048\n" +
+				"AWS    us-east-1    -       -       -        65,536\n" +
+				"AWS    us-east-2    -       -       65,536   -\n" +
+				"AWS    GLOBAL       -       -       256      256\n" +
+				"AWS    ap-south-1   -       -       256      256\n\n" +
+				"largest changes, of 3 prefixes\n" +
+				"  3.5.0.0/16     moves from AWS us-east-1 to AWS us-east-2  65,536 IPv4 addresses\n" +
+				"  15.193.0.0/24  moves from AWS ap-south-1 to AWS GLOBAL    256 IPv4 addresses\n" +
+				"  15.193.1.0/24  moves from AWS GLOBAL to AWS ap-south-1    256 IPv4 addresses\n",
 		}},
 		{"same", second, second, []string{"no address moves"}},
 	} {
@@ -49,33 +59,57 @@ func TestReportAsJSON(t *testing.T) {
 	table := build(t, aws, google, azure)
 	data, err := json.Marshal(Compare(table, table))
 	want := `{"clouds":[{"cloud":"AWS","before":{"version":"2026-01-01-00-00-00","date":"2026-01-01T00:00:00Z","prefixes":4,"ipv4_addresses":73728,"ipv6_networks":16777216},`
-	if err != nil || !strings.HasPrefix(string(data), want) || !strings.HasSuffix(string(data), `"conflicts":[],"changes":[]}`) {
+	if err != nil || !strings.HasPrefix(string(data), want) || !strings.HasSuffix(string(data), `"regions":[],"conflicts":[],"changes":[],"largest":[],"unlocated":[]}`) {
 		t.Errorf("JSON is %s, %v, want it to start with %s", data, err, want)
 	}
 }
 
-func TestCheckSize(t *testing.T) {
+// TestReportIsShort: a report of changes in many regions fits on a screen or two.
+func TestReportIsShort(t *testing.T) {
 	t.Parallel()
+	text := Compare(ranges.Table{}, ranges.Embedded()).Text()
+	if n := strings.Count(text, "\n"); n > 60 {
+		t.Errorf("the report has %d lines, want at most 60", n)
+	}
+	for _, want := range []string{"\nand 19", " more regions\n", "\nregions without known coordinates\n  AWS me-west-1: its clients get the default mirror, or", "  Azure brazilne: no effect: only clients in AWS"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "AWS GLOBAL: ") {
+		t.Errorf("GLOBAL is listed as a region without coordinates:\n%s", text)
+	}
+}
+
+func TestInStage(t *testing.T) {
+	t.Parallel()
+	first := func(p ranges.Place) string {
+		switch {
+		case p.Region == "us-east-1":
+			return "mirror us-east-1"
+		case p.Cloud == ranges.GCP:
+			return "upstream"
+		}
+		return "default mirror"
+	}
 	before := build(t, aws, google, azure)
-	for _, tt := range []struct{ name, aws, want string }{
-		{"same", aws, ""},
-		{"ipv4", strings.Replace(aws, "3.5.0.0/16", "3.5.0.0/17", 1), "AWS shrinks from 73,728 to 40,960 IPv4 addresses"},
-		{"prefixes", strings.Replace(aws, `{"ip_prefix":"15.193.0.0/24","region":"ap-south-1"},`, "", 1), "AWS shrinks from 4 to 3 prefixes"},
-		{"ipv6", strings.Replace(aws, "2600:1f00::/40", "2600:1f00::/41", 1), "AWS shrinks from 16,777,216 to 8,388,608 IPv6 /64 networks"},
+	for _, tt := range []struct{ name, aws, google, want string }{
+		{"another-mirror", movedAWS, google, "addresses that get another mirror in stage \"test\"\n  AWS us-east-2: mirror us-east-1 -> default mirror: 65,536 IPv4 addresses\n"},
+		{"same-mirror", strings.Replace(aws, "ap-south-1", "ap-south-2", 1), google, "no address gets another mirror in stage \"test\"\n"},
+		{"vanishes", aws, strings.Replace(google, "34.1.208.0/20", "34.1.208.0/21", 1), "  GCP africa-south1: upstream -> default mirror: 2,048 IPv4 addresses\n"},
+		{"appears", strings.Replace(aws, "3.5.0.0/16", "3.4.0.0/15", 1), google, "  AWS us-east-1: default mirror -> mirror us-east-1: 65,536 IPv4 addresses\n"},
+		{"no-coordinates", strings.Replace(aws, "ap-south-1", "me-west-1", 1), google, "regions without known coordinates\n  AWS me-west-1: its clients get: default mirror\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := Compare(before, build(t, tt.aws, google, azure)).CheckSize()
-			if tt.want == "" && err != nil || tt.want != "" && (!errors.Is(err, ErrShrunk) || !strings.Contains(err.Error(), tt.want)) {
-				t.Errorf("CheckSize: %v, want %q", err, tt.want)
+			r := Compare(before, build(t, tt.aws, tt.google, azure))
+			r.InStage("test", first)
+			if text := r.Text(); !strings.Contains(text, tt.want) {
+				t.Errorf("%q is missing in\n%s", tt.want, text)
+			}
+			if data, err := json.Marshal(r); err != nil || !strings.Contains(string(data), `"stage":{"name":"test","mirrors":[`) {
+				t.Errorf("JSON is %s, %v", data, err)
 			}
 		})
-	}
-	two, _, err := Compile(parse(t, aws, google))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := Compare(before, two).CheckSize(); !errors.Is(err, ErrShrunk) || !strings.Contains(err.Error(), "Azure") {
-		t.Errorf("CheckSize of a table without Azure: %v", err)
 	}
 }
 

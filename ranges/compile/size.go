@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"net/netip"
+	"strings"
 
 	"archeio/ranges"
 )
@@ -14,6 +15,52 @@ import (
 type Size struct {
 	IPv4 float64 `json:"ipv4_addresses"`
 	IPv6 float64 `json:"ipv6_networks"`
+}
+
+// String returns what is not zero, for example "256 IPv4 addresses".
+func (s Size) String() string {
+	var parts []string
+	if s.IPv4 > 0 {
+		parts = append(parts, unit(s.IPv4, "IPv4 address", "IPv4 addresses"))
+	}
+	if s.IPv6 > 0 {
+		parts = append(parts, unit(s.IPv6, "IPv6 /64", "IPv6 /64s"))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func unit(v float64, one, many string) string {
+	if v == 1 {
+		return "1 " + one
+	}
+	return count(v) + " " + many
+}
+
+// short returns the size for a cell of a table.
+func (s Size) short() string {
+	var parts []string
+	if s.IPv4 > 0 {
+		parts = append(parts, count(s.IPv4))
+	}
+	if s.IPv6 > 0 {
+		parts = append(parts, count(s.IPv6)+" /64s")
+	}
+	if len(parts) == 0 {
+		return "-"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rank makes both families comparable: one IPv4 address counts as an IPv6 network of
+// /48, which is what a site gets (RFC 6177).
+func (s Size) rank() float64 { return s.IPv4 + s.IPv6/(1<<16) }
+
+func (s *Size) sum(more Size) {
+	s.IPv4 += more.IPv4
+	s.IPv6 += more.IPv6
 }
 
 func (s *Size) add(first, last netip.Addr) {

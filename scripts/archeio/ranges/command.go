@@ -26,6 +26,9 @@ func Command() *cobra.Command {
 // embedded names the table that is built into this program.
 const embedded = "embedded"
 
+// tables is what an argument may name, for help.
+const tables = `A table is a file, an https URL, or "embedded" for the one in this program.`
+
 // read returns the table that an argument names.
 func read(ctx context.Context, name string) (ranges.Table, error) {
 	if name == embedded {

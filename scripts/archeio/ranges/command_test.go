@@ -51,23 +51,29 @@ func compileTo(t *testing.T, table, aws string, flags ...string) (code int, stdo
 func TestCompile(t *testing.T) {
 	t.Parallel()
 	table := filepath.Join(t.TempDir(), "table.bin")
-	moved := strings.Replace(aws, "us-east-1", "us-east-2", 1)
-	shrunk := strings.Replace(aws, "3.5.0.0/16", "3.5.0.0/17", 1)
-	claimed := strings.Replace(aws, "3.5.0.0/16", "4.180.0.0/16", 1)
+	dated := func(day string) string { // an hour earlier is a day earlier here
+		return strings.NewReplacer("1767225600", "17672256"+day, "2026-01-01-00-00-00", "2026-01-01-00-00-"+day).Replace(aws)
+	}
+	moved := strings.Replace(dated("10"), "us-east-1", "us-east-2", 1)
+	shrunk := strings.Replace(dated("20"), "3.5.0.0/16", "3.5.0.0/17", 1)
+	claimed := strings.Replace(dated("30"), "3.5.0.0/16", "4.180.0.0/16", 1)
 	for _, tt := range []struct {
 		name, aws, flag string
 		code            int
 		stdout, stderr  string
 		written         bool
 	}{
-		{"dry-run-without-table", aws, "-dry-run", 0, "added to AWS ap-south-1: 1 prefix, 256 IPv4 addresses\n  15.193.0.0/24\n", "", false},
+		{"dry-run-without-table", aws, "-dry-run", 0, "  15.193.0.0/24        added to AWS ap-south-1     256 IPv4 addresses\n", "", false},
 		{"first", aws, "", 0, "CLOUD  DOCUMENT", "wrote " + table, true},
 		{"same", aws, "", 0, "no address moves", "is up to date", false},
-		{"dry-run", moved, "-dry-run", 0, "moves from AWS us-east-1 to AWS us-east-2: 1 prefix, 65,536 IPv4 addresses\n  3.5.0.0/16\n", "", false},
-		{"moved-json", moved, "-json", 0, `"from": "AWS us-east-1",`, "wrote", true},
-		{"shrunk", shrunk, "", 1, "removed from AWS us-east-2", "AWS shrinks from 73,728 to 40,960 IPv4 addresses: more than a fifth is missing; nothing was written: use -allow-shrink", false},
-		{"allow-shrink", shrunk, "-allow-shrink", 0, "", "wrote", true},
-		{"conflict", claimed, "-allow-shrink", 0, "conflict: 4.180.0.0/16 is claimed for AWS us-east-1 and Azure westeurope; using Azure westeurope", "", true},
+		{"dry-run", moved, "-dry-run -allow moved", 0, "  3.5.0.0/16  moves from AWS us-east-1 to AWS us-east-2  65,536 IPv4 addresses\n", "", false},
+		{"moved", moved, "-dry-run", 1, "  3.5.0.0/16  moves from", "AWS moves 65,536 of its 73,728 IPv4 addresses to another region, more than 1%; nothing was written: use -allow moved if this is correct", false},
+		{"moved-json", moved, "-json -allow moved", 0, `"from": "AWS us-east-1",`, "wrote", true},
+		{"older", aws, "", 1, "", "AWS goes back from 2026-01-01-00-00-10 to 2026-01-01-00-00-00; AWS moves 65,536 of its 73,728 IPv4 addresses to another region, more than 1%; nothing was written: use -allow older,moved", false},
+		{"shrunk", shrunk, "-allow moved", 1, "removed from AWS us-east-2", "AWS shrinks from 73,728 to 40,960 IPv4 addresses, by more than a fifth; nothing was written: use -allow shrunk", false},
+		{"allow-shrunk", shrunk, "-allow moved,shrunk", 0, "", "wrote", true},
+		{"conflict", claimed, "-allow shrunk", 1, "conflicts\n  4.180.0.0/16 is claimed for AWS us-east-1 and Azure westeurope; using Azure westeurope\n", "1 conflict, the first: 4.180.0.0/16 is claimed", false},
+		{"allow-conflict", claimed, "-allow shrunk,conflicting", 0, "", "wrote", true},
 		{"invalid", "{}", "", 1, "", "invalid document of AWS IP ranges: no prefixes; nothing was written", false},
 	} {
 		before, _ := os.ReadFile(table)
@@ -98,14 +104,16 @@ func TestDiff(t *testing.T) {
 		}
 	}
 	compileTo(t, before, aws)
-	compileTo(t, after, strings.Replace(aws, "us-east-1", "us-east-2", 1))
+	compileTo(t, after, strings.Replace(aws, "us-east-1", "us-east-2", 1), "-allow", "republished,moved")
 	for _, tt := range []struct {
 		name string
 		args []string
 		want string
 	}{
-		{"text", []string{before, after}, "moves from AWS us-east-1 to AWS us-east-2: 1 prefix"},
-		{"backwards", []string{after, before}, "moves from AWS us-east-2 to AWS us-east-1: 1 prefix"},
+		{"text", []string{before, after}, "  3.5.0.0/16  moves from AWS us-east-1 to AWS us-east-2  65,536 IPv4 addresses\n"},
+		{"backwards", []string{after, before}, "  3.5.0.0/16  moves from AWS us-east-2 to AWS us-east-1  65,536 IPv4 addresses\n"},
+		{"stage", []string{"-file", "../../../cdk.json", "-stage", "production", before, after}, "addresses that get another mirror in stage \"production\"\n  AWS us-east-2: mirror us-east-1 -> mirror us-east-2: 65,536 IPv4 addresses\n"},
+		{"stage-without-effect", []string{"-file", "../../../cdk.json", "-stage", "sandbox", before, after}, "no address gets another mirror in stage \"sandbox\"\n"},
 		{"json", []string{"-json", before, after}, `"prefixes": [
         "3.5.0.0/16"
       ],`},
@@ -167,7 +175,10 @@ func TestUsage(t *testing.T) {
 		{"compile-http", "compile -o " + missing + " -aws http://example.com/x", 1, `reading the AWS document "http://example.com/x": want a file or an https URL; nothing was written`},
 		{"compile-folder-and-file", "compile -documents x -aws y", 2, "-aws has no effect with -documents: use one of them"},
 		{"compile-no-folder", "compile -o " + missing + " -documents none", 1, `reading the documents in "none": no such file or directory; nothing was written`},
-		{"diff-nothing", "diff", 2, "missing NEW: the file of a table"},
+		{"diff-nothing", "diff", 2, "missing NEW: a table"},
+		{"compile-allow-unknown", "compile -allow shrnk", 2, `-allow "shrnk": unknown check (did you mean "shrunk"?): want older, republished, future, shrunk, moved, conflicting`},
+		{"diff-unknown-stage", "diff -file ../../../cdk.json -stage sandbx embedded embedded", 2, `unknown stage "sandbx" (did you mean "sandbox"?)`},
+		{"diff-http", "diff http://example.com/ranges.v1", 1, `reading the table "http://example.com/ranges.v1": want a file or an https URL`},
 		{"diff-three", "diff a b c", 2, `unexpected argument "c"`},
 		{"diff-missing-file", "diff " + missing, 1, `reading the table "` + missing + `": no such file or directory`},
 		{"show-two", "show a b", 2, `unexpected argument "b"`},
@@ -194,5 +205,21 @@ func TestHelp(t *testing.T) {
 		if code, stdout, _ := run(t, strings.Fields(args)...); code != 0 || !strings.Contains(stdout, want) || args != "-h" && !strings.Contains(stdout, "Example:") {
 			t.Errorf("%s: exit code %d, help without %q:\n%s", args, code, want, stdout)
 		}
+	}
+}
+
+// TestOperations compares the reasons in the operations page with the checks.
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../.github/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "| reason | what is refused |\n|---|---|\n"
+	for _, check := range compile.Checks {
+		want += "| `" + check.Name + "` | " + check.Meaning + " |\n"
+	}
+	if !strings.Contains(string(page), want+"\n") {
+		t.Errorf("operations.md does not have this table of reasons:\n%s", want)
 	}
 }

@@ -7,10 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"archeio/lambda/spelling"
 	"archeio/ranges"
 	"archeio/ranges/compile"
 	"archeio/scripts/archeio/cli"
@@ -18,13 +22,15 @@ import (
 
 func compileCommand() *cobra.Command {
 	var file, folder string
-	var dryRun, allowShrink, asJSON bool
+	var dryRun, asJSON bool
+	var allowed []string
 	c := &cobra.Command{
 		Use:   "compile [flags]",
 		Short: "compile the documents of the clouds into a table",
 		Long: "Reads the documents in which the clouds publish their IP ranges, prints which\n" +
-			"addresses move compared with the table in place, and replaces it. Nothing is\n" +
-			"written if a document is invalid. The same documents always give the same bytes.",
+			"addresses move compared with the table in place, and replaces it. The same\n" +
+			"documents always give the same bytes. Nothing is written if a document is\n" +
+			"invalid, or for one of these reasons:\n" + checksHelp(),
 		Example: cli.Example(
 			"archeio ranges compile -dry-run",
 			"archeio ranges compile -azure ServiceTags_Public_20260727.json",
@@ -38,13 +44,17 @@ func compileCommand() *cobra.Command {
 	f.StringVar(&folder, "documents", "", "`FOLDER` with a JSON file of each cloud, recognized by its content, to read instead")
 	f.StringVarP(&file, "output", "o", filepath.Join("ranges", "table.bin"), "`FILE` of the table to compare with and replace")
 	f.BoolVar(&dryRun, "dry-run", false, "write nothing")
-	f.BoolVar(&allowShrink, "allow-shrink", false, "accept a cloud that lost more than a fifth of its addresses or prefixes")
+	s := cli.StageFlags(c)
+	f.StringSliceVar(&allowed, "allow", nil, "`CHECKS` to ignore, comma-separated: "+strings.Join(checkNames(), ", "))
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		for _, p := range compile.Providers {
 			if name := flagOf(p.Cloud); folder != "" && c.Flags().Changed(name) {
 				return cli.Usagef("-%s has no effect with -documents: use one of them", name)
 			}
+		}
+		if err := checkAllowed(allowed); err != nil {
+			return err
 		}
 		before, err := compile.ReadTable(c.Context(), nil, file)
 		exists := !errors.Is(err, fs.ErrNotExist)
@@ -66,11 +76,14 @@ func compileCommand() *cobra.Command {
 		for _, conflict := range conflicts {
 			report.Conflicts = append(report.Conflicts, conflict.String())
 		}
+		if err := inStage(&report, s); err != nil {
+			return err
+		}
 		if err := print(c.OutOrStdout(), report, asJSON); err != nil {
 			return err
 		}
-		if err := report.CheckSize(); err != nil && !allowShrink {
-			return fmt.Errorf("%w; nothing was written: use -allow-shrink if this is correct", err)
+		if problems := compile.Allowed(report.Problems(time.Now()), allowed); len(problems) > 0 {
+			return refusal(problems)
 		}
 		switch {
 		case dryRun:
@@ -86,6 +99,45 @@ func compileCommand() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+func checkNames() []string {
+	var names []string
+	for _, check := range compile.Checks {
+		names = append(names, check.Name)
+	}
+	return names
+}
+
+func checksHelp() string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, check := range compile.Checks {
+		fmt.Fprintf(t, "\n  %s\t%s", check.Name, check.Meaning)
+	}
+	t.Flush()
+	return b.String()
+}
+
+// checkAllowed validates the checks that -allow names.
+func checkAllowed(allowed []string) error {
+	for _, name := range allowed {
+		if names := checkNames(); !slices.Contains(names, name) {
+			return cli.Usagef("-allow %q: unknown check%s: want %s", name, spelling.DidYouMean(name, slices.Values(names)), strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
+// refusal returns the problems as an error that says how to ignore them.
+func refusal(problems []compile.Problem) error {
+	var checks []string
+	for _, p := range problems {
+		if !slices.Contains(checks, p.Check) {
+			checks = append(checks, p.Check)
+		}
+	}
+	return fmt.Errorf("%s; nothing was written: use -allow %s if this is correct", compile.Texts(problems), strings.Join(checks, ","))
 }
 
 // flagOf returns the flag that names the document of a cloud.

@@ -12,14 +12,17 @@ func diffCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diff [flags] [OLD] NEW",
 		Short: "show which addresses move between two tables",
-		Long: "Compares two tables by the place of each address. A table is a file, or\n" +
-			`"embedded" for the one in this program, which is also the default of OLD.`,
+		Long: "Shows how many addresses appear, vanish and move between two tables, by cloud and\n" +
+			"region, the largest changes, and with -stage which addresses get another mirror\n" +
+			"there. " + tables + " OLD is\n" +
+			`"embedded" by default.`,
 		Example: cli.Example(
 			"archeio ranges diff ranges/table.bin",
-			"archeio ranges diff -json yesterday.bin today.bin"),
+			"archeio ranges diff -stage production yesterday.bin today.bin"),
 		Args: oneOrTwo,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	s := cli.StageFlags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every prefix")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			args = []string{embedded, args[0]}
@@ -32,15 +35,36 @@ func diffCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return print(c.OutOrStdout(), compile.Compare(before, after), asJSON)
+		report := compile.Compare(before, after)
+		if err := inStage(&report, s); err != nil {
+			return err
+		}
+		return print(c.OutOrStdout(), report, asJSON)
 	}
 	return c
+}
+
+// inStage adds what changes in the stage that the flags name, if they name one.
+func inStage(report *compile.Report, s *cli.Stage) error {
+	if s.Name == "" {
+		return nil
+	}
+	read, err := s.Read()
+	if err != nil {
+		return err
+	}
+	first, err := firstIn(read)
+	if err != nil {
+		return err
+	}
+	report.InStage(read.Name, first)
+	return nil
 }
 
 func oneOrTwo(c *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
-		return cli.OneArg("NEW: the file of a table")(c, args)
+		return cli.OneArg("NEW: a table")(c, args)
 	case 1, 2:
 		return nil
 	}

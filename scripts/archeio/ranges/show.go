@@ -20,8 +20,8 @@ func showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [flags] [TABLE]",
 		Short: "show the clouds, regions and dates of a table, or where an address is",
-		Long: "Shows what a table holds, or with -ip the cloud and region of an address. A table\n" +
-			`is a file, or by default "embedded", the one in this program.`,
+		Long: "Shows what a table holds, or with -ip the cloud and region of an address.\n" +
+			tables,
 		Example: cli.Example(
 			"archeio ranges show",
 			"archeio ranges show -ip 35.180.1.1"),
