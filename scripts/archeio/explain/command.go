@@ -1,9 +1,11 @@
 // Package explain is the command archeio explain: where the redirector sends a
 // client, and why. It is configured as the function is, by a stage or by the
-// function's environment variables, and runs the same code without a network.
+// function's environment variables, and runs the same code without a network, but
+// for a range table at a URL.
 package explain
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/ranges"
+	"archeio/ranges/compile"
 	"archeio/ranges/regions"
 	"archeio/scripts/archeio/cli"
 )
@@ -24,12 +27,14 @@ func command(getenv func(string) string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain [flags] -ip ADDR WHAT",
 		Short: "show where a client is sent, and why",
-		Long: "Shows where the redirector sends a client at ADDR, and why, without a network.\n" +
-			"WHAT is a path such as /v2/pause/manifests/3.9, or an image reference such as\n" +
-			"pause:3.9. The configuration is that of a stage, or else that of the function's\n" +
-			"environment variables, of which UPSTREAM_REGISTRY_ENDPOINT is required.",
+		Long: "Shows where the redirector sends a client at ADDR, and why, without a network\n" +
+			"(but for -ranges with a URL). WHAT is a path such as /v2/pause/manifests/3.9, or\n" +
+			"an image reference such as pause:3.9. The configuration is that of a stage, or\n" +
+			"else that of the function's environment variables, of which\n" +
+			"UPSTREAM_REGISTRY_ENDPOINT is required.",
 		Example: cli.Example(
 			"archeio explain -stage sandbox -ip 35.180.1.1 pause:3.9",
+			"archeio explain -stage sandbox -ranges ranges/table.bin -ip 35.180.1.1 pause:3.9",
 			`echo "35.180.1.1 /v2/pause/manifests/3.9" | archeio explain -stage sandbox -json -stdin`),
 		Args: cobra.ArbitraryArgs,
 	}
@@ -40,13 +45,18 @@ func command(getenv func(string) string) *cobra.Command {
 	f.BoolVar(&o.authorized, "authorized", false, "the client sends an Authorization header")
 	f.StringVar(&o.position, "position", "", "the client's position as CloudFront reports it, in degrees, as `LAT,LON`")
 	f.StringVar(&o.method, "method", "GET", "HTTP `METHOD` of the request")
+	f.StringVar(&o.ranges, "ranges", "", "`FILE|URL` of a range table to use instead of the one in this program")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
 	f.BoolVar(&o.lines, "stdin", false, "read lines of ADDR and WHAT from standard input; blank lines and lines that start with # are skipped")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := o.check(c, args); err != nil {
 			return err
 		}
-		e := &explainer{entry: o.entry, method: o.method}
+		table, err := o.table(c.Context())
+		if err != nil {
+			return err
+		}
+		e := &explainer{entry: o.entry, method: o.method, table: table}
 		if s.Name != "" {
 			read, err := s.Read()
 			if err != nil {
@@ -66,7 +76,7 @@ func command(getenv func(string) string) *cobra.Command {
 			if err != nil {
 				return cli.Usage(err)
 			}
-			e.functions = []function{newFunction("", loaded)}
+			e.functions = []function{newFunction("", loaded, table)}
 		}
 		if o.lines {
 			return e.stdin(c.Context(), c.InOrStdin(), c.OutOrStdout(), o.asJSON)
@@ -86,9 +96,9 @@ func command(getenv func(string) string) *cobra.Command {
 }
 
 type options struct {
-	ip, method, front, position string
-	authorized, asJSON, lines   bool
-	entry                       entry
+	ip, method, front, position, ranges string
+	authorized, asJSON, lines           bool
+	entry                               entry
 }
 
 // check validates the flags and arguments.
@@ -124,5 +134,13 @@ func (o *options) check(c *cobra.Command, args []string) error {
 			return cli.Usagef("-position %q: want latitude and longitude in degrees, as 48.86,2.35", o.position)
 		}
 	}
-	return ranges.Check()
+	return nil
+}
+
+// table returns the range table to use.
+func (o *options) table(ctx context.Context) (ranges.Table, error) {
+	if o.ranges == "" {
+		return ranges.Embedded(), ranges.Check()
+	}
+	return compile.ReadTable(ctx, nil, o.ranges)
 }

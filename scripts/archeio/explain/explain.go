@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"archeio/lambda/blobs"
 	"archeio/lambda/clientip"
@@ -31,6 +31,8 @@ type explainer struct {
 	functions         []function
 	entry             entry
 	method            string
+	table             ranges.Table
+	all               []ranges.Range // of the table, once an address was looked up
 }
 
 // explanation has the names and the order of the JSON that is printed.
@@ -54,7 +56,8 @@ type explanation struct {
 	Distances []*int `json:"distance_km"`
 
 	addr     netip.Addr
-	host     string // of an image reference
+	date     time.Time // of the range table
+	host     string    // of an image reference
 	function string
 	targets  []target
 	outcomes []outcome
@@ -82,7 +85,7 @@ func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
 	}
 	gateway.DecodePath(&r, []byte(raw))
 	r.Client, _ = clientip.Plain(ip)
-	place, _ := ranges.Lookup(r.Client)
+	place, _ := e.table.Lookup(r.Client)
 	at, located := e.locate(place)
 	f := e.function(at, located)
 	if len(f.config.ViewerHosts) > 0 {
@@ -94,9 +97,9 @@ func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
 	x := &explanation{
 		IP: ip, Path: path, Method: e.method,
 		Status: resp.Status, Reason: resp.Reason, Location: resp.Location,
-		Cloud: string(place.Cloud), Region: place.Region, Range: matched(r.Client),
+		Cloud: string(place.Cloud), Region: place.Region, Range: e.matched(r.Client),
 		Candidates: []string{}, Distances: []*int{},
-		addr: r.Client, function: f.region, body: resp.Body,
+		addr: r.Client, date: e.table.Date(), function: f.region, body: resp.Body,
 	}
 	parsed, parseErr := oci.Parse(r.Path)
 	x.Kind, x.Name, x.Reference = parsed.Kind.String(), parsed.Name, parsed.Reference
@@ -162,16 +165,17 @@ func outcomes(ctx context.Context, f function, r redirect.Request, expected redi
 
 // matched returns the range of the table that an address is in: adjacent prefixes
 // of one region.
-func matched(addr netip.Addr) string {
+func (e *explainer) matched(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""
 	}
-	all := allRanges()
+	if e.all == nil {
+		e.all = slices.Collect(e.table.All())
+	}
+	all := e.all
 	i, _ := slices.BinarySearchFunc(all, addr, func(x ranges.Range, addr netip.Addr) int { return x.Last.Compare(addr) })
 	if i < len(all) && !addr.Less(all[i].First) {
 		return all[i].First.String() + " - " + all[i].Last.String()
 	}
 	return ""
 }
-
-var allRanges = sync.OnceValue(func() []ranges.Range { return slices.Collect(ranges.All()) })

@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"archeio/ranges"
+	"archeio/ranges/compile"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -310,6 +315,71 @@ func TestOutcomes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRanges explains with another table than the embedded one.
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	table, err := ranges.Compile(
+		[]ranges.Prefix{{Prefix: netip.MustParsePrefix("192.0.2.0/25"), Place: ranges.Place{Cloud: ranges.AWS, Region: "us-east-1"}}},
+		[]ranges.Source{{Cloud: ranges.AWS, Version: "1", Date: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Prefixes: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ranges.v1")
+	if err := compile.WriteFile(file, table); err != nil {
+		t.Fatal(err)
+	}
+	blob := "/v2/pause/blobs/" + digest
+	out := explainLines(t, "", "-ranges", file, "-ip", "192.0.2.7", blob)
+	for _, want := range []string{
+		"cloud       AWS\nregion      us-east-1\nrange       192.0.2.0 - 192.0.2.127\nrange data  2026-01-02, ",
+		"reason      aws-region\nanswer      307 to https://mirror-us-east-1.",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	// An address of the embedded table is unknown in this one.
+	if out := explainLines(t, "", "-ranges", file, "-ip", "35.180.1.1", blob); !strings.Contains(out, "cloud       unknown\n") {
+		t.Errorf("the embedded table is used:\n%s", out)
+	}
+	if out := explainLines(t, "35.180.1.1 "+blob+"\n192.0.2.7 "+blob+"\n", "-ranges", file, "-json", "-stdin"); strings.Count(out, `"reason":"aws-region"`) != 1 || strings.Count(out, `"reason":"default-mirror"`) != 1 {
+		t.Errorf("standard input: got %s", out)
+	}
+	if out := explainLines(t, "", "-file", "../../../cdk.json", "-stage", "sandbox", "-ranges", file, "-ip", "192.0.2.7", blob); !strings.Contains(out, "function    us-east-1\n") || !strings.Contains(out, "reason      aws-region\n") {
+		t.Errorf("in a stage: got\n%s", out)
+	}
+	for _, tt := range []struct{ table, want string }{
+		{file + ".missing", "no such file or directory"},
+		{"explain.go", "damaged range table: "},
+		{"http://example.com/ranges.v1", "want a file or an https URL"},
+	} {
+		var errs bytes.Buffer
+		code := cli.Run(t.Context(), command(getenv), []string{"-ranges", tt.table, "-ip", "192.0.2.7", blob}, nil, io.Discard, &errs)
+		if code != cli.ExitProblem || !strings.Contains(errs.String(), `reading the table "`+tt.table+`": `) || !strings.Contains(errs.String(), tt.want) {
+			t.Errorf("%s: exit code %d, %q; want %q", tt.table, code, errs.String(), tt.want)
+		}
+	}
+}
+
+// TestUpstreamCloud: a client in Oracle's cloud goes upstream if the configuration
+// says so.
+func TestUpstreamCloud(t *testing.T) {
+	t.Parallel()
+	for clouds, want := range map[string]string{"OCI": "upstream-cloud", "GCP": "default-mirror"} {
+		lookup := func(name string) string {
+			if name == "UPSTREAM_CLOUDS" {
+				return clouds
+			}
+			return getenv(name)
+		}
+		var out bytes.Buffer
+		code := cli.Run(t.Context(), command(lookup), []string{"-ip", "129.146.1.1", "/v2/pause/blobs/" + digest}, nil, &out, io.Discard)
+		if code != cli.ExitDone || !strings.Contains(out.String(), "cloud       OCI\nregion      us-phoenix-1\n") || !strings.Contains(out.String(), "reason      "+want+"\n") {
+			t.Errorf("UPSTREAM_CLOUDS=%s: exit code %d, want reason %s:\n%s", clouds, code, want, out.String())
+		}
 	}
 }
 

@@ -48,13 +48,15 @@ func (s scripted) Has(context.Context, *blobs.Limit, string) blobs.Answer {
 	return s.script.others
 }
 
-func newFunction(region string, c *config.Config) function {
+func newFunction(region string, c *config.Config, table ranges.Table) function {
 	script := &script{}
 	origins := redirect.Origins{Default: scripted{script, true}, Upstream: scripted{script, false}}
 	for range c.Mirrors {
 		origins.Mirrors = append(origins.Mirrors, scripted{script, true})
 	}
-	return function{region, c, route.New(c), redirect.New(c, origins, nil, nil), script}
+	handler := redirect.New(c, origins, nil, nil)
+	handler.Ranges().Replace(table)
+	return function{region, c, route.New(c), handler, script}
 }
 
 // stage makes the functions of a stage, one per redirector region.
@@ -65,7 +67,7 @@ func (e *explainer) stage(s *stage.Stage) error {
 		if err != nil {
 			return fmt.Errorf("stage %q: %w", s.Name, err)
 		}
-		e.functions = append(e.functions, newFunction(region, c))
+		e.functions = append(e.functions, newFunction(region, c, e.table))
 	}
 	return nil
 }

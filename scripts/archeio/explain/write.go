@@ -10,8 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"archeio/ranges"
 )
 
 // now is the clock for the age of the range data; tests replace it.
@@ -76,7 +74,7 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 	row("cloud", cmp.Or(x.Cloud, "unknown"))
 	row("region", x.Region)
 	row("range", x.Range)
-	row("range data", rangeData())
+	row("range data", rangeData(x.date))
 	row("function", x.function)
 	row("host", x.host)
 	row("request", x.Method+" "+x.Path)
@@ -113,9 +111,11 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 	return nil
 }
 
-// rangeData returns the date of the range table and its age.
-func rangeData() string {
-	date := ranges.Date()
+// rangeData returns the date of a range table and its age.
+func rangeData(date time.Time) string {
+	if date.IsZero() {
+		return "without a date"
+	}
 	days := int(now().Sub(date).Hours() / 24)
 	age := fmt.Sprintf("%d days old", days)
 	if days == 1 {
