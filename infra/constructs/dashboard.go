@@ -19,7 +19,7 @@ func Dashboard(scope constructs.Construct, s *stage.Stage) {
 		widgets = append(widgets, map[string]any{
 			"type": "metric", "x": i % 2 * 12, "y": i / 2 * 7, "width": 12, "height": 7,
 			"properties": map[string]any{
-				"title": widget.Title, "region": s.Primary, "view": "timeSeries", "stacked": widget.Unit == dashboard.Requests,
+				"title": widget.Title, "region": s.Home, "view": "timeSeries", "stacked": widget.Unit == dashboard.Requests,
 				"period": minutes5, "metrics": lines(widget), "yAxis": map[string]any{"left": map[string]any{"min": 0, "label": widget.Unit, "showUnits": false}},
 			},
 		})

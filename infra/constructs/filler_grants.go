@@ -3,7 +3,6 @@ package constructs
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
@@ -20,7 +19,8 @@ type filler struct {
 
 // grantFiller grants the planner and the worker what they need. Only the worker can
 // write blobs, and neither can delete them.
-func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, state awss3.Bucket) {
+func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue) {
+	state := "arn:aws:s3:::" + s.StateBucket()
 	var mirrors, blobs, indexes []*string
 	for _, region := range s.Filled() {
 		arn := "arn:aws:s3:::" + s.Bucket(region)
@@ -31,8 +31,8 @@ func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue, sta
 	for _, f := range []filler{planner, worker} {
 		f.grantIf(map[string]interface{}{"StringLike": map[string]string{"s3:prefix": config.BlobPrefix + "*"}}, mirrors, "s3:ListBucket")
 		f.grant(blobs, "s3:GetObject")
-		f.grant([]*string{state.BucketArn()}, "s3:ListBucket")
-		f.grant([]*string{state.ArnForObjects(jsii.String("*"))}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+		f.grant([]*string{jsii.String(state)}, "s3:ListBucket")
+		f.grant([]*string{jsii.String(state + "/*")}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 		f.grant([]*string{queue.QueueArn()}, "sqs:SendMessage", "sqs:GetQueueAttributes")
 		if s.Filler.Secret != "" {
 			f.grant([]*string{jsii.String(s.Filler.Secret)}, "secretsmanager:GetSecretValue")

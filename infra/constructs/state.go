@@ -10,10 +10,9 @@ import (
 	"archeio/lambda/config"
 )
 
-// stateBucket makes the bucket in which the functions that fill the mirrors keep
-// what must outlive an invocation. It is private, and no mirror: what is in it
-// is never handed to a client.
-func stateBucket(scope constructs.Construct, s *stage.Stage) awss3.Bucket {
+// StateBucket creates the bucket for what must outlive an invocation of the functions
+// that fill the mirrors. It is private, and not a mirror: clients never get its objects.
+func StateBucket(scope constructs.Construct, s *stage.Stage) {
 	bucket := awss3.NewBucket(scope, jsii.String("State"), &awss3.BucketProps{
 		BucketName:        jsii.String(s.StateBucket()),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
@@ -35,6 +34,5 @@ func stateBucket(scope constructs.Construct, s *stage.Stage) awss3.Bucket {
 		RemovalPolicy: awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	})
 	fixLogicalID(bucket, "State")
-	inNamespace(bucket, s.Primary)
-	return bucket
+	inNamespace(bucket, s.Home)
 }

@@ -30,7 +30,7 @@ func (st *synthStack) arns(suffix string) string {
 // the CDK.
 func fillerStatements(st *synthStack, id, logs string) []string {
 	blobs := st.arns("/containers/images/*")
-	onState := `"Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["State", "Arn"]}, "/*"]]}`
+	state := "arn:aws:s3:::" + st.stage.StateBucket()
 	onMirrors, onQueue := []string{"s3:GetObject"}, []string{"sqs:GetQueueAttributes", "sqs:SendMessage"}
 	if id == "Worker" {
 		onMirrors = []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"}
@@ -46,8 +46,8 @@ func fillerStatements(st *synthStack, id, logs string) []string {
 		`"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": ["` + logs + `", "Arn"]}`,
 		`"Action": "s3:ListBucket", "Resource": ` + st.arns("") + `, "Condition": {"StringLike": {"s3:prefix": "containers/images/*"}}`,
 		`"Action": ` + one(onMirrors) + `, "Resource": ` + blobs,
-		`"Action": "s3:ListBucket", "Resource": {"Fn::GetAtt": ["State", "Arn"]}`,
-		`"Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], ` + onState,
+		`"Action": "s3:ListBucket", "Resource": ` + text(state),
+		`"Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], "Resource": ` + text(state+"/*"),
 		`"Action": ` + one(onQueue) + `, "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}`,
 	}
 	if st.stage.Filler.Secret != "" {
@@ -102,9 +102,21 @@ func TestFillerRoles(t *testing.T) {
 	})
 }
 
-// The state bucket is private to the functions.
+// The state bucket is private to the functions. It is in the home region, which does not
+// follow the primary.
 func TestStateBucket(t *testing.T) {
-	each(t, "filler", func(t *testing.T, st *synthStack) {
+	elsewhere := 0
+	each(t, "home", func(t *testing.T, st *synthStack) {
+		if st.region != st.stage.Home {
+			t.Errorf("the stack is in %s, want %s", st.region, st.stage.Home)
+		}
+		if st.region != st.stage.Primary {
+			elsewhere++
+		}
+		if st.stage.Filler == nil {
+			st.none(t, "AWS::S3::Bucket")
+			return
+		}
 		id, bucket := st.only(t, "AWS::S3::Bucket")
 		if id != "State" {
 			t.Errorf("logical id %s, want State", id)
@@ -145,9 +157,12 @@ func TestStateBucket(t *testing.T) {
 			}
 		}
 	})
+	if elsewhere == 0 {
+		t.Error("no stage whose home is not the primary is tested")
+	}
 	// No other stack refers to it.
 	each(t, "", func(t *testing.T, st *synthStack) {
-		if st.what == "filler" || st.stage.Filler == nil {
+		if st.what == "filler" || st.what == "home" || st.stage.Filler == nil {
 			return
 		}
 		walk(st.template, "", func(path string, v any) {

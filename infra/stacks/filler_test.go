@@ -34,6 +34,9 @@ func TestFillerStacks(t *testing.T) {
 				if primary := s.Stack("mirror", s.Primary); !slices.Contains(st.dependencies, primary) {
 					t.Errorf("%s does not depend on %s", st.name, primary)
 				}
+				if home := s.Stack("home", s.Home); !slices.Contains(st.dependencies, home) {
+					t.Errorf("%s does not depend on %s", st.name, home)
+				}
 			}
 		}
 		if want := map[bool]int{true: 1}[s.Filler != nil]; n != want {
@@ -113,8 +116,8 @@ func TestFillEnvironment(t *testing.T) {
 		if len(f.Buckets) != len(mirrors)-len(st.stage.Retiring) || f.Buckets[0].Region != st.stage.Primary {
 			t.Errorf("buckets %v, want %d and the one in %s first", f.Buckets, len(mirrors)-len(st.stage.Retiring), st.stage.Primary)
 		}
-		if got := at(st.resource(t, "State"), "Properties", "BucketName"); got != f.State {
-			t.Errorf("state bucket %v, the functions use %s", f.State, got)
+		if want := (config.Bucket{Name: st.stage.StateBucket(), Region: st.stage.Home}); f.State != want {
+			t.Errorf("the functions use the state bucket %v, want %v", f.State, want)
 		}
 		if got, want := at(st.resource(t, "Queue"), "Properties", "QueueName"), "https://sqs."+st.region+".amazonaws.com/"+st.stage.Account; f.Queue != fmt.Sprintf("%s/%v", want, got) {
 			t.Errorf("the functions use the queue %s, the created one is %v", f.Queue, got)
@@ -137,12 +140,12 @@ func TestFillEnvironment(t *testing.T) {
 func TestFillerOutputs(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		outputs, _ := st.template["Outputs"].(map[string]any)
-		if got, want := slices.Sorted(maps.Keys(outputs)), []string{"PlannerName", "QueueName", "StateBucket", "TryPlanner"}; !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(outputs)), []string{"PlannerName", "QueueName", "State", "TryPlanner"}; !slices.Equal(got, want) {
 			t.Errorf("outputs %v, want %v", got, want)
 		}
 		same(t, "PlannerName", at(outputs, "PlannerName", "Value"), `{"Ref": "Planner"}`)
 		same(t, "QueueName", at(outputs, "QueueName", "Value"), text(at(st.resource(t, "Queue"), "Properties", "QueueName")))
-		same(t, "StateBucket", at(outputs, "StateBucket", "Value"), text(at(st.resource(t, "State"), "Properties", "BucketName")))
+		same(t, "State", at(outputs, "State", "Value"), fmt.Sprintf(`"s3://%s@%s"`, st.stage.StateBucket(), st.stage.Home))
 		same(t, "TryPlanner", at(outputs, "TryPlanner", "Value"), `{"Fn::Join": ["", [
 			"aws lambda invoke --region `+st.region+` --function-name ", {"Ref": "Planner"},
 			" --invocation-type Event --cli-binary-format raw-in-base64-out --payload '{\"mirror\":\"plan\"}' /dev/stdout"
@@ -162,7 +165,6 @@ func TestFillerResources(t *testing.T) {
 			"AWS::Lambda::Function": 2, "AWS::IAM::Role": 2, "AWS::IAM::Policy": 2, "AWS::Logs::LogGroup": 2,
 			"AWS::SQS::Queue": 2, "AWS::SQS::QueuePolicy": 2, "AWS::Lambda::EventSourceMapping": 1,
 			"AWS::Events::Rule": 2, "AWS::Lambda::Permission": 2, "AWS::CloudWatch::Alarm": 9,
-			"AWS::S3::Bucket": 1, "AWS::S3::BucketPolicy": 1,
 		}
 		if !maps.Equal(kinds, want) {
 			t.Errorf("resources %v, want %v", kinds, want)

@@ -17,6 +17,9 @@ func TestFillingAndRetiringMirrors(t *testing.T) {
 			return
 		}
 		n++
+		if st.what == "home" {
+			return // the dashboard shows all mirrors
+		}
 		all := text(st.template)
 		for _, tt := range []struct {
 			bucket string
@@ -34,7 +37,7 @@ func TestFillingAndRetiringMirrors(t *testing.T) {
 			t.Error("the distribution has a filling or retiring mirror as an origin")
 		}
 	})
-	if n != 5 {
-		t.Errorf("tested %d stacks of the stage moving, want 5", n)
+	if n != 6 {
+		t.Errorf("tested %d stacks of the stage moving, want 6", n)
 	}
 }

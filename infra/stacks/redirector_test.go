@@ -147,7 +147,7 @@ func bucketsOf(t *testing.T, of *synthStack) map[string]string {
 	for _, st := range synthesized(t).stacks {
 		for _, bucket := range st.resources("AWS::S3::Bucket") {
 			// The filler stack has the state bucket.
-			if st.stage == of.stage && st.what != "filler" {
+			if st.stage == of.stage && st.what == "mirror" {
 				out[fmt.Sprintf("https://%v.s3.dualstack.%s.amazonaws.com", at(bucket, "Properties", "BucketName"), st.region)] = st.region
 			}
 		}

@@ -1,8 +1,8 @@
 // Package stacks assembles the constructs into stacks: a mirror stack in each mirror
-// region, a filler stack in the primary's region, a redirector stack in each
-// redirector region, an edge stack for the distribution, a domain stack for the records
-// of the domain, a budget stack, and a watch stack with alarm topic and dashboard in each
-// region.
+// region, a filler stack in the primary's region, a home stack with state and dashboard,
+// a redirector stack in each redirector region, an edge stack for the distribution, a
+// domain stack for the records of the domain, a budget stack, and a watch stack with the
+// alarm topic in each region.
 //
 // A stack refers to what AWS generates in another one by an output of that stack, which
 // CloudFormation reads when the referring stack is deployed: nothing is exported, so no
@@ -38,6 +38,7 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 	for _, region := range s.Regions() {
 		watch(app, s, region)
 	}
+	state := home(app, s)
 	var replicas []awscdk.Stack
 	filled := s.Replicas()
 	for _, region := range s.Mirrors {
@@ -53,7 +54,7 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 		primary.AddStackDependency(replica, jsii.String("the destinations of replication must exist"))
 	}
 	if s.Filler != nil {
-		if err := filler(app, s, primary, code.Mirror); err != nil {
+		if err := filler(app, s, state, primary, code.Mirror); err != nil {
 			return err
 		}
 	}
@@ -100,20 +101,23 @@ func stack(app constructs.Construct, s *stage.Stage, what, region, description s
 }
 
 // watch adds the topic of a region's alarms, which the other stacks refer to by its
-// name; in the primary's region also the dashboard.
+// name.
 func watch(app constructs.Construct, s *stage.Stage, region string) {
-	description := "alarm topic"
-	if region == s.Primary {
-		description = "alarm topic and dashboard"
-	}
-	st := stack(app, s, "watch", region, description)
-	parts.Topic(st, s, region)
-	if region != s.Primary {
-		return
-	}
+	parts.Topic(stack(app, s, "watch", region, "alarm topic"), s, region)
+}
+
+// home adds the stack with what must stay where it is when another mirror becomes the
+// primary: the state of the fillers, with the list of withdrawn blobs, and the dashboard.
+func home(app constructs.Construct, s *stage.Stage) awscdk.Stack {
+	st := stack(app, s, "home", s.Home, "dashboard and state")
 	parts.Dashboard(st, s)
 	output(st, "DashboardURL", "CloudWatch dashboard", jsii.String(fmt.Sprintf(
-		"https://%s.console.aws.amazon.com/cloudwatch/home?region=%[1]s#dashboards/dashboard/%s", region, s.Dashboard())))
+		"https://%s.console.aws.amazon.com/cloudwatch/home?region=%[1]s#dashboards/dashboard/%s", s.Home, s.Dashboard())))
+	if s.Filler != nil {
+		parts.StateBucket(st, s)
+		output(st, "StateBucket", "bucket for the state of the fillers", jsii.String(s.StateBucket()))
+	}
+	return st
 }
 
 func output(st awscdk.Stack, name, description string, value *string) {
@@ -135,8 +139,9 @@ func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stac
 }
 
 // filler adds the filler stack. It depends on the primary, and so on all mirrors.
-func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code string) error {
+func filler(app constructs.Construct, s *stage.Stage, home, primary awscdk.Stack, code string) error {
 	st := stack(app, s, "filler", s.Primary, "functions that fill the mirrors")
+	st.AddStackDependency(home, jsii.String("the functions store their state there"))
 	st.AddStackDependency(primary, jsii.String("the functions write to the mirrors"))
 	planner, err := parts.Filler(st, s, code)
 	if err != nil {
@@ -144,7 +149,7 @@ func filler(app constructs.Construct, s *stage.Stage, primary awscdk.Stack, code
 	}
 	output(st, "PlannerName", "function that finds missing blobs", planner.FunctionName())
 	output(st, "QueueName", "work queue", jsii.String(s.FillQueue()))
-	output(st, "StateBucket", "bucket for the state of the functions", jsii.String(s.StateBucket()))
+	output(st, "State", "state of the functions, as for archeio mirror -state", jsii.String("s3://"+s.StateBucket()+"@"+s.Home))
 	output(st, "TryPlanner", "fills the mirrors now instead of on schedule", jsii.String(fmt.Sprintf(
 		`aws lambda invoke --region %s --function-name %s --invocation-type Event --cli-binary-format raw-in-base64-out --payload '{"mirror":"plan"}' /dev/stdout`,
 		s.Primary, *planner.FunctionName())))

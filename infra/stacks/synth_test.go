@@ -51,6 +51,7 @@ const more = `{"balanced": {
 	"redirectors": ["ap-south-1"],
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"filling": ["ap-south-1"],
+	"home": "us-west-2",
 	"retiring": ["me-central-1"],
 	"front": "both",
 	"domain": "example.net",
@@ -213,7 +214,7 @@ func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 		}
 		for _, s := range stages {
 			st.region = artifact.Environment[strings.LastIndex(artifact.Environment, "/")+1:]
-			for _, what := range []string{"watch", "mirror", "filler", "redirector", "edge", "domain", "budget"} {
+			for _, what := range []string{"watch", "home", "mirror", "filler", "redirector", "edge", "domain", "budget"} {
 				if s.Stack(what, st.region) == name && artifact.Environment == "aws://"+s.Account+"/"+st.region {
 					st.stage, st.what = s, what
 				}

@@ -78,7 +78,7 @@ func (s *Stage) fillEnvironment() map[string]string {
 		"FILL_SOURCE":    source,
 		"FILL_BUCKETS":   strings.Join(buckets, ","),
 		"FILL_FILLING":   strings.Join(s.Filling, ","),
-		"FILL_STATE":     s.StateBucket(),
+		"FILL_STATE":     s.StateBucket() + "@" + s.Home,
 		"FILL_QUEUE":     "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/" + s.FillQueue(),
 		"FILL_RATE":      strconv.FormatFloat(s.Filler.Rate/float64(s.Filler.Workers), 'f', -1, 64),
 		"FILL_REFERRERS": strconv.FormatBool(s.Filler.Referrers),

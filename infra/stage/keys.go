@@ -49,6 +49,7 @@ var keys = []key{
 	{name: "mirrors", want: awsRegions, required: true, meaning: "regions with a mirror bucket", variable: "MIRROR_REGIONS"},
 	{name: "redirectors", want: awsRegions, required: true, meaning: "regions with a redirector function; unless `front` is `alb`, those with Lambda function URLs"},
 	{name: "primary", want: "one of the regions in mirrors", otherwise: "the first of `mirrors`", meaning: "mirror that is written first and replicates to all others"},
+	{name: "home", want: "an AWS region", otherwise: "the first of `mirrors`", meaning: "region of the fillers' state, the list of withdrawn blobs and the dashboard; it stays the same when `primary` changes"},
 	{name: "filling", want: mirrorNames, meaning: "new mirrors: they are filled, but clients are not redirected to them yet"},
 	{name: "retiring", want: mirrorNames, meaning: "old mirrors: they are neither filled nor redirected to; `make destroy STAGE= REGION=` deletes their stacks"},
 

@@ -18,7 +18,7 @@ func (r *reader) monitoring(s *Stage) {
 	}
 }
 
-// Regions returns all regions of the stage except that of the edge stack, sorted.
+// Regions returns the regions of mirrors and redirectors, sorted.
 func (s *Stage) Regions() []string {
 	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(s.Mirrors, s.Redirectors))))
 }

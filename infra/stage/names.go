@@ -19,9 +19,9 @@ func AccountNamespace(region string) bool { return !slices.Contains(plainNamespa
 // in every region, so that it is unique outside of the account's namespace too.
 func (s *Stage) Bucket(region string) string { return s.bucket(s.MirrorPrefix, region) }
 
-// StateBucket returns the name of the private bucket, in the primary's region, of
-// the functions that fill the mirrors.
-func (s *Stage) StateBucket() string { return s.bucket(s.MirrorPrefix+"-state", s.Primary) }
+// StateBucket returns the name of the private bucket, in the home region, of the
+// functions that fill the mirrors.
+func (s *Stage) StateBucket() string { return s.bucket(s.MirrorPrefix+"-state", s.Home) }
 
 func (s *Stage) bucket(prefix, region string) string {
 	name := prefix + "-" + s.Account + "-" + region
@@ -67,8 +67,8 @@ const (
 // a hash of its code.
 func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request-" }
 
-// Stack returns the name of a stack. what is its kind: "watch", "mirror",
-// "filler", "redirector", "edge", "domain" or "budget".
+// Stack returns the name of a stack. what is its kind: "watch", "home",
+// "mirror", "filler", "redirector", "edge", "domain" or "budget".
 func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
@@ -106,6 +106,7 @@ func (s *Stage) Stacks() []Stack {
 		}
 	}
 	add("watch", s.Regions()...)
+	add("home", s.Home)
 	add("mirror", slices.DeleteFunc(slices.Clone(s.Mirrors), func(region string) bool { return region == s.Primary })...)
 	add("mirror", s.Primary)
 	if s.Filler != nil {
@@ -144,7 +145,7 @@ func (s *Stage) RetainedBuckets() []Retained {
 		all = append(all, Retained{s.Bucket(region), region, s.Stack("mirror", region)})
 	}
 	if s.Filler != nil {
-		all = append(all, Retained{s.StateBucket(), s.Primary, s.Stack("filler", s.Primary)})
+		all = append(all, Retained{s.StateBucket(), s.Home, s.Stack("home", s.Home)})
 	}
 	return all
 }

@@ -117,13 +117,13 @@ func TestBucket(t *testing.T) {
 
 func TestStateBucket(t *testing.T) {
 	t.Parallel()
-	for primary, want := range map[string]string{
+	for home, want := range map[string]string{
 		"eu-central-1": "images-state-123456789012-eu-central-1-an",
 		"me-south-1":   "images-state-123456789012-me-south-1",
 	} {
-		s := load(t, `{"mirrors": ["eu-central-1", "me-south-1"], "mirrorPrefix": "images", "primary": "`+primary+`"}`)
+		s := load(t, `{"mirrors": ["eu-central-1", "me-south-1"], "mirrorPrefix": "images", "home": "`+home+`", "primary": "eu-central-1"}`)
 		if got := s.StateBucket(); got != want {
-			t.Errorf("StateBucket with the primary in %s = %q, want %q", primary, got, want)
+			t.Errorf("StateBucket with the home in %s = %q, want %q", home, got, want)
 		}
 	}
 }
@@ -150,8 +150,8 @@ func TestFillOfStages(t *testing.T) {
 		if !slices.Equal(f.Buckets, want) {
 			t.Errorf("stage %s: buckets %v, want %v", s.Name, f.Buckets, want)
 		}
-		if f.State != s.StateBucket() || slices.ContainsFunc(f.Buckets, func(b config.Bucket) bool { return b.Name == f.State }) || len(f.State) > 63 {
-			t.Errorf("stage %s: the state bucket is %q", s.Name, f.State)
+		if f.State != (config.Bucket{Name: s.StateBucket(), Region: s.Home}) || slices.ContainsFunc(f.Buckets, func(b config.Bucket) bool { return b.Name == f.State.Name }) || len(f.State.Name) > 63 {
+			t.Errorf("stage %s: the state bucket is %v", s.Name, f.State)
 		}
 		if want := "https://sqs." + s.Primary + ".amazonaws.com/" + s.Account + "/archeio-" + s.Name + "-fill"; f.Queue != want {
 			t.Errorf("stage %s: queue %q, want %q", s.Name, f.Queue, want)

@@ -44,6 +44,10 @@ func (r *reader) regions(s *Stage) bool {
 	if r.decode("primary", &s.Primary) && !slices.Contains(s.Mirrors, s.Primary) {
 		r.problem("primary", "%s: want %s", notIn(s.Primary, "mirrors", s.Mirrors), find("primary").want)
 	}
+	s.Home = s.Mirrors[0]
+	if r.decode("home", &s.Home) {
+		r.awsRegion("home", s.Home)
+	}
 	r.subset("filling", &s.Filling, s, "is the primary, which is always redirected to: want other mirrors")
 	r.subset("retiring", &s.Retiring, s, "is the primary, which cannot be retired: make another mirror the primary and deploy that first")
 	for _, region := range s.Retiring {
@@ -63,14 +67,21 @@ func (r *reader) awsRegions(name string, into *[]string) {
 		r.invalid(name)
 	}
 	for i, region := range *into {
-		switch at, known := regions.Find(aws, region); {
-		case !known:
-			r.problem(name, "unknown region %q%s: want %s", shortened(region), spelling.DidYouMean(region, regionNames), find(name).want)
-		case slices.Contains((*into)[:i], region):
+		if slices.Contains((*into)[:i], region) {
 			r.problem(name, "duplicate region %q: want each region once", region)
-		case at.Partition != commercial:
-			r.problem(name, "region %q is in the partition %s: want regions of the partition %s; mirrorFor redirects its clients to a mirror", region, at.Partition, commercial)
+			continue
 		}
+		r.awsRegion(name, region)
+	}
+}
+
+// awsRegion records that a region is not one that the stage can have stacks in.
+func (r *reader) awsRegion(name, region string) {
+	switch at, known := regions.Find(aws, region); {
+	case !known:
+		r.problem(name, "unknown region %q%s: want %s", shortened(region), spelling.DidYouMean(region, regionNames), find(name).want)
+	case at.Partition != commercial:
+		r.problem(name, "region %q is in the partition %s: want regions of the partition %s; mirrorFor redirects its clients to a mirror", region, at.Partition, commercial)
 	}
 }
 

@@ -16,6 +16,8 @@ type Stage struct {
 	// them that is written first.
 	Mirrors []string
 	Primary string
+	// Home is the region of the fillers' state and of the dashboard.
+	Home string
 	// Filling are mirrors that are filled but that clients are not redirected to
 	// yet. Retiring are mirrors that are neither filled nor redirected to.
 	Filling, Retiring []string

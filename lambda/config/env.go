@@ -69,11 +69,15 @@ func (f *Fill) Env() map[string]string {
 			filling = append(filling, b.Region)
 		}
 	}
+	state := f.State.Name
+	if f.State.Region != "" {
+		state += "@" + f.State.Region
+	}
 	return map[string]string{
 		"FILL_SOURCE":    f.Source,
 		"FILL_BUCKETS":   strings.Join(buckets, ","),
 		"FILL_FILLING":   strings.Join(filling, ","),
-		"FILL_STATE":     f.State,
+		"FILL_STATE":     state,
 		"FILL_QUEUE":     f.Queue,
 		"FILL_RATE":      formatRate(f.Rate),
 		"FILL_REFERRERS": strconv.FormatBool(f.Referrers),

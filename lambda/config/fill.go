@@ -17,8 +17,9 @@ type Fill struct {
 	Source string
 	// Buckets are those of the mirrors, the primary first.
 	Buckets []Bucket
-	// State is the private bucket with the state that outlives an invocation.
-	State string
+	// State is the private bucket with the state that outlives an invocation. Its
+	// Region is empty if it is that of the function.
+	State Bucket
 	// Queue is the URL of the work queue.
 	Queue string
 	// Rate is the maximum of requests per second from one worker to the source;
@@ -52,7 +53,7 @@ func LoadFill(getenv func(string) string) (*Fill, error) {
 	f := &Fill{
 		Source:    l.matching("FILL_SOURCE", validSource, "invalid source: want REGISTRY or REGISTRY/PREFIX without a scheme, for example us-docker.pkg.dev/project/images"),
 		Buckets:   l.buckets("FILL_BUCKETS"),
-		State:     l.matching("FILL_STATE", validBucket, "invalid bucket name: want the name of the state bucket"),
+		State:     l.state("FILL_STATE"),
 		Queue:     l.queue("FILL_QUEUE"),
 		Rate:      l.rate("FILL_RATE"),
 		Referrers: l.boolean("FILL_REFERRERS"),
@@ -94,6 +95,17 @@ func validBucket(v string) bool {
 }
 
 func validSecret(v string) bool { return only(v, "/_+=.@:-") && len(v) <= 2048 }
+
+func (l *loader) state(name string) Bucket {
+	b, region, hasRegion := strings.Cut(l.get(name), "@")
+	switch {
+	case !validBucket(b):
+		l.invalid(name, "invalid bucket name: want the name of the state bucket")
+	case hasRegion && !knownRegion(region):
+		l.invalid(name, unknownRegion(region)+": want name@region")
+	}
+	return Bucket{Name: b, Region: region}
+}
 
 func (l *loader) buckets(name string) []Bucket {
 	const want = "want name@region, comma-separated, the primary first"

@@ -58,11 +58,11 @@ func TestLoadFill(t *testing.T) {
 		want Fill
 	}{
 		{"defaults", fillEnvironment(), Fill{
-			Source: "registry.example", Buckets: []Bucket{{Name: "mirror", Region: "us-east-1"}}, State: "state", Queue: queue, Referrers: true,
+			Source: "registry.example", Buckets: []Bucket{{Name: "mirror", Region: "us-east-1"}}, State: Bucket{Name: "state"}, Queue: queue, Referrers: true,
 		}},
 		{"full", fullFill, Fill{
 			Source: "us-docker.pkg.dev/project/images", Buckets: []Bucket{{Name: "mirror-b", Region: "us-east-1"}, {Name: "mirror-a", Region: "eu-central-1", Filling: true}},
-			State: "mirror-state", Queue: queue, Rate: 2.5,
+			State: Bucket{Name: "mirror-state"}, Queue: queue, Rate: 2.5,
 			Repositories: []string{"team/**", "base"}, Tags: []string{"v*", "latest"}, ExcludeTags: []string{"*-rc*"}, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, AllowEmpty: true,
 			Secret: "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf",
 		}},
@@ -179,7 +179,8 @@ var fillTests = []struct{ name, variable, value, problem string }{
 	{"state", "FILL_STATE", "mirror-state-123456789012-us-east-1-an", ""},
 	{"state-missing", "FILL_STATE", "", badBucket},
 	{"state-short", "FILL_STATE", "st", badBucket},
-	{"state-region", "FILL_STATE", "state@us-east-1", badBucket},
+	{"state-region", "FILL_STATE", "state@us-east-1", ""},
+	{"state-region-unknown", "FILL_STATE", "state@us-east-9", `unknown region "us-east-9" (did you mean "us-east-1"?): want name@region`},
 	{"state-upper-case", "FILL_STATE", "State", badBucket},
 
 	{"queue-slash", "FILL_QUEUE", "https://sqs.us-east-1.amazonaws.com/123456789012/fill/", ""},

@@ -45,7 +45,7 @@ var FillVariables = [...]Variable{
 	{"FILL_SOURCE", "registry and prefix that blobs are copied from, for example `us-docker.pkg.dev/project/images`; required", ""},
 	{"FILL_BUCKETS", "buckets of the mirrors, `name@region`, comma-separated, the primary first; required", ""},
 	{"FILL_FILLING", "regions of buckets that are filled but not yet redirected to, comma-separated; not the primary's", ""},
-	{"FILL_STATE", "private bucket for the state that outlives an invocation; required", ""},
+	{"FILL_STATE", "private bucket for the state that outlives an invocation, `name` or `name@region`; required", ""},
 	{"FILL_QUEUE", "URL of the work queue; required", ""},
 	{"FILL_RATE", "maximum requests per second from one worker to the source; 0 is no limit", "0"},
 	{"FILL_REFERRERS", "whether the source is asked for the referrers of each manifest that its listing does not show: `true` or `false`", "true"},

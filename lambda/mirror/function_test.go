@@ -118,7 +118,7 @@ func deployIn(t *testing.T, s *system.System, name string, limit time.Duration, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Queue.Close() })
-	c := config.Fill{Source: d.source, State: d.state.Name, Queue: d.Queue.URL(), Referrers: true}
+	c := config.Fill{Source: d.source, State: config.Bucket{Name: d.state.Name}, Queue: d.Queue.URL(), Referrers: true}
 	for _, bucket := range d.buckets {
 		c.Buckets = append(c.Buckets, config.Bucket{Name: bucket, Region: system.Regions[0]})
 	}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -67,7 +68,7 @@ func load(ctx context.Context) (*copier.Filler, error) {
 	}
 	f := &copier.Filler{
 		Queue:      &sqsQueue{sqs.NewFromConfig(sdk), c.Queue},
-		State:      copier.StateBucket{Name: c.State, Client: copier.NewS3Client(sdk, sdk.Region)},
+		State:      copier.StateBucket{Name: c.State.Name, Client: copier.NewS3Client(sdk, cmp.Or(c.State.Region, sdk.Region))},
 		Filter:     copier.Filter{Tags: c.Tags, ExcludeTags: c.ExcludeTags, Platforms: c.Platforms},
 		AllowEmpty: c.AllowEmpty,
 		Referrers:  c.Referrers,

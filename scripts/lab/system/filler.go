@@ -69,7 +69,7 @@ func (s *System) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 	if _, err := s.S3(Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &state}); err != nil {
 		return nil, fmt.Errorf("creating bucket %q: %w", state, err)
 	}
-	c := config.Fill{Source: s.Source(), State: state, Queue: f.Queue.URL(), Referrers: true}
+	c := config.Fill{Source: s.Source(), State: config.Bucket{Name: state}, Queue: f.Queue.URL(), Referrers: true}
 	for _, bucket := range Buckets {
 		c.Buckets = append(c.Buckets, config.Bucket{Name: bucket, Region: Regions[0]})
 	}
