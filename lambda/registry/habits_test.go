@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"golang.org/x/sync/errgroup"
 
 	"archeio/lambda/registry"
 	"archeio/scripts/lab/rude"
@@ -60,7 +61,7 @@ func readAll(t *testing.T, content *rude.Content, habits []string) {
 	transport := s.Transport()
 	defer transport.CloseIdleConnections()
 	transport.ResponseHeaderTimeout = 30 * time.Second // as that of the client itself
-	client, err := registry.New(s.Source(), registry.Options{Transport: transport, Keychain: login{s}})
+	client, err := registry.New(s.Source(), registry.Options{Transport: transport, Keychain: &login{s: s}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,13 +89,13 @@ func TestRealRegistries(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		start func() (base string, stop func(), err error)
-		// referrers is whether it has the referrers API.
-		referrers bool
+		// olareg has the referrers API, and no catalog.
+		olareg bool
 		// refused is the number of manifests that it does not accept.
 		refused int
 	}{
 		{"distribution", func() (string, func(), error) { return system.StartRegistry(t.Context(), io.Discard, t.TempDir()) }, false, 3},
-		{"olareg", func() (string, func(), error) { return system.StartOlareg(t.Context(), io.Discard) }, true, 1},
+		{"olareg", func() (string, func(), error) { return system.StartOlareg(t.Context(), io.Discard) }, true, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +116,14 @@ func TestRealRegistries(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := newReader(client)
-			r.check(t, r.run(t.Context()), content.Want(rude.Run{Referrers: test.referrers}))
+			if test.olareg {
+				if outcome := r.run(t.Context()); outcome != rude.Refused {
+					t.Errorf("outcome %v without a catalog, want refused", outcome)
+				}
+				r = newReader(client)
+				r.repositories = slices.DeleteFunc(content.Names(), func(name string) bool { return name == rude.Outside })
+			}
+			r.check(t, r.run(t.Context()), content.Want(rude.Run{Referrers: test.olareg}))
 		})
 	}
 }
@@ -157,23 +165,42 @@ func (r *reader) check(t *testing.T, outcome rude.Outcome, want rude.Want) {
 	}
 }
 
-// login has the credentials that the server accepts now.
-type login struct{ s *rude.Server }
+// login has credentials as they were when they were read.
+type login struct {
+	s *rude.Server
 
-func (l login) Resolve(authn.Resource) (authn.Authenticator, error) {
+	mu   sync.Mutex
+	read *authn.Basic
+}
+
+func (l *login) Resolve(authn.Resource) (authn.Authenticator, error) {
 	if !l.s.NeedsLogin() {
 		return authn.Anonymous, nil
 	}
-	user, password := l.s.Credentials()
-	return &authn.Basic{Username: user, Password: password}, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.read == nil {
+		user, password := l.s.Credentials()
+		l.read = &authn.Basic{Username: user, Password: password}
+	}
+	return l.read, nil
 }
 
-func (login) Refresh(context.Context) error { return nil }
+func (l *login) Refresh(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read = nil
+	return nil
+}
 
-// reader reads all that a client lists.
+// reader reads all that a client lists, with concurrent requests.
 type reader struct {
 	client *registry.Client
-	blobs  map[string]bool
+	// repositories are those to read; nil lists them.
+	repositories []string
+
+	mu    sync.Mutex
+	blobs map[string]bool
 	// listed are "repository:tag" and "repository@digest".
 	listed map[string]bool
 	// untagged is whether listings have digests of all manifests.
@@ -189,16 +216,21 @@ func newReader(c *registry.Client) *reader {
 // that something is not there, or that the bytes of a manifest are not one.
 func (r *reader) fail(err error) {
 	if !errors.Is(err, registry.ErrAbsent) && !errors.Is(err, registry.ErrMalformed) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.errs = append(r.errs, err)
 	}
 }
 
 func (r *reader) run(ctx context.Context) rude.Outcome {
-	var repositories []string
-	err := r.client.Roots(ctx, "", func(page []string, _ string) error {
-		repositories = append(repositories, page...)
-		return nil
-	})
+	repositories := r.repositories
+	var err error
+	if repositories == nil {
+		err = r.client.Roots(ctx, "", func(page []string, _ string) error {
+			repositories = append(repositories, page...)
+			return nil
+		})
+	}
 	switch {
 	case err != nil:
 		r.errs = append(r.errs, err)
@@ -208,20 +240,31 @@ func (r *reader) run(ctx context.Context) rude.Outcome {
 	}
 	seen := map[string]bool{}
 	for len(repositories) > 0 {
-		name := repositories[0]
-		repositories = repositories[1:]
-		if seen[name] {
-			continue
+		var mu sync.Mutex
+		var below []string
+		var group errgroup.Group
+		group.SetLimit(4)
+		for _, name := range repositories {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			group.Go(func() error {
+				l, err := r.client.List(ctx, name)
+				if err != nil {
+					r.fail(err)
+				}
+				if l != nil {
+					mu.Lock()
+					below = append(below, l.Children...)
+					mu.Unlock()
+					r.entries(ctx, name, l)
+				}
+				return nil
+			})
 		}
-		seen[name] = true
-		l, err := r.client.List(ctx, name)
-		if err != nil {
-			r.fail(err)
-		}
-		if l != nil {
-			repositories = append(repositories, l.Children...)
-			r.entries(ctx, name, l)
-		}
+		_ = group.Wait() // errors are recorded
+		repositories = below
 	}
 	if len(r.errs) > 0 {
 		return rude.Incomplete
@@ -231,24 +274,38 @@ func (r *reader) run(ctx context.Context) rude.Outcome {
 
 func (r *reader) entries(ctx context.Context, name string, l *registry.Listing) {
 	seen := map[string]bool{}
-	r.untagged = r.untagged || l.Complete
-	for _, e := range l.Entries {
-		r.listed[name+":"+e.Tag], r.listed[name+"@"+e.Digest] = true, true
-		digest := e.Digest
-		if digest == "" {
-			var err error
-			if digest, err = r.client.Resolve(ctx, name, e.Tag); err != nil {
-				r.fail(err)
-				continue
-			}
-		}
-		for queue := []string{digest}; len(queue) > 0; queue = queue[1:] {
-			if digest := queue[0]; !seen[digest] && strings.HasPrefix(digest, "sha256:") {
-				seen[digest] = true
-				queue = append(queue, r.manifest(ctx, name, digest, !l.Complete)...)
-			}
-		}
+	first := func(digest string) bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		known := seen[digest] || !strings.HasPrefix(digest, "sha256:")
+		seen[digest] = true
+		return !known
 	}
+	var group errgroup.Group
+	group.SetLimit(4)
+	for _, e := range l.Entries {
+		r.mu.Lock()
+		r.untagged = r.untagged || l.Complete
+		r.listed[name+":"+e.Tag], r.listed[name+"@"+e.Digest] = true, true
+		r.mu.Unlock()
+		group.Go(func() error {
+			digest := e.Digest
+			if digest == "" {
+				var err error
+				if digest, err = r.client.Resolve(ctx, name, e.Tag); err != nil {
+					r.fail(err)
+					return nil
+				}
+			}
+			for queue := []string{digest}; len(queue) > 0; queue = queue[1:] {
+				if first(queue[0]) {
+					queue = append(queue, r.manifest(ctx, name, queue[0], !l.Complete)...)
+				}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are recorded
 }
 
 // manifest reads the blobs of a manifest, and returns the manifests that belong to
@@ -268,7 +325,10 @@ func (r *reader) manifest(ctx context.Context, name, digest string, referrers bo
 		more = append(slices.Clone(more), found...)
 	}
 	for _, b := range c.Blobs {
-		if r.blobs[b.Digest] {
+		r.mu.Lock()
+		known := r.blobs[b.Digest]
+		r.mu.Unlock()
+		if known {
 			continue
 		}
 		if err := r.blob(ctx, name, b); err != nil {
@@ -292,6 +352,8 @@ func (r *reader) blob(ctx context.Context, name string, b registry.Blob) error {
 		}
 		at += n
 		if b.Digest == fmt.Sprintf("sha256:%x", sum.Sum(nil)) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			r.blobs[b.Digest] = true
 			return nil
 		}

@@ -162,6 +162,7 @@ var observations = []observation{
 	{habit: "catalog-unreadable-link", path: catalogPath, status: 200, fields: fields{"Link": `; rel="next"`}},
 	{habit: "prefix-401", path: "/v2/team/tags/list", status: 401},
 	{habit: "prefix-403", path: "/v2/team/tags/list", status: 403},
+	{habit: "prefix-empty", path: "/v2/team/tags/list", status: 200, body: `{"name":"team","tags":[]}`},
 	{habit: "empty-google", path: "/v2/team/tags/list", status: 200, body: `{"child":[],"manifest":{},"name":"team","tags":[]}`},
 	{habit: "empty-catalog", path: catalogPath, status: 200, body: `"repositories":[]`},
 	{habit: "empty-prefix", path: catalogPath, status: 200, body: `["teammate/app"]`},

@@ -15,6 +15,8 @@ type Knobs struct {
 	// PrefixStatus refuses tags/list of the prefix if it is not a repository, with
 	// this status.
 	PrefixStatus int
+	// UnknownEmpty has an empty list of tags for unknown repositories.
+	UnknownEmpty bool
 	// TagsPage, CatalogPage and ReferrersPage limit the entries of a page; 0 is no
 	// limit.
 	TagsPage, CatalogPage, ReferrersPage int

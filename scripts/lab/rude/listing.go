@@ -242,6 +242,8 @@ func (s *Server) tags(r *http.Request, q request) response {
 	switch {
 	case repository == nil && q.repository == Prefix && s.PrefixStatus != 0:
 		return failure(s.PrefixStatus, "DENIED", "requested access to the resource is denied")
+	case repository == nil && s.UnknownEmpty:
+		repository = &Repository{}
 	case repository == nil:
 		return s.notFound("NAME_UNKNOWN")
 	}

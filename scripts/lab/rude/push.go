@@ -73,8 +73,33 @@ func (p *pusher) refuse(r Refusal) {
 	p.refused = append(p.refused, r)
 }
 
-// repository pushes one repository, after what it had in the past.
+// repository pushes one repository, and checks that it has all manifests then:
+// olareg drops the children of an index that have no media type there.
 func (p *pusher) repository(name string, from, to *Repository) error {
+	if err := p.all(name, from, to); err != nil {
+		return err
+	}
+	for digest, m := range to.Manifests {
+		r, err := http.NewRequestWithContext(p.ctx, http.MethodGet, p.base+"/v2/"+name+"/manifests/"+digest, nil)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Accept", m.MediaType)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			p.refuse(Refusal{name, digest, resp.StatusCode, "accepted, and not there"})
+			delete(to.Manifests, digest)
+		}
+	}
+	return nil
+}
+
+// all pushes one repository, after what it had in the past.
+func (p *pusher) all(name string, from, to *Repository) error {
 	if from.deleted == nil {
 		return p.present(name, from, to)
 	}

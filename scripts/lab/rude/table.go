@@ -151,6 +151,7 @@ var listingHabits = []Habit{
 	{Name: "catalog-unreadable-link", Groups: []string{"catalog"}, Source: "opencontainers/distribution-spec#496", Apply: misledCatalog(unreadable)},
 	{Name: "prefix-401", Groups: []string{"prefix"}, Source: "Quay, Docker Hub: unknown repositories are 401", Apply: set(func(k *Knobs) { k.PrefixStatus = http.StatusUnauthorized })},
 	{Name: "prefix-403", Groups: []string{"prefix"}, Source: "GHCR, Harbor: unknown repositories are 403", Apply: set(func(k *Knobs) { k.PrefixStatus = http.StatusForbidden })},
+	{Name: "prefix-empty", Groups: []string{"prefix"}, Source: "olareg: 200 for unknown repositories; distribution/distribution#1186", Apply: set(func(k *Knobs) { k.UnknownEmpty = true })},
 	{Name: "empty-google", Groups: []string{"tags", "catalog", "n"}, order: 9, Source: "Artifact Registry on its first day", Apply: func(s *setup) {
 		s.Google = true
 		s.content = &Content{Repositories: map[string]*Repository{}}
