@@ -21,12 +21,14 @@ type authenticator struct {
 	send     func(*http.Request) (*http.Response, error)
 	notify   func(message string)
 
+	reloading  sync.Mutex
 	mu         sync.Mutex
 	challenges map[string]challenge // the last one by host
 	scopes     map[scopeKey]string  // that a challenge named
 	tokens     map[scopeKey]*token
 	requested  map[scopeKey]chan struct{}  // closed once the token is there
 	logins     map[string]authn.AuthConfig // by repository
+	generation int                         // counts how often the credentials have changed
 	checked    bool                        // keys without a match were reported
 }
 
@@ -48,35 +50,35 @@ func (a *authenticator) own(host string) bool {
 }
 
 // authorization returns the Authorization header for a request, empty as long as
-// the host has not challenged one.
-func (a *authenticator) authorization(ctx context.Context, u *url.URL, repository string) (string, error) {
+// the host has not challenged one, and the generation of its credentials.
+func (a *authenticator) authorization(ctx context.Context, u *url.URL, repository string) (header string, generation int, err error) {
 	a.mu.Lock()
 	c, ok := a.challenges[u.Host]
+	generation = a.generation
 	a.mu.Unlock()
 	if !ok {
-		return "", nil
+		return "", generation, nil
 	}
 	var login authn.AuthConfig
 	if a.own(u.Host) {
-		var err error
 		if login, err = a.login(ctx, repository); err != nil {
-			return "", err
+			return "", generation, err
 		}
 	}
 	switch {
 	case login.RegistryToken != "":
-		return "Bearer " + login.RegistryToken, nil
+		return "Bearer " + login.RegistryToken, generation, nil
 	case c.scheme == "basic":
 		if login.Username == "" && login.Password == "" {
-			return "", nil
+			return "", generation, nil
 		}
-		return basic(login), nil
+		return basic(login), generation, nil
 	}
-	text, err := a.token(ctx, u, repository, c, login)
+	text, err := a.token(ctx, u, repository, c, login, generation)
 	if err != nil {
-		return "", err
+		return "", generation, err
 	}
-	return "Bearer " + text, nil
+	return "Bearer " + text, generation, nil
 }
 
 func basic(login authn.AuthConfig) string {
@@ -85,9 +87,14 @@ func basic(login authn.AuthConfig) string {
 
 // refused reports whether a request may succeed when it is sent again with
 // another Authorization header, after a response that refuses it. sent is the
-// header that it had, and again whether it was already sent again.
-func (a *authenticator) refused(ctx context.Context, resp *http.Response, u *url.URL, repository, sent string, again bool) (bool, error) {
+// header that it had, of a generation, and again whether it was already sent again.
+func (a *authenticator) refused(ctx context.Context, resp *http.Response, u *url.URL, repository, sent string, generation int, again bool) (bool, error) {
 	key := scopeKey{u.Host, repository}
+	if a.own(u.Host) {
+		if _, err := a.login(ctx, repository); err != nil { // also reports logins without a match
+			return false, err
+		}
+	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		if c, ok := choose(challenges(resp.Header)); ok {
 			a.mu.Lock()
@@ -103,7 +110,7 @@ func (a *authenticator) refused(ctx context.Context, resp *http.Response, u *url
 			return false, nil
 		}
 		if sent == "" {
-			now, err := a.authorization(ctx, u, repository)
+			now, _, err := a.authorization(ctx, u, repository)
 			return now != "", err
 		}
 	}
@@ -116,11 +123,10 @@ func (a *authenticator) refused(ctx context.Context, resp *http.Response, u *url
 	}
 	a.mu.Unlock()
 	if strings.HasPrefix(sent, "Bearer ") && !again {
-		now, err := a.authorization(ctx, u, repository)
+		now, _, err := a.authorization(ctx, u, repository)
 		return now != "" && now != sent, err
 	}
-	changed, err := a.reload(ctx, repository)
-	return changed, err
+	return a.reload(ctx, repository, generation)
 }
 
 // choose returns the challenge that can be responded to, a token before a
@@ -184,8 +190,17 @@ func (a *authenticator) report() {
 	}
 }
 
-// reload reads the credentials again, and reports whether they are others.
-func (a *authenticator) reload(ctx context.Context, repository string) (bool, error) {
+// reload reads the credentials again, unless that was done since a generation, and
+// reports whether they are others than those of the generation.
+func (a *authenticator) reload(ctx context.Context, repository string, generation int) (bool, error) {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	a.mu.Lock()
+	changed := a.generation != generation
+	a.mu.Unlock()
+	if changed {
+		return true, nil
+	}
 	before, err := a.login(ctx, repository)
 	if err != nil {
 		return false, err
@@ -195,16 +210,19 @@ func (a *authenticator) reload(ctx context.Context, repository string) (bool, er
 			return false, fmt.Errorf("reading the credentials again: %s", line(err.Error()))
 		}
 	}
-	a.mu.Lock()
-	clear(a.logins)
-	a.mu.Unlock()
-	now, err := a.login(ctx, repository)
+	host, path, _ := strings.Cut(a.source, "/")
+	if repository != "" {
+		path = repository
+	}
+	now, err := resolve(ctx, a.keychain, host, path)
 	if err != nil || now == before {
 		return false, err
 	}
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.logins)
 	clear(a.tokens)
-	a.mu.Unlock()
+	a.generation++
 	return true, nil
 }
 

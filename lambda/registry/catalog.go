@@ -20,7 +20,7 @@ const catalogPath = "/v2/_catalog"
 // to start at the beginning.
 //
 // Without repositories, yield is not called, and the error is nil if the
-// registry lists the prefix as empty. The error is an ErrAbsent if nothing
+// registry lists the prefix as empty, with its children or by the catalog. The error is an ErrAbsent if nothing
 // proves that the prefix exists, an ErrIncomplete if the catalog is not known to
 // be complete, and one that says what to do if the registry has no catalog.
 func (c *Client) Roots(ctx context.Context, after string, yield func(repositories []string, next string) error) error {
@@ -48,10 +48,7 @@ func (c *Client) Roots(ctx context.Context, after string, yield func(repositorie
 	case errors.As(err, &failed):
 		return failed.err
 	case err != nil && w.first && refusesCatalog(err):
-		if empty && c.prefix != "" {
-			return nil
-		}
-		return c.noCatalog(err)
+		return c.noCatalog(err) // an empty list of tags alone is no proof: some registries have one for any name
 	case err != nil:
 		return c.explain("listing repositories", err)
 	case found || empty || after != "":

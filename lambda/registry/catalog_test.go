@@ -140,7 +140,8 @@ func TestRoots(t *testing.T) {
 
 		{"lists-itself", "a", "", &simulatedCatalog{tags: google(`{"child":["b"],"manifest":{},"tags":[]}`)}, []string{"a"}, []string{""}, nil, "", 1},
 		{"first-day", "a", "", &simulatedCatalog{tags: google(`{"child":[],"manifest":{},"name":"a","tags":[]}`)}, nil, nil, nil, "", 1},
-		{"first-day-without-catalog", "a", "", &simulatedCatalog{tags: google(`{"name":"a","tags":[]}`), status: http.StatusNotFound}, nil, nil, nil, "", 2},
+		{"first-day-by-the-catalog", "a", "", &simulatedCatalog{tags: google(`{"name":"a","tags":[]}`), names: []string{}}, nil, nil, nil, "", 2},
+		{"no-tags-and-no-catalog", "a", "", &simulatedCatalog{tags: google(`{"name":"a","tags":[]}`), status: http.StatusNotFound}, nil, nil, nil, "no catalog", 2},
 		{"first-day-of-a-registry", "", "", &simulatedCatalog{names: []string{}}, nil, nil, nil, "", 1},
 		{"misspelt-prefix", "c", "", &simulatedCatalog{names: few}, nil, nil, ErrAbsent, `no repository below "c"`, 0},
 		{"prefix-that-fails", "b", "", &simulatedCatalog{names: few, tags: func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotImplemented) }}, []string{"b/c", "b/d"}, nil, nil, "", 0},

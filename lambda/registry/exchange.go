@@ -56,7 +56,7 @@ func (c *Client) do(ctx context.Context, q request) (*response, error) {
 	}
 	target, refusals := asked, 0
 	for redirects := 0; ; {
-		authorization, err := c.auth.authorization(ctx, target, q.repository)
+		authorization, generation, err := c.auth.authorization(ctx, target, q.repository)
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +75,7 @@ func (c *Client) do(ctx context.Context, q request) (*response, error) {
 			return nil, err
 		}
 		if refusals < maxRefusals && mayReauthenticate(resp, authorization) {
-			again, err := c.auth.refused(ctx, resp, target, q.repository, authorization, refusals > 0)
+			again, err := c.auth.refused(ctx, resp, target, q.repository, authorization, generation, refusals > 0)
 			if err != nil {
 				resp.Body.Close()
 				return nil, err

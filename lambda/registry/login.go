@@ -240,3 +240,11 @@ func (i *issuedPasswords) Refresh(context.Context) error {
 	}
 	return nil
 }
+
+// Unmatched returns the keys that match no repository of a source, as that of
+// Logins.
+func (s *storedLogins) Unmatched(source string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logins.Unmatched(source)
+}

@@ -40,7 +40,7 @@ const (
 
 // token returns a token for a repository, or for the catalog. It is requested
 // once for all who need it at the same time.
-func (a *authenticator) token(ctx context.Context, u *url.URL, repository string, c challenge, login authn.AuthConfig) (string, error) {
+func (a *authenticator) token(ctx context.Context, u *url.URL, repository string, c challenge, login authn.AuthConfig, generation int) (string, error) {
 	key := scopeKey{u.Host, repository}
 	for {
 		a.mu.Lock()
@@ -66,7 +66,7 @@ func (a *authenticator) token(ctx context.Context, u *url.URL, repository string
 		}
 		t, err := a.request(ctx, u, c, scope, login)
 		if errors.Is(err, ErrUnauthorized) && a.own(u.Host) {
-			if changed, _ := a.reload(ctx, repository); changed {
+			if changed, _ := a.reload(ctx, repository, generation); changed {
 				if login, err = a.login(ctx, repository); err == nil {
 					t, err = a.request(ctx, u, c, scope, login)
 				}
