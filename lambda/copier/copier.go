@@ -236,7 +236,7 @@ func permanent(err error) bool {
 	case "NoSuchBucket", "AuthorizationHeaderMalformed":
 		return true
 	}
-	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, errTooLarge) || absence(err)
+	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, errTooLarge) || errors.Is(err, errStopped) || absence(err)
 }
 
 // absence reports whether an error is that the source itself does not have

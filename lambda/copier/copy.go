@@ -47,7 +47,7 @@ const copyAttempts = 4
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
 	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Warnings: slices.Clone(plan.Warnings), Unfinished: make([][]MissingBlob, len(plan.Missing))},
-		failed: map[string]error{}, hashed: map[string]string{}, found: map[string]bool{}}
+		failed: map[string]error{}, hashed: map[string]string{}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
 	for _, missing := range plan.Missing {
 		c.progress.Total += len(missing)
 		for _, blob := range missing {
@@ -70,7 +70,8 @@ func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 }
 
 type copying struct {
-	o Options
+	o       Options
+	breaker *breaker // of the source
 
 	mu       sync.Mutex
 	result   *Result
@@ -121,9 +122,9 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 	}
 	for attempt := 1; ; attempt++ {
 		if i == 0 {
-			d, err = c.toPrimary(ctx, blob)
+			d, err = c.toPrimary(ctx, blob, attempt)
 		} else {
-			d, err = c.toReplica(ctx, c.o.Buckets[i], blob)
+			d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
 		}
 		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
 			return d, err
@@ -134,14 +135,14 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 	}
 }
 
-func (c *copying) toPrimary(ctx context.Context, blob MissingBlob) (done, error) {
+func (c *copying) toPrimary(ctx context.Context, blob MissingBlob, attempt int) (done, error) {
 	primary := c.o.Buckets[0]
 	if c.o.CheckExisting {
 		if existing, err := primary.Stat(ctx, blob.Digest); err != nil || existing != nil {
 			return done{}, or(err, ErrExists)
 		}
 	}
-	d, etag, err := c.upload(ctx, primary, blob)
+	d, etag, err := c.upload(ctx, primary, blob, attempt)
 	if err == nil {
 		c.mu.Lock()
 		c.hashed[blob.Digest] = etag
@@ -152,7 +153,7 @@ func (c *copying) toPrimary(ctx context.Context, blob MissingBlob) (done, error)
 
 // toReplica skips what S3 is replicating, and lets S3 copy from the primary if the
 // object there is known to match its digest. All else is uploaded.
-func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob) (done, error) {
+func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob, attempt int) (done, error) {
 	primary := c.o.Buckets[0]
 	inPrimary, err := primary.Stat(ctx, blob.Digest)
 	if err != nil {
@@ -187,7 +188,7 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob) (d
 		}
 		// S3 servers that are not AWS cannot copy from each other.
 	}
-	d, _, err := c.upload(ctx, b, blob)
+	d, _, err := c.upload(ctx, b, blob, attempt)
 	return d, err
 }
 
@@ -198,13 +199,31 @@ func or(err, otherwise error) error {
 	return otherwise
 }
 
-func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done, string, error) {
+// upload writes a blob of the source. The size of the first attempt is that of the
+// registry, of the second that of the manifest, and of the others none: one of them may
+// be wrong.
+func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob, attempt int) (done, string, error) {
+	if err := c.breaker.open(blob.Repository); err != nil {
+		return done{}, "", err
+	}
 	content, size, err := openBlob(ctx, c.o.Source, blob, 0)
+	c.breaker.done(ctx, blob.Repository, err)
 	if err != nil {
 		return done{}, "", err
 	}
 	defer content.Close()
+	hint := blob.Size
+	switch {
+	case blob.Data != nil || attempt == 1:
+	case attempt == 2 && hint != size:
+		size = hint
+	default:
+		size = registry.SizeUnknown
+	}
 	read := &countingReader{Reader: content}
+	if size < 0 && hint >= 0 {
+		read.limit = max(maxWithoutSize, 8*hint)
+	}
 	etag, err := b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, read, "")
 	if err != nil && status(err) == 0 && !errors.Is(err, ErrContent) && ctx.Err() == nil {
 		// S3 may reject a blob that exists, and close the connection before it has
@@ -216,15 +235,22 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob) (done
 	return done{bytes: read.n}, etag, err
 }
 
+// maxWithoutSize is how many bytes are read of a blob of which only the manifest has
+// the size, at least.
+const maxWithoutSize = 64 << 20
+
 // countingReader counts the bytes that were read.
 type countingReader struct {
 	io.Reader
-	n int64
+	n     int64
+	limit int64 // 0 for none
 }
 
 func (r *countingReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	r.n += int64(n)
+	if r.n += int64(n); r.limit > 0 && r.n > r.limit {
+		return n, fmt.Errorf("%w: it is longer than %d bytes, far more than in its manifest", ErrContent, r.limit)
+	}
 	return n, err
 }
 
@@ -236,15 +262,46 @@ func openBlob(ctx context.Context, source *registry.Client, blob MissingBlob, fr
 		return io.NopCloser(bytes.NewReader(blob.Data[from:])), int64(len(blob.Data)), nil
 	}
 	for _, repository := range append([]string{blob.Repository}, blob.Others...) {
-		content, size, failed := source.Blob(ctx, repository, blob.Blob, from)
+		open := func(from int64) (io.ReadCloser, int64, error) { return source.Blob(ctx, repository, blob.Blob, from) }
+		content, size, failed := open(from)
 		if failed == nil {
-			return content, size, nil
+			return &lastingReader{ReadCloser: content, open: open, offset: from, hint: blob.Size}, size, nil
 		}
 		if err == nil || !absence(failed) {
 			err = failed
 		}
 	}
 	return nil, 0, err
+}
+
+// lastingReader continues a blob that ends before the size in its manifest: a registry
+// that does not have the size cannot tell the end from a broken connection.
+type lastingReader struct {
+	io.ReadCloser
+	open   func(from int64) (io.ReadCloser, int64, error)
+	offset int64 // of the next byte
+	since  int64 // bytes since the content was opened
+	hint   int64
+}
+
+func (r *lastingReader) Read(p []byte) (int, error) {
+	for {
+		n, err := r.ReadCloser.Read(p)
+		r.offset += int64(n)
+		r.since += int64(n)
+		if n > 0 && err == io.EOF {
+			return n, nil // EOF again, or the rest
+		}
+		if err != io.EOF || r.offset >= r.hint || r.since == 0 {
+			return n, err
+		}
+		more, _, failed := r.open(r.offset)
+		if failed != nil {
+			return 0, io.EOF // the hint may be wrong; the digest decides
+		}
+		r.ReadCloser.Close()
+		r.ReadCloser, r.since = more, 0
+	}
 }
 
 func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err error) {

@@ -40,7 +40,9 @@ func (i *imageWalk) visit(run context.Context) {
 	digest := i.entry.Digest
 	if digest == "" {
 		var err error
-		if digest, err = i.o.Source.Resolve(ctx, i.repository, i.entry.Tag); err != nil {
+		digest, err = i.o.Source.Resolve(ctx, i.repository, i.entry.Tag)
+		i.breaker.done(ctx, i.repository, err)
+		if err != nil {
 			i.failed(ctx, i.name(), "", err)
 			return
 		}
@@ -49,6 +51,10 @@ func (i *imageWalk) visit(run context.Context) {
 	queued := map[string]bool{digest: true}
 	for i.queue = []string{digest}; len(i.queue) > 0; {
 		if run.Err() != nil {
+			return
+		}
+		if err := i.breaker.open(i.repository); err != nil {
+			i.fail(i.repository, i.name(), "", fmt.Errorf("%s: %s: %w", i.o.Source.Host(), i.name(), err))
 			return
 		}
 		if ctx.Err() != nil || i.left <= 0 {
@@ -84,7 +90,9 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 			return nil
 		}
 		var err error
-		if c, err = i.o.Source.Manifest(ctx, i.repository, digest); err != nil {
+		c, err = i.o.Source.Manifest(ctx, i.repository, digest)
+		i.breaker.done(ctx, i.repository, err)
+		if err != nil {
 			i.failed(ctx, i.repository+"@"+digest, digest, err)
 			return nil
 		}
@@ -98,6 +106,7 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 	more = append(more, children...)
 	if i.referrers {
 		referrers, err := i.o.Source.Referrers(ctx, i.repository, digest)
+		i.breaker.done(ctx, i.repository, err)
 		if err != nil && !absence(err) {
 			i.failed(ctx, "", digest, err)
 		}

@@ -16,7 +16,8 @@ import (
 
 // walk visits repositories and collects the blobs of their manifests.
 type walk struct {
-	o Options
+	o       Options
+	breaker *breaker
 
 	mu       sync.Mutex
 	plan     *Plan
@@ -26,7 +27,7 @@ type walk struct {
 }
 
 func newWalk(o Options) *walk {
-	return &walk{o: o, plan: &Plan{blobs: map[Digest]MissingBlob{}}}
+	return &walk{o: o, breaker: newBreaker(o.Now), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
 }
 
 const (
@@ -161,15 +162,23 @@ func absenceText(err error) string {
 	return registry.ErrAbsent.Error()
 }
 
-// list lists a repository, nil if that failed or there is none.
+// list lists a repository, nil if that failed or there is none. After an error there may
+// be a part of it.
 func (w *walk) list(ctx context.Context, repository string) *registry.Listing {
-	l, err := w.o.Source.List(ctx, repository)
+	var l *registry.Listing
+	err := w.breaker.open("")
+	if err == nil {
+		l, err = w.o.Source.List(ctx, repository)
+		w.breaker.done(ctx, repository, err)
+	}
 	switch {
 	case absence(err):
 		w.absent(repository, repository, "", "", err)
 		return nil
 	case err != nil:
 		w.fail(repository, "", "", err)
+	}
+	if l == nil {
 		return nil
 	}
 	w.o.Manifests.ClearAbsent(repository)
@@ -231,6 +240,7 @@ func (w *walk) children(p place, l *registry.Listing) []place {
 // entries visits manifests of one repository, their children and referrers.
 func (w *walk) entries(ctx context.Context, repository string, entries []registry.Entry, referrers bool) {
 	var seen sync.Map // digests
+	var stopped sync.Once
 	group := &errgroup.Group{}
 	group.SetLimit(w.o.Parallel)
 	for _, e := range entries {
@@ -238,6 +248,10 @@ func (w *walk) entries(ctx context.Context, repository string, entries []registr
 			break
 		}
 		group.Go(func() error {
+			if err := w.breaker.open(repository); err != nil {
+				stopped.Do(func() { w.fail(repository, repository+e.String(), "", fmt.Errorf("%s: %w", w.o.Source.Host(), err)) })
+				return nil
+			}
 			i := &imageWalk{walk: w, repository: repository, entry: e, referrers: referrers, seen: &seen, left: w.o.ImageRequests, again: w.o.ImageRequests / 4}
 			i.visit(ctx)
 			return nil

@@ -1,0 +1,166 @@
+package copier
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"archeio/lambda/registry"
+	"archeio/scripts/lab/rude"
+)
+
+// rudeContent is what all rude registries are made from.
+var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
+
+// rudePairs returns the number of random pairs of habits: RUDE_PAIRS, or a few.
+func rudePairs(t *testing.T) int {
+	text := os.Getenv("RUDE_PAIRS")
+	if text == "" {
+		return 24
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		t.Fatalf("RUDE_PAIRS=%q: want a number", text)
+	}
+	return n
+}
+
+// TestHabits mirrors a registry with each bad habit, and with random pairs of them.
+// What is called full must be complete, what can be had must be copied, and the number
+// of requests and the time must be bounded.
+func TestHabits(t *testing.T) {
+	t.Parallel()
+	sets := rude.Pairs(7, rudePairs(t))
+	for _, name := range rude.Names() {
+		sets = append(sets, []string{name})
+	}
+	for _, habits := range sets {
+		t.Run(strings.Join(habits, "+"), func(t *testing.T) {
+			t.Parallel()
+			content := rudeContent()
+			synctest.Test(t, func(t *testing.T) { mirrorAll(t, content, habits) })
+		})
+	}
+}
+
+// longestRun bounds the virtual time of a run.
+const longestRun = 2 * time.Hour
+
+// rudeSource returns a server with habits and a client for it.
+func rudeSource(t *testing.T, content *rude.Content, habits []string) (*rude.Server, *registry.Client) {
+	t.Helper()
+	s, err := rude.NewInMemory(content, habits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	transport := s.Transport()
+	t.Cleanup(transport.CloseIdleConnections)
+	transport.ResponseHeaderTimeout = 30 * time.Second
+	client, err := registry.New(s.Source(), registry.Options{Transport: transport, Keychain: rudeLogin{s}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, client
+}
+
+// rudeLogin has the credentials that the server accepts now.
+type rudeLogin struct{ s *rude.Server }
+
+func (l rudeLogin) Resolve(authn.Resource) (authn.Authenticator, error) {
+	if !l.s.NeedsLogin() {
+		return authn.Anonymous, nil
+	}
+	user, password := l.s.Credentials()
+	return &authn.Basic{Username: user, Password: password}, nil
+}
+
+func (rudeLogin) Refresh(context.Context) error { return nil }
+
+func mirrorAll(t *testing.T, content *rude.Content, habits []string) {
+	s, client := rudeSource(t, content, habits)
+	want := s.Want(rude.Run{Referrers: true})
+	buckets := newMemory()
+	o := Options{Source: client, Buckets: []*Bucket{buckets.bucket("primary", "us-east-1"), buckets.bucket("replica", "eu-central-1")},
+		Referrers: true, Manifests: &ManifestCache{}}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*longestRun)
+	defer cancel()
+	began := time.Now()
+	outcome, lines := mirrorOnce(ctx, t, o)
+	for _, line := range lines {
+		if strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("text with control characters: %q", line)
+		}
+	}
+	details := strings.Join(lines[:min(5, len(lines))], "\n\t")
+	if !want.Allows(outcome) {
+		t.Errorf("outcome %v, want %v:\n\t%s", outcome, want.Outcomes, details)
+	}
+	for _, b := range o.Buckets {
+		checkBlobs(t, buckets.blobs(b), want, outcome, details)
+	}
+	if n := s.Total(); n > want.Requests {
+		t.Errorf("%d requests, want at most %d", n, want.Requests)
+	}
+	if took := time.Since(began); took > longestRun {
+		t.Errorf("took %v, want at most %v", took, longestRun)
+	}
+	for _, violation := range s.Violations() {
+		t.Errorf("violation: %s", violation)
+	}
+}
+
+// checkBlobs checks that a bucket has all that can be had, and nothing else.
+func checkBlobs(t *testing.T, got map[string][]byte, want rude.Want, outcome rude.Outcome, details string) {
+	t.Helper()
+	var missing []string
+	for _, digest := range slices.Sorted(maps.Keys(want.Blobs)) {
+		if content, has := got[digest]; !has || !bytes.Equal(content, want.Blobs[digest]) {
+			missing = append(missing, digest)
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("%d of %d blobs were not copied, although the outcome is %v, for example %s:\n\t%s", len(missing), len(want.Blobs), outcome, missing[0], details)
+	}
+	for digest, content := range got {
+		if blobOf(content).Digest != digest {
+			t.Errorf("%s does not match its digest", digest)
+		}
+	}
+}
+
+// mirrorOnce does what a shell command does, and returns its outcome with what it
+// says.
+func mirrorOnce(ctx context.Context, t *testing.T, o Options) (outcome rude.Outcome, lines []string) {
+	t.Helper()
+	plan, err := NewPlan(ctx, o)
+	if err != nil {
+		return rude.Refused, []string{err.Error()}
+	}
+	result, err := Copy(ctx, o, plan)
+	if err != nil {
+		t.Errorf("the run did not end: %v", err)
+	}
+	for _, err := range slices.Concat(result.Errors, result.Absent) {
+		lines = append(lines, err.Error())
+	}
+	lines = append(lines, result.Warnings...)
+	switch {
+	case len(result.Errors) > 0:
+		return rude.Incomplete, lines
+	case plan.Empty():
+		return rude.Empty, lines
+	}
+	return rude.Full, lines
+}

@@ -1,0 +1,181 @@
+package copier
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// memory is S3 in memory, without network and goroutines, for tests in a bubble of
+// testing/synctest. It has what this package uses.
+type memory struct {
+	mu      sync.Mutex
+	objects map[string][]byte // by bucket and key
+	hashed  map[string]bool   // those with a checksum of the whole
+	uploads map[string]map[int][]byte
+	count   int
+}
+
+func newMemory() *memory {
+	return &memory{objects: map[string][]byte{}, hashed: map[string]bool{}, uploads: map[string]map[int][]byte{}}
+}
+
+// bucket returns a bucket in a region.
+func (m *memory) bucket(name, region string) *Bucket {
+	return NewBucket(name, s3.New(s3.Options{
+		Region: region, BaseEndpoint: aws.String("http://s3.example.com"), UsePathStyle: true, HTTPClient: m,
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+	}))
+}
+
+// blobs returns the contents of a bucket by digest.
+func (m *memory) blobs(b *Bucket) map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string][]byte{}
+	for name, content := range m.objects {
+		if digest, ok := strings.CutPrefix(name, b.Name+"/"+*key("")); ok && strings.HasPrefix(digest, "sha256:") {
+			out[digest] = content
+		}
+	}
+	return out
+}
+
+// Do implements the HTTP client of the SDK.
+func (m *memory) Do(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		body, err = io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			return nil, &url.Error{Op: r.Method, URL: r.URL.String(), Err: err}
+		}
+		if r.ContentLength >= 0 && int64(len(body)) != r.ContentLength {
+			return nil, &url.Error{Op: r.Method, URL: r.URL.String(), Err: io.ErrUnexpectedEOF}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	q := r.URL.Query()
+	switch {
+	case r.Method == http.MethodGet && q.Has("list-type"):
+		return m.list(r, strings.TrimSuffix(name, "/"), q)
+	case r.Method == http.MethodPost && q.Has("uploads"):
+		m.count++
+		id := strconv.Itoa(m.count)
+		m.uploads[id] = map[int][]byte{}
+		return respond(r, 200, nil, "<InitiateMultipartUploadResult><UploadId>"+id+"</UploadId></InitiateMultipartUploadResult>")
+	case q.Has("uploadId"):
+		return m.upload(r, name, q, body)
+	case r.Method == http.MethodPut:
+		if source := r.Header.Get("X-Amz-Copy-Source"); source != "" {
+			from, _ := url.PathUnescape(source)
+			content, has := m.objects[from]
+			if !has {
+				return refuse(r, http.StatusNotFound, "NoSuchKey")
+			}
+			return m.put(r, name, content, true, "<CopyObjectResult><ETag>"+etag(content)+"</ETag></CopyObjectResult>")
+		}
+		sum := sha256.Sum256(body)
+		if want := r.Header.Get("X-Amz-Checksum-Sha256"); want != "" && want != base64.StdEncoding.EncodeToString(sum[:]) {
+			return refuse(r, http.StatusBadRequest, "BadDigest")
+		}
+		return m.put(r, name, body, r.Header.Get("X-Amz-Checksum-Sha256") != "", "")
+	case r.Method == http.MethodDelete:
+		delete(m.objects, name)
+		return respond(r, http.StatusNoContent, nil, "")
+	}
+	content, has := m.objects[name]
+	if !has {
+		return refuse(r, http.StatusNotFound, "NoSuchKey")
+	}
+	header := http.Header{"Etag": {etag(content)}}
+	if m.hashed[name] {
+		sum := sha256.Sum256(content)
+		header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	resp, err := respond(r, 200, header, string(content))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
+	if r.Method == http.MethodHead {
+		resp.Body = http.NoBody
+	}
+	return resp, err
+}
+
+func etag(content []byte) string {
+	sum := sha256.Sum256(content)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+func (m *memory) put(r *http.Request, name string, content []byte, hashed bool, answer string) (*http.Response, error) {
+	old, has := m.objects[name]
+	if r.Header.Get("If-None-Match") == "*" && has || r.Header.Get("If-Match") != "" && r.Header.Get("If-Match") != etag(old) {
+		return refuse(r, http.StatusPreconditionFailed, "PreconditionFailed")
+	}
+	m.objects[name], m.hashed[name] = bytes.Clone(content), hashed
+	return respond(r, 200, http.Header{"Etag": {etag(content)}}, answer)
+}
+
+func (m *memory) upload(r *http.Request, name string, q url.Values, body []byte) (*http.Response, error) {
+	parts := m.uploads[q.Get("uploadId")]
+	switch {
+	case parts == nil:
+		return refuse(r, http.StatusNotFound, "NoSuchUpload")
+	case r.Method == http.MethodPut:
+		n, _ := strconv.Atoi(q.Get("partNumber"))
+		parts[n] = body
+		return respond(r, 200, http.Header{"Etag": {etag(body)}}, "")
+	case r.Method == http.MethodDelete:
+		delete(m.uploads, q.Get("uploadId"))
+		return respond(r, http.StatusNoContent, nil, "")
+	}
+	var content []byte
+	for _, n := range slices.Sorted(maps.Keys(parts)) {
+		content = append(content, parts[n]...)
+	}
+	delete(m.uploads, q.Get("uploadId"))
+	return m.put(r, name, content, false, "<CompleteMultipartUploadResult><ETag>"+etag(content)+"</ETag></CompleteMultipartUploadResult>")
+}
+
+// list lists all keys of a bucket in one page.
+func (m *memory) list(r *http.Request, bucket string, q url.Values) (*http.Response, error) {
+	type object struct {
+		Key  string
+		Size int
+	}
+	var out struct {
+		XMLName     xml.Name `xml:"ListBucketResult"`
+		IsTruncated bool
+		Contents    []object
+	}
+	for name, content := range m.objects {
+		key, ok := strings.CutPrefix(name, bucket+"/")
+		if ok && strings.HasPrefix(key, q.Get("prefix")) && key > q.Get("start-after") {
+			out.Contents = append(out.Contents, object{key, len(content)})
+		}
+	}
+	slices.SortFunc(out.Contents, func(a, b object) int { return cmp.Compare(a.Key, b.Key) })
+	text, err := xml.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("listing: %w", err)
+	}
+	return respond(r, 200, nil, string(text))
+}
