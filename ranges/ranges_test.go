@@ -226,6 +226,48 @@ func TestDate(t *testing.T) {
 	}
 }
 
+func TestIssue(t *testing.T) {
+	t.Parallel()
+	day := func(d int) time.Time { return time.Date(2026, 1, d, 0, 0, 0, 0, time.UTC) }
+	dated := func(d int) Table {
+		table, err := Compile([]Prefix{{netip.MustParsePrefix("10.0.0.0/8"), Place{AWS, "eu-west-3"}}}, []Source{{AWS, "1", day(d), 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table
+	}
+	issued, err := Parse(dated(1).Issue(day(5)).Bytes())
+	if err != nil || !issued.Issued().Equal(day(5)) || !issued.Date().Equal(day(1)) {
+		t.Errorf("issued %s, date %s, error %v", issued.Issued(), issued.Date(), err)
+	}
+	if got, _ := issued.Lookup(netip.MustParseAddr("10.1.1.1")); got != (Place{AWS, "eu-west-3"}) {
+		t.Errorf("Lookup in an issued table = %+v", got)
+	}
+	if again := issued.Issue(time.Time{}); again != dated(1) || !again.Issued().IsZero() {
+		t.Error("a table without its time of issue is another one")
+	}
+	for _, tt := range []struct {
+		name     string
+		a, b     Table
+		newer    bool
+		opposite bool
+	}{
+		{"date", dated(2), dated(1), true, false},
+		{"same", dated(1), dated(1), false, false},
+		{"issued-again", dated(1).Issue(day(5)), dated(3), true, false},
+		{"issued-before", dated(1).Issue(day(2)), dated(3), false, true},
+		{"both-issued", dated(1).Issue(day(6)), dated(3).Issue(day(5)), true, false},
+		{"empty", dated(1), Table{}, true, false},
+	} {
+		if got, opposite := tt.a.Newer(tt.b), tt.b.Newer(tt.a); got != tt.newer || opposite != tt.opposite {
+			t.Errorf("%s: Newer is %t, and %t the other way round, want %t and %t", tt.name, got, opposite, tt.newer, tt.opposite)
+		}
+	}
+	if (Table{}).Issue(day(1)) != (Table{}) {
+		t.Error("an empty table cannot be issued, but changes")
+	}
+}
+
 func TestZeroTableIsEmpty(t *testing.T) {
 	t.Parallel()
 	var table Table

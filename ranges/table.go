@@ -1,9 +1,11 @@
 package ranges
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"math/bits"
 	"net/netip"
 	"time"
@@ -11,7 +13,8 @@ import (
 
 // The layout of a table, little-endian:
 //
-//	header     magic with the version (8), checksum (4), then the values below
+//	header     magic with the version (8), checksum (4), then the values below; the
+//	           time of issue is in seconds since 1970, or 0
 //	shortcuts  for IPv6, see shortcut.go
 //	direct     for IPv4: one word for each block of 2^16 addresses, its entry
 //	trie       words of 4 bytes, see lookup.go
@@ -27,6 +30,7 @@ const (
 	atPlaces   = 16
 	atSources  = 20
 	atText     = 24
+	atIssued   = 28
 	headerSize = 32
 
 	placeSize        = 4
@@ -120,6 +124,41 @@ func (t Table) Date() time.Time {
 		}
 	}
 	return newest
+}
+
+// Issue returns the table with a time of issue, to the second, for one that is
+// published by itself: an earlier table that is issued again counts as newer. It has
+// no effect on lookups. The time must be before 2106.
+func (t Table) Issue(at time.Time) Table {
+	data := t.Bytes()
+	if len(data) < headerSize {
+		return t
+	}
+	le := binary.LittleEndian
+	le.PutUint32(data[atIssued:], uint32(max(0, min(at.Unix(), math.MaxUint32))))
+	le.PutUint32(data[atChecksum:], checksum(data))
+	return Table{string(data)}
+}
+
+// Issued returns the time of issue in UTC, zero for a table without one, such as the
+// embedded one.
+func (t Table) Issued() time.Time {
+	if s := t.section(atIssued); s != 0 {
+		return time.Unix(int64(s), 0).UTC()
+	}
+	return time.Time{}
+}
+
+// Newer reports whether the table is newer than another one: by the later of its
+// time of issue and its date.
+func (t Table) Newer(than Table) bool { return t.latest().After(than.latest()) }
+
+func (t Table) latest() time.Time {
+	issued, date := t.Issued(), t.Date()
+	if issued.After(date) {
+		return issued
+	}
+	return date
 }
 
 // All returns the ranges of the table in the order of their addresses, IPv4

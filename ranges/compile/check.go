@@ -40,10 +40,12 @@ type Problem struct {
 	Text string `json:"text"`
 }
 
-// Problems returns what the checks refuse in the step from the first table of the
-// report to the second, in the order of Checks and of clouds. now is the time of the
-// clock.
-func (r Report) Problems(now time.Time) []Problem {
+// String returns the name of the check and the text.
+func (p Problem) String() string { return p.Check + ": " + p.Text }
+
+// problems returns what the checks refuse in the step from the first table of the
+// report to the second, in the order of Checks and of clouds.
+func (r Report) problems(now time.Time) []Problem {
 	var out []Problem
 	for _, check := range Checks {
 		if check.Name == Conflicting && len(r.Conflicts) > 0 {

@@ -40,15 +40,11 @@ func TestProblems(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			after, conflicts, err := Compile(parse(t, tt.aws, tt.google, tt.azure))
+			_, report, err := Update(before, parse(t, tt.aws, tt.google, tt.azure), now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			report := Compare(before, after)
-			for _, c := range conflicts {
-				report.Conflicts = append(report.Conflicts, c.String())
-			}
-			problems := report.Problems(now)
+			problems := report.Problems
 			if tt.want == "" {
 				if len(problems) != 0 {
 					t.Errorf("problems %+v, want none", problems)
@@ -57,7 +53,10 @@ func TestProblems(t *testing.T) {
 			}
 			var got []string
 			for _, p := range problems {
-				got = append(got, p.Check+": "+p.Text)
+				got = append(got, p.String())
+			}
+			if text := report.Text(); !strings.Contains(text, "\nfailed checks\n") || !strings.Contains(text, "\n  "+tt.want+"\n") {
+				t.Errorf("the report does not say what failed:\n%s", text)
 			}
 			// A conflict also changes the place of what is claimed twice.
 			if len(got) == 0 || got[len(got)-1] != tt.want || tt.name != "conflicting" && tt.name != "inside-another-cloud" && len(got) > 1 {
@@ -68,11 +67,11 @@ func TestProblems(t *testing.T) {
 			}
 		})
 	}
-	two, _, err := Compile(parse(t, aws, google))
+	_, report, err := Update(before, parse(t, aws, google), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if problems := Compare(before, two).Problems(now); len(problems) != 1 || !strings.HasPrefix(problems[0].Text, "Azure shrinks from 1 to 0 prefixes") {
+	if problems := report.Problems; len(problems) != 1 || !strings.HasPrefix(problems[0].Text, "Azure shrinks from 1 to 0 prefixes") {
 		t.Errorf("table without Azure: problems %+v", problems)
 	}
 }
@@ -82,7 +81,7 @@ func TestProblems(t *testing.T) {
 func TestEmbeddedTableHasNoProblems(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]ranges.Table{"first": {}, "same": ranges.Embedded()} {
-		if problems := Compare(before, ranges.Embedded()).Problems(ranges.Date()); len(problems) != 0 {
+		if problems := Compare(before, ranges.Embedded()).problems(ranges.Date()); len(problems) != 0 {
 			t.Errorf("%s: problems %+v, want none", name, problems)
 		}
 	}

@@ -7,8 +7,10 @@
 //		…
 //		documents = append(documents, d)
 //	}
-//	after, conflicts, err := compile.Compile(documents)
-//	report := compile.Compare(before, after)
+//	after, report, err := compile.Update(before, documents, time.Now())
+//	if len(report.Problems) == 0 {
+//		…
+//	}
 //
 // The same documents always give the same bytes. Package ranges holds the format
 // of the table.
@@ -19,6 +21,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"archeio/ranges"
 )
@@ -42,6 +45,9 @@ func (c Conflict) String() string {
 	}
 	return fmt.Sprintf("%s is claimed for %s and %s; using %s", c.Prefix, c.Ignored, c.Used, c.Used)
 }
+
+// MarshalText returns the conflict as String does.
+func (c Conflict) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Compile returns the table of the documents and the conflicts between them,
 // ordered by prefix. The order of the documents does not matter.
@@ -76,6 +82,20 @@ func Compile(documents []Document) (ranges.Table, []Conflict, error) {
 	}
 	slices.SortStableFunc(conflicts, func(a, b Conflict) int { return a.Prefix.Compare(b.Prefix) })
 	return table, conflicts, nil
+}
+
+// Update compiles documents into a table that is to replace another one. The report
+// has what changes, and what the checks refuse; now is the time of the clock. Time
+// and memory are bounded, also if the documents are hostile.
+func Update(before ranges.Table, documents []Document, now time.Time) (ranges.Table, Report, error) {
+	after, conflicts, err := Compile(documents)
+	if err != nil {
+		return ranges.Table{}, Report{}, err
+	}
+	report := Compare(before, after)
+	report.Conflicts = append(report.Conflicts, conflicts...)
+	report.Problems = report.problems(now)
+	return after, report, nil
 }
 
 // nested returns the prefixes that are inside a shorter one of another cloud, the

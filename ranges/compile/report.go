@@ -19,7 +19,7 @@ type Report struct {
 	Clouds []CloudChange `json:"clouds"`
 	// Regions are those that gain or lose addresses, the largest changes first.
 	Regions   []RegionChange `json:"regions"`
-	Conflicts []string       `json:"conflicts"`
+	Conflicts []Conflict     `json:"conflicts"`
 	// Changes are the largest first.
 	Changes []Change `json:"changes"`
 	// Largest are the ten largest prefixes that change, the largest first.
@@ -28,6 +28,8 @@ type Report struct {
 	Unlocated []Unlocated `json:"unlocated"`
 	// Stage is what changes in a stage, nil without one.
 	Stage *StageChange `json:"stage,omitempty"`
+	// Problems is what the checks refuse. Only Update fills it.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // CloudChange is a cloud in both tables. Appear is what had no place before, Vanish
@@ -99,7 +101,7 @@ type Unlocated struct {
 // one.
 func Compare(before, after ranges.Table) Report {
 	r := Report{
-		Clouds: []CloudChange{}, Regions: []RegionChange{}, Conflicts: []string{},
+		Clouds: []CloudChange{}, Regions: []RegionChange{}, Conflicts: []Conflict{},
 		Changes: changes(before, after), Largest: []Largest{}, Unlocated: []Unlocated{},
 	}
 	was, is := coverage(before), coverage(after)

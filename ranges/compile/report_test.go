@@ -126,6 +126,13 @@ func TestSummary(t *testing.T) {
 			t.Errorf("summary does not contain %q:\n%s", want, text)
 		}
 	}
+	if strings.Contains(text, "issued") {
+		t.Errorf("a table without a time of issue has one:\n%s", text)
+	}
+	issued := Summarize(build(t, aws).Issue(time.Date(2026, 1, 4, 5, 6, 7, 0, time.UTC)))
+	if text := issued.Text(time.Now()); !strings.HasSuffix(text, "\nissued 2026-01-04 05:06:07 UTC\n") {
+		t.Errorf("the time of issue is missing in\n%s", text)
+	}
 	if len(s.Regions) != 5 || s.Regions[0].Ranges != 1 || !s.Date.Equal(time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)) {
 		t.Errorf("summary is %+v", s)
 	}

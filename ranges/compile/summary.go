@@ -12,7 +12,9 @@ import (
 // Summary is what a table holds. It has the names of its JSON.
 type Summary struct {
 	// Date is [ranges.Table.Date].
-	Date    time.Time      `json:"date,omitzero"`
+	Date time.Time `json:"date,omitzero"`
+	// Issued is [ranges.Table.Issued].
+	Issued  time.Time      `json:"issued,omitzero"`
 	Bytes   int            `json:"bytes"`
 	Clouds  []CloudSummary `json:"clouds"`
 	Regions []Region       `json:"regions"`
@@ -37,7 +39,7 @@ type Region struct {
 
 // Summarize returns what a table holds, ordered by cloud, then region.
 func Summarize(t ranges.Table) Summary {
-	s := Summary{Date: t.Date(), Bytes: len(t.Bytes()), Clouds: []CloudSummary{}, Regions: []Region{}}
+	s := Summary{Date: t.Date(), Issued: t.Issued(), Bytes: len(t.Bytes()), Clouds: []CloudSummary{}, Regions: []Region{}}
 	at := map[ranges.Place]int{}
 	regions := map[ranges.Cloud]int{}
 	for _, p := range t.Places() {
@@ -78,5 +80,8 @@ func (s Summary) Text(now time.Time) string {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", r.Cloud, r.Region, r.Ranges, count(r.IPv4), count(r.IPv6))
 	}
 	t.Flush()
+	if !s.Issued.IsZero() {
+		fmt.Fprintf(&out, "\nissued %s UTC\n", s.Issued.Format(time.DateTime))
+	}
 	return out.String()
 }

@@ -23,6 +23,7 @@ func (r Report) Text() string {
 	}
 	t.Flush()
 	list(&out, "conflicts", r.Conflicts)
+	list(&out, "failed checks", r.Problems)
 	if len(r.Changes) == 0 {
 		fmt.Fprintf(&out, "\nno address moves\n")
 		return out.String()
@@ -75,13 +76,13 @@ func (s StageChange) write(w io.Writer) {
 }
 
 // list writes a paragraph, of nothing if there are no lines.
-func list(w io.Writer, title string, lines []string) {
+func list[T any](w io.Writer, title string, lines []T) {
 	if len(lines) == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", title)
 	for _, line := range lines[:min(len(lines), maxRows)] {
-		fmt.Fprintf(w, "  %s\n", line)
+		fmt.Fprintf(w, "  %v\n", line)
 	}
 	more(w, len(lines), maxRows, "")
 }

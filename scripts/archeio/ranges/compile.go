@@ -68,13 +68,9 @@ func compileCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("%w; nothing was written", err)
 		}
-		after, conflicts, err := compile.Compile(documents)
+		after, report, err := compile.Update(before, documents, time.Now())
 		if err != nil {
 			return fmt.Errorf("%w; nothing was written", err)
-		}
-		report := compile.Compare(before, after)
-		for _, conflict := range conflicts {
-			report.Conflicts = append(report.Conflicts, conflict.String())
 		}
 		if err := inStage(&report, s); err != nil {
 			return err
@@ -82,7 +78,7 @@ func compileCommand() *cobra.Command {
 		if err := print(c.OutOrStdout(), report, asJSON); err != nil {
 			return err
 		}
-		if problems := compile.Allowed(report.Problems(time.Now()), allowed); len(problems) > 0 {
+		if problems := compile.Allowed(report.Problems, allowed); len(problems) > 0 {
 			return refusal(problems)
 		}
 		switch {
