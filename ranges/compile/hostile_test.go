@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"archeio/ranges"
 )
@@ -173,6 +175,59 @@ func TestAzureDocument(t *testing.T) {
 			got, err := azureDocument([]byte(tt.page))
 			if got != tt.want || (err == nil) != (tt.want != "") {
 				t.Errorf("got %q, error %v, want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestHostileUpdate has valid documents that no provider would publish.
+func TestHostileUpdate(t *testing.T) {
+	document := func(cloud ranges.Cloud, n int, prefix func(i int) string, region func(i int) string) Document {
+		d := Document{Cloud: cloud, Version: "1", Date: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+		for i := range n {
+			if err := d.add(prefix(i), region(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return d
+	}
+	one := func(int) string { return "x" }
+	neighbours := func(i int) string { return fmt.Sprintf("%d.%d.%d.0/24", 11+i>>16, i>>8&255, i&255) }
+	scattered := func(i int) string {
+		i *= 40503 // odd, so that all are different modulo 2^24
+		return fmt.Sprintf("%d.%d.%d.7/32", 11+i>>16&63, i>>8&255, i&255)
+	}
+	const half = maxPrefixes / 2
+	for _, tt := range []struct {
+		name      string
+		documents []Document
+		want      string // of the error, or else of the problems
+		megabytes uint64
+	}{
+		{"one-region", []Document{document(ranges.AWS, maxPrefixes, neighbours, one)}, "", 300},
+		{"alternating-regions", []Document{document(ranges.AWS, half, neighbours, func(i int) string { return "x" + strconv.Itoa(i&1) })}, "", 300},
+		{"scattered", []Document{document(ranges.AWS, half, scattered, one)}, "too many or too scattered", 300},
+		{"many-regions", []Document{document(ranges.AWS, 3e4, neighbours, func(i int) string { return fmt.Sprintf("r-%040d", i) })}, "names of the regions are too long", 300},
+		{"claimed-twice", []Document{document(ranges.AWS, half, neighbours, one), document(ranges.GCP, half, neighbours, one)}, "conflicting: 50000 conflicts, the first: ", 300},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, report, err := Update(ranges.Table{}, tt.documents, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC))
+			runtime.ReadMemStats(&after)
+			text := report.Text()
+			got := fmt.Sprint(report.Problems)
+			if err != nil {
+				got = err.Error()
+			}
+			if !strings.Contains(got, tt.want) || tt.want == "" && (err != nil || len(report.Problems) > 0) {
+				t.Errorf("error %v, problems %.200s, want %q", err, fmt.Sprint(report.Problems), tt.want)
+			}
+			if n := strings.Count(text, "\n"); n > 80 {
+				t.Errorf("the report has %d lines, want at most 80", n)
+			}
+			if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > tt.megabytes {
+				t.Errorf("Update allocates %d MB, want at most %d", got, tt.megabytes)
 			}
 		})
 	}
