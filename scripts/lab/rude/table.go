@@ -168,6 +168,10 @@ var listingHabits = []Habit{
 	}},
 }
 
+// tokenUses is how often a token is valid: more often than a client has requests at
+// once, so that none is refused twice.
+const tokenUses = 60
+
 var httpHabits = []Habit{
 	// HEAD.
 	{Name: "head-no-digest", Groups: []string{"head"}, Source: "registry.access.redhat.com, ECR: regclient/regclient#363, distribution/distribution#3792", Apply: set(func(k *Knobs) { k.HeadNoDigest = true })},
@@ -276,9 +280,9 @@ var httpHabits = []Habit{
 	// Logins.
 	{Name: "token", Groups: []string{"auth"}, Source: "GHCR, Docker Hub", Apply: authenticated(authentication{})},
 	{Name: "token-repository-only", Groups: []string{"auth"}, Source: "Artifactory, Nexus, Harbor: no challenge at /v2/", Apply: authenticated(authentication{NoPing: true})},
-	{Name: "token-expires", Groups: []string{"auth"}, Source: "openai/tart#55", Apply: authenticated(authentication{Uses: 25})},
-	{Name: "token-expires-400", Groups: []string{"auth"}, Source: "ECR Public: aws/containers-roadmap#2835", Apply: authenticated(authentication{Uses: 25, ExpiredStatus: http.StatusBadRequest})},
-	{Name: "token-expires-silently", Groups: []string{"auth"}, Source: "Docker Hardened Images: docker/hub-feedback#2530", Apply: authenticated(authentication{Uses: 25, NoChallenge: true})},
+	{Name: "token-expires", Groups: []string{"auth"}, Source: "openai/tart#55", Apply: authenticated(authentication{Uses: tokenUses})},
+	{Name: "token-expires-400", Groups: []string{"auth"}, Source: "ECR Public: aws/containers-roadmap#2835", Apply: authenticated(authentication{Uses: tokenUses, ExpiredStatus: http.StatusBadRequest})},
+	{Name: "token-expires-silently", Groups: []string{"auth"}, Source: "Docker Hardened Images: docker/hub-feedback#2530", Apply: authenticated(authentication{Uses: tokenUses, NoChallenge: true})},
 	{Name: "token-catalog-scope", Groups: []string{"auth"}, Source: "distribution, GitLab", Apply: authenticated(authentication{CatalogScope: true})},
 	{Name: "token-access-token", Groups: []string{"auth"}, Source: "containerd/containerd#2157", Apply: authenticated(authentication{Response: "access_token"})},
 	{Name: "token-no-expiry", Groups: []string{"auth"}, Source: "GHCR", Apply: authenticated(authentication{Response: "no-expiry"})},
@@ -286,7 +290,7 @@ var httpHabits = []Habit{
 	{Name: "token-many-challenges", Groups: []string{"auth"}, Source: "RFC 9110, section 11.6.1", Apply: authenticated(authentication{Form: "many"})},
 	{Name: "token-throttled", Groups: []string{"auth"}, Source: "Docker Hub", Apply: authenticated(authentication{Response: "throttled"})},
 	{Name: "token-login", Groups: []string{"auth"}, Source: "Harbor", Apply: authenticated(authentication{Login: true})},
-	{Name: "token-rotated", Groups: []string{"auth"}, Source: "secrets that rotate during a run", Apply: authenticated(authentication{Login: true, RotateAfter: 60, Uses: 25})},
+	{Name: "token-rotated", Groups: []string{"auth"}, Source: "secrets that rotate during a run", Apply: authenticated(authentication{Login: true, RotateAfter: 60, Uses: tokenUses})},
 	{Name: "token-blobs-only", Groups: []string{"auth"}, Source: "caching proxies", Apply: authenticated(authentication{Kind: "blob"})},
 	{Name: "token-catalog-only", Groups: []string{"auth"}, Source: "Harbor: public projects", Apply: authenticated(authentication{Kind: "catalog", CatalogScope: true})},
 	{Name: "token-other-scope", Groups: []string{"auth"}, Source: "Artifactory: virtual repositories", Apply: authenticated(authentication{ScopePrefix: "virtual/"})},

@@ -134,7 +134,11 @@ func (s *Server) Want(run Run) Want {
 				if s.Google {
 					o.want.Catalog = Empty
 				}
-				o.sets = append(o.sets, []Outcome{o.want.Catalog})
+				set := []Outcome{o.want.Catalog}
+				if s.UnknownEmpty { // either may be meant
+					set = []Outcome{Empty, Refused}
+				}
+				o.sets = append(o.sets, set)
 			}
 		}
 	}
