@@ -134,8 +134,8 @@ func moved(c CloudChange, _ time.Time) string {
 	return ""
 }
 
-// Allowed returns the problems without those of the named checks.
-func Allowed(problems []Problem, checks []string) []Problem {
+// Except returns the problems without those of the named checks.
+func Except(problems []Problem, checks []string) []Problem {
 	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return slices.Contains(checks, p.Check) })
 }
 

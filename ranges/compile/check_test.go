@@ -62,7 +62,7 @@ func TestProblems(t *testing.T) {
 			if len(got) == 0 || got[len(got)-1] != tt.want || tt.name != "conflicting" && tt.name != "inside-another-cloud" && len(got) > 1 {
 				t.Errorf("problems %q, want %q", got, tt.want)
 			}
-			if left := Allowed(problems, []string{problems[len(problems)-1].Check}); len(left) != len(problems)-1 {
+			if left := Except(problems, []string{problems[len(problems)-1].Check}); len(left) != len(problems)-1 {
 				t.Errorf("%d problems are left when one check is allowed, want %d", len(left), len(problems)-1)
 			}
 		})

@@ -78,7 +78,7 @@ func compileCommand() *cobra.Command {
 		if err := print(c.OutOrStdout(), report, asJSON); err != nil {
 			return err
 		}
-		if problems := compile.Allowed(report.Problems, allowed); len(problems) > 0 {
+		if problems := compile.Except(report.Problems, allowed); len(problems) > 0 {
 			return refusal(problems)
 		}
 		switch {

@@ -14,8 +14,7 @@ func diffCommand() *cobra.Command {
 		Short: "show which addresses move between two tables",
 		Long: "Shows how many addresses appear, vanish and move between two tables, by cloud and\n" +
 			"region, the largest changes, and with -stage which addresses get another mirror\n" +
-			"there. " + tables + " OLD is\n" +
-			`"embedded" by default.`,
+			"there. OLD is \"embedded\" by default.\n" + tables,
 		Example: cli.Example(
 			"archeio ranges diff ranges/table.bin",
 			"archeio ranges diff -stage production yesterday.bin today.bin"),
