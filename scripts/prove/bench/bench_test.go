@@ -35,14 +35,14 @@ blob event, allocations | our handler behind an adapter
 	"start": `start to the first request for an event | empty function
 start to the first response | empty function
 `,
-	"warm": `invocation through the Runtime API, blob cached | empty function
-invocation through the Runtime API, blob in the index | empty function
-invocation through the Runtime API, only a response as long | empty function
+	"warm": `invocation p50, blob cached | empty function
+invocation p50, blob in the index | empty function
+invocation p50, only a response as long | empty function
 the handler alone, cold CPU caches | empty function
 `,
-	"adapter": `invocation through the Runtime API, CPU time | handler like registry.k8s.io's behind an adapter
-invocation through the Runtime API, CPU time above the empty function's | handler like registry.k8s.io's behind an adapter
-invocation through the Runtime API, latency p50 | handler like registry.k8s.io's behind an adapter
+	"adapter": `invocation CPU time | handler like registry.k8s.io's behind an adapter
+invocation CPU time above the empty function's | handler like registry.k8s.io's behind an adapter
+invocation p50 | handler like registry.k8s.io's behind an adapter
 `,
 	"http": `net/http server, 8 connections, CPU time of a request | handler like registry.k8s.io's
 net/http server, 8 connections, time between responses | handler like registry.k8s.io's

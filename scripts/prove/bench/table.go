@@ -86,6 +86,8 @@ func (u unit) format(v float64) string {
 			return fmt.Sprintf("%.1f ns", v)
 		case v < 1e5:
 			return fmt.Sprintf("%.2f µs", v/1e3)
+		case v < 1e6:
+			return fmt.Sprintf("%.1f µs", v/1e3)
 		}
 		return fmt.Sprintf("%.2f ms", v/1e6)
 	case bytesOf:
