@@ -16,6 +16,9 @@ type Habit struct {
 	Source string
 	// Heavy habits have thousands of manifests or megabytes; Pairs leaves them out.
 	Heavy bool
+	// Slow habits have responses that take hours; they are for virtual time. Pairs
+	// leaves them out.
+	Slow bool
 	// Pushable habits are content that a real registry might accept.
 	Pushable bool
 	// Apply changes the knobs and the content, and records what they take away.
@@ -33,11 +36,11 @@ func Names() []string {
 	return names
 }
 
-// Light returns the names of the habits that are not Heavy.
+// Light returns the names of the habits that are neither Heavy nor Slow.
 func Light() []string {
 	var names []string
 	for _, h := range Habits {
-		if !h.Heavy {
+		if !h.Heavy && !h.Slow {
 			names = append(names, h.Name)
 		}
 	}
@@ -51,7 +54,7 @@ func Pairs(seed uint64, n int) [][]string { return Combinations(seed, n, 2) }
 // Combinations returns n random sets of size habits that do not exclude each other.
 func Combinations(seed uint64, n, size int) [][]string {
 	random := rand.New(rand.NewPCG(seed, 1))
-	light := slices.DeleteFunc(slices.Clone(Habits), func(h Habit) bool { return h.Heavy })
+	light := slices.DeleteFunc(slices.Clone(Habits), func(h Habit) bool { return h.Heavy || h.Slow })
 	var sets [][]string
 	for len(sets) < n {
 		var names []string

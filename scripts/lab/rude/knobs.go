@@ -24,7 +24,7 @@ type Knobs struct {
 	// LastStatus is the status for last= where paging is opaque; 0 sends the first
 	// page again.
 	LastStatus int
-	// EmptyPages is the number of empty pages between two others.
+	// EmptyPages is the number of empty pages before each other.
 	EmptyPages int
 	Link       linkForm
 	// CatalogEnd is how the catalog misleads, TagsEnd how the tags of one
@@ -42,7 +42,9 @@ type Knobs struct {
 	// manifests, HeadStatus refuses it, JunkDigest has a wrong digest there.
 	HeadNoDigest, HeadNoLength, JunkDigest bool
 	HeadStatus                             int
-	BlobHeadStatus                         int
+	// StaleTag is a tag for which HEAD has the digest of a deleted manifest.
+	StaleTag       string
+	BlobHeadStatus int
 	// ContentType replaces that of manifests: "none" sends no field, "charset" adds
 	// a parameter.
 	ContentType string
@@ -64,6 +66,8 @@ type Knobs struct {
 	CutManifests bool
 	// Drip slows blobs down to ten parts, seconds apart.
 	Drip float64
+	// EarlyHints sends informational responses before each other.
+	EarlyHints bool
 	// CloseConnections closes the connection after each response.
 	CloseConnections bool
 

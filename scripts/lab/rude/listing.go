@@ -88,8 +88,8 @@ func (s *Server) paginate(r *http.Request, items []string, most int, how paging,
 	shown := rest[:min(limit, len(rest))]
 	next := cursor{offset: at.offset + len(shown)}
 	more := next.offset < len(items)
-	if s.EmptyPages > 0 && at.offset > 0 && at.extra < s.EmptyPages && more {
-		shown, next = nil, cursor{at.offset, at.extra + 1}
+	if s.EmptyPages > 0 && at.extra < s.EmptyPages && len(rest) > 0 && limit > 0 {
+		shown, next, more = nil, cursor{at.offset, at.extra + 1}, true
 	}
 	link := ""
 	path := r.URL.Path + "?"

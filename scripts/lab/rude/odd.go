@@ -250,6 +250,9 @@ var contentHabits = []Habit{
 	{Name: "manifest-corrupt", Source: "damaged storage", Apply: func(s *setup) {
 		s.badManifest("manifest-corrupt", json200(`{"schemaVersion":2,"mediaType":"`+ociManifest+`","layers":[]}`))
 	}},
+	{Name: "manifest-drip", Slow: true, Source: "hostile", Apply: func(s *setup) {
+		s.badManifest("manifest-drip", always(dripping(`{"schemaVersion":2,"layers":[`+strings.Repeat(`{},`, 1000))))
+	}},
 	{Name: "manifest-endless", Heavy: true, Source: "hostile", Apply: func(s *setup) {
 		s.badManifest("manifest-endless", always(unended(`{"schemaVersion":2,"layers":[`, `{},`)))
 	}},

@@ -263,6 +263,8 @@ func (s *Server) manifest(r *http.Request, q request) response {
 			a.header.Del("Docker-Content-Digest")
 		case s.JunkDigest:
 			a.header.Set("Docker-Content-Digest", "latest")
+		case s.StaleTag != "" && q.reference == s.StaleTag:
+			a.header.Set("Docker-Content-Digest", digestOf([]byte("deleted manifest")))
 		}
 	}
 	switch s.ContentType {
@@ -327,6 +329,11 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, q request, a respo
 			h.Set("Content-Length", strconv.Itoa(len(body)))
 		}
 	}
+	if s.EarlyHints {
+		for range 3 {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+	}
 	w.WriteHeader(a.status)
 	if r.Method == http.MethodHead {
 		return
@@ -353,6 +360,26 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, q request, a respo
 // ends.
 func silence(d time.Duration) special {
 	return func(*http.Request) response { return response{silent: d} }
+}
+
+// dripping sends one byte of a body at a time, for hours.
+func dripping(body string) response {
+	return response{
+		status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, unending: true,
+		stream: func(s *Server, w io.Writer, r *http.Request) {
+			for i := range len(body) {
+				if _, err := io.WriteString(w, body[i:i+1]); err != nil {
+					return
+				}
+				if f, ok := w.(http.Flusher); ok {
+					f.Flush()
+				}
+				if !s.sleep(r.Context(), 10*time.Second) {
+					return
+				}
+			}
+		},
+	}
 }
 
 // unended sends a part again and again.

@@ -1,6 +1,7 @@
 package rude
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -78,6 +79,9 @@ var listingHabits = []Habit{
 	}},
 	{Name: "tags-endless-body", Source: "hostile", Heavy: true, Apply: func(s *setup) { s.badTags("endless", always(unended(`{"tags":["v1"`, `,"v1"`))) }},
 	{Name: "tags-silent", Source: "proxies", Apply: func(s *setup) { s.badTags("silent", silence(2*time.Minute)) }},
+	{Name: "tags-drip", Slow: true, Source: "hostile", Apply: func(s *setup) {
+		s.badTags("drip", always(dripping(`{"tags":["v1"`+strings.Repeat(`,"v1"`, 1000)+`]}`)))
+	}},
 	{Name: "tags-wrong-type", Source: "hostile", Apply: func(s *setup) { s.badTags("wrongtype", json200(`{"tags":{"v1":1}}`)) }},
 	{Name: "tags-escape", Source: "hostile", Apply: func(s *setup) {
 		s.badTags("escape", json200(`{"tags":["v1","\u001b[2J\u001b]0;owned\u0007","../../x","a b"]}`))
@@ -143,6 +147,7 @@ var listingHabits = []Habit{
 	{Name: "catalog-204", Groups: []string{"catalog"}, Source: "proxies", Apply: noCatalog(always(response{status: http.StatusNoContent}))},
 	{Name: "catalog-errors-200", Groups: []string{"catalog"}, Source: "proxies that drop the status", Apply: noCatalog(json200(`{"errors":[{"code":"DENIED"}]}`))},
 	{Name: "catalog-endless-body", Groups: []string{"catalog"}, Heavy: true, Source: "hostile", Apply: noCatalog(always(unended(`{"repositories":["`+Prefix+`/x"`, `,"`+Prefix+`/x"`)))},
+	{Name: "catalog-drip", Slow: true, Groups: []string{"catalog"}, Source: "hostile", Apply: noCatalog(always(dripping(`{"repositories":["` + Prefix + `/app"` + strings.Repeat(`,"`+Prefix+`/app"`, 1000) + `]}`)))},
 	{Name: "catalog-link-back", Groups: []string{"catalog"}, Source: "CDNs that ignore queries", Apply: misledCatalog(leadsBack)},
 	{Name: "catalog-link-self", Groups: []string{"catalog"}, Source: "pulp/pulp_container#220", Apply: misledCatalog(linksSelf)},
 	{Name: "catalog-repeat", Groups: []string{"catalog"}, Source: "cap-js-community/mtx-tool#74", Apply: misledCatalog(repeats)},
@@ -182,6 +187,10 @@ var httpHabits = []Habit{
 	{Name: "head-401", Groups: []string{"head"}, Source: "proxies", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusUnauthorized })},
 	{Name: "head-501", Groups: []string{"head"}, Source: "registries of static files", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusNotImplemented })},
 	{Name: "head-403", Groups: []string{"head"}, Source: "signed URLs for GET only", Apply: set(func(k *Knobs) { k.HeadStatus = http.StatusForbidden })},
+	{Name: "head-stale", Groups: []string{"head"}, Source: "CDNs that cache HEAD", Apply: func(s *setup) {
+		s.maker("head-stale").image(s.content.Repository(appName), 300, 1, "head-stale")
+		s.StaleTag = "head-stale"
+	}},
 	{Name: "blob-head-405", Groups: []string{"blob-head"}, Source: "Nexus", Apply: set(func(k *Knobs) { k.BlobHeadStatus = http.StatusMethodNotAllowed })},
 	{Name: "blob-head-404", Groups: []string{"blob-head"}, Source: "caching proxies", Apply: set(func(k *Knobs) { k.BlobHeadStatus = http.StatusNotFound })},
 
@@ -203,6 +212,7 @@ var httpHabits = []Habit{
 	{Name: "gzip-json", Groups: []string{"encoding"}, Source: "nginx gzip_types", Apply: set(func(k *Knobs) { k.Encoding = "json" })},
 	{Name: "gzip-json-always", Groups: []string{"encoding"}, Source: "objects stored compressed: moby/moby#17595", Apply: set(func(k *Knobs) { k.Encoding = "json-always" })},
 	{Name: "chunked", Groups: []string{"length"}, Source: "proxies", Apply: set(func(k *Knobs) { k.Chunked = true })},
+	{Name: "early-hints", Source: "CDNs: RFC 8297", Apply: set(func(k *Knobs) { k.EarlyHints = true })},
 	{Name: "close", Source: "HTTP/1.0 proxies", Apply: set(func(k *Knobs) { k.CloseConnections = true })},
 	{Name: "cut-ranges", Groups: []string{"cut"}, Source: "anchore/stereoscope#695, xelalexv/dregsy#122", Apply: set(func(k *Knobs) { k.Cut = cutRanges })},
 	{Name: "cut-length", Groups: []string{"cut", "length"}, Source: "HTTP/1.0 proxies", Apply: set(func(k *Knobs) { k.Cut = cutLength })},
@@ -348,6 +358,26 @@ var httpHabits = []Habit{
 		d := s.maker("dead-referrer").image(r, 200, 1, "dead-referrer")
 		gone := digestOf([]byte("dead referrer"))
 		r.named[d.Digest] = append(r.named[d.Digest], Descriptor{MediaType: ociManifest, Digest: gone, Size: 100})
+	}},
+	{Name: "referrers-endless", Source: "hostile", Apply: func(s *setup) {
+		r := s.content.Repository(appName)
+		d := s.maker("endless-referrers").image(r, 200, 1, "endless-referrers")
+		page := 0
+		s.special("referrers", appName, d.Digest, func(r *http.Request) response {
+			page++ // one client asks for one page at a time
+			return response{status: http.StatusOK, header: http.Header{"Content-Type": {ociIndex}, "Link": {fmt.Sprintf(`<%s?page=%d>; rel="next"`, r.URL.Path, page)}},
+				body: []byte(`{"schemaVersion":2,"mediaType":"` + ociIndex + `","manifests":[]}`)}
+		})
+		s.loss.requests += 2000
+		s.loss.referrers[d.Digest] = true
+	}},
+	{Name: "referrers-many-dead", Heavy: true, Source: "clean-ups", Apply: func(s *setup) {
+		r := s.content.Repository(appName)
+		d := s.maker("many-dead-referrers").image(r, 200, 1, "many-dead-referrers")
+		for i := range 2000 {
+			r.named[d.Digest] = append(r.named[d.Digest], Descriptor{MediaType: ociManifest, Digest: digestOf([]byte("referrer" + digits(i))), Size: 100})
+		}
+		s.loss.outcome(Full, Incomplete)
 	}},
 	{Name: "referrers-cycle", Source: "hostile", Apply: func(s *setup) {
 		r := s.content.Repository(appName)

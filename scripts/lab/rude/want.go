@@ -72,6 +72,8 @@ type loss struct {
 	// doubtful repositories, manifests and blobs are those for which full and incomplete are
 	// both correct, but nothing is required.
 	doubtful map[string]bool
+	// referrers of manifests cannot be listed.
+	referrers map[string]bool
 	// tags cannot be had, "repository:tag"; doubtful ones too.
 	tags, doubtfulTags map[string]bool
 	requests           int
@@ -80,7 +82,7 @@ type loss struct {
 
 func newLoss() loss {
 	return loss{
-		repositories: map[string]bool{}, manifests: map[string]bool{}, blobs: map[string]bool{}, doubtful: map[string]bool{},
+		repositories: map[string]bool{}, manifests: map[string]bool{}, blobs: map[string]bool{}, doubtful: map[string]bool{}, referrers: map[string]bool{},
 		tags: map[string]bool{}, doubtfulTags: map[string]bool{},
 	}
 }
@@ -275,7 +277,16 @@ func (o *oracle) manifest(r *Repository, digest string, seen map[string]bool) {
 	for _, l := range d.FSLayers {
 		o.blob(r, Descriptor{Digest: l.BlobSum})
 	}
-	if o.run.Referrers && o.s.Referrers == 0 && !o.s.ReferrersHTML && !o.s.Google {
+	if !o.run.Referrers || o.s.Google {
+		return
+	}
+	absent := o.s.Referrers != 0 || o.s.ReferrersHTML
+	switch {
+	case o.s.loss.referrers[digest] && absent:
+		o.sets = append(o.sets, []Outcome{Full, Incomplete})
+	case o.s.loss.referrers[digest]:
+		o.sets = append(o.sets, []Outcome{Incomplete})
+	case !absent:
 		for _, referrer := range r.subjects[digest] {
 			o.manifest(r, referrer.Digest, seen)
 		}
