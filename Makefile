@@ -113,9 +113,13 @@ diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff $(CDK_STAGE)
 deploy: preflight approved ## run preflight, show the changes, ask once, deploy STAGE: YES=1 does not ask, RELEASE=none skips the canary
 	$(CDK) deploy --all --require-approval never --concurrency $(CONCURRENCY) $(CDK_STAGE)
+	@$(MAKE) verify ARGS=
 approved: preflight
 	@test -n "$(YES)" || test -t 0 || { echo 'no terminal to ask for approval: review the output of make diff STAGE=$(STAGE), then run make deploy STAGE=$(STAGE) YES=1' >&2; exit 2; }
 	@test -n "$(YES)" || { $(CDK) diff $(CDK_STAGE) && printf 'Deploy these changes? [y/N] ' && read -r answer && test "$$answer" = y; }
+.PHONY: verify
+verify: stage-named ## test the deployed STAGE from outside: ARGS="-write -image NAME:TAG"
+	@go run ./scripts/archeio verify -stage $(STAGE) $(ARGS)
 adopt: stage-named ## put buckets of an earlier deployment of STAGE back into their stacks: ARGS=-dry-run
 	@go run ./scripts/archeio adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
 destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay

@@ -20,6 +20,7 @@ import (
 	"archeio/scripts/archeio/preflight"
 	"archeio/scripts/archeio/ranges"
 	"archeio/scripts/archeio/report"
+	"archeio/scripts/archeio/verify"
 	"archeio/scripts/archeio/version"
 	"archeio/scripts/archeio/worldmap"
 )
@@ -42,6 +43,7 @@ func root() *cobra.Command {
 		worldmap.Command(),
 		capacity.Command(),
 		preflight.Command(),
+		verify.Command(),
 		adopt.Command(),
 		report.Command(),
 		mirror.Command(),
