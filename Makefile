@@ -122,8 +122,12 @@ verify: stage-named ## test the deployed STAGE from outside: ARGS="-write -image
 	@go run ./scripts/archeio verify -stage $(STAGE) $(ARGS)
 adopt: stage-named ## put buckets of an earlier deployment of STAGE back into their stacks: ARGS=-dry-run
 	@go run ./scripts/archeio adopt -stage $(STAGE) -cdk "$(CDK)" $(ARGS)
-destroy: stage-named ## delete the stacks of STAGE, or its mirror in REGION; buckets stay
-	$(CDK) destroy $(if $(REGION),--exclusively archeio-$(STAGE)-mirror-$(REGION),--all --concurrency $(CONCURRENCY)) $(if $(YES),--force) $(CDK_STAGE)
+destroy: stage-named ## delete the stacks of STAGE, or those of REGION that it no longer has; buckets stay
+ifdef REGION
+	@go run ./scripts/archeio destroy -stage $(STAGE) -region $(REGION) $(if $(YES),-yes) $(ARGS)
+else
+	$(CDK) destroy --all --concurrency $(CONCURRENCY) $(if $(YES),--force) $(CDK_STAGE)
+endif
 report: stage-named ## print the metrics of STAGE: ARGS="-last 24h -json"
 	@go run ./scripts/archeio report -stage $(STAGE) $(ARGS)
 

@@ -29,6 +29,7 @@ func TestMakeTargets(t *testing.T) {
 		{"deploy-asks", []string{"deploy"}, []string{"preflight -stage s", "cdk diff -c stage=s " + options, "Deploy these changes?", "cdk deploy --all --require-approval never"}},
 		{"deploy-without-release", []string{"deploy", "YES=1", "RELEASE=none", "CONCURRENCY=2"}, []string{"preflight -stage s -release none", "--concurrency 2 -c stage=s -c release=none " + options}},
 		{"destroy", []string{"destroy"}, []string{"cdk destroy --all --concurrency 8 -c stage=s " + options}},
+		{"destroy-region", []string{"destroy", "REGION=eu-west-3", "YES=1", "ARGS=-dry-run"}, []string{"archeio destroy -stage s -region eu-west-3 -yes -dry-run"}},
 		{"destroy-without-asking", []string{"destroy", "YES=1"}, []string{"cdk destroy --all --concurrency 8 --force -c stage=s " + options}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,9 +17,9 @@ import (
 	"archeio/infra/stage"
 )
 
-// deletionTime is how long to wait for the deletion of an empty stack, far longer
-// than it takes.
-const deletionTime = 15 * time.Minute
+// deletionTime is how long to wait for the deletion of a stack, far longer than it takes:
+// a distribution is disabled first.
+const deletionTime = time.Hour
 
 // AWS is an Account that is accessed with the AWS SDK.
 type AWS struct {
@@ -207,6 +207,55 @@ func (a *AWS) DeleteStack(ctx context.Context, region, stack string) error {
 		return err
 	}
 	return cloudformation.NewStackDeleteCompleteWaiter(c).Wait(ctx, &cloudformation.DescribeStacksInput{StackName: st.StackId}, deletionTime)
+}
+
+// existing are the states of stacks that are not deleted.
+var existing = func() (all []types.StackStatus) {
+	for _, status := range types.StackStatus("").Values() {
+		if status != types.StackStatusDeleteComplete {
+			all = append(all, status)
+		}
+	}
+	return all
+}()
+
+// Stacks implements Lister.
+func (a *AWS) Stacks(ctx context.Context, region string) ([]string, error) {
+	var names []string
+	for p := cloudformation.NewListStacksPaginator(a.stacks(region), &cloudformation.ListStacksInput{StackStatusFilter: existing}); p.HasMorePages(); {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range page.StackSummaries {
+			names = append(names, aws.ToString(st.StackName))
+		}
+	}
+	return names, nil
+}
+
+// Protected reports whether a stack is protected from deletion.
+func (a *AWS) Protected(ctx context.Context, region, stack string) (bool, error) {
+	st, err := a.describe(ctx, region, stack)
+	return st != nil && aws.ToBool(st.EnableTerminationProtection), err
+}
+
+// Unprotect lifts the protection of a stack from deletion.
+func (a *AWS) Unprotect(ctx context.Context, region, stack string) error {
+	_, err := a.stacks(region).UpdateTerminationProtection(ctx, &cloudformation.UpdateTerminationProtectionInput{StackName: aws.String(stack), EnableTerminationProtection: aws.Bool(false)})
+	return err
+}
+
+// LoadBalancers returns the ARNs of the load balancers of a stack.
+func (a *AWS) LoadBalancers(ctx context.Context, region, stack string) ([]string, error) {
+	all, err := a.resources(ctx, region, stack)
+	var arns []string
+	for _, r := range all {
+		if aws.ToString(r.ResourceType) == "AWS::ElasticLoadBalancingV2::LoadBalancer" {
+			arns = append(arns, aws.ToString(r.PhysicalResourceId))
+		}
+	}
+	return arns, err
 }
 
 // DeletePolicy deletes the policy of a bucket, which then can no longer be read

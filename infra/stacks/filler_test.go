@@ -140,7 +140,7 @@ func TestFillEnvironment(t *testing.T) {
 func TestFillerOutputs(t *testing.T) {
 	each(t, "filler", func(t *testing.T, st *synthStack) {
 		outputs, _ := st.template["Outputs"].(map[string]any)
-		if got, want := slices.Sorted(maps.Keys(outputs)), []string{"PlannerName", "QueueName", "State", "TryPlanner"}; !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(outputs)), []string{"PlannerName", "QueueName", "State", "TryPlanner", "UsesMirrors"}; !slices.Equal(got, want) {
 			t.Errorf("outputs %v, want %v", got, want)
 		}
 		same(t, "PlannerName", at(outputs, "PlannerName", "Value"), `{"Ref": "Planner"}`)

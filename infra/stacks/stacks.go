@@ -12,6 +12,7 @@ package stacks
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -120,6 +121,14 @@ func home(app constructs.Construct, s *stage.Stage) awscdk.Stack {
 	return st
 }
 
+// uses outputs the regions of the stacks that a stack refers to, so that a deployed stack
+// that is still in use is not deleted.
+func uses(st awscdk.Stack, name string, regions []string) {
+	if len(regions) > 0 {
+		output(st, name, "regions of the stacks that this one refers to", jsii.String(strings.Join(regions, ",")))
+	}
+}
+
 func output(st awscdk.Stack, name, description string, value *string) {
 	awscdk.NewCfnOutput(st, jsii.String(name), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
 }
@@ -133,6 +142,7 @@ func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stac
 	bucket := parts.MirrorBucket(st, s, region)
 	if region == s.Primary {
 		parts.Replicate(st, s, bucket)
+		uses(st, stage.UsesMirrors, s.Replicas())
 	}
 	output(st, "BucketName", "mirror bucket", bucket.BucketName())
 	return st
@@ -147,6 +157,7 @@ func filler(app constructs.Construct, s *stage.Stage, home, primary awscdk.Stack
 	if err != nil {
 		return err
 	}
+	uses(st, stage.UsesMirrors, s.Filled())
 	output(st, "PlannerName", "function that finds missing blobs", planner.FunctionName())
 	output(st, "QueueName", "work queue", jsii.String(s.FillQueue()))
 	output(st, "State", "state of the functions, as for archeio mirror -state", jsii.String("s3://"+s.StateBucket()+"@"+s.Home))
@@ -167,6 +178,7 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 	if err != nil {
 		return nil, err
 	}
+	uses(st, stage.UsesMirrors, s.Routed())
 	output(st, stage.CodeHash, "SHA-256 of the function's binary", jsii.String(hash))
 	if hook != nil {
 		output(st, "TryRollout", "smoke-tests the newest version as a rollout does", jsii.String(fmt.Sprintf(
@@ -203,6 +215,8 @@ func edge(app constructs.Construct, s *stage.Stage, redirectors []awscdk.Stack) 
 	if err != nil {
 		return nil, err
 	}
+	uses(st, stage.UsesMirrors, s.Routed())
+	uses(st, stage.UsesRedirectors, s.Redirectors)
 	output(st, stage.DistributionName, "domain name of the distribution", distribution.AttrDomainName())
 	address(st, parts.Address(s, distribution))
 	return st, nil

@@ -214,7 +214,7 @@ func synthesize(f *file, name string, stages []*stage.Stage) (*cloud, error) {
 		}
 		for _, s := range stages {
 			st.region = artifact.Environment[strings.LastIndex(artifact.Environment, "/")+1:]
-			for _, what := range []string{"watch", "home", "mirror", "filler", "redirector", "edge", "domain", "budget"} {
+			for _, what := range stage.Kinds {
 				if s.Stack(what, st.region) == name && artifact.Environment == "aws://"+s.Account+"/"+st.region {
 					st.stage, st.what = s, what
 				}

@@ -67,8 +67,7 @@ const (
 // a hash of its code.
 func (s *Stage) ViewerRequest() string { return "archeio-" + s.Name + "-viewer-request-" }
 
-// Stack returns the name of a stack. what is its kind: "watch", "home",
-// "mirror", "filler", "redirector", "edge", "domain" or "budget".
+// Stack returns the name of a stack. what is its kind, one of [Kinds].
 func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
@@ -89,10 +88,17 @@ const (
 	DistributionName = "DistributionName"
 	// DomainTarget is the output of the domain stack with what the domain leads
 	// to, [ToDistribution] or [ToBalancers].
-	DomainTarget   = "DomainTarget"
-	ToDistribution = "distribution"
-	ToBalancers    = "load balancers"
+	DomainTarget = "DomainTarget"
+	// UsesMirrors and UsesRedirectors are outputs with the regions of the stacks that a
+	// stack refers to, separated by commas.
+	UsesMirrors     = "UsesMirrors"
+	UsesRedirectors = "UsesRedirectors"
+	ToDistribution  = "distribution"
+	ToBalancers     = "load balancers"
 )
+
+// Kinds are the kinds of stacks, each after those that it depends on.
+var Kinds = []string{"watch", "home", "mirror", "filler", "redirector", "edge", "domain", "budget"}
 
 // Stack is a stack of a stage. What is its kind.
 type Stack struct{ What, Region, Name string }

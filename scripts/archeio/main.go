@@ -14,6 +14,7 @@ import (
 	"archeio/scripts/archeio/adopt"
 	"archeio/scripts/archeio/capacity"
 	"archeio/scripts/archeio/cli"
+	"archeio/scripts/archeio/destroy"
 	"archeio/scripts/archeio/explain"
 	"archeio/scripts/archeio/hosts"
 	"archeio/scripts/archeio/mirror"
@@ -45,6 +46,7 @@ func root() *cobra.Command {
 		preflight.Command(),
 		verify.Command(),
 		adopt.Command(),
+		destroy.Command(),
 		report.Command(),
 		mirror.Command(),
 		ranges.Command(),

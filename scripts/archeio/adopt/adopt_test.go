@@ -23,7 +23,7 @@ const (
 
 	primaryStack = "archeio-test-mirror-eu-central-1"
 	replicaStack = "archeio-test-mirror-us-west-2"
-	fillerStack  = "archeio-test-filler-eu-central-1"
+	homeStack    = "archeio-test-home-eu-central-1"
 )
 
 // fake is an account.
@@ -117,12 +117,12 @@ func TestAdopt(t *testing.T) {
 	}{
 		{"nothing-deployed", fake{}, "", nil, nil, "nothing to adopt; run make deploy STAGE=test", false},
 		{"all-deployed", fake{
-			status:  map[string]string{primaryStack: "UPDATE_COMPLETE", replicaStack: "CREATE_COMPLETE", fillerStack: "IMPORT_COMPLETE"},
-			buckets: own(primary, replica, state), stackOf: map[string]string{primary: primaryStack, replica: replicaStack, state: fillerStack}, tag: tags,
+			status:  map[string]string{primaryStack: "UPDATE_COMPLETE", replicaStack: "CREATE_COMPLETE", homeStack: "IMPORT_COMPLETE"},
+			buckets: own(primary, replica, state), stackOf: map[string]string{primary: primaryStack, replica: replicaStack, state: homeStack}, tag: tags,
 		}, "", nil, nil, "nothing to adopt", false},
 		{"after-destroy", fake{buckets: own(primary, replica, state), tag: tags}, "", nil, []string{
 			deletePrimary, deleteReplica, deleteState,
-			"npx cdk deploy " + primaryStack + " " + replicaStack + " " + fillerStack + " --import-existing-resources -c stage=test",
+			"npx cdk deploy " + primaryStack + " " + replicaStack + " " + homeStack + " --import-existing-resources -c stage=test",
 		}, "done; run make deploy STAGE=test to deploy the rest", false},
 		{"one-left", fake{
 			status:  map[string]string{primaryStack: "CREATE_COMPLETE"},
@@ -135,13 +135,13 @@ func TestAdopt(t *testing.T) {
 		{"creation-failed-bucket-retained", fake{
 			status: map[string]string{replicaStack: "ROLLBACK_FAILED"}, buckets: own(replica), stackOf: map[string]string{replica: replicaStack}, tag: tags,
 		}, "", nil, []string{"delete " + replicaStack + " us-west-2", deleteReplica, deployReplica}, "ROLLBACK_FAILED", false},
-		{"review", fake{status: map[string]string{fillerStack: "REVIEW_IN_PROGRESS"}}, "", nil, []string{"delete " + fillerStack + " eu-central-1"}, "the stack is in REVIEW_IN_PROGRESS", false},
+		{"review", fake{status: map[string]string{homeStack: "REVIEW_IN_PROGRESS"}}, "", nil, []string{"delete " + homeStack + " eu-central-1"}, "the stack is in REVIEW_IN_PROGRESS", false},
 		{"retired", fake{buckets: own(replica), tag: tags}, `, "retiring": ["us-west-2"]`, nil, []string{deleteReplica, deployReplica},
 			"remove us-west-2 from mirrors and retiring", false},
 		{"dry-run", fake{buckets: own(primary), tag: tags}, "", []string{"-dry-run"}, nil, primary, false},
 
 		{"creation-failed-rest", fake{
-			status: map[string]string{fillerStack: "DELETE_FAILED"}, resources: map[string][]string{fillerStack: {"AWS::SQS::Queue work"}}, buckets: own(primary), tag: tags,
+			status: map[string]string{homeStack: "DELETE_FAILED"}, resources: map[string][]string{homeStack: {"AWS::SQS::Queue work"}}, buckets: own(primary), tag: tags,
 		}, "", nil, nil, "still has AWS::SQS::Queue work; find the cause", true},
 		{"busy", fake{status: map[string]string{primaryStack: "UPDATE_IN_PROGRESS"}, buckets: own(replica), tag: tags}, "", nil, nil, "the stack is in UPDATE_IN_PROGRESS; wait for it", true},
 		{"stuck", fake{status: map[string]string{primaryStack: "UPDATE_ROLLBACK_FAILED"}}, "", nil, nil, "continue-update-rollback --region eu-central-1 --stack-name " + primaryStack, true},

@@ -39,6 +39,8 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.zone(ctx)
 	p.domain(ctx)
 	p.edge(ctx)
+	p.abandoned(ctx)
+	p.routed(ctx)
 	regions := p.stage.StackRegions()
 	for i, region := range regions {
 		p.progress.Show("%s (region %d of %d)", region, i+1, len(regions))

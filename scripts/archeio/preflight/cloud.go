@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/account/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
@@ -25,6 +28,7 @@ import (
 
 	"archeio/infra/leftover"
 	"archeio/infra/stage"
+	"archeio/lambda/metrics"
 )
 
 // cloud is AWS with the credentials of one profile.
@@ -52,8 +56,10 @@ type cloud interface {
 	concurrency(ctx context.Context, region string) (all, unreserved int, err error)
 	// subnets returns the subnets with these IDs.
 	subnets(ctx context.Context, region string, ids []string) ([]subnet, error)
-	// Output returns an output of a stack, empty if it does not exist.
-	Output(ctx context.Context, region, stack, key string) (string, error)
+	// missingBlobs returns the number of blobs that a mirror does not have, as the
+	// planner in a region reported it last, and whether it did within two days.
+	missingBlobs(ctx context.Context, region, mirror string) (n int, known bool, err error)
+	leftover.Lister
 	leftover.Account
 }
 
@@ -216,6 +222,20 @@ func (s *sdk) concurrency(ctx context.Context, region string) (all, unreserved i
 		return 0, 0, errors.New("no account limit in the response of Lambda")
 	}
 	return int(out.AccountLimit.ConcurrentExecutions), int(aws.ToInt32(out.AccountLimit.UnreservedConcurrentExecutions)), nil
+}
+
+func (s *sdk) missingBlobs(ctx context.Context, region, mirror string) (int, bool, error) {
+	now := time.Now()
+	out, err := cloudwatch.NewFromConfig(s.in(region)).GetMetricStatistics(ctx, &cloudwatch.GetMetricStatisticsInput{
+		Namespace: aws.String(metrics.Namespace), MetricName: aws.String(metrics.MissingBlobs),
+		Dimensions: []cwtypes.Dimension{{Name: aws.String(metrics.Mirror), Value: aws.String(mirror)}},
+		StartTime:  aws.Time(now.Add(-48 * time.Hour)), EndTime: aws.Time(now), Period: aws.Int32(300), Statistics: []cwtypes.Statistic{cwtypes.StatisticMaximum},
+	})
+	if err != nil || len(out.Datapoints) == 0 {
+		return 0, false, err
+	}
+	last := slices.MaxFunc(out.Datapoints, func(a, b cwtypes.Datapoint) int { return aws.ToTime(a.Timestamp).Compare(aws.ToTime(b.Timestamp)) })
+	return int(aws.ToFloat64(last.Maximum)), true, nil
 }
 
 // code returns the code of an AWS error, empty for other errors.

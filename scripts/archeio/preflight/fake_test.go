@@ -3,6 +3,7 @@ package preflight
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,7 +33,9 @@ type fake struct {
 	stackOf, tag        map[string]string // by bucket
 	status              map[string]string // by stack
 	output              string
-	domainTarget        string // output of the domain stack
+	outputs             map[string]string   // by stack and key, separated by a space
+	stacks              map[string][]string // by region
+	missing             map[string]int      // blobs by mirror
 	networks            []subnet
 	qualifier           string // of the bootstrap stacks, empty for the default
 	context             string // of cdk.json, before the stages
@@ -93,12 +96,19 @@ func (f fake) Output(_ context.Context, region, stack, key string) (string, erro
 	if stack == "archeio-first-redirector-"+region && key == "CodeHash" {
 		return f.output, nil
 	}
-	if stack == "archeio-test-domain-us-east-1" && key == "DomainTarget" {
-		return f.domainTarget, nil
-	}
-	return "", nil
+	return f.outputs[stack+" "+key], nil
 }
 func (f fake) subnets(context.Context, string, []string) ([]subnet, error) { return f.networks, nil }
+func (f fake) Stacks(_ context.Context, region string) ([]string, error) {
+	if region == "ap-east-2" {
+		return nil, errors.New("the region is not enabled")
+	}
+	return f.stacks[region], nil
+}
+func (f fake) missingBlobs(_ context.Context, _, mirror string) (int, bool, error) {
+	n, known := f.missing[mirror]
+	return n, known, nil
+}
 func (f fake) StackStatus(_ context.Context, _, stack string) (string, error) {
 	return f.status[stack], nil
 }

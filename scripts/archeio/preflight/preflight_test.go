@@ -122,7 +122,7 @@ func TestDomain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			f := ready()
-			f.domain, f.domainTarget = tt.domain, tt.target
+			f.domain, f.outputs = tt.domain, map[string]string{"archeio-test-domain-us-east-1 DomainTarget": tt.target}
 			got := preflightWith(t, t.Context(), f, 200, tt.keys)
 			if tt.want == "" && strings.Contains(got.stdout, " domain ") || !strings.Contains(got.stdout, tt.want) {
 				t.Errorf("want %q in\n%s", tt.want, got.stdout)
