@@ -11,7 +11,7 @@ import (
 // server of registry.k8s.io. All blobs are cached. Most of the CPU time is spent on the
 // Runtime API, as the empty function's is.
 func measureAdapter(ctx context.Context, b *bench) error {
-	ours, empty, err := b.functions(ctx)
+	ours, err := b.redirector(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func measureAdapter(ctx context.Context, b *bench) error {
 	events := payloads(b.pick(4096, 128))
 	var functions []*function
 	var latencies, cpu []side
-	for _, binary := range []string{ours, peer, empty} {
+	for _, binary := range []string{ours, peer} {
 		f, err := launch(ctx, binary, env, io.Discard)
 		if err != nil {
 			return err
@@ -45,9 +45,6 @@ func measureAdapter(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	if err := functions[2].invokeAll(ctx, events); err != nil {
-		return err
-	}
 	const what, against = "invocation", "handler like registry.k8s.io's behind an adapter"
 	if b.hasCPUTime() {
 		v, err := b.interleave(ctx, 93, 3, cpu...)
@@ -55,23 +52,13 @@ func measureAdapter(ctx context.Context, b *bench) error {
 			return err
 		}
 		b.report.compare(what+" CPU time", against, ns, v[0], v[1], ratioOf(0.6))
-		b.report.compare(what+" CPU time above the empty function's", against, ns, above(v[0], v[2]), above(v[1], v[2]), budget{})
 	}
-	v, err := b.interleave(ctx, 93, 3, latencies[:2]...)
+	v, err := b.interleave(ctx, 93, 3, latencies...)
 	if err != nil {
 		return err
 	}
 	b.report.compare(what+" p50", against, ns, v[0], v[1], budget{})
 	return nil
-}
-
-// above returns by how much values are above those of the same rounds of another side.
-func above(values, other []float64) []float64 {
-	all := make([]float64, len(values))
-	for i := range values {
-		all[i] = values[i] - other[i]
-	}
-	return all
 }
 
 // parts returns a function that returns n of the payloads, at each call the next.
