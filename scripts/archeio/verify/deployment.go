@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -51,6 +52,9 @@ type deployment struct {
 	held          map[string]func() (blob, error)
 	hash          func() (string, error)
 	probe         probe
+
+	mu         sync.Mutex
+	transports map[[2]string]*http.Transport // by where to connect and network
 }
 
 // entry is a host that clients connect to.
@@ -77,6 +81,7 @@ func (d *deployment) run(ctx context.Context, progress cli.Progress) []cli.Check
 	if o := d.credentials(ctx); o.result != cli.Pass {
 		return []cli.Check{{Where: "account", Check: "credentials", Result: o.result, Details: o.details}}
 	}
+	defer d.closeConnections()
 	progress.Show("the stacks")
 	d.find(ctx)
 

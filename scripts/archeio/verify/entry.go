@@ -176,11 +176,8 @@ func (d *deployment) pull(ctx context.Context, place string) outcome {
 	e := d.entry(place)
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
-	to := d.transport("", "")
-	through := d.transport(e.connect, "")
-	defer to.CloseIdleConnections()
-	defer through.CloseIdleConnections()
-	p, err := testpull.Client{Registry: "https://" + e.host, MaxBytes: maxPull, Transport: perHost{e.host, through, to}}.Pull(ctx, d.image)
+	transport := perHost{e.host, d.transport(e.connect, ""), d.transport("", "")}
+	p, err := testpull.Client{Registry: "https://" + e.host, MaxBytes: maxPull, Transport: transport}.Pull(ctx, d.image)
 	if err != nil {
 		return fail("%s", cli.OneLine(err))
 	}

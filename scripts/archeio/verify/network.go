@@ -40,9 +40,15 @@ func (r *response) cached() bool {
 	return strings.HasPrefix(r.header.Get("X-Cache"), "Hit") || strings.HasPrefix(r.header.Get("X-Cache"), "RefreshHit")
 }
 
-// transport returns a new transport for connections to a host, or to another one in its
-// place.
+// transport returns the transport for connections to a host, or to another one in its
+// place, by a network.
 func (d *deployment) transport(connect, network string) *http.Transport {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := [2]string{connect, network}
+	if t := d.transports[key]; t != nil {
+		return t
+	}
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			return d.dialFor(ctx, cmp.Or(network, "tcp"), address, connect)
@@ -51,10 +57,22 @@ func (d *deployment) transport(connect, network string) *http.Transport {
 		ForceAttemptHTTP2:  true,
 		DisableCompression: true,
 	}
-	if connect == "" && network == "" {
+	if key == [2]string{} {
 		t.Proxy = http.ProxyFromEnvironment
 	}
+	if d.transports == nil {
+		d.transports = map[[2]string]*http.Transport{}
+	}
+	d.transports[key] = t
 	return t
+}
+
+func (d *deployment) closeConnections() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.transports {
+		t.CloseIdleConnections()
+	}
 }
 
 // dialFor connects to an address, or with the same port to another host in its place.
@@ -71,7 +89,7 @@ func (d *deployment) dialFor(ctx context.Context, network, address, connect stri
 	return d.dial(ctx, network, address)
 }
 
-// send sends a request on a new connection. It follows no redirect.
+// send sends a request. It follows no redirect.
 func (d *deployment) send(ctx context.Context, r request) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -83,9 +101,7 @@ func (d *deployment) send(ctx context.Context, r request) (*response, error) {
 	for name, value := range r.header {
 		req.Header.Set(name, value)
 	}
-	t := d.transport(r.connect, r.network)
-	defer t.CloseIdleConnections()
-	resp, err := t.RoundTrip(req)
+	resp, err := d.transport(r.connect, r.network).RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ var rows = []row{
 	{"plain HTTP", edges, "CloudFront redirects plain HTTP to HTTPS.", (*deployment).plainHTTP},
 	{"cached redirect", edges, "CloudFront caches a 307 with `Cache-Control: public`.", (*deployment).cachedRedirect},
 	{"uncached blob redirect", edges, "The redirect of a blob is never served from a cache: the policy `CachingDisabled` applies.", (*deployment).uncachedRedirect},
-	{"absolute location", edges, "`X-Viewer-Authorized` and `X-Viewer-Host`, which the edge function sets, reach the function; `Location` is absolute.", (*deployment).absoluteLocation},
+	{"absolute location", edges, "`X-Viewer-Authorized` and `X-Viewer-Host`, which the edge function sets, reach the function, and `Location` is absolute.", (*deployment).absoluteLocation},
 	{"edge blob", edges, "Origin access control for S3 passes GET, HEAD and `Range`, and CloudFront caches blobs.", (*deployment).edgeBlob},
 	{"edge missing blob", edges, "A blob that no mirror has is a 403 after the failover, which is not cached.", (*deployment).edgeMissingBlob},
 	{"distribution", edges, "The distribution is deployed as the stage describes it: price class, HTTP versions, IPv6, names.", (*deployment).distribution},
