@@ -264,7 +264,7 @@ func Base(seed uint64) *Content {
 			}
 		}
 	}
-	for i := range 45 {
+	for i := range 25 {
 		m.image(c.Repository(fmt.Sprintf("%s/small-%02d", Prefix, i)), 100, 1, "v1")
 	}
 	m.image(c.Repository(Outside), 1_000, 1, "latest")

@@ -165,7 +165,7 @@ var observations = []observation{
 	{habit: "catalog-link-back", path: catalogPath + "?last=team/tools/cli", status: 200, fields: fields{"Link": "<" + catalogPath + ">"}},
 	{habit: "catalog-link-self", path: catalogPath, status: 200, fields: fields{"Link": "<" + catalogPath + ">"}},
 	{habit: "catalog-repeat", path: catalogPath, status: 200, fields: fields{"Link": cursor{0, 1}.token()}},
-	{habit: "catalog-endless", path: catalogPath + "?next_page=" + cursor{50, 1}.token(), status: 200, body: `"repositories":[]`},
+	{habit: "catalog-endless", path: catalogPath + "?next_page=" + cursor{30, 1}.token(), status: 200, body: `"repositories":[]`},
 	{habit: "catalog-other-host", path: catalogPath, status: 200, fields: fields{"Link": "<http://localhost:"}},
 	{habit: "catalog-unreadable-link", path: catalogPath, status: 200, fields: fields{"Link": `; rel="next"`}},
 	{habit: "prefix-401", path: "/v2/team/tags/list", status: 401},

@@ -44,7 +44,7 @@ func TestPush(t *testing.T) {
 			t.Errorf("%s: status %d, %v, %.200s; want %d", path, resp.StatusCode, err, body, status)
 		}
 	}
-	if w := accepted.Want(Run{Referrers: true}); len(w.Outcomes) != 1 || w.Outcomes[0] != Full || len(w.Blobs) < 150 {
+	if w := accepted.Want(Run{Referrers: true}); len(w.Outcomes) != 1 || w.Outcomes[0] != Full || len(w.Blobs) < 110 {
 		t.Errorf("oracle: outcomes %v, %d blobs", w.Outcomes, len(w.Blobs))
 	}
 }

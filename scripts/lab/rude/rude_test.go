@@ -116,7 +116,7 @@ func TestCombinations(t *testing.T) {
 			continue
 		}
 		want := s.Want(Run{Referrers: true})
-		if len(want.Outcomes) == 0 || want.Allows(Full) && len(want.Blobs) < 100 {
+		if len(want.Outcomes) == 0 || want.Allows(Full) && len(want.Blobs) < 60 {
 			t.Errorf("%q: outcomes %v and %d blobs", set, want.Outcomes, len(want.Blobs))
 		}
 		s.Close()
