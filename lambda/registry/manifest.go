@@ -35,8 +35,8 @@ func (c *Client) Resolve(ctx context.Context, repository, reference string) (str
 	return digest, nil
 }
 
-// resolve asks with HEAD. Where HEAD is refused or has no digest, it asks with
-// GET and computes the digest, and the next ones are asked with GET at once.
+// resolve returns a digest by HEAD. Where HEAD is refused or has no digest, it uses
+// GET and computes the digest, and the next requests are GET at once.
 func (c *Client) resolve(ctx context.Context, repository, reference string) (string, error) {
 	q, err := manifestRequest(repository, reference)
 	if err != nil {
