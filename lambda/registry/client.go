@@ -38,6 +38,7 @@ type Client struct {
 	mu        sync.Mutex
 	referrers map[string]referrersState // by repository
 	computed  map[string]bool           // digests of manifests that were fetched by a tag
+	tags      map[string]string         // that HEAD had a digest for, by REPOSITORY@DIGEST
 }
 
 // Options are the settings of a Client.
@@ -71,7 +72,7 @@ func New(source string, o Options) (*Client, error) {
 	if err != nil || host == "" || strings.Contains(source, "://") {
 		return nil, fmt.Errorf("invalid source %q: want REGISTRY or REGISTRY/PREFIX, for example us-docker.pkg.dev/project/images", source)
 	}
-	c := &Client{registry: registry, prefix: prefix, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), referrers: map[string]referrersState{}, computed: map[string]bool{}}
+	c := &Client{registry: registry, prefix: prefix, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), referrers: map[string]referrersState{}, computed: map[string]bool{}, tags: map[string]string{}}
 	c.catalogPage.halved.Store(usualPage) // what is cut off is paged there
 	keychain := o.Keychain
 	if keychain == nil {

@@ -312,6 +312,9 @@ func (r *reader) entries(ctx context.Context, name string, l *registry.Listing) 
 // it.
 func (r *reader) manifest(ctx context.Context, name, digest string, referrers bool) []string {
 	c, err := r.client.Manifest(ctx, name, digest)
+	if moved := (*registry.MovedError)(nil); errors.As(err, &moved) {
+		digest, c, err = moved.Digest, moved.Contents, nil
+	}
 	if err != nil {
 		r.fail(err)
 		return nil

@@ -53,6 +53,11 @@ func (c *Client) resolve(ctx context.Context, repository, reference string) (str
 		digest := resp.Header.Get("Docker-Content-Digest")
 		switch {
 		case resp.StatusCode == http.StatusOK && oci.ValidDigest(digest):
+			if !strings.Contains(reference, ":") {
+				c.mu.Lock()
+				put(c.tags, repository+"@"+digest, reference)
+				c.mu.Unlock()
+			}
 			return digest, nil
 		case resp.StatusCode == http.StatusTooManyRequests:
 			return "", responseError(resp.Response, resp.storage)
@@ -95,8 +100,9 @@ const manifestAttempts = 3
 var errContent = errors.New("content does not match its digest")
 
 // Manifest fetches and parses a manifest, and verifies its digest. The error is an
-// ErrAbsent if the registry does not have it, and an ErrMalformed if it cannot be
-// parsed. One above 8 MiB is neither: what it refers to is unknown.
+// ErrAbsent if the registry does not have it, a *MovedError if it is no longer that
+// of the tag that it was resolved from, and an ErrMalformed if it cannot be parsed.
+// One above 8 MiB is neither: what it refers to is unknown.
 func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Contents, error) {
 	doing := "fetching " + line(repository+"@"+digest)
 	body, err := c.manifest(ctx, repository, digest)
@@ -106,6 +112,8 @@ func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Cont
 		c.mu.Unlock()
 		if contradicts {
 			err = fmt.Errorf("the registry has a tag with this digest, but not the digest: %s", err.Error())
+		} else if moved := c.moved(ctx, repository, digest); moved != nil {
+			err = moved
 		}
 	}
 	if err != nil {
@@ -116,6 +124,44 @@ func (c *Client) Manifest(ctx context.Context, repository, digest string) (*Cont
 		return nil, c.explain(doing, fmt.Errorf("%w manifest: %w", ErrMalformed, err))
 	}
 	return contents, nil
+}
+
+// MovedError is the error for a digest that Resolve has returned for a tag and
+// that the registry does not have: the tag has moved since, or the response to
+// HEAD was an old one of a cache.
+type MovedError struct {
+	// Tag is the tag, Digest the digest that it has now, and Contents is what that
+	// manifest refers to.
+	Tag, Digest string
+	Contents    *Contents
+}
+
+func (e *MovedError) Error() string {
+	return "not in the registry: tag " + e.Tag + " is " + e.Digest + " now"
+}
+
+// moved returns what the tag is now that had a digest, nil if it is not another
+// manifest.
+func (c *Client) moved(ctx context.Context, repository, digest string) *MovedError {
+	c.mu.Lock()
+	tag := c.tags[repository+"@"+digest]
+	c.mu.Unlock()
+	if tag == "" {
+		return nil
+	}
+	q, err := manifestRequest(repository, tag)
+	if err != nil {
+		return nil
+	}
+	_, body, err := c.fetch(ctx, q, maxManifestSize)
+	if err != nil {
+		return nil
+	}
+	contents, err := Parse(body)
+	if now := sha256Of(body); err == nil && now != digest {
+		return &MovedError{Tag: tag, Digest: now, Contents: contents}
+	}
+	return nil
 }
 
 func (c *Client) manifest(ctx context.Context, repository, digest string) ([]byte, error) {

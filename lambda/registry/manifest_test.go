@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -150,4 +151,32 @@ func TestContradiction(t *testing.T) {
 	}
 	_, err = c.Manifest(t.Context(), "app", digest)
 	checkError(t, err, nil, "has a tag with this digest, but not the digest")
+}
+
+// TestMoved tests that a tag that has moved since it was resolved is not absent.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	now := `{"schemaVersion":2,"layers":[{"digest":"` + b + `","size":1}]}`
+	c, _ := served(t, "example.com", Options{}, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/v1"):
+			fail(w, http.StatusNotFound, "MANIFEST_UNKNOWN")
+		case r.Method == http.MethodHead: // an old response of a cache
+			w.Header().Set("Docker-Content-Digest", a)
+		default:
+			fmt.Fprint(w, now)
+		}
+	})
+	digest, err := c.Resolve(t.Context(), "app", "v1")
+	if err != nil || digest != a {
+		t.Fatalf("%s, error %v", digest, err)
+	}
+	_, err = c.Manifest(t.Context(), "app", digest)
+	checkError(t, err, nil, "not in the registry: tag v1 is "+sha256Of([]byte(now))+" now")
+	var moved *MovedError
+	if !errors.As(err, &moved) || moved.Digest != sha256Of([]byte(now)) || len(moved.Contents.Blobs) != 1 {
+		t.Errorf("error %+v", moved)
+	}
+	_, err = c.Manifest(t.Context(), "app", b)
+	checkError(t, err, ErrAbsent, "not in the registry")
 }
