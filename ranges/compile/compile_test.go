@@ -2,6 +2,7 @@ package compile
 
 import (
 	"bytes"
+	"embed"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -15,26 +16,27 @@ import (
 	"archeio/ranges/regions"
 )
 
-const (
-	aws = `{"syncToken":"1767225600","createDate":"2026-01-01-00-00-00","prefixes":[
-		{"ip_prefix":"15.193.0.0/19","region":"GLOBAL"},
-		{"ip_prefix":"15.193.0.0/24","region":"ap-south-1"},
-		{"ip_prefix":"3.5.0.0/16","region":"us-east-1"}],
-		"ipv6_prefixes":[{"ipv6_prefix":"2600:1f00::/40","region":"us-east-1"}]}`
-	google = `{"syncToken":"1767225605123","creationTime":"2025-12-31T16:00:05","prefixes":[
-		{"ipv4Prefix":"34.1.208.0/20","scope":"africa-south1"},
-		{"ipv6Prefix":"2600:1900:8000::/44","scope":"africa-south1"}]}`
-	azure = `{"changeNumber":7,"values":[
-		{"name":"Storage.WestEurope","properties":{"region":"westeurope","addressPrefixes":["13.0.0.0/8"]}},
-		{"name":"AzureCloud","properties":{"region":"","addressPrefixes":["13.0.0.0/8"]}},
-		{"name":"AzureCloud.westeurope","properties":{"region":"westeurope","addressPrefixes":["4.180.0.0/16"]}}]}`
-	oracle = `{"last_updated_timestamp":"2025-12-31T18:18:01.103975","regions":[
-		{"region":"us-phoenix-1","cidrs":[{"cidr":"129.146.0.0/21","tags":["OCI"]},{"cidr":"134.70.8.0/21","tags":["OSN","OBJECT_STORAGE"]}]},
-		{"region":"us-ashburn-1","cidrs":[{"cidr":"129.213.8.0/21","tags":["OCI"]}]}]}`
-)
+//go:embed testdata
+var testdata embed.FS
+
+// sample returns a short document of a cloud, testdata/CLOUD.json.
+func sample(cloud ranges.Cloud) string {
+	text, err := testdata.ReadFile("testdata/" + strings.ToLower(string(cloud)) + ".json")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+var aws, google, azure, oracle = sample(ranges.AWS), sample(ranges.GCP), sample(ranges.Azure), sample(ranges.OCI)
 
 // samples has a document of each of Providers.
-var samples = [len(Providers)]string{aws, google, azure, oracle}
+var samples = func() (all [len(Providers)]string) {
+	for i, cloud := range ranges.Clouds {
+		all[i] = sample(cloud)
+	}
+	return all
+}()
 
 // provider returns the row of a cloud.
 func provider(cloud ranges.Cloud) Provider {
@@ -99,7 +101,7 @@ func TestRegionsFollowClouds(t *testing.T) {
 
 func TestCompile(t *testing.T) {
 	t.Parallel()
-	table := build(t, samples[:]...)
+	table := build(t, aws, google, azure, oracle)
 	for addr, want := range map[string]ranges.Place{
 		"15.193.0.9":       {Cloud: ranges.AWS, Region: "ap-south-1"},
 		"15.193.1.0":       {Cloud: ranges.AWS, Region: "GLOBAL"},
