@@ -143,6 +143,9 @@ func (s *Server) bytes(r *http.Request, digest string, body []byte) response {
 		s.Cut == cutTwice && times < 2, (s.Cut == cutOnce416 || s.Cut == cutOnceLie) && times < 1:
 		limit = min(limit, part)
 	}
+	if s.Cut == stallOnce && len(body) > 5_000 && !ranged && s.count("stall "+digest) == 0 {
+		return stalled(a, part)
+	}
 	if limit == len(a.body) {
 		return a
 	}

@@ -149,6 +149,7 @@ const (
 	cutOnceLie     // the first ends so; responses to ranges start at 0 and say so
 	cutAlways      // every one ends so, and ranges are ignored
 	cutLength      // like cutRanges, with a graceful end and no Content-Length
+	stallOnce      // the first of large blobs ends so and the connection stays open; ranges are served
 )
 
 // redirects is how blobs are redirected.

@@ -250,6 +250,11 @@ var contentHabits = []Habit{
 	{Name: "manifest-corrupt", Source: "damaged storage", Apply: func(s *setup) {
 		s.badManifest("manifest-corrupt", json200(`{"schemaVersion":2,"mediaType":"`+ociManifest+`","layers":[]}`))
 	}},
+	{Name: "manifest-stall", Slow: true, Source: "proxies", Apply: func(s *setup) {
+		s.badManifest("manifest-stall", func(*http.Request) response {
+			return stalled(response{status: http.StatusOK, header: http.Header{"Content-Type": {ociManifest}}, body: []byte(`{"schemaVersion":2}`)}, 5)
+		})
+	}},
 	{Name: "manifest-drip", Slow: true, Source: "hostile", Apply: func(s *setup) {
 		s.badManifest("manifest-drip", always(dripping(`{"schemaVersion":2,"layers":[`+strings.Repeat(`{},`, 1000))))
 	}},

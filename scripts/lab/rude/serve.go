@@ -22,6 +22,9 @@ type response struct {
 	stream func(s *Server, w io.Writer, r *http.Request)
 	// unending is a body without a length.
 	unending bool
+	// raw is sent in place of all else, again and again if it is endless.
+	raw     string
+	endless bool
 	// silent is how long nothing is sent, before the connection ends.
 	silent time.Duration
 }
@@ -297,6 +300,10 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, q request, a respo
 		s.sleep(r.Context(), a.silent)
 		panic(http.ErrAbortHandler)
 	}
+	if a.raw != "" {
+		s.hijack(w, r, a)
+		return
+	}
 	h := w.Header()
 	for key, values := range a.header {
 		h[key] = values
@@ -354,6 +361,35 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, q request, a respo
 	if a.stream != nil {
 		a.stream(s, w, r)
 	}
+}
+
+// hijack sends bytes that are no response of the HTTP server.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, a response) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err) // no HTTP/2
+	}
+	defer conn.Close()
+	for sent := 0; ; sent += len(a.raw) {
+		if _, err := io.WriteString(conn, a.raw); err != nil || !a.endless {
+			return
+		}
+		if sent > 1<<29 {
+			s.violate("read more than 512 MiB of an endless response: " + r.URL.Path)
+			return
+		}
+	}
+}
+
+// stalled returns a response that stays open after n bytes.
+func stalled(a response, n int) response {
+	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	a.body, a.unending = a.body[:n], true
+	a.stream = func(s *Server, _ io.Writer, r *http.Request) {
+		s.sleep(r.Context(), time.Hour)
+		panic(http.ErrAbortHandler)
+	}
+	return a
 }
 
 // silence accepts a request and does not respond for a time; then the connection

@@ -82,6 +82,20 @@ var listingHabits = []Habit{
 	{Name: "tags-drip", Slow: true, Source: "hostile", Apply: func(s *setup) {
 		s.badTags("drip", always(dripping(`{"tags":["v1"`+strings.Repeat(`,"v1"`, 1000)+`]}`)))
 	}},
+	{Name: "tags-stall", Slow: true, Source: "proxies", Apply: func(s *setup) {
+		s.badTags("stall", func(*http.Request) response {
+			return stalled(response{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: []byte(`{"tags":["v1"]}`)}, 5)
+		})
+	}},
+	{Name: "tags-garbage", Source: "hostile", Apply: func(s *setup) {
+		s.badTags("garbage", always(response{raw: "\x16\x03\x01\x1b[2J\x00 not HTTP\r\n\r\n"}))
+	}},
+	{Name: "tags-status-999", Source: "WAFs", Apply: func(s *setup) {
+		s.badTags("status", always(response{raw: "HTTP/1.1 999 \x1b[2JRequest Denied\r\nContent-Length: 0\r\n\r\n"}))
+	}},
+	{Name: "tags-endless-header", Heavy: true, Source: "hostile", Apply: func(s *setup) {
+		s.badTags("header", always(response{raw: "HTTP/1.1 103 Early Hints\r\nX-A: " + strings.Repeat("a", 8000) + "\r\n\r\n", endless: true}))
+	}},
 	{Name: "tags-wrong-type", Source: "hostile", Apply: func(s *setup) { s.badTags("wrongtype", json200(`{"tags":{"v1":1}}`)) }},
 	{Name: "tags-escape", Source: "hostile", Apply: func(s *setup) {
 		s.badTags("escape", json200(`{"tags":["v1","\u001b[2J\u001b]0;owned\u0007","../../x","a b"]}`))
@@ -219,6 +233,7 @@ var httpHabits = []Habit{
 	{Name: "cut-twice", Groups: []string{"cut"}, Source: "proxies without ranges", Apply: set(func(k *Knobs) { k.Cut = cutTwice })},
 	{Name: "cut-416", Groups: []string{"cut"}, Source: "proxies without ranges", Apply: set(func(k *Knobs) { k.Cut = cutOnce416 })},
 	{Name: "cut-wrong-range", Groups: []string{"cut"}, Source: "caches", Apply: set(func(k *Knobs) { k.Cut = cutOnceLie })},
+	{Name: "stall", Groups: []string{"cut"}, Slow: true, Source: "smol-machines/smolvm#1026", Apply: set(func(k *Knobs) { k.Cut = stallOnce })},
 	{Name: "cut-always", Groups: []string{"cut"}, Source: "proxies with a limit on size", Apply: func(s *setup) {
 		s.Cut = cutAlways
 		s.loss.all(Incomplete, Refused)
