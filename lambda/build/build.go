@@ -131,6 +131,16 @@ func Hash(dir string) (string, error) {
 	return fmt.Sprintf("%x", sha256.Sum256(code)), nil
 }
 
+// RedirectorHash builds the redirector for an architecture as AWS names it and returns
+// its Hash.
+func RedirectorHash(ctx context.Context, architecture string) (string, error) {
+	dir, err := Function(ctx, "redirector", GOARCH(architecture))
+	if err != nil {
+		return "", err
+	}
+	return Hash(dir)
+}
+
 // Root returns the root folder of the repository, which is the working directory
 // or above it.
 func Root() (string, error) {

@@ -21,7 +21,7 @@ import (
 
 // Command returns the command.
 func Command() *cobra.Command {
-	return command(external{newCloud, &http.Client{Timeout: 5 * time.Second}, nameServers, codeHash})
+	return command(external{newCloud, &http.Client{Timeout: 5 * time.Second}, nameServers, build.RedirectorHash})
 }
 
 // external is everything outside of this process that the checks use. Tests
@@ -134,12 +134,4 @@ func nameServers(ctx context.Context, zone string) ([]string, error) {
 		names = append(names, s.Host)
 	}
 	return names, err
-}
-
-func codeHash(ctx context.Context, architecture string) (string, error) {
-	dir, err := build.Function(ctx, "redirector", build.GOARCH(architecture))
-	if err != nil {
-		return "", err
-	}
-	return build.Hash(dir)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"archeio/infra/stage"
+	"archeio/lambda/build"
 	"archeio/lambda/spelling"
 	"archeio/lambda/testpull"
 	"archeio/scripts/archeio/cli"
@@ -25,7 +26,7 @@ import (
 func Command() *cobra.Command {
 	return command(external{
 		connect: newCloud, dial: (&net.Dialer{Timeout: requestTimeout}).DialContext, lookup: net.DefaultResolver.LookupNetIP,
-		codeHash: codeHash, now: time.Now, poll: pollInterval,
+		codeHash: build.RedirectorHash, now: time.Now, poll: pollInterval,
 	})
 }
 

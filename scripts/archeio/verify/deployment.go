@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"archeio/infra/stage"
-	"archeio/lambda/build"
 	"archeio/lambda/testpull"
 	"archeio/scripts/archeio/cli"
 )
@@ -242,14 +241,6 @@ func randomDigest() string {
 // name returns a repository that no registry has, for requests that only the redirector
 // answers.
 const name = "archeio-verify"
-
-func codeHash(ctx context.Context, architecture string) (string, error) {
-	dir, err := build.Function(ctx, "redirector", build.GOARCH(architecture))
-	if err != nil {
-		return "", err
-	}
-	return build.Hash(dir)
-}
 
 // orNone returns a text, or "none" if it is empty.
 func orNone(text string) string { return cmp.Or(text, "none") }
