@@ -33,7 +33,7 @@ func (d *deployment) missingBlob(ctx context.Context, region string) outcome {
 }
 
 func (d *deployment) listing(ctx context.Context, region string) outcome {
-	for _, query := range []string{"?list-type=2&max-keys=1", "?list-type=2&max-keys=1&prefix=" + config.BlobPrefix, "?versions&max-keys=1", "?acl", "?policy"} {
+	for _, query := range []string{"?list-type=2&max-keys=1", "?list-type=2&max-keys=1&prefix=" + config.BlobPrefix, "?versions&max-keys=1"} {
 		r, err := d.send(ctx, request{url: d.stage.MirrorURL(region) + "/" + query})
 		switch {
 		case err != nil:
