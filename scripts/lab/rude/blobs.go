@@ -42,7 +42,7 @@ func (s *Server) location(q request, signature, hops int) string {
 	query := fmt.Sprintf("?sig=%s.%d&hops=%d", strings.TrimPrefix(q.reference, "sha256:"), signature, hops)
 	switch {
 	case s.Redirect.Clear:
-		return s.url(clear) + path + query
+		return s.url(cleartext) + path + query
 	case s.Redirect.Relative:
 		return path + query
 	case s.Redirect.RawURL:

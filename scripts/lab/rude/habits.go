@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Habit is one thing that a registry does, in a report that is public.
+// Habit is one way in which a registry misbehaves.
 type Habit struct {
 	Name string
 	// Groups are those of which a server has at most one habit.
@@ -219,7 +219,7 @@ func authenticated(a authentication) func(*setup) {
 	return set(func(k *Knobs) { k.Auth = a })
 }
 
-// everything that a server says is bad, so that nothing can be had.
+// never gives the same response to all that a run begins with.
 func (s *setup) never(do special) {
 	for _, q := range []request{{kind: "ping"}, {kind: "catalog"}} {
 		s.specials[q.key()] = do

@@ -2,8 +2,8 @@ package rude
 
 import "net/http"
 
-// Knobs are how a server behaves. The zero value of each field is a polite
-// registry. All times are multiplied by Scale.
+// Knobs are how a server behaves. The zero value of each field but Scale is that of a
+// polite registry. They must not be changed once the server has been made.
 type Knobs struct {
 	// Scale multiplies all times: 0.01 on loopback addresses, 1 in memory.
 	Scale float64
@@ -38,8 +38,8 @@ type Knobs struct {
 	// NullLists has null where a list is empty.
 	NullLists bool
 
-	// HeadDigest and HeadLength remove header fields from responses to HEAD of
-	// manifests, HeadStatus refuses it, JunkDigest has a wrong digest there.
+	// HeadNoDigest and HeadNoLength remove header fields from responses to HEAD of
+	// manifests, JunkDigest has an invalid digest there, HeadStatus refuses it.
 	HeadNoDigest, HeadNoLength, JunkDigest bool
 	HeadStatus                             int
 	// StaleTag is a tag for which HEAD has the digest of a deleted manifest.
@@ -64,7 +64,7 @@ type Knobs struct {
 	Cut cut
 	// CutManifests breaks off the first response of each manifest.
 	CutManifests bool
-	// Drip slows blobs down to ten parts, seconds apart.
+	// Drip is the time in seconds between the ten parts of a blob.
 	Drip float64
 	// EarlyHints sends informational responses before each other.
 	EarlyHints bool
@@ -160,7 +160,7 @@ type redirects struct {
 	// last.
 	Relative bool
 	Hops     int
-	// Clear leads from TLS to clear.
+	// Clear leads from TLS to cleartext.
 	Clear bool
 	// FirstExpired refuses the first signature for each blob, Once each signature
 	// that was used before.

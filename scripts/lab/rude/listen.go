@@ -48,9 +48,9 @@ func listenLoopback(s *Server) (map[service]net.Listener, error) {
 
 // listenInMemory listens for pipes. With TLS, hosts have names without a port.
 func listenInMemory(s *Server) (map[service]net.Listener, error) {
-	s.hosts = map[service]string{registry: "127.0.0.1:5000", storage: "localhost:5001", auth: "localhost:5002", clear: "localhost:5003"}
+	s.hosts = map[service]string{registry: "127.0.0.1:5000", storage: "localhost:5001", auth: "localhost:5002", cleartext: "localhost:5003"}
 	if s.TLS {
-		s.hosts = map[service]string{registry: "registry.example.com", storage: "storage.example.net", auth: "auth.example.org", clear: "clear.example.net"}
+		s.hosts = map[service]string{registry: "registry.example.com", storage: "storage.example.net", auth: "auth.example.org", cleartext: "clear.example.net"}
 	}
 	if s.Scale == loopbackScale {
 		s.Scale = 1

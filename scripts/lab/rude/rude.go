@@ -70,11 +70,11 @@ const (
 	registry service = "registry"
 	storage  service = "storage"
 	auth     service = "auth"
-	// clear is storage without TLS, for redirects that a client must not follow.
-	clear service = "clear"
+	// cleartext is storage without TLS, for redirects that a client must not follow.
+	cleartext service = "cleartext"
 )
 
-var services = []service{registry, storage, auth, clear}
+var services = []service{registry, storage, auth, cleartext}
 
 // New starts a server with content and habits, by their names, on loopback
 // addresses. It changes a copy of the content.
@@ -112,7 +112,7 @@ func start(content *Content, habits []string, change func(*Knobs), listen func(*
 	}
 	for _, name := range services {
 		l := listeners[name]
-		if s.TLS && name != clear {
+		if s.TLS && name != cleartext {
 			l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate().pair}, NextProtos: []string{"http/1.1"}})
 		}
 		server := &http.Server{
@@ -155,7 +155,7 @@ func (s *Server) HabitNames() []string { return slices.Clone(s.habits) }
 
 func (s *Server) url(name service) string {
 	scheme := "http"
-	if s.TLS && name != clear {
+	if s.TLS && name != cleartext {
 		scheme = "https"
 	}
 	return scheme + "://" + s.hosts[name]

@@ -43,7 +43,7 @@ func (q request) key() string {
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
 func parse(name service, path string) request {
 	switch name {
-	case storage, clear:
+	case storage, cleartext:
 		return request{kind: "storage", reference: path}
 	case auth:
 		return request{kind: "token"}
@@ -114,7 +114,7 @@ func (s *Server) serve(name service, w http.ResponseWriter, r *http.Request) {
 		s.send(w, r, q, failure(http.StatusMethodNotAllowed, "UNSUPPORTED", "read only"))
 		return
 	}
-	if name == clear && s.TLS {
+	if name == cleartext && s.TLS {
 		s.violate("request in the clear after TLS: " + r.URL.Path)
 	}
 	s.send(w, r, q, s.respond(name, r, q))

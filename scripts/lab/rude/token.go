@@ -66,7 +66,7 @@ func (s *Server) authenticate(r *http.Request, q request) (response, bool) {
 	}
 	realm := s.url(auth) + "/token"
 	if a.ClearRealm {
-		realm = s.url(clear) + "/token"
+		realm = s.url(cleartext) + "/token"
 	}
 	if a.RealmQuery {
 		realm += "?account=mirror&x=%2F"

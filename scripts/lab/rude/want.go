@@ -44,8 +44,8 @@ type Want struct {
 	// Blobs by digest must be copied, even if the run is incomplete. A run that is
 	// called full has all of them.
 	Blobs map[string][]byte
-	// Repositories, and images by their repository, are what is listed and must be
-	// visited: tags, and digests of untagged manifests where listings have them.
+	// Tags are what listings must have, by repository: tags, and the digests of all
+	// manifests where listings have those.
 	Tags map[string][]string
 	// UnknownTags are repositories with listings that cannot be proven complete;
 	// a client must report an error.
@@ -64,7 +64,7 @@ func (w Want) Allows(o Outcome) bool { return slices.Contains(w.Outcomes, o) }
 type loss struct {
 	// outcomes are of the whole run, one set per habit.
 	outcomes [][]Outcome
-	// catalog is the set of outcomes of listing the repositories.
+	// catalog is the outcome of listing the repositories: Full or Refused.
 	catalog Outcome
 	// repositories, manifests and blobs cannot be had, although they exist or may
 	// exist; the key of a manifest or blob is its digest.
@@ -76,8 +76,10 @@ type loss struct {
 	referrers map[string]bool
 	// tags cannot be had, "repository:tag"; doubtful ones too.
 	tags, doubtfulTags map[string]bool
-	requests           int
-	everything         bool
+	// requests is added to the bound.
+	requests int
+	// everything is whether no blob can be required.
+	everything bool
 }
 
 func newLoss() loss {
@@ -96,8 +98,8 @@ func (l *loss) all(allowed ...Outcome) {
 	l.outcome(allowed...)
 }
 
-// nothing is for habits that empty the registry: nothing is lost then, and a run
-// may end before another habit shows.
+// nothing is for habits that empty the registry: no repository is lost then, and a
+// run may end before another habit shows.
 func (l *loss) nothing() {
 	l.repositories = map[string]bool{}
 	for i := range l.outcomes {
@@ -149,8 +151,8 @@ func (s *Server) Want(run Run) Want {
 	}
 	// A catalog that is refused may still be followed by what was listed until then.
 	if s.loss.everything || s.loss.catalog == Refused && len(run.Repositories) == 0 {
-		empty(o.want.Blobs)
-		empty(o.want.Tags)
+		clear(o.want.Blobs)
+		clear(o.want.Tags)
 	}
 	o.want.Outcomes = combine(o.sets)
 	o.want.Requests = 1000 + 4*o.cost + s.loss.requests
@@ -168,12 +170,6 @@ func (c *Content) Want(run Run) Want {
 		r.index()
 	}
 	return s.Want(run)
-}
-
-func empty[V any](m map[string]V) {
-	for key := range m {
-		delete(m, key)
-	}
 }
 
 // combine returns the worst outcomes of all combinations.
