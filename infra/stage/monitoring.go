@@ -23,6 +23,37 @@ func (s *Stage) Regions() []string {
 	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(s.Mirrors, s.Redirectors))))
 }
 
+// AlarmMetrics returns the number of metrics that the alarms of all stacks evaluate, which
+// is what CloudWatch bills.
+func (s *Stage) AlarmMetrics() int {
+	// Of each mirror: downloads. Of each replica: failed replication.
+	n := len(s.Mirrors) + len(s.Replicas())
+	if s.Filler != nil {
+		n += 9 // two of the queues, blobs that need a copy, three of each function
+	}
+	for range s.Redirectors {
+		n += 3 // of the function
+		checked := len(s.Routed())
+		if s.HasDistribution() {
+			checked++
+		}
+		n += checked
+		if s.Filler != nil && s.variables["MIRROR_INDEX_REFRESH"] != "none" {
+			n += checked + 1 // index disabled, index stale
+		}
+		if !s.PlainAlarms {
+			n += 2 + 5 // of the shares of blobs by reason
+		}
+		if s.Release != nil {
+			n += 2
+			if !s.PlainAlarms {
+				n += 2
+			}
+		}
+	}
+	return n
+}
+
 // Tag is the key of the tag on all resources of a stage. Its value is the name of
 // the stage.
 const Tag = "archeio:stage"

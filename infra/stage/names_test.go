@@ -92,8 +92,8 @@ func TestStagesOfFile(t *testing.T) {
 	if s := find("smallest"); len(s.Mirrors) != 1 || len(s.Redirectors) != 1 || s.Domain != "" || !s.HasDistribution() {
 		t.Errorf("stage smallest: mirrors %v, redirectors %v, domain %q, want one region and no domain", s.Mirrors, s.Redirectors, s.Domain)
 	}
-	if s := find("production"); len(s.Mirrors) < 30 || len(s.Redirectors) != 5 || !s.Protected {
-		t.Errorf("stage production: %d mirrors, %d redirectors, protected %v, want 30 or more, 5, true", len(s.Mirrors), len(s.Redirectors), s.Protected)
+	if s := find("production"); len(s.Mirrors) < 30 || len(s.Redirectors) != 8 || !s.Protected {
+		t.Errorf("stage production: %d mirrors, %d redirectors, protected %v, want 30 or more, 8, true", len(s.Mirrors), len(s.Redirectors), s.Protected)
 	}
 	find("sandbox")
 	if !slices.IsSortedFunc(all, func(a, b *Stage) int { return strings.Compare(a.Name, b.Name) }) {

@@ -43,10 +43,14 @@ func Bill(l Load, q Quantities, free bool) []Line {
 		line(&toInternet, bytes(BucketInternet)+bytes(Redirects)*l.BalancerShare),
 		line(&logIngest, q.LogBytes/gb),
 		line(&customMetrics, q.Metrics),
+		line(&alarmMetrics, l.AlarmMetrics),
 		line(&balancerHours, l.Balancers*hours),
 		line(&balancerUnits, q.CapacityUnits),
 		// One address in each of two zones.
 		line(&addressHours, l.Balancers*2*hours),
+		line(&topicKeys, l.Regions),
+		line(&firewalls, l.Firewalls),
+		line(&firewallRequests, q.Inspected),
 		// New blobs are copied from the upstream once.
 		line(&upstreamOut, bytes(UpstreamInternet, ManifestInternet)+l.GrowthGB),
 	}

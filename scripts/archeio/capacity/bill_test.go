@@ -5,7 +5,7 @@ import "testing"
 // Bytes are whole GB, so that the arithmetic can be followed.
 var billed = Quantities{
 	Edge: 20_000, Invocations: 3e6, GBSeconds: 3e5, Reads: 5e6, Writes: 4000,
-	LogBytes: 6 * gb, Metrics: 20, CapacityUnits: 1000,
+	LogBytes: 6 * gb, Metrics: 20, CapacityUnits: 1000, Inspected: 2e6,
 	Paths: []Path{
 		BucketSame:       {Bytes: 1000 * gb},
 		BucketOther:      {Bytes: 70 * gb},
@@ -39,10 +39,14 @@ func TestBill(t *testing.T) {
 		{&toInternet, 28.8, 19.8},      // (300 + 100*0.2) * 0.09; 100 GB are free
 		{&logIngest, 3, 0.5},           // 6 * 0.5; 5 GB are free
 		{&customMetrics, 6, 3},         // 20 * 0.3; ten are free
+		{&alarmMetrics, 3, 2},          // 30 * 0.1; ten are free
 		{&balancerHours, 32.85, 32.85}, // 2*730 * 0.0225
 		{&balancerUnits, 8, 8},         // 1000 * 0.008
 		{&addressHours, 14.6, 14.6},    // 2*2*730 * 0.005
-		{&upstreamOut, 6.6, 6.6},       // (30 + 15 + 10) * 0.12
+		{&topicKeys, 5, 5},
+		{&firewalls, 18, 18},          // 3 * (5 + 1)
+		{&firewallRequests, 1.2, 1.2}, // 2 * 0.6
+		{&upstreamOut, 6.6, 6.6},      // (30 + 15 + 10) * 0.12
 	}
 	list, free := Bill(sample, billed, false), Bill(sample, billed, true)
 	if len(list) != len(want) || len(Prices) != len(want) {

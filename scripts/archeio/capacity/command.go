@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"archeio/infra/stage"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -23,9 +24,11 @@ func Command() *cobra.Command {
 		Short: "model what a registry needs and costs in a month",
 		Long: "Models what a registry needs and costs in a month: for a small company and for\n" +
 			"10 PB a month, next to each other. Each flag of the load applies to both; the\n" +
-			"defaults are those of small. -prices prints the price list it is based on.",
+			"defaults are those of small. -stage takes mirrors, redirectors, load balancers,\n" +
+			"alarms and firewalls from a stage. -prices prints the price list.",
 		Example: cli.Example(
 			"archeio capacity -preset large -index-hit 0.5",
+			"archeio capacity -preset small -stage sandbox",
 			"archeio capacity -o cost.svg"),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Flags(), c.OutOrStdout()) },
 	}
@@ -39,11 +42,13 @@ func Command() *cobra.Command {
 	for _, in := range o.load.inputs() {
 		f.Float64Var(in.value, in.name, *in.value, in.usage)
 	}
+	o.stage = cli.StageFlags(c)
 	return c
 }
 
 type options struct {
 	preset, output               string
+	stage                        *cli.Stage
 	freeTier, onlyPrices, asJSON bool
 	load                         Load // the values of the flags
 }
@@ -76,9 +81,19 @@ func (o *options) run(flags *pflag.FlagSet, out io.Writer) error {
 
 // results evaluates the presets that were chosen, with the flags that were set.
 func (o *options) results(flags *pflag.FlagSet) ([]Result, error) {
+	var deployed *stage.Stage
+	if o.stage.Name != "" {
+		var err error
+		if deployed, err = o.stage.Read(); err != nil {
+			return nil, err
+		}
+	}
 	var results []Result
 	for _, p := range presets {
 		l := p.load
+		if deployed != nil {
+			l.deployAs(deployed)
+		}
 		set := o.load.inputs()
 		for i, in := range l.inputs() {
 			if flags.Changed(in.name) {

@@ -20,6 +20,8 @@ type Load struct {
 	FarEdge                  float64 // of the distribution's bytes: served outside North America and Europe
 	BalancerShare, Balancers float64 // of the requests: through load balancers; number of load balancers
 	Mirrors, Redirectors     float64
+	Regions, AlarmMetrics    float64 // with an alarm topic and its key; metrics that alarms evaluate
+	Firewalls                float64
 	StorageGB, GrowthGB      float64 // blobs in each mirror; new blobs per month
 	MemoryMB                 float64
 	Warm, Check, Cold        float64 // ms billed for an invocation, added by a check, added by a cold start
@@ -34,7 +36,7 @@ var small = Load{
 	Pulls: 20_000, Pings: 1, Manifests: 3, Blobs: 6, BlobMB: 15,
 	AWS: 0.7, UpstreamCloud: 0.1, SameRegion: 0.9, Absent: 0.02,
 	PingHit: 0.5, ManifestHit: 0.2, EdgeHit: 0.5, IndexHit: 0.97, CacheHit: 0.3,
-	Mirrors: 1, Redirectors: 1, StorageGB: 200, GrowthGB: 20,
+	Mirrors: 1, Redirectors: 1, Regions: 1, AlarmMetrics: 25, StorageGB: 200, GrowthGB: 20,
 	MemoryMB: 256, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.05, Peak: 30, Busiest: 1,
 }
 
@@ -44,7 +46,7 @@ var large = Load{
 	Pulls: 400e6, Pings: 1, Manifests: 3, Blobs: 10, BlobMB: 2.5,
 	AWS: 0.65, UpstreamCloud: 0.2, SameRegion: 0.97, Absent: 0.01,
 	PingHit: 0.99, ManifestHit: 0.9, EdgeHit: 0.95, IndexHit: 0.99, CacheHit: 0.5,
-	FarEdge: 0.3, Mirrors: 31, Redirectors: 5, StorageGB: 20_000, GrowthGB: 300,
+	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 702, StorageGB: 20_000, GrowthGB: 300,
 	MemoryMB: 512, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.0005, Peak: 4, Busiest: 0.4,
 }
 
@@ -89,6 +91,9 @@ func (l *Load) inputs() []input {
 		share("balancer-share", &l.BalancerShare, "the requests that go through load balancers"),
 		count("mirrors", &l.Mirrors, 1, "`N` mirror buckets"),
 		count("redirectors", &l.Redirectors, 1, "`N` regions with a redirector function"),
+		count("regions", &l.Regions, 1, "`N` regions with an alarm topic"),
+		{"alarms", &l.AlarmMetrics, 0, 1e6, true, "`N` metrics that alarms evaluate"},
+		count("firewalls", &l.Firewalls, 0, "`N` firewalls"),
 		amount("storage", &l.StorageGB, "`GB` of blobs in each mirror"),
 		amount("growth", &l.GrowthGB, "`GB` of new blobs a month"),
 		{"memory", &l.MemoryMB, 128, 10_240, true, "memory of the function in `MB`"},

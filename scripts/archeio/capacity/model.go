@@ -22,8 +22,11 @@ const (
 	// regionMetrics is the number of kinds, clouds and reasons that are counted in a
 	// region. Each mirror adds one metric for each of checkResults.
 	regionMetrics, checkResults = 40, 3
-	// replicationMetrics is the number of metrics of one replication rule.
-	replicationMetrics = 4
+	// replicationMetrics is the number of metrics of one replication rule,
+	// requestMetrics that of a bucket's request metrics, which are billed as custom
+	// metrics. A metric without data is not billed, so these are upper bounds.
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+	replicationMetrics, requestMetrics = 4, 16
 )
 
 // Path is a path that bytes take to clients.
@@ -66,6 +69,7 @@ type Quantities struct {
 	Writes        float64 `json:"s3Writes"`
 	LogBytes      float64 `json:"logBytes"`
 	Metrics       float64 `json:"metrics"`
+	Inspected     float64 `json:"inspectedRequests"` // by firewalls
 	CapacityUnits float64 `json:"lcuHours"`
 	Paths         []Path  `json:"paths"`
 }
@@ -138,8 +142,11 @@ func Model(l Load) Quantities {
 	}
 	flushes := min(q.Invocations, q.Environments*month/flushSeconds)
 	q.LogBytes = q.Invocations*platformBytes + flushes*flushBytes
-	q.Metrics = l.Redirectors*(regionMetrics+checkResults*around) + (l.Mirrors-1)*replicationMetrics
+	q.Metrics = l.Redirectors*(regionMetrics+checkResults*around) + (l.Mirrors-1)*replicationMetrics + l.Mirrors*requestMetrics
 	q.CapacityUnits = l.capacityUnits(q)
+	if l.Firewalls > 0 {
+		q.Inspected = q.Edge + q.Balancer
+	}
 	return q
 }
 

@@ -10,7 +10,7 @@ var sample = Load{
 	Pulls: 1000, Pings: 1, Manifests: 2, Blobs: 5, BlobMB: 4,
 	AWS: 0.6, UpstreamCloud: 0.1, SameRegion: 0.75, Absent: 0.1,
 	PingHit: 0.5, ManifestHit: 0.25, EdgeHit: 0.4, IndexHit: 0.8, CacheHit: 0.5, FarEdge: 0.25,
-	BalancerShare: 0.2, Balancers: 2, Mirrors: 4, Redirectors: 2, StorageGB: 100, GrowthGB: 10,
+	BalancerShare: 0.2, Balancers: 2, Mirrors: 4, Redirectors: 2, Regions: 5, AlarmMetrics: 30, Firewalls: 3, StorageGB: 100, GrowthGB: 10,
 	MemoryMB: 512, Warm: 2, Check: 10, Cold: 50, ColdShare: 0.02, Peak: 10, Busiest: 0.6,
 }
 
@@ -44,7 +44,8 @@ func TestQuantities(t *testing.T) {
 		// of the new blobs 8053.06368.
 		{"reads", q.Reads, 33991.06368},
 		{"log-bytes", q.LogBytes, 38_376_000}, // 7200*(330+5000): each may write metrics
-		{"metrics", q.Metrics, 104},           // 2*(40 + 3*2) + 3*4
+		{"metrics", q.Metrics, 168},           // 2*(40 + 3*2) + 3*4 + 4*16
+		{"inspected", q.Inspected, 9080},      // 7480 + 1600
 		// 1600*2000/2^30 GB at 0.4 per hour; connections need less.
 		{"lcu-hours", q.CapacityUnits, 0.0074505806},
 	} {

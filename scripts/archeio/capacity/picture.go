@@ -30,9 +30,9 @@ const (
 const pictureStyle = `text{font:14px -apple-system,BlinkMacSystemFont,"Segoe UI","Noto Sans",Helvetica,Arial,sans-serif;fill:#1f2328}
 .title{font-size:20px;font-weight:600}.strong{font-weight:600}.muted{fill:#59636e}.small{font-size:12px}
 .saved{fill:none;stroke:#818b98;stroke-dasharray:4 4}.zoom{fill:#818b98;opacity:.15}
-.s0{fill:#7b61d1}.s1{fill:#d9730d}.s2{fill:#2c9a5b}.s3{fill:#7fa21b}.s4{fill:#c9408d}.s5{fill:#2a8fa8}.s6{fill:#8b949e}
+.s0{fill:#7b61d1}.s1{fill:#d9730d}.s2{fill:#2c9a5b}.s3{fill:#7fa21b}.s4{fill:#c9408d}.s5{fill:#2a8fa8}.s6{fill:#8b949e}.s7{fill:#b35900}
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.muted{fill:#9198a1}
-.s0{fill:#9d86ee}.s1{fill:#ee9445}.s2{fill:#45b877}.s3{fill:#a3c63f}.s4{fill:#e56fb0}.s5{fill:#4db3cc}.s6{fill:#768390}}
+.s0{fill:#9d86ee}.s1{fill:#ee9445}.s2{fill:#45b877}.s3{fill:#a3c63f}.s4{fill:#e56fb0}.s5{fill:#4db3cc}.s6{fill:#768390}.s7{fill:#f0b072}}
 `
 
 // part is the cost of one service.

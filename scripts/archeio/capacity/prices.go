@@ -108,6 +108,28 @@ var (
 		Tiers:  []Tier{{0, 0.30}},
 		Source: "https://aws.amazon.com/cloudwatch/pricing/", Seen: "quoted 2026-02",
 	}
+	// Each metric of an alarm on metric math counts.
+	alarmMetrics = Price{
+		Service: "CloudWatch", Name: "alarms", Unit: "metric", Per: 1, Free: 10,
+		Tiers:  []Tier{{0, 0.10}},
+		Source: "https://aws.amazon.com/cloudwatch/pricing/", Seen: "quoted, undated; the free units " + providerPage,
+	}
+	topicKeys = Price{
+		Service: "KMS and WAF", Name: "keys of alarm topics", Unit: "key", Per: 1,
+		Tiers:  []Tier{{0, 1}},
+		Source: "https://aws.amazon.com/kms/pricing/",
+	}
+	// A web ACL with one rule.
+	firewalls = Price{
+		Service: "KMS and WAF", Name: "firewalls", Unit: "firewall", Per: 1,
+		Tiers:  []Tier{{0, 6}},
+		Source: "https://aws.amazon.com/waf/pricing/", Seen: "quoted, undated",
+	}
+	firewallRequests = Price{
+		Service: "KMS and WAF", Name: "inspected requests", Unit: "requests", Per: 1_000_000,
+		Tiers:  []Tier{{0, 0.60}},
+		Source: "https://aws.amazon.com/waf/pricing/", Seen: "quoted, undated",
+	}
 	balancerHours = Price{
 		Service: "ALB", Name: "load balancers", Unit: "hour", Per: 1,
 		Tiers:  []Tier{{0, 0.0225}},
@@ -136,7 +158,7 @@ var (
 var Prices = []*Price{
 	&edgeNear, &edgeFar, &edgeRequests, &edgeFunctions, &lambdaRequests, &lambdaDuration,
 	&s3Storage, &s3Reads, &s3Writes, &toRegion, &toInternet, &logIngest, &customMetrics,
-	&balancerHours, &balancerUnits, &addressHours, &upstreamOut,
+	&alarmMetrics, &balancerHours, &balancerUnits, &addressHours, &topicKeys, &firewalls, &firewallRequests, &upstreamOut,
 }
 
 // Cost returns the dollars for units in one month, with the free units subtracted if

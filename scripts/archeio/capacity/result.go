@@ -50,8 +50,7 @@ func writeJSON(out io.Writer, results []Result) error {
 }
 
 const notes = `Loads and hit rates are assumptions, not measurements. Not included: log storage,
-DNS, alarms, the firewall, checks at a signature upstream, CloudFront's flat-rate
-plans, discounts. Quotas are AWS's defaults; a new account may have lower ones for
+DNS, checks at a signature upstream, CloudFront's flat-rate plans, discounts. Quotas are AWS's defaults; a new account may have lower ones for
 Lambda. All blobs of a bucket have one prefix: S3 partitions it automatically, but
 gradually, and returns 503 until then.
 `

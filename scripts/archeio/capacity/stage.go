@@ -1,0 +1,22 @@
+package capacity
+
+import "archeio/infra/stage"
+
+// deployAs sets what a stage determines of a load: how it is deployed.
+func (l *Load) deployAs(s *stage.Stage) {
+	l.Mirrors, l.Redirectors, l.MemoryMB = float64(len(s.Mirrors)), float64(len(s.Redirectors)), float64(s.Memory)
+	l.Regions, l.AlarmMetrics = float64(len(s.Regions())), float64(s.AlarmMetrics())
+	l.Balancers, l.BalancerShare, l.Firewalls = 0, 0, 0
+	if s.HasLoadBalancers() {
+		l.Balancers, l.BalancerShare = l.Redirectors, 1
+	}
+	if s.HasLoadBalancers() && s.HasDistribution() {
+		l.BalancerShare = 0.5
+	}
+	if s.Firewall != nil {
+		l.Firewalls = l.Balancers
+		if s.HasDistribution() {
+			l.Firewalls++
+		}
+	}
+}
