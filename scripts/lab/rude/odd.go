@@ -1,6 +1,7 @@
 package rude
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -47,6 +48,20 @@ func sized(habit string, size func(int64) int64) func(*setup) {
 	})
 }
 
+// literalSize returns an Apply that adds an image with a size that is not a number of
+// bytes, as JSON.
+func literalSize(habit, size string) func(*setup) {
+	return odd(habit, func(m maker, r *Repository, tag string) {
+		d, _ := m.simple(r)
+		d.Layers[0].Size = 987654321
+		body, err := json.Marshal(d)
+		if err != nil {
+			panic(err) // of types that can be encoded
+		}
+		r.put(ociManifest, bytes.Replace(body, []byte("987654321"), []byte(size), 1), tag)
+	})
+}
+
 var contentHabits = []Habit{
 	{Name: "buildkit-cache", Pushable: true, Source: "moby/buildkit#1143, goharbor/harbor#20726", Apply: odd("buildkit-cache", func(m maker, r *Repository, tag string) {
 		config := r.blob(cacheConfig, []byte(`{"layers":[{"blob":"x","parent":-1}]}`))
@@ -71,6 +86,19 @@ var contentHabits = []Habit{
 		sized("size-negative", func(int64) int64 { return -5 })(s)
 		s.doubt("size-negative")
 	}},
+	{Name: "size-overflow", Source: "hostile: 10^30 bytes", Apply: literalSize("size-overflow", "1000000000000000000000000000000")},
+	{Name: "size-float", Source: "builders in JavaScript", Apply: literalSize("size-float", "4.27e2")},
+	{Name: "size-string", Source: "builders in shell", Apply: literalSize("size-string", `"427"`)},
+	{Name: "size-null", Source: "builders in shell", Apply: literalSize("size-null", "null")},
+	{Name: "prefix-repository", Pushable: true, Source: "Artifact Registry: a repository with an image of its own name", Apply: func(s *setup) {
+		s.maker("prefix-repository").image(s.content.Repository(Prefix), 200, 1, "latest")
+	}},
+	{Name: "fallback-tags", Pushable: true, Source: "OCI 1.1: referrers tag schema; cosign", Apply: odd("fallback-tags", func(m maker, r *Repository, tag string) {
+		d := m.image(r, 200, 1, tag)
+		hex := strings.TrimPrefix(d.Digest, "sha256:")
+		m.image(r, 100, 1, "sha256-"+hex+".sig")
+		r.store(ociIndex, document{MediaType: ociIndex, Manifests: []Descriptor{m.referrer(r, d, "application/vnd.example")}}, "sha256-"+hex)
+	})},
 	{Name: "sizes-disagree", Pushable: true, Source: "openshift/origin#16858", Apply: odd("sizes-disagree", func(m maker, r *Repository, tag string) {
 		d, _ := m.simple(r)
 		r.store(ociManifest, d, tag+"-right")

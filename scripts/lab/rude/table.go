@@ -96,6 +96,7 @@ var listingHabits = []Habit{
 	{Name: "tags-endless-header", Heavy: true, Source: "hostile", Apply: func(s *setup) {
 		s.badTags("header", always(response{raw: "HTTP/1.1 103 Early Hints\r\nX-A: " + strings.Repeat("a", 8000) + "\r\n\r\n", endless: true}))
 	}},
+	{Name: "tags-mixed-types", Source: "hostile", Apply: func(s *setup) { s.badTags("mixed", json200(`{"tags":[1,null,"v1",{}]}`)) }},
 	{Name: "tags-wrong-type", Source: "hostile", Apply: func(s *setup) { s.badTags("wrongtype", json200(`{"tags":{"v1":1}}`)) }},
 	{Name: "tags-escape", Source: "hostile", Apply: func(s *setup) {
 		s.badTags("escape", json200(`{"tags":["v1","\u001b[2J\u001b]0;owned\u0007","../../x","a b"]}`))
@@ -126,6 +127,8 @@ var listingHabits = []Habit{
 	// Page sizes.
 	{Name: "n-max-400", Groups: []string{"n"}, Source: "distribution catalog.maxentries, Quay 3.12: PAGINATION_NUMBER_INVALID", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 100, http.StatusBadRequest })},
 	{Name: "n-max-413", Groups: []string{"n"}, Source: "proxies", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 100, http.StatusRequestEntityTooLarge })},
+	{Name: "n-max-422", Groups: []string{"n"}, Source: "GitLab", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 100, http.StatusUnprocessableEntity })},
+	{Name: "n-max-1", Groups: []string{"n"}, Heavy: true, Source: "hostile", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 1, http.StatusBadRequest })},
 	{Name: "n-max-50", Groups: []string{"n"}, Source: "Quay 3.12", Apply: set(func(k *Knobs) { k.MaxN, k.MaxNStatus = 50, http.StatusBadRequest })},
 
 	// The catalog.

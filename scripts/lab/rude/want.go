@@ -253,7 +253,7 @@ func (o *oracle) manifest(r *Repository, digest string, seen map[string]bool) {
 	case !has || !strings.HasPrefix(digest, "sha256:"):
 		return
 	}
-	var d document
+	var d references
 	if json.Unmarshal(m.Body, &d) != nil {
 		return // its bytes are right, but nothing in it can be mirrored
 	}
@@ -271,7 +271,7 @@ func (o *oracle) manifest(r *Repository, digest string, seen map[string]bool) {
 		o.blob(r, b)
 	}
 	for _, l := range d.FSLayers {
-		o.blob(r, Descriptor{Digest: l.BlobSum})
+		o.blob(r, reference{Digest: l.BlobSum})
 	}
 	if !o.run.Referrers || o.s.Google {
 		return
@@ -292,12 +292,24 @@ func (o *oracle) manifest(r *Repository, digest string, seen map[string]bool) {
 	}
 }
 
+// references are what a manifest refers to, whatever it says of sizes.
+type references struct {
+	Config                   *reference
+	Layers, Manifests, Blobs []reference
+	FSLayers                 []fsLayer
+}
+
+type reference struct {
+	MediaType, Digest string
+	Data              []byte
+}
+
 // isLayer reports whether an entry of an index is a blob, not a manifest.
 func isLayer(mediaType string) bool {
 	return mediaType == cacheConfig || strings.Contains(mediaType, ".layer.") || strings.Contains(mediaType, ".rootfs.")
 }
 
-func (o *oracle) blob(r *Repository, d Descriptor) {
+func (o *oracle) blob(r *Repository, d reference) {
 	o.cost += 2
 	if d.MediaType == ociForeign || !strings.HasPrefix(d.Digest, "sha256:") {
 		return
