@@ -7,6 +7,28 @@ import (
 	"testing"
 )
 
+// TestReadmeExplain tests that what the README shows of explain is printed.
+func TestReadmeExplain(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "go run ./scripts/archeio explain ")
+	arguments, rest, _ := strings.Cut(rest, "\n")
+	_, rest, _ = strings.Cut(rest, "```\n\n```\n")
+	shown, _, ok := strings.Cut(rest, "```")
+	out, err := exec.Command("archeio", append([]string{"explain", "-file", "../../cdk.json"}, strings.Fields(arguments)...)...).Output()
+	if err != nil || !ok {
+		t.Fatal(err, ok)
+	}
+	for line := range strings.Lines(shown) {
+		if line = strings.TrimSuffix(strings.TrimSpace(line), "…"); !strings.Contains(string(out), line) {
+			t.Errorf("README.md shows %q, but explain prints\n%s", line, out)
+		}
+	}
+}
+
 // TestReadme tests that the README is short, and that its list of commands is that
 // of the program.
 func TestReadme(t *testing.T) {
