@@ -239,7 +239,7 @@ func randomDigest() string {
 }
 
 // name returns a repository that no registry has, for requests that only the redirector
-// answers.
+// responds to.
 const name = "archeio-verify"
 
 // orNone returns a text, or "none" if it is empty.

@@ -49,7 +49,7 @@ func (d *deployment) sameEscaped(ctx context.Context, host, connect string) outc
 	a, b := got[0], got[1]
 	switch {
 	case a.status != http.StatusTemporaryRedirect:
-		return fail("a blob is answered with status %d and the reason %q, want 307", a.status, reason(a))
+		return fail("a blob returns status %d and the reason %q, want 307", a.status, reason(a))
 	case b.status != a.status || b.header.Get("Location") != a.header.Get("Location"):
 		return fail("with %%3A in the path the status is %d and Location %q, want %d and %q: the path does not reach the redirector as the client sent it",
 			b.status, b.header.Get("Location"), a.status, a.header.Get("Location"))
@@ -68,7 +68,7 @@ func (d *deployment) otherSpellings(ctx context.Context, _ string) outcome {
 			return noResponse(err)
 		}
 		if r.status != http.StatusNotFound {
-			return fail("%s is answered with status %d, want 404 by the edge function: one object must have one path, or an invalidation leaves copies in the caches; deploy the edge stack", path, r.status)
+			return fail("%s returns status %d, want 404 by the edge function: one object must have one path, or an invalidation leaves copies in the caches; deploy the edge stack", path, r.status)
 		}
 	}
 	return pass("paths with another spelling are refused")
@@ -81,9 +81,9 @@ func (d *deployment) methods(ctx context.Context, _ string) outcome {
 		case err != nil:
 			return noResponse(err)
 		case r.status != http.StatusMethodNotAllowed:
-			return fail("%s is answered with status %d, want 405 by the edge function; check that the function is associated with every cache behavior", method, r.status)
+			return fail("%s returns status %d, want 405 by the edge function; check that the function is associated with every cache behavior", method, r.status)
 		case r.header.Get("Allow") != "GET, HEAD" || !strings.Contains(r.body, "UNSUPPORTED"):
-			return fail("%s is answered with Allow %q and the body %q, want the OCI error UNSUPPORTED", method, r.header.Get("Allow"), shortened(r.body))
+			return fail("%s returns Allow %q and the body %q, want the OCI error UNSUPPORTED", method, r.header.Get("Allow"), shortened(r.body))
 		}
 	}
 	return pass("POST, PUT and DELETE are refused with 405")
@@ -111,7 +111,7 @@ func (d *deployment) cachedRedirect(ctx context.Context, _ string) outcome {
 	case err != nil:
 		return noResponse(err)
 	case last.status != http.StatusTemporaryRedirect:
-		return fail("a manifest is answered with status %d and the reason %q, want 307", last.status, reason(last))
+		return fail("a manifest returns status %d and the reason %q, want 307", last.status, reason(last))
 	case !hit:
 		return fail("five requests for one manifest were not served from a cache: X-Cache %q, Cache-Control %q; check the cache policy of the default behavior", last.header.Get("X-Cache"), last.header.Get("Cache-Control"))
 	}
@@ -150,7 +150,7 @@ func (d *deployment) absoluteLocation(ctx context.Context, _ string) outcome {
 		return skip("clients of this machine's cloud are sent to the upstream")
 	// The second one is for clients without a regional mirror.
 	case r.status != http.StatusTemporaryRedirect || got != route.Authorization.String() && got != route.DefaultMirror.String():
-		return fail("a blob for a client that sends Authorization is answered with status %d and the reason %q, want 307 to the default mirror: S3 would reject the client, or the mirror near the function does not have %s",
+		return fail("a blob for a client that sends Authorization returns status %d and the reason %q, want 307 to the default mirror: S3 would reject the client, or the mirror near the function does not have %s",
 			r.status, got, b.digest)
 	}
 	host := d.edge

@@ -143,7 +143,7 @@ func (d *deployment) pullWithout(ctx context.Context, content []string) outcome 
 		case err != nil:
 			return noResponse(err)
 		case r.status != 200 || r.body != text:
-			return fail("a blob that %s has is answered with status %d; check the origin group that the edge function creates, and the bucket policy's grant to cloudfront.amazonaws.com", where, r.status)
+			return fail("a blob that %s has returns status %d; check the origin group that the edge function creates, and the bucket policy's grant to cloudfront.amazonaws.com", where, r.status)
 		}
 	}
 	return pass("blobs that one mirror does not have are served from another one")

@@ -22,7 +22,7 @@ func (d *deployment) directCall(ctx context.Context, region string) outcome {
 	case r.status == http.StatusForbidden:
 		return pass("the function URL refuses a direct call")
 	}
-	return fail("the function URL answers a direct call with status %d, want 403: callers could forge the client's address; set its auth type to AWS_IAM, and remove other grants from the alias", r.status)
+	return fail("the function URL responds to a direct call with status %d, want 403: callers could forge the client's address; set its auth type to AWS_IAM, and remove other grants from the alias", r.status)
 }
 
 // The permissions that CloudFront needs.
@@ -170,9 +170,9 @@ func (d *deployment) upstream(ctx context.Context, region string) outcome {
 	case r.status == http.StatusOK:
 		return pass("%s serves anonymous requests", c.Upstream)
 	case d.image.Name == "" && r.status < 500:
-		return skip("%s answers /v2/ with status %d; pass -image to request an image", c.Upstream, r.status)
+		return skip("%s returns status %d for /v2/; pass -image to request an image", c.Upstream, r.status)
 	}
-	return fail("%s answers %s with status %d, want 200; check upstream in the stage", c.Upstream, path, r.status)
+	return fail("%s returns status %d for %s, want 200; check upstream in the stage", c.Upstream, r.status, path)
 }
 
 // newAccount is the quota of a new account.

@@ -78,7 +78,7 @@ var rows = []row{
 	{"Lambda concurrency", redirectors, "The account's quota is more than that of a new account.", (*deployment).concurrency},
 
 	{"public read", mirrors, "The bucket policy makes blobs public, GET, HEAD and `Range`; no block of the account or organization overrides it.", (*deployment).publicRead},
-	{"missing blob", mirrors, "S3 answers 403 for a missing key to callers that may not list.", (*deployment).missingBlob},
+	{"missing blob", mirrors, "S3 returns 403 for a missing key to callers that may not list.", (*deployment).missingBlob},
 	{"listing", mirrors, "Anonymous clients cannot list a mirror.", (*deployment).listing},
 	{"writing", mirrors, "Anonymous clients cannot write to a mirror.", (*deployment).writing},
 	{"blob index", mirrors, "The planner writes the blob index to each mirror, and it is fresh.", (*deployment).blobIndex},
