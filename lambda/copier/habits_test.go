@@ -23,29 +23,83 @@ import (
 // rudeContent is what all rude registries are made from.
 var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
 
-// rudePairs returns the number of random pairs of habits: RUDE_PAIRS, or a few.
-func rudePairs(t *testing.T) int {
-	text := os.Getenv("RUDE_PAIRS")
-	if text == "" {
-		return 24
+// rudeSets returns the sets of habits to run against. RUDE_PAIRS=N is each habit alone
+// and N random pairs, for minutes; the default is as many habits at once as go together.
+// The tests of lambda/registry have each of them alone in any case.
+func rudeSets(t *testing.T) [][]string {
+	if text := os.Getenv("RUDE_PAIRS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			t.Fatalf("RUDE_PAIRS=%q: want a number", text)
+		}
+		sets := rude.Pairs(7, n)
+		for _, name := range rude.Names() {
+			sets = append(sets, []string{name})
+		}
+		return sets
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		t.Fatalf("RUDE_PAIRS=%q: want a number", text)
-	}
-	return n
+	return packed(t)
 }
 
-// TestHabits mirrors a registry with each bad habit, and with random pairs of them.
-// What is called full must be complete, what can be had must be copied, and the number
-// of requests and the time must be bounded.
+// packed puts all habits that are not heavy into as few sets as go together. Those after
+// which a run is refused hide others, so they are alone, and one of each group is enough.
+func packed(t *testing.T) [][]string {
+	t.Helper()
+	const together = 4
+	var sets, alone [][]string
+	seen := map[string]bool{}
+	for _, h := range rude.Habits {
+		if h.Heavy {
+			continue
+		}
+		s, err := rude.NewInMemory(rudeContent(), h.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := s.Want(rude.Run{Referrers: true})
+		s.Close()
+		if len(want.Blobs) == 0 {
+			if group := strings.Join(h.Groups, " "); group == "" || !seen[group] {
+				seen[group] = true
+				alone = append(alone, []string{h.Name})
+			}
+			continue
+		}
+		at := slices.IndexFunc(sets, func(set []string) bool {
+			return len(set) < together && compatible(append(slices.Clone(set), h.Name))
+		})
+		if at < 0 {
+			sets = append(sets, nil)
+			at = len(sets) - 1
+		}
+		sets[at] = append(sets[at], h.Name)
+	}
+	return append(sets, alone...)
+}
+
+// compatible reports whether habits go together.
+func compatible(names []string) bool {
+	taken := map[string]bool{}
+	for _, h := range rude.Habits {
+		if !slices.Contains(names, h.Name) {
+			continue
+		}
+		for _, group := range h.Groups {
+			if taken[group] {
+				return false
+			}
+			taken[group] = true
+		}
+	}
+	return true
+}
+
+// TestHabits mirrors registries with bad habits. What is called full must be complete,
+// what can be had must be copied, and the number of requests and the time must be
+// bounded.
 func TestHabits(t *testing.T) {
 	t.Parallel()
-	sets := rude.Pairs(7, rudePairs(t))
-	for _, name := range rude.Names() {
-		sets = append(sets, []string{name})
-	}
-	for _, habits := range sets {
+	for _, habits := range rudeSets(t) {
 		t.Run(strings.Join(habits, "+"), func(t *testing.T) {
 			t.Parallel()
 			content := rudeContent()

@@ -91,6 +91,12 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 		}
 		var err error
 		c, err = i.o.Source.Manifest(ctx, i.repository, digest)
+		if moved := (*registry.MovedError)(nil); errors.As(err, &moved) {
+			digest, c, err = moved.Digest, moved.Contents, nil
+			if _, twice := i.seen.LoadOrStore(digest, true); twice {
+				return nil
+			}
+		}
 		i.breaker.done(ctx, i.repository, err)
 		if err != nil {
 			i.failed(ctx, i.repository+"@"+digest, digest, err)
