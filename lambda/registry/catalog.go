@@ -19,13 +19,13 @@ const catalogPath = "/v2/_catalog"
 // string, empty for the last page. after is the next of an earlier call, empty
 // to start at the beginning.
 //
-// Without repositories, yield is not called, and the error is nil if the
-// registry lists the prefix as empty, with its children or by the catalog. The error is an ErrAbsent if nothing
-// proves that the prefix exists, an ErrIncomplete if the catalog is not known to
-// be complete, and one that says what to do if the registry has no catalog.
+// A page may have no repositories below the prefix. If none has, the error is nil
+// if the registry lists the prefix or the whole catalog as empty, and an ErrAbsent
+// if nothing proves that the prefix exists. It is an ErrIncomplete if the catalog is
+// not known to be complete, and one that says what to do if there is no catalog.
 func (c *Client) Roots(ctx context.Context, after string, yield func(repositories []string, next string) error) error {
-	empty := c.prefix == "" // there is nothing to prove
-	var unproven error      // why it is unknown whether the prefix exists
+	listed := false    // the prefix is, but some registries list any name
+	var unproven error // why it is unknown whether the prefix exists
 	if c.prefix != "" && after == "" {
 		l, err := c.List(ctx, c.prefix)
 		switch {
@@ -34,10 +34,10 @@ func (c *Client) Roots(ctx context.Context, after string, yield func(repositorie
 		case err == nil && l.Complete:
 			return yield([]string{c.prefix}, "")
 		case err == nil:
-			empty = len(l.Entries) == 0
+			listed = true
 		case ctx.Err() != nil || errors.Is(err, ErrIncomplete):
 			return err
-		case !errors.Is(err, ErrAbsent): // with other registries a prefix is not a repository, and the error differs
+		default: // with other registries a prefix is not a repository, and the error differs
 			unproven = err
 		}
 	}
@@ -48,10 +48,10 @@ func (c *Client) Roots(ctx context.Context, after string, yield func(repositorie
 	case errors.As(err, &failed):
 		return failed.err
 	case err != nil && w.first && refusesCatalog(err):
-		return c.noCatalog(err) // an empty list of tags alone is no proof: some registries have one for any name
+		return c.noCatalog(err)
 	case err != nil:
 		return c.explain("listing repositories", err)
-	case found || empty || after != "":
+	case found || after != "" || c.prefix == "" || listed && !w.named:
 		return nil
 	case unproven != nil && !clientError(unproven):
 		return unproven
@@ -62,7 +62,8 @@ func (c *Client) Roots(ctx context.Context, after string, yield func(repositorie
 // refusesCatalog reports whether a registry has no catalog for these credentials.
 func refusesCatalog(err error) bool { return errors.Is(err, ErrUnauthorized) || clientError(err) }
 
-// noCatalog is the error for a registry without a catalog. It is none of ErrAbsent.
+// noCatalog returns the error for a registry without a catalog, which is no
+// ErrAbsent.
 func (c *Client) noCatalog(err error) error {
 	if errors.Is(err, ErrUnauthorized) {
 		return &lineError{fmt.Sprintf("%s: listing repositories: %v: log in with an account that may list the catalog, or name the repositories with -repositories", c.Host(), ErrUnauthorized), ErrUnauthorized}
@@ -82,6 +83,7 @@ type catalog struct {
 	pages  *pages
 	yield  func([]string, string) error
 	first  bool // the first page is being read
+	named  bool // there was a repository, below the prefix or not
 }
 
 // all reads the catalog from a place on and reports whether there was a
@@ -121,6 +123,7 @@ func (w *catalog) all(ctx context.Context, after string) (found bool, err error)
 				continue
 			}
 			fresh++
+			w.named = true
 			if w.client.isBelow(name) && oci.ValidName(name) {
 				below = append(below, name)
 			}

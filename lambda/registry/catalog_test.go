@@ -144,6 +144,7 @@ func TestRoots(t *testing.T) {
 		{"no-tags-and-no-catalog", "a", "", &simulatedCatalog{tags: google(`{"name":"a","tags":[]}`), status: http.StatusNotFound}, nil, nil, nil, "no catalog", 2},
 		{"first-day-of-a-registry", "", "", &simulatedCatalog{names: []string{}}, nil, nil, nil, "", 1},
 		{"misspelt-prefix", "c", "", &simulatedCatalog{names: few}, nil, nil, ErrAbsent, `no repository below "c"`, 0},
+		{"misspelt-prefix-with-tags-for-any-name", "c", "", &simulatedCatalog{names: few, tags: google(`{"name":"c","tags":[]}`)}, nil, nil, ErrAbsent, `no repository below "c"`, 0},
 		{"prefix-that-fails", "b", "", &simulatedCatalog{names: few, tags: func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotImplemented) }}, []string{"b/c", "b/d"}, nil, nil, "", 0},
 		{"full-page-of-children", "a", "", &simulatedCatalog{tags: func(w http.ResponseWriter, _ *http.Request) {
 			json.NewEncoder(w).Encode(map[string]any{"child": numbered(1, largestPage), "manifest": map[string]any{}, "tags": []string{}})
