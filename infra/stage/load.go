@@ -16,25 +16,39 @@ import (
 // of cdk.json, sorted by name. Its error has a line for each problem: the stage,
 // the key and its value, what is wrong, what is wanted.
 func Load(text []byte) ([]*Stage, error) {
-	var all map[string]json.RawMessage
-	if err := decodeObject(text, &all); err != nil {
-		return nil, fmt.Errorf("stages: %w", err)
-	}
-	names := slices.Sorted(maps.Keys(all))
-	if len(names) == 0 {
-		return nil, errors.New("stages: none defined: want an object of stages by name")
+	all, names, err := byName(text)
+	if err != nil {
+		return nil, err
 	}
 	var stages []*Stage
 	var errs []error
 	for _, name := range names {
-		r := &reader{stage: name, stages: names, values: map[string]json.RawMessage{}}
-		stages = append(stages, r.read(all[name]))
-		errs = append(errs, r.errs...)
+		s, problems := read(name, names, all[name])
+		stages = append(stages, s)
+		errs = append(errs, problems...)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	return stages, nil
+}
+
+// byName returns the stages of a JSON object by name, and their names, sorted.
+func byName(text []byte) (all map[string]json.RawMessage, names []string, err error) {
+	if err := decodeObject(text, &all); err != nil {
+		return nil, nil, fmt.Errorf("stages: %w", err)
+	}
+	if len(all) == 0 {
+		return nil, nil, errors.New("stages: none defined: want an object of stages by name")
+	}
+	return all, slices.Sorted(maps.Keys(all)), nil
+}
+
+// read returns one of the stages with names, which is valid only without problems.
+func read(name string, names []string, text json.RawMessage) (s *Stage, problems []error) {
+	r := &reader{stage: name, stages: names, values: map[string]json.RawMessage{}}
+	s = r.read(text)
+	return s, r.errs
 }
 
 // Find returns the stage with a name. Its error suggests the nearest name, or
@@ -47,7 +61,11 @@ func Find(stages []*Stage, name string) (*Stage, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return nil, fmt.Errorf("unknown stage %q%s", shortened(name), suggestion(name, names))
+	return nil, unknown(name, names)
+}
+
+func unknown(name string, names []string) error {
+	return fmt.Errorf("unknown stage %q%s", shortened(name), suggestion(name, names))
 }
 
 // suggestion returns the end of an error message about an unknown name: the

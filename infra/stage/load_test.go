@@ -72,10 +72,10 @@ func refused(t *testing.T, err error, want ...string) {
 func TestLoadErrors(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
-		{"nothing", "", `stages: missing: want an object`},
-		{"null", "null", `stages: not an object: want an object`},
+		{"nothing", "", `stages: missing: want a JSON object`},
+		{"null", "null", `stages: want a JSON object`},
 		{"empty", "{}", `stages: none defined: want an object of stages by name`},
-		{"list", `[{"account": "123456789012"}]`, `stages: not an object: want an object`},
+		{"list", `[{"account": "123456789012"}]`, `stages: want a JSON object`},
 		{"stage-number", `{"test": 1}`, `stage "test": not an object: want an object of keys`},
 		{"stage-list", `{"test": []}`, `stage "test": not an object: want an object of keys`},
 		{"ends-early", `{"test": {}`, `stages: line 1, column 11: unexpected end of JSON input`},
