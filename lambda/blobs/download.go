@@ -116,7 +116,7 @@ func (l *indexLoader) request() (x *index.Index, outcome string, err error) {
 		if !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", from)) {
 			return nil, "", errChanged
 		}
-	case status == http.StatusNotModified:
+	case status == http.StatusNotModified && from == 0 && l.etag != "":
 		return nil, IndexUnchanged, nil
 	case from > 0 && (status == http.StatusPreconditionFailed || status == http.StatusRequestedRangeNotSatisfiable):
 		return nil, "", errChanged
@@ -125,13 +125,15 @@ func (l *indexLoader) request() (x *index.Index, outcome string, err error) {
 	default:
 		return nil, IndexUnreachable, fmt.Errorf("requesting the blob index: status %d", status)
 	}
-	switch _, err = d.decoder.ReadFrom(&progressReader{resp.Body, progress}); {
+	_, err = d.decoder.ReadFrom(&progressReader{resp.Body, progress})
+	_, stale := errors.AsType[*staleError](err)
+	switch {
+	case stale:
+		return nil, IndexStale, err
 	case errors.Is(err, index.ErrInvalid):
 		return nil, IndexCorrupt, err
 	case errors.Is(err, errTooLarge):
 		return nil, IndexTooLarge, err
-	case errors.Is(err, errStale):
-		return nil, IndexStale, err
 	case err != nil:
 		return nil, "", fmt.Errorf("reading the blob index: %w", err)
 	}

@@ -40,7 +40,8 @@ type IndexEvent struct {
 	Outcome string
 	// Mirror is the name of the mirror of a comparison, empty for an attempt.
 	Mirror string
-	// Age is the age of the loaded index after an attempt, 0 if there is none.
+	// Age is the age of the loaded index after an attempt, or of the one that is too
+	// old to be loaded, 0 if there is none.
 	Age time.Duration
 	// Err is what is wrong, nil if nothing is, or if an earlier event had it.
 	Err error
@@ -70,9 +71,15 @@ const (
 
 var (
 	errDisproved = errors.New("the mirror does not have blobs that the index lists: the index does not count for it until a later one is loaded")
-	errStale     = errors.New("blob index is too old")
 	errTooLarge  = errors.New("blob index is too large")
 )
+
+// staleError is the error for an index that is too old.
+type staleError struct{ age, max time.Duration }
+
+func (e *staleError) Error() string {
+	return fmt.Sprintf("blob index is too old: %s: want at most %s", e.age.Round(time.Minute), e.max)
+}
 
 const (
 	// indexRetry is the time from a failed attempt to the next.
@@ -92,7 +99,10 @@ type indexLoader struct {
 
 	mu       sync.Mutex // held by the attempt in progress
 	download download
-	etag     string // of the current index
+	// etag and listed are those of the last index that was loaded. It may be too old by
+	// now, and then it is not the current one any more.
+	etag   string
+	listed time.Time
 
 	// current is the loaded index, nil for none. It changes, and what counts for
 	// the mirrors with it, under this mutex.
@@ -133,7 +143,10 @@ func (l *indexLoader) register(o *Origin) {
 
 // use replaces the loaded index; nil is none.
 func (l *indexLoader) use(x *index.Index, etag string) {
-	l.etag = etag
+	l.etag, l.listed = etag, time.Time{}
+	if x != nil {
+		l.listed = x.Listed
+	}
 	l.currentMu.Lock()
 	defer l.currentMu.Unlock()
 	l.current.Store(x)
@@ -180,18 +193,22 @@ func (l *indexLoader) fresh(now time.Time, x *index.Index) bool {
 	if now.UnixNano()-l.tried.Load() > 2*int64(l.options.Refresh) {
 		return false
 	}
-	age := now.Sub(x.Listed)
-	if age <= l.options.MaxAge {
+	stale := l.tooOld(now, x.Listed)
+	if stale == nil {
 		return true
 	}
 	if l.drop(x) {
-		l.report(IndexEvent{Outcome: IndexStale, Err: l.tooOld(age)})
+		l.report(IndexEvent{Outcome: IndexStale, Age: stale.age, Err: stale})
 	}
 	return false
 }
 
-func (l *indexLoader) tooOld(age time.Duration) error {
-	return fmt.Errorf("%w: %s: want at most %s", errStale, age.Round(time.Minute), l.options.MaxAge)
+// tooOld returns an error if an index of a listing at that time is too old, else nil.
+func (l *indexLoader) tooOld(now, listed time.Time) *staleError {
+	if age := now.Sub(listed); age > l.options.MaxAge {
+		return &staleError{age, l.options.MaxAge}
+	}
+	return nil
 }
 
 func (l *indexLoader) report(e IndexEvent) {
@@ -209,6 +226,16 @@ func (l *indexLoader) load() {
 	defer l.mu.Unlock()
 	x, etag, outcome, err := l.fetch()
 	now := l.now()
+	if outcome == IndexUnchanged {
+		// The entity tag outlives an index that became too old, so that it is not
+		// downloaded again at each attempt.
+		if stale := l.tooOld(now, l.listed); stale != nil {
+			outcome, err = IndexStale, stale
+			if x := l.current.Load(); x != nil {
+				l.drop(x)
+			}
+		}
+	}
 	switch outcome {
 	case IndexLoaded:
 		l.use(x, etag)
@@ -222,6 +249,8 @@ func (l *indexLoader) load() {
 	event := IndexEvent{Outcome: outcome, Err: err}
 	if x := l.current.Load(); x != nil {
 		event.Age = now.Sub(x.Listed)
+	} else if stale, ok := errors.AsType[*staleError](err); ok {
+		event.Age = stale.age
 	}
 	l.report(event)
 	l.currentMu.Lock()
@@ -238,6 +267,9 @@ func (l *indexLoader) load() {
 // it.
 func (l *indexLoader) admit(h *index.Header) error {
 	now := l.now()
+	if stale := l.tooOld(now, h.Listed); stale != nil {
+		return stale
+	}
 	_, needs := h.Size()
 	var has int64
 	if x := l.current.Load(); x != nil {
@@ -246,8 +278,6 @@ func (l *indexLoader) admit(h *index.Header) error {
 	switch {
 	case h.Listed.After(now.Add(index.Skew)): // it would not become too old
 		return fmt.Errorf("%w: it is of %s: want a time in the past", index.ErrInvalid, h.Listed.UTC().Format(time.RFC3339))
-	case now.Sub(h.Listed) > l.options.MaxAge:
-		return l.tooOld(now.Sub(h.Listed))
 	case needs > l.options.Memory:
 		return fmt.Errorf("%w: %d blobs need %d MB, and there are %d MB for it: give the function more memory",
 			errTooLarge, h.Entries, needs>>20, l.options.Memory>>20)

@@ -237,6 +237,7 @@ func TestInvalidIndex(t *testing.T) {
 		{"missing", func(x *indexed, _ []byte) { x.respond(http.StatusNotFound, nil) }, 0, IndexMissing},
 		{"forbidden", func(x *indexed, _ []byte) { x.respond(http.StatusForbidden, nil) }, 0, IndexMissing},
 		{"server-error", func(x *indexed, _ []byte) { x.respond(http.StatusServiceUnavailable, nil) }, 0, IndexUnreachable},
+		{"not-modified", func(x *indexed, _ []byte) { x.respond(http.StatusNotModified, nil) }, 0, IndexUnreachable},
 		{"redirect", func(x *indexed, _ []byte) { x.respond(http.StatusMovedPermanently, nil) }, 0, IndexUnreachable},
 		{"truncated", func(x *indexed, whole []byte) { x.respond(http.StatusOK, whole[:len(whole)-1]) }, 0, IndexCorrupt},
 		{"empty", func(x *indexed, _ []byte) { x.respond(http.StatusOK, nil) }, 0, IndexCorrupt},
@@ -252,8 +253,12 @@ func TestInvalidIndex(t *testing.T) {
 				whole := encoded(t, time.Now().Add(tt.listed), digest)
 				x.respond(http.StatusOK, whole)
 				tt.prepare(x, whole)
-				if e := x.load(t, tt.want); e.Err == nil || e.Age != 0 {
-					t.Errorf("event %+v, want an error and no age", e)
+				var age time.Duration
+				if tt.want == IndexStale {
+					age = -tt.listed
+				}
+				if e := x.load(t, tt.want); e.Err == nil || e.Age != age {
+					t.Errorf("event %+v, want an error and the age %s", e, age)
 				}
 				has(t, x.mirror, digest, Present)
 				x.expect(t, "check", 1)
@@ -279,7 +284,8 @@ func TestLoadedIndexStays(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := newIndexed(t)
-				x.serve(t, 0, digest)
+				whole := encoded(t, time.Now(), digest)
+				x.respond(http.StatusOK, whole)
 				x.load(t, IndexLoaded)
 				x.respond(tt.status, []byte("not an index"))
 				advance(5 * time.Minute)
@@ -292,12 +298,44 @@ func TestLoadedIndexStays(t *testing.T) {
 				advance(24 * time.Hour)
 				x.load(t, IndexUnreachable)
 				x.used(t, "too old", false)
-				if e := x.await(t, IndexStale); e.Err == nil {
-					t.Errorf("event %+v, want an error", e)
+				want := 24*time.Hour + 5*time.Minute
+				if e := x.await(t, IndexStale); e.Err == nil || e.Age != want {
+					t.Errorf("event %+v, want an error and the age %s", e, want)
 				}
+				x.respond(http.StatusOK, whole)
+				for range 2 {
+					advance(5 * time.Minute)
+					want += 5 * time.Minute
+					if e := x.load(t, IndexStale); e.Err == nil || e.Age != want {
+						t.Errorf("not modified since: event %+v, want an error and the age %s", e, want)
+					}
+					x.used(t, "not modified since", false)
+				}
+				x.serve(t, 0, digest, otherDigest)
+				advance(5 * time.Minute)
+				x.load(t, IndexLoaded)
+				x.used(t, "modified", true)
 			})
 		})
 	}
+}
+
+// An index becomes too old although nothing looks up a blob in it.
+func TestUnusedIndexBecomesStale(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		x := newIndexed(t)
+		x.serve(t, 24*time.Hour-5*time.Minute, digest)
+		x.load(t, IndexLoaded)
+		advance(5 * time.Minute)
+		x.load(t, IndexUnchanged)
+		advance(5 * time.Minute)
+		x.load(t, IndexStale)
+		x.used(t, "too old", false) // and is not reported again
+		advance(5 * time.Minute)
+		x.load(t, IndexStale)
+		x.expectGets(t, "each attempt", 4)
+	})
 }
 
 // After a failure the next attempt is sooner.

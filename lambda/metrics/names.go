@@ -21,7 +21,7 @@ const (
 	TotalLatency   = "TotalLatency"   // milliseconds from event to response
 	ColdStarts     = "ColdStarts"     // count of processes that handled a first event
 	IndexLoads     = "IndexLoads"     // attempts to load the blob index, count, by Index
-	IndexAge       = "IndexAge"       // seconds since the listing behind the loaded index
+	IndexAge       = "IndexAge"       // seconds since the listing behind the loaded index, or behind the one that is too old to be loaded
 	UnknownClients = "UnknownClients" // count of events with a missing or invalid client address
 
 	IndexContradicted = "IndexContradicted" // blobs that the index lists and a mirror does not have, count, by Mirror

@@ -29,7 +29,7 @@ type Recorder struct {
 	checks   map[check]int
 	unknown  int
 	indexes  map[string]int
-	indexAge float64           // seconds, after the last attempt; 0 if no index is loaded
+	indexAge float64           // seconds, after the last attempt; 0 if there is no index
 	mirrors  [2]map[string]int // by IndexContradicted, IndexDisabled
 	check    reservoir
 	total    reservoir
@@ -97,7 +97,7 @@ func (r *Recorder) Check(mirror, result string, took time.Duration) {
 }
 
 // Index counts an attempt to load the blob index and records the age of the index
-// that is loaded after it, 0 for none.
+// that is loaded after it or was too old to be, 0 for none.
 func (r *Recorder) Index(outcome string, age time.Duration) {
 	if r == nil {
 		return
