@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"archeio/infra/stage"
+	"archeio/lambda/blobs"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
 	"archeio/lambda/route"
@@ -27,6 +28,11 @@ const (
 	// maxAbsent is how many percent of the blobs of clients with a mirror may be in no
 	// mirror, for an hour. A new image is in none until the next run of the planner.
 	maxAbsent = 25
+
+	// unusableHours is for how many hours in a row loads of the blob index may find none
+	// that is usable. A new stage has none before the planner's first run, which by
+	// default is after an hour, and one that is too old is covered by IndexStale.
+	unusableHours = 6
 
 	// maxFailedChecks is how many checks of a mirror may fail in five minutes. A
 	// process makes five before it skips an unavailable mirror.
@@ -128,6 +134,9 @@ func (a alarms) redirector() error {
 		age := c.IndexMaxAge.Seconds() / 2
 		a.add("IndexStale", "The blob index is no longer updated. Check the planner's log group before the index is too old to be used.",
 			age, 1, metric(metrics.Namespace, metrics.IndexAge, "Maximum", minutes5))
+		if !a.stage.PlainAlarms {
+			a.unusable()
+		}
 	}
 	return nil
 }
@@ -165,9 +174,28 @@ func (a alarms) absent() {
 		maxAbsent, 3600/minutes5, awscloudwatch.CfnAlarmProps{Metrics: list})
 }
 
+// unusable adds an alarm on the loads of the blob index that find none that is usable.
+func (a alarms) unusable() {
+	var list []interface{}
+	var counts []string
+	for _, outcome := range []string{blobs.IndexStale, blobs.IndexTooLarge, blobs.IndexCorrupt, blobs.IndexMissing} {
+		id := strings.ReplaceAll(outcome, "-", "_")
+		list = append(list, sum(id, metrics.IndexLoads, 3600, metrics.Index, outcome))
+		counts = append(counts, "FILL("+id+", 0)")
+	}
+	list = append(list, result("unusable", "loads that find no usable blob index", strings.Join(counts, " + ")))
+	a.add("IndexUnusable", "No usable blob index, so every blob costs a check. Check the redirector's log group for its reason, then the planner's.",
+		0, unusableHours, awscloudwatch.CfnAlarmProps{Metrics: list})
+}
+
 // requests returns a query for the requests with a value of a dimension. period is in
 // seconds.
 func requests(id string, period float64, dimension, value string) interface{} {
+	return sum(id, metrics.Requests, period, dimension, value)
+}
+
+// sum returns a query for a metric with a value of a dimension. period is in seconds.
+func sum(id, name string, period float64, dimension, value string) interface{} {
 	return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 		Id:         jsii.String(id),
 		ReturnData: jsii.Bool(false),
@@ -176,7 +204,7 @@ func requests(id string, period float64, dimension, value string) interface{} {
 			Period: jsii.Number(period),
 			Metric: &awscloudwatch.CfnAlarm_MetricProperty{
 				Namespace:  jsii.String(metrics.Namespace),
-				MetricName: jsii.String(metrics.Requests),
+				MetricName: jsii.String(name),
 				Dimensions: dimensionsOf([]*string{jsii.String(dimension), jsii.String(value)}),
 			},
 		},
@@ -184,9 +212,12 @@ func requests(id string, period float64, dimension, value string) interface{} {
 }
 
 // percent returns the query that an alarm on a share evaluates.
-func percent(label, expression string) interface{} {
+func percent(label, expression string) interface{} { return result("share", label, expression) }
+
+// result returns the query that an alarm on several metrics evaluates.
+func result(id, label, expression string) interface{} {
 	return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
-		Id:         jsii.String("share"),
+		Id:         jsii.String(id),
 		Label:      jsii.String(label),
 		Expression: jsii.String(expression),
 		ReturnData: jsii.Bool(true),

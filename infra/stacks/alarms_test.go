@@ -218,6 +218,9 @@ func TestRedirectorAlarms(t *testing.T) {
 		}
 		if st.stage.Filler != nil {
 			want = append(want, "IndexStale")
+			if !st.stage.PlainAlarms {
+				want = append(want, "IndexUnusable")
+			}
 		}
 		for _, mirror := range append(st.stage.Routed(), "default") {
 			id := "Checks" + camel(mirror)
@@ -269,6 +272,30 @@ func TestAbsentShare(t *testing.T) {
 		}
 		same(t, "share", at(list[5], "Expression"),
 			`"IF(blobs - FILL(upstream_cloud, 0) - FILL(upstream_digest, 0) - FILL(no_mirror, 0) >= 50, 100 * FILL(absent, 0) / (blobs - FILL(upstream_cloud, 0) - FILL(upstream_digest, 0) - FILL(no_mirror, 0)), 0)"`)
+	})
+}
+
+// A new stage has no index before the planner's first run.
+func TestIndexUnusable(t *testing.T) {
+	each(t, "redirector", func(t *testing.T, st *synthStack) {
+		if st.stage.PlainAlarms || st.stage.Filler == nil {
+			return
+		}
+		props := at(st.resource(t, "IndexUnusable"), "Properties")
+		var outcomes []string
+		for _, m := range list(at(props, "Metrics")) {
+			if at(m, "MetricStat") == nil {
+				same(t, "loads", at(m, "Expression"), `"FILL(stale, 0) + FILL(too_large, 0) + FILL(corrupt, 0) + FILL(missing, 0)"`)
+				continue
+			}
+			same(t, "period", at(m, "MetricStat", "Period"), "3600")
+			outcomes = append(outcomes, fmt.Sprint(at(list(at(m, "MetricStat", "Metric", "Dimensions"))[0], "Value")))
+		}
+		if want := []string{"stale", "too-large", "corrupt", "missing"}; !slices.Equal(outcomes, want) {
+			t.Errorf("outcomes %v, want %v", outcomes, want)
+		}
+		same(t, "threshold", at(props, "Threshold"), "0")
+		same(t, "periods", at(props, "EvaluationPeriods"), "6")
 	})
 }
 

@@ -40,6 +40,9 @@ func (s *Stage) AlarmMetrics() int {
 		n += checked
 		if s.Filler != nil && s.variables["MIRROR_INDEX_REFRESH"] != "none" {
 			n += checked + 1 // index disabled, index stale
+			if !s.PlainAlarms {
+				n += 4 // loads that find no usable index, by outcome
+			}
 		}
 		if !s.PlainAlarms {
 			n += 2 + 5 // of the shares of blobs by reason

@@ -32,7 +32,7 @@ func (c *checks) checkRunbooks(ctx context.Context) {
 		c.check("the runbooks can be run", err)
 		return
 	}
-	deployed := []string{"-MirrorsUnavailable"} // not in the emulated stage
+	deployed := []string{"-MirrorsUnavailable", "-IndexUnusable"} // not in the emulated stage
 	for _, a := range output.MetricAlarms {
 		deployed = append(deployed, a.AlarmName)
 	}
