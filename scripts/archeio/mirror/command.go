@@ -134,9 +134,9 @@ func verifyCommand() *cobra.Command {
 	o.planFlags(c)
 	o.bandwidthFlag(c)
 	f := c.Flags()
-	f.Var(&v.sample, "sample", "random `SHARE` of the blobs to hash, as 5% or 0.05 (default all)")
+	f.Var(&v.sample, "sample", "`SHARE` random share of the blobs to hash, as 5% or 0.05 (default: all)")
 	f.BoolVar(&v.replace, "replace", false, "replace blobs that do not match by those of -source")
-	f.StringVar(&v.distribution, "distribution", "", "`ID` of the CloudFront distribution to invalidate replaced blobs in")
+	f.StringVar(&v.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate replaced blobs in")
 	o.jsonFlag(c)
 	return c
 }
@@ -169,7 +169,7 @@ func withdrawCommand() *cobra.Command {
 	o.bucketFlag(c)
 	o.stateFlag(c)
 	f := c.Flags()
-	f.StringVar(&w.distribution, "distribution", "", "`ID` of the CloudFront distribution to invalidate the blob in")
+	f.StringVar(&w.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate the blob in")
 	f.BoolVar(&w.listOnly, "list-only", false, "only list the digest and take it out of the index; run withdraw again after MIRROR_INDEX_MAX_AGE to remove the blob")
 	o.jsonFlag(c)
 	return c

@@ -32,15 +32,15 @@ type options struct {
 }
 
 func (o *options) bucketFlag(c *cobra.Command) {
-	c.Flags().StringArrayVar(&o.buckets, "bucket", nil, "`NAME[@REGION]` of a mirror's bucket; repeat it for each mirror, the primary first")
+	c.Flags().StringArrayVar(&o.buckets, "bucket", nil, "`NAME[@REGION]` bucket of a mirror; repeat it for each mirror, the primary first")
 }
 
 func (o *options) stateFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.state, "state", "", "folder or s3://BUCKET[@REGION] for the manifest cache and the list of withdrawn blobs, as `STATE`")
+	c.Flags().StringVar(&o.state, "state", "", "`STATE` folder or s3://BUCKET[@REGION] for the manifest cache and the list of withdrawn blobs")
 }
 
 func (o *options) bandwidthFlag(c *cobra.Command) {
-	c.Flags().Var(&o.bandwidth, "bandwidth", "read at most this many `BYTES` of blobs per second, as 20M (default no limit)")
+	c.Flags().Var(&o.bandwidth, "bandwidth", "`BYTES` maximum number of blob bytes to read per second, as 20M (default: no limit)")
 }
 
 func (o *options) jsonFlag(c *cobra.Command) {
@@ -51,16 +51,16 @@ func (o *options) jsonFlag(c *cobra.Command) {
 func (o *options) planFlags(c *cobra.Command) {
 	o.needsSource = true
 	f := c.Flags()
-	f.StringVar(&o.source, "source", "", "`REGISTRY[/PREFIX]` to copy from; only repositories below the prefix are read")
+	f.StringVar(&o.source, "source", "", "`REGISTRY[/PREFIX]` registry to copy from; only repositories below the prefix are read")
 	o.bucketFlag(c)
-	f.StringVar(&o.repositories, "repositories", "", "`FILE` with the names or patterns of the repositories below the prefix, one a line (default all that the registry lists)")
-	f.StringArrayVar(&o.tags, "tags", nil, "`PATTERN` of the tags to mirror, as v1.*; repeat it for more (default all)")
-	f.StringArrayVar(&o.excludeTags, "exclude-tags", nil, "`PATTERN` of the tags not to mirror; repeat it for more")
-	f.StringArrayVar(&o.platforms, "platforms", nil, "`PATTERN` of the platforms to mirror, as linux/amd64 or linux/*; repeat it for more (default all)")
+	f.StringVar(&o.repositories, "repositories", "", "`FILE` file with names or patterns of repositories below the prefix, one a line (default: all that the registry lists)")
+	f.StringArrayVar(&o.tags, "tags", nil, "`PATTERN` tags to mirror, as v1.*; repeat it for more (default: all)")
+	f.StringArrayVar(&o.excludeTags, "exclude-tags", nil, "`PATTERN` tags not to mirror; repeat it for more")
+	f.StringArrayVar(&o.platforms, "platforms", nil, "`PATTERN` platforms to mirror, as linux/amd64 or linux/*; repeat it for more (default: all)")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept a source that does not exist yet")
 	o.stateFlag(c)
-	f.Float64Var(&o.rate, "rate", 0, "send at most `N` requests per second to the registry (default no limit)")
-	f.IntVar(&o.parallel, "parallel", 8, "work on `N` images and blobs at once")
+	f.Float64Var(&o.rate, "rate", 0, "`N` maximum number of requests per second to the registry (default: no limit)")
+	f.IntVar(&o.parallel, "parallel", 8, "`N` images and blobs to work on at the same time")
 	f.BoolVar(&o.referrers, "referrers", true, "look for referrers, such as signatures: one request for each manifest, unless the registry lists them")
 }
 
