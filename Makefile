@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# A time, or a number of executions as 500x. On a busy machine a target may end
-# with "context deadline exceeded" when its time is up: that is Go's own doing,
-# a finding says where its input was written.
+# A duration, or a number of executions such as 500x. On a busy machine Go may end a
+# target with "context deadline exceeded"; only a failure that names an input file is
+# a finding.
 FUZZTIME ?= 1m
 BENCHTIME ?= 1s
 # A folder with the documents of the clouds' IP ranges, by default read from their

@@ -7,12 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"archeio/scripts/archeio/cli"
 )
@@ -92,20 +96,37 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// Each command has a description and an example for its help.
+// Each command has a description and an example for its help, and each flag a usage
+// that does not repeat its placeholder.
 func TestCommandsAreDocumented(t *testing.T) {
 	t.Parallel()
 	var check func(c *cobra.Command)
 	check = func(c *cobra.Command) {
-		if c.Short == "" {
-			t.Errorf("%s has no short description", c.CommandPath())
+		if first, _ := utf8.DecodeRuneInString(c.Short); !unicode.IsLower(first) {
+			t.Errorf("%s: short description %q, want one in lower case", c.CommandPath(), c.Short)
 		}
-		if !c.HasSubCommands() && c.Example == "" {
+		if first, _ := utf8.DecodeRuneInString(c.Long); c.HasParent() && !unicode.IsUpper(first) {
+			t.Errorf("%s: description %q, want a sentence", c.CommandPath(), c.Long)
+		}
+		if c.Example == "" {
 			t.Errorf("the help of %s has no example", c.CommandPath())
 		}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			placeholder := strings.Join(f.Annotations["placeholder"], "")
+			switch {
+			case strings.Contains(f.Usage, "`"):
+				t.Errorf("%s -%s: back-quote in %q", c.CommandPath(), f.Name, f.Usage)
+			case placeholder == "" && f.Value.Type() != "bool":
+				t.Errorf("%s -%s: no placeholder in %q", c.CommandPath(), f.Name, f.Usage)
+			case placeholder != "" && placeholder != "GB" && placeholder != "MB" && slices.Contains(strings.Fields(f.Usage), placeholder):
+				t.Errorf("%s -%s: %q repeats the placeholder %s", c.CommandPath(), f.Name, f.Usage, placeholder)
+			}
+		})
 		for _, sub := range c.Commands() {
 			check(sub)
 		}
 	}
-	check(root())
+	r := root()
+	cli.Prepare(r)
+	check(r)
 }

@@ -72,7 +72,7 @@ func command(connect connectFunc, program programFunc) *cobra.Command {
 	}
 	o.stage = cli.StageFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.cdkLine, "cdk", "npx --yes aws-cdk", "the CDK's `COMMAND`, with arguments")
+	f.StringVar(&o.cdkLine, "cdk", "npx --yes aws-cdk", "`COMMAND` how to run the CDK, with arguments")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be adopted, and change nothing")
 	f.BoolVar(&o.asJSON, "json", false, "print what was found as JSON, and everything else on standard error")
 	return c

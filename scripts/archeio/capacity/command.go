@@ -34,11 +34,11 @@ func Command() *cobra.Command {
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.preset, "preset", "both", "which `LOAD` to start from: small, large or both")
+	f.StringVar(&o.preset, "preset", "both", "`LOAD` load to start from: small, large or both")
 	f.BoolVar(&o.freeTier, "free-tier", false, "subtract the units that AWS gives every account each month")
 	f.BoolVar(&o.onlyPrices, "prices", false, "print the price list only")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
-	f.StringVarP(&o.output, "output", "o", "", "write a picture of the saving as SVG to `FILE`, of large if -preset is both")
+	f.StringVarP(&o.output, "output", "o", "", "`FILE` file to write a picture of the saving to, as SVG; of large if -preset is both")
 	for _, in := range o.load.inputs() {
 		f.Float64Var(in.value, in.name, *in.value, in.usage)
 	}

@@ -65,44 +65,44 @@ const maxAmount = 1e15
 
 func (l *Load) inputs() []input {
 	share := func(name string, v *float64, usage string) input {
-		return input{name, v, 0, 1, false, "`SHARE` of " + usage}
+		return input{name, v, 0, 1, false, "`SHARE` share of " + usage}
 	}
 	amount := func(name string, v *float64, usage string) input { return input{name, v, 0, maxAmount, false, usage} }
 	count := func(name string, v *float64, min float64, usage string) input {
 		return input{name, v, min, 1000, true, usage}
 	}
 	return []input{
-		amount("pulls", &l.Pulls, "`N` pulls a month"),
+		amount("pulls", &l.Pulls, "`N` pulls per month"),
 		amount("pings", &l.Pings, "`N` requests for /v2/ per pull"),
 		amount("manifests", &l.Manifests, "`N` requests for manifests per pull"),
 		amount("blobs", &l.Blobs, "`N` requests for blobs per pull"),
-		amount("blob-size", &l.BlobMB, "mean size of a blob in `MB` of 10^6 bytes"),
-		share("aws", &l.AWS, "the clients that are in AWS"),
-		share("upstream-cloud", &l.UpstreamCloud, "the clients that are in the upstream's cloud"),
-		share("same-region", &l.SameRegion, "the clients in AWS that have a mirror in their region"),
-		share("absent", &l.Absent, "the blobs that are in no mirror"),
-		share("ping-hit", &l.PingHit, "the requests for /v2/ that CloudFront serves from its cache"),
-		share("manifest-hit", &l.ManifestHit, "the manifest redirects that CloudFront serves from its cache"),
+		amount("blob-size", &l.BlobMB, "`MB` mean size of a blob, in MB of 10^6 bytes"),
+		share("aws", &l.AWS, "clients in AWS"),
+		share("upstream-cloud", &l.UpstreamCloud, "clients in the upstream's cloud"),
+		share("same-region", &l.SameRegion, "clients in AWS with a mirror in their region"),
+		share("absent", &l.Absent, "blobs in no mirror"),
+		share("ping-hit", &l.PingHit, "requests for /v2/ that CloudFront serves from its cache"),
+		share("manifest-hit", &l.ManifestHit, "manifest redirects that CloudFront serves from its cache"),
 		share("edge-hit", &l.EdgeHit, "CloudFront's blob bytes that it serves from its cache"),
-		share("index-hit", &l.IndexHit, "the existence lookups for mirrored blobs that the index resolves"),
-		share("cache-hit", &l.CacheHit, "the other existence lookups that the function has cached"),
+		share("index-hit", &l.IndexHit, "existence lookups for mirrored blobs that the index resolves"),
+		share("cache-hit", &l.CacheHit, "other existence lookups that the function has cached"),
 		share("far-edge", &l.FarEdge, "CloudFront's bytes that it serves outside North America and Europe"),
 		count("balancers", &l.Balancers, 0, "`N` load balancers"),
-		share("balancer-share", &l.BalancerShare, "the requests that go through load balancers"),
+		share("balancer-share", &l.BalancerShare, "requests that go through load balancers"),
 		count("mirrors", &l.Mirrors, 1, "`N` mirror buckets"),
 		count("redirectors", &l.Redirectors, 1, "`N` regions with a redirector function"),
 		count("regions", &l.Regions, 1, "`N` regions with an alarm topic"),
 		{"alarms", &l.AlarmMetrics, 0, 1e6, true, "`N` metrics that alarms evaluate"},
 		count("firewalls", &l.Firewalls, 0, "`N` firewalls"),
-		amount("storage", &l.StorageGB, "`GB` of blobs in each mirror"),
-		amount("growth", &l.GrowthGB, "`GB` of new blobs a month"),
-		{"memory", &l.MemoryMB, 128, 10_240, true, "memory of the function in `MB`"},
-		amount("warm-ms", &l.Warm, "`MS` billed for an invocation without a check"),
-		amount("check-ms", &l.Check, "`MS` that a check adds"),
-		amount("cold-ms", &l.Cold, "`MS` that a cold start adds"),
-		share("cold", &l.ColdShare, "the invocations with a cold start"),
-		{"peak", &l.Peak, 1, 1e6, false, "highest rate, as `N` times the mean"},
-		share("busiest", &l.Busiest, "all traffic that is in the busiest region"),
+		amount("storage", &l.StorageGB, "`GB` GB of blobs in each mirror"),
+		amount("growth", &l.GrowthGB, "`GB` GB of new blobs per month"),
+		{"memory", &l.MemoryMB, 128, 10_240, true, "`MB` memory of the function, in MB"},
+		amount("warm-ms", &l.Warm, "`MS` milliseconds billed for an invocation without a check"),
+		amount("check-ms", &l.Check, "`MS` milliseconds that a check adds"),
+		amount("cold-ms", &l.Cold, "`MS` milliseconds that a cold start adds"),
+		share("cold", &l.ColdShare, "invocations with a cold start"),
+		{"peak", &l.Peak, 1, 1e6, false, "`N` ratio of the highest rate to the mean"},
+		share("busiest", &l.Busiest, "all traffic in the busiest region"),
 	}
 }
 

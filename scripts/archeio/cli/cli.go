@@ -61,8 +61,7 @@ func Main(root *cobra.Command) int {
 
 // Run runs a command tree with arguments and returns the exit code.
 func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root.InitDefaultCompletionCmd(args...)
-	prepare(root)
+	Prepare(root)
 	root.SetArgs(twoDashes(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -80,20 +79,31 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdin io.Reade
 		fmt.Fprintf(stderr, "%s: interrupted\n", path)
 		return ExitInterrupted
 	case !errors.Is(err, ErrProblem):
-		fmt.Fprintf(stderr, "%s: %v\n", path, err)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(stderr, "%s: %s\n", path, line)
+		}
 	}
 	return ExitProblem
 }
 
-// prepare gives every command of a tree the same manners.
+// Prepare adds the commands completion and help to a command tree, and applies the
+// common settings. [Run] does it.
+func Prepare(root *cobra.Command) {
+	if root.HasSubCommands() {
+		root.AddCommand(completion())
+		root.SetHelpCommand(helpCommand())
+		root.InitDefaultHelpCmd()
+	}
+	prepare(root)
+}
+
+// prepare applies the common settings to every command of a tree.
 func prepare(c *cobra.Command) {
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.DisableFlagsInUseLine = true
 	c.SetFlagErrorFunc(flagError)
 	c.SetHelpFunc(help)
-	if c.Name() == "completion" {
-		c.Short = "print a completion script for a shell"
-	}
+	c.LocalFlags().VisitAll(splitUsage)
 	if c.Args == nil {
 		c.Args = NoArgs
 	}
@@ -117,7 +127,7 @@ func prepare(c *cobra.Command) {
 	}
 }
 
-// twoDashes writes -name as --name, which is how the flag library wants it.
+// twoDashes writes -name as --name, as pflag requires.
 func twoDashes(args []string) []string {
 	out := make([]string, len(args))
 	for i, a := range args {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -13,11 +14,7 @@ import (
 // is called, its commands, its flags with one dash, and an example.
 func help(c *cobra.Command, _ []string) {
 	out := c.OutOrStdout()
-	text := c.Long
-	if text == "" {
-		text = c.Short + "."
-	}
-	fmt.Fprintf(out, "%s\n\nUsage:\n", text)
+	fmt.Fprintf(out, "%s\n\nUsage:\n", c.Long)
 	if c.HasAvailableSubCommands() {
 		fmt.Fprintf(out, "  %s COMMAND [flags]\n\nCommands:\n", c.CommandPath())
 		t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -55,24 +52,60 @@ func tree(w io.Writer, c *cobra.Command, indent string) {
 	}
 }
 
+// placeholder is the annotation of a flag that has the placeholder of its value.
+const placeholder = "placeholder"
+
+// splitUsage moves the placeholder of a flag, which is in back-quotes at the beginning
+// of its usage, into an annotation. Completions show the usage as it is.
+func splitUsage(f *pflag.Flag) {
+	quoted, ok := strings.CutPrefix(f.Usage, "`")
+	if value, usage, ends := strings.Cut(quoted, "` "); ok && ends {
+		if f.Annotations == nil {
+			f.Annotations = map[string][]string{}
+		}
+		f.Annotations[placeholder], f.Usage = []string{value}, usage
+	}
+}
+
+// defaultOf returns the default of a flag; a duration is without zero minutes and
+// seconds.
+func defaultOf(f *pflag.Flag) string {
+	if f.Value.Type() != "duration" {
+		return f.DefValue
+	}
+	return ShortDuration(f.DefValue)
+}
+
+// ShortDuration returns a duration as [time.Duration.String] formats it without zero
+// minutes and seconds at the end: 24h0m0s is 24h.
+func ShortDuration(text string) string {
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = short + "m"
+	}
+	if short, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = short + "h"
+	}
+	return text
+}
+
 func flags(out io.Writer, c *cobra.Command) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {
 			return
 		}
-		value, usage := pflag.UnquoteUsage(f)
+		usage := f.Usage
 		name := "-" + f.Name
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", " + name
 		}
-		if value != "" {
-			name += " " + value
+		for _, p := range f.Annotations[placeholder] {
+			name += " " + p
 		}
-		switch f.DefValue {
+		switch value := defaultOf(f); value {
 		case "", "0", "false", "[]", "0s":
 		default:
-			usage += " (default " + f.DefValue + ")"
+			usage += " (default " + value + ")"
 		}
 		fmt.Fprintf(t, "  %s\t%s\n", name, usage)
 	})

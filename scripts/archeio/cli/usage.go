@@ -2,12 +2,13 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"archeio/infra/stage"
 	"archeio/lambda/spelling"
 )
 
@@ -36,7 +37,23 @@ func unexpected(c *cobra.Command, arg string) error {
 	if c.Flags().Lookup(arg) != nil {
 		return Usagef("unexpected argument %q (did you mean -%s?)", arg, arg)
 	}
+	if s := stageNamed(c, arg); s != "" {
+		return Usagef("unexpected argument %q (did you mean -stage %s?)", arg, s)
+	}
 	return Usagef("unexpected argument %q", arg)
+}
+
+// stageNamed returns arg if it is a stage in the file of a command that no stage is
+// named for.
+func stageNamed(c *cobra.Command, arg string) string {
+	f := c.Flags()
+	if f.Lookup("stage") == nil || f.Lookup("file") == nil || f.Changed("stage") {
+		return ""
+	}
+	if names, err := stage.Names(f.Lookup("file").Value.String()); err == nil && slices.Contains(names, arg) {
+		return arg
+	}
+	return ""
 }
 
 func unknownCommand(c *cobra.Command, name string) error {
@@ -64,23 +81,48 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return Usagef("flag -%s needs a value", missing.GetFlag().Name)
 	case errors.As(err, &invalid):
-		return Usagef("-%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), cause(invalid))
+		return Usagef("-%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), cause(invalid.GetFlag(), invalid))
 	}
 	return Usage(err)
 }
 
-// cause returns why a value is invalid, without the words that Go's own parsers
-// put before it.
-func cause(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		err = inner
+// cause returns why the value of a flag is invalid: what is wanted, if Go's own parsers
+// refuse it.
+func cause(f *pflag.Flag, err error) error {
+	switch f.Value.Type() {
+	case "bool":
+		return errors.New("want true or false")
+	case "int":
+		return errors.New("want a whole number")
+	case "float64":
+		return errors.New("want a number")
+	case "duration":
+		return errors.New("want a duration, for example 24h")
 	}
-	if _, text, ok := strings.Cut(err.Error(), "parsing "); ok {
-		if _, text, ok = strings.Cut(text, ": "); ok {
-			return errors.New(text)
-		}
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
 	}
 	return err
+}
+
+// ReadError marks an error of reading a file that the usage of a command names. It is
+// wrong usage if the file cannot be read, and a problem if its content is invalid.
+func ReadError(err error) error {
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		return Usage(err)
+	}
+	return err
+}
+
+// NoEffect returns an error for the first of the flags that is set, as they have no
+// effect without another flag.
+func NoEffect(c *cobra.Command, without string, flags ...string) error {
+	for _, name := range flags {
+		if c.Flags().Changed(name) {
+			return Usagef("-%s has no effect without -%s", name, without)
+		}
+	}
+	return nil
 }
 
 func nearestFlag(c *cobra.Command, name string) string {

@@ -67,7 +67,7 @@ func command(connect connectFunc) *cobra.Command {
 	}
 	o.stage = cli.StageFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.region, "region", "", "`REGION` of the stacks")
+	f.StringVar(&o.region, "region", "", "`REGION` region of the stacks")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be deleted, and change nothing")
 	f.BoolVar(&o.yes, "yes", false, "do not ask for confirmation")
 	return c

@@ -40,12 +40,12 @@ func command(getenv func(string) string) *cobra.Command {
 	}
 	s := cli.StageFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.ip, "ip", "", "IP address of the client, as `ADDR`")
-	f.StringVar(&o.front, "front", "", "entry point that the client asks, `alb|cloudfront` (default that of the stage)")
+	f.StringVar(&o.ip, "ip", "", "`ADDR` client IP address")
+	f.StringVar(&o.front, "front", "", "`alb|cloudfront` entry point of the request (default: the stage's)")
 	f.BoolVar(&o.authorized, "authorized", false, "the client sends an Authorization header")
-	f.StringVar(&o.position, "position", "", "the client's position as CloudFront reports it, in degrees, as `LAT,LON`")
-	f.StringVar(&o.method, "method", "GET", "HTTP `METHOD` of the request")
-	f.StringVar(&o.ranges, "ranges", "", "`FILE|URL` of a range table to use instead of the one in this program")
+	f.StringVar(&o.position, "position", "", "`LAT,LON` client position as CloudFront reports it, in degrees")
+	f.StringVar(&o.method, "method", "GET", "`METHOD` HTTP method of the request")
+	f.StringVar(&o.ranges, "ranges", "", "`FILE|URL` range table (file or URL) to use instead of the embedded one")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
 	f.BoolVar(&o.lines, "stdin", false, "read lines of ADDR and WHAT from standard input; blank lines and lines that start with # are skipped")
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -20,9 +20,9 @@ func Command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hosts [flags] -stage NAME",
 		Short: "list the hosts that clients may be sent to",
-		Long: "Lists every host and path prefix that a client of a stage asks or may be sent to,\n" +
-			"for firewalls, proxies and VPC endpoint policies. An upstream may redirect blobs\n" +
-			"to storage of its own, which is not listed.",
+		Long: "Lists every host and path prefix that clients of a stage connect to, for firewalls,\n" +
+			"proxies and VPC endpoint policies. An upstream may redirect blobs to its own\n" +
+			"storage, which is not listed.",
 		Example: cli.Example("archeio hosts -stage sandbox", "archeio hosts -stage sandbox -json"),
 	}
 	s := cli.StageFlags(c)
@@ -49,7 +49,7 @@ func Command() *cobra.Command {
 	return c
 }
 
-// of returns the hosts of a stage, those that clients ask first.
+// of returns the hosts of a stage. Those that clients connect to first are the first.
 func of(s *stage.Stage) ([]hosts.Host, error) {
 	var all []hosts.Host
 	if s.HasDistribution() {

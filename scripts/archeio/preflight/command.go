@@ -54,10 +54,10 @@ func command(x external) *cobra.Command {
 	}
 	o.stage = cli.StageFlags(c)
 	f := c.Flags()
-	f.StringVar(&o.image, "image", "", "an image of the upstream to request, as `NAME:TAG`")
-	f.Float64Var(&o.rate, "requests", 100, "requests per second that each redirector region must sustain, as `N`")
-	f.StringVar(&o.release, "release", "", "override how traffic shifts to the new version, as `SHIFT` or none; none skips the check of release.after")
-	f.StringVar(&o.afterProfile, "after-profile", "", "AWS `PROFILE` of the stage in release.after, if it is in another account")
+	f.StringVar(&o.image, "image", "", "`NAME:TAG` image of the upstream to request")
+	f.Float64Var(&o.rate, "requests", 100, "`N` requests per second that each redirector region must sustain")
+	f.StringVar(&o.release, "release", "", "`SHIFT` traffic shift to the new version, instead of the stage's; none skips the check of release.after")
+	f.StringVar(&o.afterProfile, "after-profile", "", "`PROFILE` AWS profile for the stage in release.after, if it is in another account")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return c
 }
@@ -92,8 +92,8 @@ func (o *options) run(ctx context.Context, x external, stdout, stderr io.Writer)
 	}
 	var before *stage.Stage
 	if s.Release != nil && s.Release.After != "" {
-		if before, err = stage.Read(o.stage.File, s.Release.After); err != nil {
-			return cli.Usage(err)
+		if before, err = o.stage.ReadOther(s.Release.After); err != nil {
+			return err
 		}
 	}
 	c, err := x.connect(ctx, "")

@@ -9,6 +9,7 @@ import (
 
 	"archeio/ranges"
 	"archeio/ranges/compile"
+	"archeio/scripts/archeio/cli"
 )
 
 // Command returns the command.
@@ -18,6 +19,7 @@ func Command() *cobra.Command {
 		Short: "compile, compare and show the IP ranges of the clouds",
 		Long: "Works on the table that maps an IP address to a cloud and region. The redirector\n" +
 			"and this program have it built in; in the repository it is ranges/table.bin.",
+		Example: cli.Example("archeio ranges show -ip 35.180.1.1"),
 	}
 	c.AddCommand(compileCommand(), diffCommand(), showCommand())
 	return c
@@ -34,5 +36,6 @@ func read(ctx context.Context, name string) (ranges.Table, error) {
 	if name == embedded {
 		return ranges.Embedded(), ranges.Check()
 	}
-	return compile.ReadTable(ctx, nil, name)
+	table, err := compile.ReadTable(ctx, nil, name)
+	return table, cli.ReadError(err)
 }

@@ -39,13 +39,13 @@ func compileCommand() *cobra.Command {
 	f := c.Flags()
 	var from [len(compile.Providers)]string
 	for i, p := range compile.Providers {
-		f.StringVar(&from[i], flagOf(p.Cloud), p.URL, fmt.Sprintf("`FILE|URL` of the %s document", p.Cloud))
+		f.StringVar(&from[i], flagOf(p.Cloud), p.URL, fmt.Sprintf("`FILE|URL` document of %s (file or URL)", p.Cloud))
 	}
-	f.StringVar(&folder, "documents", "", "`FOLDER` with a JSON file of each cloud, recognized by its content, to read instead")
-	f.StringVarP(&file, "output", "o", filepath.Join("ranges", "table.bin"), "`FILE` of the table to compare with and replace")
+	f.StringVar(&folder, "documents", "", "`FOLDER` folder to read instead, with a JSON file of each cloud, recognized by its content")
+	f.StringVarP(&file, "output", "o", filepath.Join("ranges", "table.bin"), "`FILE` table to compare with and replace")
 	f.BoolVar(&dryRun, "dry-run", false, "write nothing")
 	s := cli.StageFlags(c)
-	f.StringSliceVar(&allowed, "allow", nil, "`CHECKS` to ignore, comma-separated: "+strings.Join(checkNames(), ", "))
+	f.StringSliceVar(&allowed, "allow", nil, "`CHECKS` names of the checks to ignore, comma-separated: "+strings.Join(checkNames(), ", "))
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		for _, p := range compile.Providers {
@@ -62,11 +62,11 @@ func compileCommand() *cobra.Command {
 		case errors.Is(err, ranges.ErrDamaged):
 			return fmt.Errorf("%w: restore it from version control", err)
 		case err != nil && exists:
-			return err
+			return cli.ReadError(err)
 		}
 		documents, err := readDocuments(c.Context(), from[:], folder)
 		if err != nil {
-			return fmt.Errorf("%w; nothing was written", err)
+			return cli.ReadError(fmt.Errorf("%w; nothing was written", err))
 		}
 		after, report, err := compile.Update(before, documents, time.Now())
 		if err != nil {

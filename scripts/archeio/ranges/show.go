@@ -27,7 +27,7 @@ func showCommand() *cobra.Command {
 			"archeio ranges show -ip 35.180.1.1"),
 		Args: atMostOne,
 	}
-	c.Flags().StringVar(&ip, "ip", "", "IP address to look up, as `ADDR`")
+	c.Flags().StringVar(&ip, "ip", "", "`ADDR` IP address to look up")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var addr netip.Addr

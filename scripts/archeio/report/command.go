@@ -55,7 +55,7 @@ func command(connect connectFunc) *cobra.Command {
 	}
 	o.stage = cli.StageFlags(c)
 	f := c.Flags()
-	f.DurationVar(&o.last, "last", 24*time.Hour, "`DURATION` to look back, from 5m to 336h")
+	f.DurationVar(&o.last, "last", 24*time.Hour, "`DURATION` period to look back, from 5m to 336h")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return c
 }

@@ -64,11 +64,11 @@ func command(x external) *cobra.Command {
 	o.stage = cli.StageFlags(c)
 	f := c.Flags()
 	f.BoolVar(&o.write, "write", false, "put probe blobs into the mirrors, and remove them")
-	f.DurationVar(&o.wait, "wait", 15*time.Minute, "`DURATION` that replication of a probe blob may take")
-	f.StringVar(&o.image, "image", "", "an image to pull in part, as `NAME:TAG`")
-	f.StringVar(&o.ip, "ip", "", "public IP address of this machine, as `ADDR`, to check where it is redirected")
-	f.StringSliceVar(&o.skip, "skip", nil, "`CHECKS` to skip, comma-separated")
-	f.StringToStringVar(&o.connect, "connect", nil, "where to connect for a host, as `HOST=ADDR:PORT`, comma-separated; * is every other host")
+	f.DurationVar(&o.wait, "wait", 15*time.Minute, "`DURATION` maximum time for the replication of a probe blob")
+	f.StringVar(&o.image, "image", "", "`NAME:TAG` image to pull in part")
+	f.StringVar(&o.ip, "ip", "", "`ADDR` public IP address of this machine, to check where it is redirected")
+	f.StringSliceVar(&o.skip, "skip", nil, "`CHECKS` names of the checks to skip, comma-separated")
+	f.StringToStringVar(&o.connect, "connect", nil, "`HOST=ADDR:PORT` where to connect for a host, comma-separated; * is every other host")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	return c
 }

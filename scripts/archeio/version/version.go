@@ -20,8 +20,9 @@ var Commit string
 func Command() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "version [-json]",
+		Use:     "version [flags]",
 		Short:   "print the commit that this program was built from",
+		Long:    "Prints the commit that this program was built from, with the version of Go and the\nplatform.",
 		Example: cli.Example("archeio version -json"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			v := current()

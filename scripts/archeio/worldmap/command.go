@@ -30,14 +30,17 @@ func Command() *cobra.Command {
 		Use:   "map [flags] -stage NAME",
 		Short: "draw which mirror serves which region",
 		Long: "Draws a world map as SVG: each AWS region joined to the mirror that serves its\n" +
-			"clients, and the regions of the redirectors. The joins come from the routing\n" +
+			"clients, and the regions of the redirectors. The lines come from the routing\n" +
 			"code of the redirector.",
 		Example: cli.Example("archeio map -stage production -o map.svg"),
 	}
 	s := cli.StageFlags(c)
-	c.Flags().StringVarP(&file, "output", "o", "", "`FILE` to write (default standard output)")
+	c.Flags().StringVarP(&file, "output", "o", "", "`FILE` file to write (default: standard output)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the regions as JSON instead of drawing them")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if file != "" && asJSON {
+			return cli.Usagef("-output cannot be combined with -json")
+		}
 		read, err := s.Read()
 		if err != nil {
 			return err
