@@ -61,6 +61,9 @@ func newDeploymentGroup(a alarms, function awslambda.Function, alias awslambda.A
 			Events:  jsii.Strings("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"),
 		},
 	})
+	if s.Release.Skipped {
+		return hook
+	}
 	shifted := alias.Node().DefaultChild().(awslambda.CfnAlias)
 	shifted.CfnOptions().SetUpdatePolicy(&awscdk.CfnUpdatePolicy{CodeDeployLambdaAliasUpdate: &awscdk.CfnCodeDeployLambdaAliasUpdate{
 		ApplicationName: application.Ref(), DeploymentGroupName: group.Ref(), BeforeAllowTrafficHook: hook.FunctionName(),

@@ -66,7 +66,7 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 		if err != nil {
 			return err
 		}
-		if s.Release != nil && before != nil {
+		if s.Release != nil && !s.Release.Skipped && before != nil {
 			st.AddStackDependency(before, jsii.String("a version that fails in one region is not rolled out to the next ones"))
 		}
 		before = st

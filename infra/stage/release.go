@@ -17,6 +17,9 @@ type Release struct {
 	// After is the name of a stage that must run the same code already, empty
 	// for none.
 	After string
+	// Skipped is whether this deployment moves all traffic at once, without CodeDeploy.
+	// What a release consists of stays deployed, with the log of the rollout hook.
+	Skipped bool
 }
 
 // shifts are the predefined deployment configurations for functions. The first
@@ -61,8 +64,8 @@ func unknownShift(shift string) string {
 	return "unknown traffic shift" + spelling.DidYouMean(shift, slices.Values(shifts))
 }
 
-// OverrideRelease replaces the traffic shift of the stage. "none" deploys without
-// CodeDeploy: no smoke test, no gradual shift, no rollback. It does nothing to a
+// OverrideRelease replaces the traffic shift of the stage. "none" skips the release: no
+// smoke test, no gradual shift, no rollback, no other stage before. It does nothing to a
 // stage without a Release. An unknown shift is an error.
 func (s *Stage) OverrideRelease(shift string) error {
 	switch {
@@ -70,7 +73,7 @@ func (s *Stage) OverrideRelease(shift string) error {
 		return fmt.Errorf("release=%q: %s: want %s or one of %s", shortened(shift), unknownShift(shift), noRelease, strings.Join(shifts, ", "))
 	case s.Release == nil:
 	case shift == noRelease:
-		s.Release = nil
+		s.Release = &Release{Shift: s.Release.Shift, Skipped: true}
 	default:
 		s.Release = &Release{Shift: shift, After: s.Release.After}
 	}

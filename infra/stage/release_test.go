@@ -24,7 +24,8 @@ func TestOverrideRelease(t *testing.T) {
 		want              string // the shift afterwards, empty for no release
 		refused           bool
 	}{
-		{"none", `{"release": {}}`, "none", "", false},
+		{"none", `{"release": {}}`, "none", "skipped ", false},
+		{"none-no-release", `{}`, "none", "", false},
 		{"at-once", `{"release": {"after": ""}}`, "AllAtOnce", "AllAtOnce", false},
 		{"no-release", `{}`, "AllAtOnce", "", false},
 		{"unknown", `{"release": {}}`, "fast", "Canary10Percent5Minutes", true},
@@ -37,6 +38,9 @@ func TestOverrideRelease(t *testing.T) {
 			got := ""
 			if s.Release != nil {
 				got = s.Release.Shift
+			}
+			if s.Release != nil && s.Release.Skipped {
+				got = "skipped " + s.Release.After
 			}
 			if got != tt.want || (err != nil) != tt.refused {
 				t.Errorf("shift %q, error %v; want %q", got, err, tt.want)
