@@ -3,6 +3,7 @@
 package hosts
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func Of(configs ...*config.Config) []Host {
 		if base == "" || err != nil || u.Host == "" {
 			return
 		}
-		h := Host{u.Host, strings.TrimSuffix(u.Path, "/") + path, purpose}
+		h := Host{u.Host, cmp.Or(strings.TrimSuffix(u.Path, "/")+path, "/"), purpose}
 		if !slices.Contains(all, h) {
 			all = append(all, h)
 		}
