@@ -37,7 +37,9 @@ const (
 	// Unknown is the zero value: the origin did not respond, or its response
 	// does not say.
 	Unknown Answer = iota
+	// Present: the origin has the object.
 	Present
+	// Absent: the origin does not have the object.
 	Absent
 )
 

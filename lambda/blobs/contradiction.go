@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// enoughMissing is how many witnesses in a row are missing if the index is not
-	// true of a mirror: one may have been withdrawn since.
+	// enoughMissing is how many witnesses in a row must be missing before the index
+	// stops counting for a mirror. A withdrawal may remove one witness after the index
+	// was loaded, from all mirrors: with one, it would disable the index for all of
+	// them until the next refresh. An index that is wrong about a mirror is found with
+	// two as well, because then nearly all witnesses are missing.
 	enoughMissing = 2
 	// maxDenied is the maximum number of blobs that are checked although the index
 	// lists them.
