@@ -63,6 +63,7 @@ type ExitError struct {
 	err      error
 }
 
+// Error returns the last line of the function, or else how the process ended.
 func (e *ExitError) Error() string {
 	if e.LastLine != "" {
 		return "the function exited: " + e.LastLine

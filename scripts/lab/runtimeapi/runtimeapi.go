@@ -28,6 +28,7 @@ type FunctionError struct {
 	Payload []byte
 }
 
+// Error returns a message with the payload.
 func (e *FunctionError) Error() string { return "the function reported an error: " + string(e.Payload) }
 
 // API is a Runtime API on a port of the loopback interface.
