@@ -4,11 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,18 +25,29 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// randomSets is the number of random sets of habits: as many pairs, and half as many
-// sets of four.
-var randomSets = flag.Int("rude.sets", 40, "`NUMBER` of random sets of habits")
+// pairs returns the number of random pairs of habits: RUDE_PAIRS, or 40.
+func pairs(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("RUDE_PAIRS")
+	if text == "" {
+		return 40
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		t.Fatalf("RUDE_PAIRS=%q: want a number", text)
+	}
+	return n
+}
 
 var rudeContent = sync.OnceValue(func() *rude.Content { return rude.Base(1) })
 
-// TestHabits reads a registry with each bad habit, and with random pairs of them,
-// whole. What is called full must be complete, what can be had must be read, and
+// TestHabits reads a registry with each bad habit, with random pairs of them, and with
+// half as many sets of four, whole. What is called full must be complete, what can be had must be read, and
 // the number of requests and the time must be bounded.
 func TestHabits(t *testing.T) {
 	t.Parallel()
-	sets := append(rude.Pairs(18, *randomSets), rude.Combinations(18, *randomSets/2, 4)...)
+	n := pairs(t)
+	sets := append(rude.Pairs(18, n), rude.Combinations(18, n/2, 4)...)
 	for _, name := range rude.Names() {
 		sets = append(sets, []string{name})
 	}
