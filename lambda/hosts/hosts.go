@@ -31,7 +31,12 @@ func Of(configs ...*config.Config) []Host {
 		if base == "" || err != nil || u.Host == "" {
 			return
 		}
-		h := Host{u.Host, cmp.Or(strings.TrimSuffix(u.Path, "/")+path, "/"), purpose}
+		if path != "" {
+			path = strings.TrimSuffix(u.Path, "/") + path
+		} else {
+			path = cmp.Or(u.Path, "/") // one page
+		}
+		h := Host{u.Host, path, purpose}
 		if !slices.Contains(all, h) {
 			all = append(all, h)
 		}

@@ -56,6 +56,8 @@ func TestOf(t *testing.T) {
 			append(slices.Clone(mirrors), edge, upstream, Host{"www.example", "/registry", "the page at /"}, Host{"www.example", "/privacy", "the page at /privacy"})},
 		{"page-at-the-root", []map[string]string{{"INFO_URL": "https://www.example/", "PRIVACY_URL": "https://privacy.example"}},
 			append(slices.Clone(mirrors), edge, upstream, Host{"www.example", "/", "the page at /"}, Host{"privacy.example", "/", "the page at /privacy"})},
+		{"page-that-ends-with-a-slash", []map[string]string{{"INFO_URL": "https://www.example/registry/"}},
+			append(slices.Clone(mirrors), edge, upstream, Host{"www.example", "/registry/", "the page at /"})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
