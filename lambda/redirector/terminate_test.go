@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
@@ -23,6 +26,9 @@ const ping = `{"requestContext":{"elb":{}},"httpMethod":"GET","path":"/v2/","mul
 // metrics are written, and the process exits with 0.
 func TestTerminateDuringInvocation(t *testing.T) {
 	t.Parallel()
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("this system does not show which signals a process has received")
+	}
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +79,13 @@ func TestTerminateDuringInvocation(t *testing.T) {
 	}
 	// The process must receive the signal before the mirror responds. It has no
 	// visible effect yet, unless the process exits at once, which is the error.
+	for pending(t, process.Pid(), syscall.SIGTERM) {
+		runtime.Gosched()
+	}
 	select {
 	case <-process.Exited():
 		t.Error("the process exited during an invocation")
-	case <-time.After(100 * time.Millisecond):
+	default:
 	}
 	respond <- true
 	if r := <-first; r.err != nil || !strings.Contains(string(r.payload), mirror.URL) {
@@ -97,6 +106,23 @@ func TestTerminateDuringInvocation(t *testing.T) {
 	if r := <-second; r.err != nil || !strings.Contains(string(r.payload), `"statusCode":200`) {
 		t.Errorf("response %s, error %v to the second event; want status 200", r.payload, r.err)
 	}
+}
+
+// pending reports whether a process still has to receive a signal that was sent to it.
+// https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+func pending(t *testing.T, pid int, signal syscall.Signal) bool {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false // it has exited
+	}
+	_, mask, _ := strings.Cut(string(status), "\nShdPnd:\t")
+	mask, _, _ = strings.Cut(mask, "\n")
+	signals, err := strconv.ParseUint(mask, 16, 64)
+	if err != nil {
+		t.Fatalf("pending signals %q: %v", mask, err)
+	}
+	return signals&(1<<(signal-1)) != 0
 }
 
 // TestTerminateIdle checks that a process exits with 0 after its first event, and is
