@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -31,6 +32,7 @@ import (
 	"archeio/lambda/index"
 	"archeio/lambda/registry"
 	"archeio/scripts/lab/queue"
+	"archeio/scripts/lab/rude"
 	"archeio/scripts/lab/runtimeapi"
 	"archeio/scripts/lab/system"
 )
@@ -98,14 +100,15 @@ func deploy(t *testing.T, name string, limit time.Duration, front func(upstream 
 	if err := startOnce(); err != nil {
 		t.Fatal(err)
 	}
-	return deployIn(t, started, name, limit, front)
+	return deployIn(t, started, name, limit, "", front)
 }
 
-func deployIn(t *testing.T, s *system.System, name string, limit time.Duration, front func(upstream http.Handler) http.Handler) *deployment {
+// deployIn does so in a system, with a source other than its registry if there is one.
+func deployIn(t *testing.T, s *system.System, name string, limit time.Duration, source string, front func(upstream http.Handler) http.Handler) *deployment {
 	t.Helper()
 	client := s.S3(system.Regions[0])
 	d := &deployment{System: s, log: &lines{}, blobs: map[string]bool{}, limit: limit}
-	d.source = d.Source() + "/" + name
+	d.source = cmp.Or(source, d.Source()+"/"+name)
 	d.buckets = []string{name + "-primary", name + "-replica"}
 	d.state = copier.StateBucket{Name: name + "-state", Client: client}
 	for _, bucket := range append(d.buckets, d.state.Name) {
@@ -361,23 +364,28 @@ func TestPoisonedMessages(t *testing.T) {
 	}
 }
 
-// An invalid image makes its repository a dead letter, and all other images of the
-// repository are copied.
+// An image that cannot be read makes its repository a dead letter, one that the source
+// does not have is only reported, and all other images of the repositories are copied.
 func TestBadImageInARepository(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, "bad", 10*time.Second, func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/manifests/bad") {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/manifests/bad"):
+				http.Error(w, `{"errors":[{"code":"DENIED"}]}`, http.StatusForbidden)
+			case strings.HasSuffix(r.URL.Path, "/manifests/gone"):
 				http.Error(w, `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, http.StatusNotFound)
-				return
+			default:
+				upstream.ServeHTTP(w, r)
 			}
-			upstream.ServeHTTP(w, r)
 		})
 	})
-	d.push(t, "team/app:v1", 1000, 2)
-	d.push(t, "team/app:v2", 1000, 2)
+	for _, path := range []string{"team/app:v1", "team/app:v2", "team/sparse:v1"} {
+		d.push(t, path, 1000, 2)
+	}
 	good := len(d.blobs)
 	d.push(t, "team/app:bad", 1000, 1)
+	d.push(t, "team/sparse:gone", 1000, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	held, err := copier.NewBucket(d.buckets[0], d.S3(system.Regions[0])).List(t.Context())
 	if err != nil || len(held) != good {
@@ -386,8 +394,68 @@ func TestBadImageInARepository(t *testing.T) {
 	if dead := d.Queue.DeadLetters(); len(dead) != 1 || !strings.Contains(dead[0], "team/app") {
 		t.Errorf("dead letters %q, want the repository's", dead)
 	}
-	if !strings.Contains(d.log.String(), "team/app:bad") {
-		t.Error("the log does not name the bad image")
+	log := d.log.String()
+	for _, want := range []string{"team/app:bad", `"msg":"not in the source"`, "team/sparse:gone", `"AbsentContent":1`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not have %q", want)
+		}
+	}
+}
+
+// The deployed functions, with their queue, fill mirrors from registries with bad
+// habits. The engine is tested with all habits.
+func TestHabits(t *testing.T) {
+	t.Parallel()
+	if err := startOnce(); err != nil {
+		t.Fatal(err)
+	}
+	for i, habits := range [][]string{
+		{"google-tags", "sparse-index", "tags-404", "tag-404"},
+		{"empty-google"},
+		{"catalog-token", "tags-403", "blob-404", "cut-ranges"},
+		{"empty-prefix"},
+	} {
+		t.Run(strings.Join(habits, "+"), func(t *testing.T) {
+			t.Parallel()
+			s, err := rude.New(rude.Base(1), habits...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			want := s.Want(rude.Run{Referrers: true})
+			d := deployIn(t, started, fmt.Sprintf("habits-%d", i), time.Minute, s.Source(), nil)
+			outcome := rude.Full
+			out, err := d.invoke(t.Context(), []byte(`{"mirror":"plan"}`))
+			switch {
+			case err != nil:
+				outcome = rude.Refused
+			case strings.Contains(string(out), `"empty":true`):
+				outcome = rude.Empty
+			}
+			if err := d.Queue.Drain(t.Context(), 2, d.invoke); err != nil {
+				t.Fatal(err)
+			}
+			if len(d.Queue.DeadLetters()) > 0 {
+				outcome = rude.Incomplete
+			}
+			if !want.Allows(outcome) {
+				t.Errorf("outcome %v, want %v: dead letters %q, %s\n%s", outcome, want.Outcomes, d.Queue.DeadLetters(), out, d.log)
+			}
+			for _, bucket := range d.buckets {
+				held, err := copier.NewBucket(bucket, d.state.Client).List(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for digest := range want.Blobs {
+					if key, _ := copier.ParseDigest(digest); held[key] != int64(len(want.Blobs[digest])) {
+						t.Fatalf("%s has %d bytes of %s, want %d\n%s", bucket, held[key], digest, len(want.Blobs[digest]), d.log)
+					}
+				}
+			}
+			for _, violation := range s.Violations() {
+				t.Errorf("violation: %s", violation)
+			}
+		})
 	}
 }
 
@@ -416,7 +484,7 @@ func TestPlannerFinishes(t *testing.T) {
 	}
 	t.Cleanup(own.Stop)
 	var pages lockedCount
-	d := deployIn(t, own, "planner", limit, func(upstream http.Handler) http.Handler {
+	d := deployIn(t, own, "planner", limit, "", func(upstream http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/_catalog") {
 				// One repository a page, each after a delay.
@@ -515,8 +583,8 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 // dead letter. Each status reports it until a mirror copy has copied it.
 func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, "needs", 4*time.Second, slow(1<<20))
-	d.push(t, "large/app:v1", 24<<20, 1)
+	d := deploy(t, "needs", 2*time.Second, slow(1<<20))
+	d.push(t, "large/app:v1", 18<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
 		t.Errorf("dead letters %q\n%s", dead, d.log)
