@@ -78,14 +78,39 @@ type state struct {
 	first   time.Time
 	api     int            // requests to the registry
 	passing int            // errors of Knobs.Passing so far
+	errors  turns          // of Knobs.Passing
+	quota   turns          // of Throttle.Each
 	seen    map[string]int // requests of one kind
 	tokens  map[string]*token
 	signed  map[string]int // redirects issued by blob
 	used    map[string]int // requests by signature
 }
 
+// turns decides which requests fail: every n-th, but none twice in a row, so that a
+// client with some patience always succeeds.
+type turns struct {
+	due    int
+	failed map[string]bool
+}
+
+func (t *turns) fails(each, n int, address string) bool {
+	if each == 0 {
+		return false
+	}
+	if n%each == 0 {
+		t.due++
+	}
+	if t.due == 0 || t.failed[address] {
+		delete(t.failed, address)
+		return false
+	}
+	t.due--
+	t.failed[address] = true
+	return true
+}
+
 func newState() state {
-	return state{seen: map[string]int{}, tokens: map[string]*token{}, signed: map[string]int{}, used: map[string]int{}}
+	return state{errors: turns{failed: map[string]bool{}}, quota: turns{failed: map[string]bool{}}, seen: map[string]int{}, tokens: map[string]*token{}, signed: map[string]int{}, used: map[string]int{}}
 }
 
 // count returns how many requests of a name came before.
@@ -168,11 +193,13 @@ func (s *Server) fault(r *http.Request, q request) (response, bool) {
 		s.state.first = time.Now()
 	}
 	first := s.state.first
+	address := r.Method + " " + r.URL.RequestURI()
 	passing := -1
-	if s.PassingEach > 0 && n%s.PassingEach == 0 {
+	if s.state.errors.fails(s.PassingEach, n, address) {
 		passing = s.Passing[s.state.passing%len(s.Passing)]
 		s.state.passing++
 	}
+	busy := s.state.quota.fails(s.Throttle.Each, n, address)
 	s.mu.Unlock()
 	if s.SilentFirst && s.count("silent "+q.kind) == 0 {
 		return response{silent: time.Minute}, true
@@ -180,7 +207,7 @@ func (s *Server) fault(r *http.Request, q request) (response, bool) {
 	if t := s.Throttle; t.On {
 		lasts := time.Duration(t.Seconds * s.Scale * float64(time.Second))
 		end := first.Add(lasts)
-		if t.Each > 0 && n%t.Each == 0 || t.Each == 0 && n > t.After && (t.Seconds == 0 || time.Now().Before(end)) {
+		if busy || t.Each == 0 && n > t.After && (t.Seconds == 0 || time.Now().Before(end)) {
 			a := failure(http.StatusTooManyRequests, "TOOMANYREQUESTS", "quota exceeded")
 			if t.Status != 0 {
 				a.status = t.Status
