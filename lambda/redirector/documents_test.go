@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -110,8 +111,8 @@ func metricRows(t *testing.T) []string {
 	return rows
 }
 
-// TestDocumentReferences checks that the make targets and the files in events/ that
-// documents refer to exist.
+// TestDocumentReferences checks that the make targets, the files in events/ and the
+// tests that documents refer to exist.
 func TestDocumentReferences(t *testing.T) {
 	t.Parallel()
 	root, err := build.Root()
@@ -124,6 +125,8 @@ func TestDocumentReferences(t *testing.T) {
 	}
 	target := regexp.MustCompile("(?m)(?:`|^|&& |\\$ )make ([a-z0-9-]+)\\b")
 	event := regexp.MustCompile(`events/[a-z0-9./-]+\.(json|txt)`)
+	test := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
+	tests := testNames(t, root)
 	for page, text := range documents(t) {
 		for _, m := range target.FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
@@ -135,5 +138,39 @@ func TestDocumentReferences(t *testing.T) {
 				t.Errorf("%s: there is no file %s", page, name)
 			}
 		}
+		for _, m := range test.FindAllStringSubmatch(text, -1) {
+			if !tests[m[1]] {
+				t.Errorf("%s: there is no test %s", page, m[1])
+			}
+		}
 	}
+}
+
+// testNames returns the names of all tests and fuzz targets of the repository.
+func testNames(t *testing.T, root string) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "cdk.out"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(text, -1) {
+			names[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) < 100 {
+		t.Fatalf("the repository has %d tests, want at least 100", len(names))
+	}
+	return names
 }
