@@ -109,12 +109,12 @@ var layers = []struct {
 		"github.com/google/go-containerregistry", "golang.org/x/time",
 	}, "a source is read the same way whatever it is copied to"},
 	{"lambda/copier", []string{
-		"lambda/config", "lambda/index", "lambda/metrics", "lambda/outage", "lambda/pace", "lambda/registry",
+		"lambda/config", "lambda/index", "lambda/metrics", "lambda/oci", "lambda/outage", "lambda/pace", "lambda/registry",
 		"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/sync", "golang.org/x/time",
 	}, "mirrors are filled from a registry, and nothing of that is on the way of a request"},
 	{"lambda/mirror", []string{
 		"lambda/copier", "lambda/registry", "lambda/config",
-		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2", "github.com/google/go-containerregistry",
+		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2",
 	}, "the main only builds the planner and the worker"},
 	{"lambda/testpull", nil, "a client knows the protocol, and nothing of the code that it tests"},
 	{"lambda/rollout/smoketest", []string{"lambda/config", "lambda/route"}, "the smoke test must not trust the code that it tests"},
