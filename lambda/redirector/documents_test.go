@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,24 +50,57 @@ func documents(t *testing.T) map[string]string {
 func TestReference(t *testing.T) {
 	t.Parallel()
 	text := documents(t)[referencePage]
-	want := func(row string) {
-		t.Helper()
-		if !strings.Contains(text, row) {
-			t.Errorf("%s: missing the row\n%s", referencePage, row)
-		}
-	}
-	for _, v := range append(config.Variables[:], config.FillVariables[:]...) {
-		want(variableRow(v))
-	}
+	var reasons []string
 	for _, reason := range route.Reasons() {
-		want(fmt.Sprintf("| `%s` | %s | %s |", reason, reason.Leads(), reason.Meaning()))
+		reasons = append(reasons, fmt.Sprintf("| `%s` | %s | %s |", reason, reason.Leads(), reason.Meaning()))
 	}
-	for _, row := range metricRows(t) {
-		want(row)
+	for _, tt := range []struct {
+		section string
+		want    []string
+	}{
+		{"Reasons", reasons},
+		{"Variables of the redirector", variableRows(config.Variables[:])},
+		{"Variables of the mirror functions", variableRows(config.FillVariables[:])},
+		{"Metrics", metricRows(t)},
+	} {
+		got := tableRows(text, tt.section)
+		for _, row := range tt.want {
+			if !slices.Contains(got, row) {
+				t.Errorf("%s, %s: missing the row\n%s", referencePage, tt.section, row)
+			}
+		}
+		for _, row := range got {
+			if !slices.Contains(tt.want, row) {
+				t.Errorf("%s, %s: the code does not have the row\n%s", referencePage, tt.section, row)
+			}
+		}
 	}
 }
 
-// variableRow returns the row of a variable: name, meaning, default.
+// tableRows returns the rows of the tables in a section of a document, without their
+// headings.
+func tableRows(text, section string) []string {
+	_, text, _ = strings.Cut(text, "\n## "+section+"\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var rows []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "| `") {
+			rows = append(rows, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return rows
+}
+
+// variableRows returns the row of each variable: name, meaning, default.
+func variableRows(variables []config.Variable) []string {
+	var rows []string
+	for _, v := range variables {
+		rows = append(rows, variableRow(v))
+	}
+	return rows
+}
+
+// variableRow returns the row of a variable.
 func variableRow(v config.Variable) string {
 	def := "`" + v.Default + "`"
 	switch {
