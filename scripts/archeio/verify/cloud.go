@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
@@ -24,6 +23,7 @@ import (
 	"archeio/infra/stage"
 	"archeio/lambda/copier"
 	"archeio/lambda/registry"
+	"archeio/scripts/archeio/cli"
 	"archeio/scripts/archeio/query"
 )
 
@@ -99,7 +99,7 @@ type sdk struct {
 }
 
 func newCloud(ctx context.Context, s *stage.Stage) (cloud, error) {
-	c, err := config.LoadDefaultConfig(ctx)
+	c, err := cli.LoadAWS(ctx, "")
 	if err != nil {
 		return nil, err
 	}

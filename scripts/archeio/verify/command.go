@@ -118,7 +118,7 @@ func (o *options) run(ctx context.Context, x external, stdout, stderr io.Writer)
 	}
 	d.stage = s
 	if d.cloud, err = x.connect(ctx, s); err != nil {
-		return fmt.Errorf("loading the AWS configuration: %w", err)
+		return err
 	}
 	progress := cli.NewProgress(stderr)
 	checks := d.run(ctx, progress)

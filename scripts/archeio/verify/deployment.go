@@ -238,7 +238,7 @@ func randomDigest() string {
 	return "sha256:" + hex.EncodeToString(random)
 }
 
-// name returns a repository that no registry has, for requests that only the redirector
+// name is a repository that no registry has, for requests that only the redirector
 // responds to.
 const name = "archeio-verify"
 
