@@ -206,6 +206,28 @@ func TestExhausted(t *testing.T) {
 	})
 }
 
+// TestLongWait tests that a wait that is too long ends the request, and does not
+// hold up others.
+func TestLongWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		rt := &retryTransport{limiter: pace.Limiter(0, 1), next: wire(func(r *http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return respond(r, http.StatusTooManyRequests, http.Header{"Retry-After": {"31536000"}}, "")
+			}
+			return respond(r, http.StatusOK, nil, "")
+		})}
+		began := time.Now()
+		for _, want := range []int{http.StatusTooManyRequests, http.StatusOK} {
+			resp, err := rt.RoundTrip(newRequest(t.Context(), t, http.MethodGet, "https://example.com/v2/a/tags/list", ""))
+			if err != nil || resp.StatusCode != want || time.Since(began) != 0 {
+				t.Errorf("response %v, error %v after %v, want status %d", resp, err, time.Since(began), want)
+			}
+		}
+	})
+}
+
 // TestSlowDown tests that all requests to a host slow down together after a
 // refusal, those to other hosts do not, and that a wait is reported once.
 func TestSlowDown(t *testing.T) {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -151,6 +152,7 @@ func TestTokens(t *testing.T) {
 		{"basic-without-login", guarded{challenge: `Basic realm="x"`}, nil, ErrUnauthorized, "missing or insufficient credentials", [4]int{1}},
 		{"unknown-scheme", guarded{challenge: `Negotiate`}, password{"u", "p"}, ErrUnauthorized, "missing or insufficient credentials", [4]int{1}},
 		{"clear-token-server", guarded{challenge: `Bearer realm="http://auth.example/token"`}, password{"u", "p"}, nil, "not an https address", [4]int{1}},
+		{"clear-token-server-on-loopback", guarded{challenge: `Bearer realm="http://127.0.0.1/token"`}, password{"u", "p"}, nil, "not an https address", [4]int{1}},
 		{"no-token", guarded{tokenBody: `{}`}, nil, nil, "the response has no token", [4]int{2}},
 		{"token-with-a-line-feed", guarded{tokenBody: `{"token":"a\nb"}`}, nil, nil, "the response has no token", [4]int{2}},
 		{"large-token", guarded{tokenBody: `{"token":"` + strings.Repeat("x", maxTokenBody) + `"}`}, nil, nil, "too many", [4]int{2}},
@@ -208,6 +210,9 @@ func TestTokenLifetime(t *testing.T) {
 		g := &guarded{valid: map[string]bool{}}
 		var mu sync.Mutex
 		c, _ := served(t, "example.com", Options{}, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Host == "auth.example" {
+				time.Sleep(time.Second)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			g.ServeHTTP(w, r)
@@ -335,5 +340,43 @@ func TestLoopback(t *testing.T) {
 	}
 	if _, err := c.List(t.Context(), "app"); err != nil || !slices.Equal(schemes, []string{"https"}) {
 		t.Errorf("schemes %q, error %v", schemes, err)
+	}
+}
+
+// TestClearTokenServer tests that a registry on loopback without TLS may only have
+// a token server without TLS that is on loopback too.
+func TestClearTokenServer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		realm string
+		ok    bool
+	}{
+		{"http://127.0.0.1:5001/token", true},
+		{"https://auth.example/token", true},
+		{"http://auth.example/token", false},
+	} {
+		t.Run(strings.ReplaceAll(tt.realm, "/", "-"), func(t *testing.T) {
+			t.Parallel()
+			c, err := New("127.0.0.1:5000", Options{Keychain: password{"u", "p"}, Transport: wire(func(r *http.Request) (*http.Response, error) {
+				switch {
+				case r.URL.Host == "127.0.0.1:5000" && r.URL.Scheme == "https":
+					return nil, tls.RecordHeaderError{Msg: "not TLS"}
+				case r.URL.Path == "/token":
+					if !tt.ok {
+						t.Errorf("request to %s", r.URL)
+					}
+					return respond(r, http.StatusOK, nil, `{"token":"t"}`)
+				case r.Header.Get("Authorization") != "Bearer t":
+					return respond(r, http.StatusUnauthorized, http.Header{"Www-Authenticate": {`Bearer realm="` + tt.realm + `"`}}, "")
+				}
+				return respond(r, http.StatusOK, nil, `{"tags":[]}`)
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.List(t.Context(), "app"); (err == nil) != tt.ok {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }
