@@ -67,6 +67,7 @@ const more = `{"balanced": {
 	"firewall": {"countOnly": false},
 	"fill": {
 		"schedule": "cron(0/30 * * * ? *)", "rate": 7, "workers": 3, "referrers": false,
+		"repositories": ["pause", "team/**"], "tags": ["v*"], "excludeTags": ["*-rc*"], "platforms": ["linux/*"], "allowEmpty": true,
 		"secret": "arn:aws:secretsmanager:me-south-1:111122223333:secret:registry/upstream-AbCdEf"
 	}
 }}`

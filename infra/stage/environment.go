@@ -83,6 +83,12 @@ func (s *Stage) fillEnvironment() map[string]string {
 		"FILL_RATE":      strconv.FormatFloat(s.Filler.Rate/float64(s.Filler.Workers), 'f', -1, 64),
 		"FILL_REFERRERS": strconv.FormatBool(s.Filler.Referrers),
 		"FILL_SECRET":    s.Filler.Secret,
+
+		"FILL_REPOSITORIES": strings.Join(s.Filler.Repositories, ","),
+		"FILL_TAGS":         strings.Join(s.Filler.Tags, ","),
+		"FILL_EXCLUDE_TAGS": strings.Join(s.Filler.ExcludeTags, ","),
+		"FILL_PLATFORMS":    strings.Join(s.Filler.Platforms, ","),
+		"FILL_ALLOW_EMPTY":  strconv.FormatBool(s.Filler.AllowEmpty),
 	}
 }
 

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"archeio/lambda/config"
@@ -18,6 +19,11 @@ type Filler struct {
 	// Referrers is whether the upstream is asked for the referrers of each
 	// manifest.
 	Referrers bool
+	// Repositories, Tags, ExcludeTags and Platforms are names or patterns of what is
+	// mirrored, or not; empty for no limit.
+	Repositories, Tags, ExcludeTags, Platforms []string
+	// AllowEmpty is whether an upstream that does not exist yet is no error.
+	AllowEmpty bool
 	// Secret is the ARN of a secret that holds credentials for the upstream,
 	// empty for none.
 	Secret string
@@ -57,6 +63,11 @@ func (r *reader) fill(s *Stage) {
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 	number(r, "fill.workers", &f.Workers)
 	r.decode("fill.referrers", &f.Referrers)
+	r.patterns("fill.repositories", &f.Repositories)
+	r.patterns("fill.tags", &f.Tags)
+	r.patterns("fill.excludeTags", &f.ExcludeTags)
+	r.patterns("fill.platforms", &f.Platforms)
+	r.decode("fill.allowEmpty", &f.AllowEmpty)
 	if !r.decode("fill.secret", &f.Secret) {
 		return
 	}
@@ -64,6 +75,16 @@ func (r *reader) fill(s *Stage) {
 	// another account.
 	if part := secretForm.FindStringSubmatch(f.Secret); part == nil || part[1] != s.Primary || part[2] != s.Account {
 		r.wrong("fill.secret", "want %s, for example arn:aws:secretsmanager:%s:%s:secret:NAME-AbCdEf", find("fill.secret").want, s.Primary, s.Account)
+	}
+}
+
+// patterns reads a list of names or patterns, at least one if the key is there.
+func (r *reader) patterns(name string, into *[]string) {
+	if !r.decode(name, into) {
+		return
+	}
+	if len(*into) == 0 || slices.ContainsFunc(*into, func(v string) bool { return !config.ValidPattern(v) }) {
+		r.invalid(name)
 	}
 }
 

@@ -90,6 +90,11 @@ var keys = []key{
 	{name: "fill.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, value: "20", meaning: "maximum rate of requests to the upstream, of all workers together"},
 	{name: "fill.workers", want: "workers", limits: &[2]float64{2, 1000}, value: "4", meaning: "how many workers run at the same time"},
 	{name: "fill.referrers", want: boolean, value: "true", meaning: "whether the upstream is asked for the referrers of each manifest"},
+	{name: "fill.repositories", want: "a list of names or patterns of repositories below upstream.path", otherwise: "all", meaning: "repositories to mirror; `*` is any part of a name, `**` any number of names. Names without a pattern need no listing of the registry"},
+	{name: "fill.tags", want: "a list of patterns of tags", otherwise: "all", meaning: "tags to mirror; untagged manifests are then mirrored only if an image refers to them"},
+	{name: "fill.excludeTags", want: "a list of patterns of tags", meaning: "tags not to mirror"},
+	{name: "fill.platforms", want: "a list of patterns of platforms, for example linux/amd64", otherwise: "all", meaning: "platforms to mirror; without a variant all variants"},
+	{name: "fill.allowEmpty", want: boolean, value: "false", meaning: "whether an upstream that does not exist yet is no error"},
 	{name: "fill.secret", want: "the full ARN of a secret", meaning: "secret in the primary region that holds credentials for the upstream, as a Docker configuration file does"},
 
 	{name: "release", want: anObject, otherwise: "none: a new version serves all traffic at once", meaning: "rollout of new redirector versions by CodeDeploy: smoke test, gradual traffic shift, rollback on alarms"},

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -180,6 +181,14 @@ func TestFill(t *testing.T) {
 		{"rate", `{"fill": {"rate": 10, "workers": 3}}`, func(f *config.Fill) any { return f.Rate }, 10.0 / 3},
 		{"referrers-default", `{}`, func(f *config.Fill) any { return f.Referrers }, true},
 		{"referrers", `{"fill": {"referrers": false}}`, func(f *config.Fill) any { return f.Referrers }, false},
+		{"filters", `{"fill": {"repositories": ["pause", "team/**"], "tags": ["v*"], "excludeTags": ["*-rc*"], "platforms": ["linux/*"], "allowEmpty": true}}`,
+			func(f *config.Fill) any {
+				return fmt.Sprint(f.Repositories, f.Tags, f.ExcludeTags, f.Platforms, f.AllowEmpty)
+			},
+			"[pause team/**] [v*] [*-rc*] [linux/*] true"},
+		{"no-filters", `{}`, func(f *config.Fill) any {
+			return len(f.Repositories) + len(f.Tags) + len(f.ExcludeTags) + len(f.Platforms)
+		}, 0},
 		{"secret-default", `{}`, func(f *config.Fill) any { return f.Secret }, ""},
 		{"secret", `{"fill": {"secret": "` + secret + `"}}`, func(f *config.Fill) any { return f.Secret }, secret},
 	} {
