@@ -32,7 +32,8 @@ func (c *checks) checkRunbooks(ctx context.Context) {
 		c.check("the runbooks can be run", err)
 		return
 	}
-	deployed := []string{"-MirrorsUnavailable", "-IndexUnusable"} // not in the emulated stage
+	// These are not in the emulated stage.
+	deployed := []string{"-MirrorsUnavailable", "-MirrorsIncomplete", "-IndexUnusable", "-NewVersion"}
 	for _, a := range output.MetricAlarms {
 		deployed = append(deployed, a.AlarmName)
 	}

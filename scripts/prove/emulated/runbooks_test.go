@@ -36,7 +36,7 @@ func TestReadRunbooks(t *testing.T) {
 	if got := strings.Join(titles, ", "); got != want {
 		t.Errorf("the runbooks are %s, want %s", got, want)
 	}
-	if got := strings.Join(all[0].alarms, " "); got != "Checks ChecksDefault MirrorsUnavailable Replication" {
+	if got := strings.Join(all[0].alarms, " "); got != "Checks ChecksDefault MirrorsUnavailable Replication IndexDisabled MirrorsIncomplete" {
 		t.Errorf("the alarms of the first runbook are %s", got)
 	}
 }
