@@ -30,14 +30,13 @@ func newWalk(o Options) *walk {
 	return &walk{o: o, breaker: newBreaker(o.Now), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
 }
 
-const (
-	// maxBarren is how many levels of repositories without images are visited below
-	// each other.
-	maxBarren = 8
-	// maxBelow is how many repositories without images are visited because another
-	// one lists them. Listings of more are cut off by registries.
-	maxBelow = 20_000
-)
+// maxBarren is how many levels of repositories without images are visited below each
+// other.
+const maxBarren = 8
+
+// maxBelow is how many repositories without images are visited because another one
+// lists them, less in tests. Listings of more are cut off by registries.
+var maxBelow = 20_000
 
 // place is a repository to visit. barren is the number of repositories above it, one
 // below the other, that have no images.

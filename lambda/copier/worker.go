@@ -59,11 +59,13 @@ type progress struct {
 	// Visited counts those that were listed, Fruitful those with images.
 	Visited  int `json:"visited,omitempty"`
 	Fruitful int `json:"fruitful,omitempty"`
+	// TooMany reports that there are more of them than are visited.
+	TooMany bool `json:"tooMany,omitempty"`
 }
 
 // finished reports whether nothing is left to do.
 func (p *progress) finished() bool {
-	return p.Done && len(p.Failed)+len(p.Below)+len(p.Unlisted) == 0
+	return p.Done && len(p.Failed)+len(p.Below)+len(p.Unlisted) == 0 && !p.TooMany
 }
 
 func (f *Filler) repository(ctx context.Context, m Message) error {
@@ -121,7 +123,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 	o := Options{Source: f.Source, Buckets: f.Buckets, Inventory: inventory, Withdrawn: withdrawn, Manifests: &w.cache, CheckExisting: true,
 		Filter: f.Filter, Parallel: f.Parallel, Referrers: f.Referrers, AbsentFor: askAbsentAfter, ImageTime: min(maxImageTime, time.Until(w.clock.stop)/3), Now: f.now}
 	o.fill()
-	if len(w.progress.Below)+len(w.progress.Unlisted) > 0 {
+	if len(w.progress.Below)+len(w.progress.Unlisted) > 0 || w.progress.TooMany {
 		if over, err := w.below(ctx, o); over || err != nil {
 			return err
 		}
@@ -327,13 +329,14 @@ func (w *repositoryRun) below(ctx context.Context, o Options) (over bool, err er
 			return false, err
 		}
 		if p.Below = rest; p.Visited+len(rest) > maxBelow+10*p.Fruitful {
-			p.Below = nil
-			failed = fmt.Errorf("%q lists more than %d repositories without images below it: not reading more of them: set fill.repositories", w.message.Repository, maxBelow)
-			f.logFailure(w.message.Repository, failed)
+			p.Below, p.TooMany = nil, true
 		}
 		if err := w.save(ctx); err != nil {
 			return false, err
 		}
+	}
+	if p.TooMany {
+		failed = fmt.Errorf("more than %d repositories without images below it: not reading more of them: set fill.repositories", maxBelow)
 	}
 	if failed != nil {
 		return false, fmt.Errorf("listing repositories below it: %w", failed)
