@@ -63,6 +63,20 @@ func (o *options) run(flags *pflag.FlagSet, out io.Writer) error {
 	if o.output != "" && (o.asJSON || o.onlyPrices) {
 		return cli.Usagef("-output cannot be combined with -json or -prices")
 	}
+	if o.onlyPrices {
+		var unused string
+		flags.Visit(func(f *pflag.Flag) {
+			if f.Name != "prices" && f.Name != "json" {
+				unused = f.Name
+			}
+		})
+		if unused != "" {
+			return cli.Usagef("-%s has no effect with -prices", unused)
+		}
+	}
+	if o.stage.Name == "" && flags.Changed("file") {
+		return cli.Usagef("-file has no effect without -stage")
+	}
 	results, err := o.results(flags)
 	switch {
 	case err != nil:

@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		{"share-not-a-number", "-absent NaN", "-absent NaN: want a number from 0 to 1"},
 		{"pulls-infinite", "-pulls Inf", "-pulls +Inf: want a number from 0 to 1e+15"},
 		{"pulls-negative", "-pulls -1", "-pulls -1: want a number from 0 to 1e+15"},
-		{"pulls-a-word", "-pulls many", `-pulls "many": invalid syntax`},
+		{"pulls-a-word", "-pulls many", `-pulls "many": want a number`},
 		{"shares-above-one", "-aws 0.7 -upstream-cloud 0.4", "-aws 0.7 and -upstream-cloud 0.4: want shares with a sum of at most 1"},
 		{"no-mirror", "-mirrors 0", "-mirrors 0: want a number from 1 to 1000"},
 		{"half-a-mirror", "-mirrors 1.5", "-mirrors 1.5: want a whole number"},

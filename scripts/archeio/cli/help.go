@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -67,25 +68,25 @@ func splitUsage(f *pflag.Flag) {
 	}
 }
 
-// defaultOf returns the default of a flag; a duration is without zero minutes and
-// seconds.
+// defaultOf returns the default of a flag as text.
 func defaultOf(f *pflag.Flag) string {
-	if f.Value.Type() != "duration" {
-		return f.DefValue
+	if d, err := time.ParseDuration(f.DefValue); err == nil && f.Value.Type() == "duration" {
+		return Duration(d)
 	}
-	return ShortDuration(f.DefValue)
+	return f.DefValue
 }
 
-// ShortDuration returns a duration as [time.Duration.String] formats it without zero
-// minutes and seconds at the end: 24h0m0s is 24h.
-func ShortDuration(text string) string {
-	if short, ok := strings.CutSuffix(text, "m0s"); ok {
-		text = short + "m"
+// Duration formats a duration without minutes and seconds at the end that are zero:
+// 24h, not 24h0m0s.
+func Duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
 	}
-	if short, ok := strings.CutSuffix(text, "h0m"); ok {
-		text = short + "h"
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
 	}
-	return text
+	return s
 }
 
 func flags(out io.Writer, c *cobra.Command) {

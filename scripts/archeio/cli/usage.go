@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -108,18 +109,19 @@ func cause(f *pflag.Flag, err error) error {
 // ReadError marks an error of reading a file that the usage of a command names. It is
 // wrong usage if the file cannot be read, and a problem if its content is invalid.
 func ReadError(err error) error {
-	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+	failed := (*fs.PathError)(nil)
+	if errors.As(err, &failed) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EISDIR) {
 		return Usage(err)
 	}
 	return err
 }
 
-// NoEffect returns an error for the first of the flags that is set, as they have no
-// effect without another flag.
-func NoEffect(c *cobra.Command, without string, flags ...string) error {
+// NoEffect returns an error for the first of the flags that is set, because it has no
+// effect for a reason such as "without -replace".
+func NoEffect(c *cobra.Command, reason string, flags ...string) error {
 	for _, name := range flags {
 		if c.Flags().Changed(name) {
-			return Usagef("-%s has no effect without -%s", name, without)
+			return Usagef("-%s has no effect %s", name, reason)
 		}
 	}
 	return nil

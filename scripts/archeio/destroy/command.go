@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
 
@@ -193,14 +192,14 @@ func (s sdk) Unprotect(ctx context.Context, region, stack string) error {
 }
 
 func connect(ctx context.Context) (string, account, error) {
-	c, err := config.LoadDefaultConfig(ctx)
+	c, err := cli.LoadAWS(ctx, "")
 	if err != nil {
-		return "", nil, fmt.Errorf("loading the AWS configuration: %w", err)
+		return "", nil, err
 	}
 	c.Region = stage.EdgeRegion
 	identity, err := sts.NewFromConfig(c).GetCallerIdentity(ctx, nil)
 	if err != nil {
-		return "", nil, fmt.Errorf("no valid AWS credentials: %w; log in, for example with aws sso login", err)
+		return "", nil, cli.NoCredentials(err)
 	}
 	id := aws.ToString(identity.Account)
 	return id, sdk{leftover.NewAWS(c, id), c}, nil

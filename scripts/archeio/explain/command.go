@@ -1,6 +1,6 @@
 // Package explain is the command archeio explain: where the redirector sends a
 // client, and why. It is configured as the function is, by a stage or by the
-// function's environment variables, and runs the same code without a network, but
+// function's environment variables, and runs the same code without a network, except
 // for a range table at a URL.
 package explain
 
@@ -28,9 +28,9 @@ func command(getenv func(string) string) *cobra.Command {
 		Use:   "explain [flags] -ip ADDR WHAT",
 		Short: "show where a client is sent, and why",
 		Long: "Shows where the redirector sends a client at ADDR, and why, without a network\n" +
-			"(but for -ranges with a URL). WHAT is a path such as /v2/pause/manifests/3.9, or\n" +
-			"an image reference such as pause:3.9. The configuration is that of a stage, or\n" +
-			"else that of the function's environment variables, of which\n" +
+			"(except with -ranges URL). WHAT is a path such as /v2/pause/manifests/3.9, a URL\n" +
+			"with such a path, or an image reference such as pause:3.9. The configuration is\n" +
+			"that of a stage, or else that of the function's environment variables, of which\n" +
 			"UPSTREAM_REGISTRY_ENDPOINT is required.",
 		Example: cli.Example(
 			"archeio explain -stage sandbox -ip 35.180.1.1 pause:3.9",
@@ -72,6 +72,12 @@ func command(getenv func(string) string) *cobra.Command {
 				return err
 			}
 		} else {
+			if err := cli.NoEffect(c, "without -stage", "file"); err != nil {
+				return err
+			}
+			if getenv("UPSTREAM_REGISTRY_ENDPOINT") == "" {
+				return cli.Usagef("missing -stage NAME, and the environment has no UPSTREAM_REGISTRY_ENDPOINT")
+			}
 			loaded, err := config.Load(getenv)
 			if err != nil {
 				return cli.Usage(err)
@@ -113,7 +119,7 @@ func (o *options) check(c *cobra.Command, args []string) error {
 	case !named:
 		return cli.Usagef("missing -ip ADDR")
 	default:
-		if err := cli.OneArg("WHAT: a path or an image reference")(c, args); err != nil {
+		if err := cli.OneArg(strings.TrimPrefix(missingWhat, "missing "))(c, args); err != nil {
 			return err
 		}
 	}
@@ -142,5 +148,6 @@ func (o *options) table(ctx context.Context) (ranges.Table, error) {
 	if o.ranges == "" {
 		return ranges.Embedded(), ranges.Check()
 	}
-	return compile.ReadTable(ctx, nil, o.ranges)
+	table, err := compile.ReadTable(ctx, nil, o.ranges)
+	return table, cli.ReadError(err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"archeio/lambda/blobs"
 	"archeio/lambda/clientip"
+	"archeio/lambda/config"
 	"archeio/lambda/gateway"
 	"archeio/lambda/oci"
 	"archeio/lambda/redirect"
@@ -62,6 +63,8 @@ type explanation struct {
 	targets  []target
 	outcomes []outcome
 	body     string
+	unnamed  bool   // the distribution is shown as exampleHost
+	missing  string // what the request does not have, empty for nothing
 }
 
 // target is a candidate, the two upstreams told apart.
@@ -70,10 +73,14 @@ type target struct {
 	distance *int
 }
 
-// outcome is the answer under a condition that is known only when it is asked.
+// outcome is the response under a condition that is known only at the time of a request.
 type outcome struct {
 	condition, location, reason string
 }
+
+// exampleHost is the name of a distribution in the documentation of AWS. It is shown
+// where CloudFront assigns the name.
+const exampleHost = "d111111abcdef8.cloudfront.net"
 
 // explain explains one request of one client; the path may have a query.
 func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
@@ -88,7 +95,9 @@ func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
 	place, _ := e.table.Lookup(r.Client)
 	at, located := e.locate(place)
 	f := e.function(at, located)
-	if len(f.config.ViewerHosts) > 0 {
+	// The edge function sets it, for the distribution only.
+	unnamed := len(f.config.ViewerHosts) == 0 && f.config.DefaultMirror == config.DistributionHost
+	if r.ViewerHost = exampleHost; len(f.config.ViewerHosts) > 0 {
 		r.ViewerHost = f.config.ViewerHosts[0]
 	}
 
@@ -99,7 +108,7 @@ func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
 		Status: resp.Status, Reason: resp.Reason, Location: resp.Location,
 		Cloud: string(place.Cloud), Region: place.Region, Range: e.matched(r.Client),
 		Candidates: []string{}, Distances: []*int{},
-		addr: r.Client, date: e.table.Date(), function: f.region, body: resp.Body,
+		addr: r.Client, date: e.table.Date(), function: f.region, body: resp.Body, unnamed: unnamed,
 	}
 	parsed, parseErr := oci.Parse(r.Path)
 	x.Kind, x.Name, x.Reference = parsed.Kind.String(), parsed.Name, parsed.Reference

@@ -235,8 +235,32 @@ func TestWrongUsage(t *testing.T) {
 	}
 	var errs bytes.Buffer
 	code := cli.Run(t.Context(), command(func(string) string { return "" }), []string{"-ip", "1.1.1.1", "/"}, nil, io.Discard, &errs)
-	if code != cli.ExitUsage || !strings.Contains(errs.String(), "UPSTREAM_REGISTRY_ENDPOINT") {
-		t.Errorf("exit code %d, %q does not name the missing variable", code, errs.String())
+	if code != cli.ExitUsage || !strings.Contains(errs.String(), "missing -stage NAME, and the environment has no UPSTREAM_REGISTRY_ENDPOINT;") {
+		t.Errorf("exit code %d, %q; want the missing flag and variable", code, errs.String())
+	}
+}
+
+// Text of standard input does not reach a terminal as it is.
+func TestControlBytes(t *testing.T) {
+	t.Parallel()
+	out := explainLines(t, "35.180.1.1 pause:\x1b[31m\xff\n\x1b]0;x\x07 /v2/\xff?\x1b\n", "-stdin")
+	for _, r := range out {
+		if r < ' ' && r != '\n' || r == 0xfffd {
+			t.Fatalf("%q has the raw byte or character %q", out, r)
+		}
+	}
+	for _, want := range []string{`GET /v2/pause/manifests/\x1b[31m\xff`, `\x1b]0;x\a  (invalid address)`, `GET /v2/\xff?\x1b`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s is missing in\n%s", want, out)
+		}
+	}
+}
+
+func TestLineWithoutWhat(t *testing.T) {
+	t.Parallel()
+	const want = "client  35.180.1.1\nerror   missing WHAT: a path or an image reference\n"
+	if out := explainLines(t, "35.180.1.1\n", "-stdin"); out != want {
+		t.Errorf("got %q, want %q", out, want)
 	}
 }
 
@@ -259,6 +283,14 @@ func TestPathOf(t *testing.T) {
 		{"host", "registry.example.com/a/b:v1", "/v2/a/b/manifests/v1", "registry.example.com"},
 		{"host-and-port", "localhost:5000/a", "/v2/a/manifests/latest", "localhost:5000"},
 		{"localhost", "localhost/a:v1", "/v2/a/manifests/v1", "localhost"},
+		{"url", "https://registry.example.com/v2/a/b/blobs/" + digest, "/v2/a/b/blobs/" + digest, "registry.example.com"},
+		{"url-with-port-and-query", "HTTP://localhost:8080/v2/a/tags/list?n=5", "/v2/a/tags/list?n=5", "localhost:8080"},
+		{"url-with-fragment", "https://registry.example.com/v2/#top", "/v2/", "registry.example.com"},
+		{"url-without-path", "https://registry.example.com", "/", "registry.example.com"},
+		{"docker-scheme", "docker://registry.example.com/a:v1", "/v2/a/manifests/v1", "registry.example.com"},
+		{"oci-scheme", "oci://registry.example.com/charts/a", "/v2/charts/a/manifests/latest", "registry.example.com"},
+		{"path-without-slash", "v2/pause/blobs/" + digest, "/v2/pause/blobs/" + digest, ""},
+		{"repository-below-v2", "v20/pause:3.9", "/v2/v20/pause/manifests/3.9", ""},
 		{"host-and-digest", "registry.example.com/a/b@" + digest, "/v2/a/b/manifests/" + digest, "registry.example.com"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -268,7 +300,7 @@ func TestPathOf(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"", ":3.9", "@" + digest, "pause:", "registry.example.com/"} {
+	for _, bad := range []string{"", ":3.9", "@" + digest, "pause:", "registry.example.com/", "s3://bucket/key", "https:///v2/", "docker://", "://x", "ftp://host/v2/"} {
 		if path, _, err := pathOf(bad); err == nil {
 			t.Errorf("%q: got %q, want an error", bad, path)
 		}
@@ -393,6 +425,8 @@ func TestStage(t *testing.T) {
 	}{
 		{"nearest-function", []string{"-stage", "sandbox", "-ip", "35.180.1.1", blob}, []string{"function    eu-central-1", "europe-docker.pkg.dev"}},
 		{"load-balancer", []string{"-stage", "smallest", "-ip", "192.0.2.1", blob}, []string{"reason      default-mirror"}},
+		{"distribution-without-domain", []string{"-stage", "smallest", "-ip", "192.0.2.1", blob}, []string{
+			"307 to https://d111111abcdef8.cloudfront.net/containers/images/" + digest + " (the name that CloudFront assigns)\n"}},
 		{"position", []string{"-stage", "sandbox", "-position", "40,-75", "-ip", "192.0.2.1", blob}, []string{"function    us-east-1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -429,8 +463,8 @@ func BenchmarkLines(b *testing.B) {
 	}
 }
 
-// TestViewerHost checks that the default mirror "/" has the name of the distribution
-// if there is one in VIEWER_HOSTS, but not through a load balancer.
+// TestViewerHost checks that the default mirror "/" has the name of the distribution,
+// that of an example if there is none in VIEWER_HOSTS, but not through a load balancer.
 func TestViewerHost(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -439,7 +473,7 @@ func TestViewerHost(t *testing.T) {
 		want        string
 	}{
 		{"configured", "registry.example.com,other.example.com", nil, `"location":"https://registry.example.com/containers/images/` + digest},
-		{"none", "", nil, `"location":"/containers/images/` + digest},
+		{"none", "", nil, `"location":"https://d111111abcdef8.cloudfront.net/containers/images/` + digest},
 		{"load-balancer", "registry.example.com", []string{"-front", "alb"}, `"location":"https://us-docker.pkg.dev/`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,10 +25,10 @@ type function struct {
 
 // script holds the answers of the mirrors and the upstream.
 type script struct {
-	// first is the answer of the mirror that is asked first, others that of all
-	// mirrors asked after it, upstream that of the upstream.
+	// first is the answer of the mirror that is checked first, others that of all
+	// mirrors checked after it, upstream that of the upstream.
 	first, others, upstream blobs.Answer
-	asked                   int
+	checked                 int
 }
 
 type scripted struct {
@@ -41,8 +41,8 @@ func (s scripted) Has(context.Context, *blobs.Limit, string) blobs.Answer {
 	if !s.mirror {
 		return s.script.upstream
 	}
-	s.script.asked++
-	if s.script.asked == 1 {
+	s.script.checked++
+	if s.script.checked == 1 {
 		return s.script.first
 	}
 	return s.script.others

@@ -5,31 +5,57 @@ import (
 	"strings"
 )
 
-// pathOf returns the path that a client asks for first when it pulls what, an
-// image reference as docker and crane accept it; a path is returned as it is. The host of a
-// reference is returned separately, empty if there is none.
+// pathOf returns the path of the first request of a client that pulls what, an image
+// reference as docker and crane accept it. A path, or the path of a URL, is returned as
+// it is. The host of a reference or URL is returned separately, empty if there is none.
 //
-// The grammar is that of github.com/distribution/reference: what stands before
-// the first slash is a host if it has a dot or a port, or is localhost.
+// The grammar is that of github.com/distribution/reference: what stands before the
+// first slash is a host if it has a dot or a port, or is localhost.
 func pathOf(what string) (path, host string, err error) {
-	if strings.HasPrefix(what, "/") {
+	scheme, rest, hasScheme := strings.Cut(what, "://")
+	switch {
+	case strings.HasPrefix(what, "/"):
 		return what, "", nil
+	case what == "v2" || strings.HasPrefix(what, "v2/"):
+		return "/" + what, "", nil
+	case !hasScheme:
+		return requestOf(what, what)
 	}
-	name, reference := what, "latest"
-	if at := strings.IndexByte(what, '@'); at >= 0 {
-		// With a tag and a digest, clients ask for the digest.
-		name, reference = what[:at], what[at+1:]
+	switch strings.ToLower(scheme) {
+	case "docker", "oci":
+		return requestOf(rest, what)
+	case "http", "https":
+		host, path, _ = strings.Cut(rest, "/")
+		path, _, _ = strings.Cut("/"+path, "#")
+		if host != "" {
+			return path, host, nil
+		}
+	}
+	return "", "", invalid(what)
+}
+
+// requestOf returns the path and the host for an image reference, which is all or the end
+// of what.
+func requestOf(image, what string) (path, host string, err error) {
+	name, reference := image, "latest"
+	if at := strings.IndexByte(image, '@'); at >= 0 {
+		// With a tag and a digest, clients request the digest.
+		name, reference = image[:at], image[at+1:]
 		if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
 			name = name[:colon]
 		}
-	} else if colon := strings.LastIndexByte(what, ':'); colon > strings.LastIndexByte(what, '/') {
-		name, reference = what[:colon], what[colon+1:]
+	} else if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
+		name, reference = image[:colon], image[colon+1:]
 	}
 	if first, rest, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
 		host, name = first, rest
 	}
 	if name == "" || reference == "" {
-		return "", "", fmt.Errorf("%q: want a path such as /v2/pause/manifests/3.9, or an image reference such as pause:3.9", what)
+		return "", "", invalid(what)
 	}
 	return "/v2/" + name + "/manifests/" + reference, host, nil
+}
+
+func invalid(what string) error {
+	return fmt.Errorf("%q: want a path such as /v2/pause/manifests/3.9, or an image reference such as pause:3.9", what)
 }

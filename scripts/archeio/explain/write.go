@@ -10,10 +10,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"archeio/scripts/archeio/cli"
 )
 
 // now is the clock for the age of the range data; tests replace it.
 var now = time.Now
+
+// missingWhat is the error for a request without a path.
+const missingWhat = "missing WHAT: a path or an image reference"
 
 // stdin explains each line of in: an address, white space, and a path or image.
 func (e *explainer) stdin(ctx context.Context, in io.Reader, out io.Writer, asJSON bool) error {
@@ -45,6 +50,9 @@ func (e *explainer) stdin(ctx context.Context, in io.Reader, out io.Writer, asJS
 		}
 		x := e.explain(ctx, addr, path)
 		x.host = host
+		if what == "" {
+			x.missing = missingWhat
+		}
 		if !first && !asJSON {
 			fmt.Fprintln(buffered)
 		}
@@ -63,7 +71,7 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, value)
+			fmt.Fprintf(t, "%s\t%s\n", name, cli.Printable(value))
 		}
 	}
 	client := x.IP
@@ -71,6 +79,10 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 		client += "  (invalid address)"
 	}
 	row("client", client)
+	if x.missing != "" {
+		row("error", x.missing)
+		return t.Flush()
+	}
 	row("cloud", cmp.Or(x.Cloud, "unknown"))
 	row("region", x.Region)
 	row("range", x.Range)
@@ -96,7 +108,7 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 	row("reason", x.Reason)
 	answer := fmt.Sprint(x.Status)
 	if x.Location != "" {
-		answer += " to " + x.Location
+		answer += " to " + x.Location + x.assigned(x.Location)
 	}
 	row("answer", answer)
 	row("body", x.body)
@@ -104,11 +116,19 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 		return err
 	}
 	for _, o := range x.outcomes {
-		if _, err := fmt.Fprintf(w, "\n%s: %s\n  to %s\n", o.condition, o.reason, o.location); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s: %s\n  to %s%s\n", o.condition, o.reason, cli.Printable(o.location), x.assigned(o.location)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// assigned returns a note about a location at the distribution if its name is not known.
+func (x *explanation) assigned(location string) string {
+	if x.unnamed && strings.HasPrefix(location, "https://"+exampleHost+"/") {
+		return " (the name that CloudFront assigns)"
+	}
+	return ""
 }
 
 // rangeData returns the date of a range table and its age.

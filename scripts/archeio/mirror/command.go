@@ -62,8 +62,15 @@ func copyCommand() *cobra.Command {
 			"archeio mirror copy -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state",
 			"archeio mirror copy -source registry.example.com -bucket my-primary -rate 50 -bandwidth 20M"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if fewer && !index {
-				return cli.Usagef("-fewer-mirrors has no effect without -index")
+			if !index {
+				if err := cli.NoEffect(c, "without -index", "fewer-mirrors"); err != nil {
+					return err
+				}
+			}
+			if dryRun {
+				if err := cli.NoEffect(c, "with -dry-run", "index", "bandwidth"); err != nil {
+					return err
+				}
 			}
 			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
 				if dryRun {
@@ -122,11 +129,11 @@ func verifyCommand() *cobra.Command {
 				"    -replace -distribution E1EXAMPLE"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.needsSource = v.replace
-			switch {
-			case !v.replace && o.source != "":
-				return cli.Usagef("-source has no effect without -replace")
-			case !v.replace && v.distribution != "":
-				return cli.Usagef("-distribution has no effect without -replace")
+			if !v.replace {
+				if err := cli.NoEffect(c, "without -replace", "source", "distribution", "repositories", "tags", "exclude-tags",
+					"platforms", "allow-empty", "referrers", "state", "rate"); err != nil {
+					return err
+				}
 			}
 			return o.run(c, v.run)
 		},
@@ -161,6 +168,11 @@ func withdrawCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := w.parse(args[0]); err != nil {
 				return err
+			}
+			if w.listOnly {
+				if err := cli.NoEffect(c, "with -list-only", "distribution"); err != nil {
+					return err
+				}
 			}
 			o.needsState = true
 			return o.run(c, w.run)

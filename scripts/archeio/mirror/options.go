@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/spf13/cobra"
 
 	"archeio/lambda/copier"
 	"archeio/lambda/registry"
+	"archeio/lambda/spelling"
+	"archeio/ranges"
+	"archeio/ranges/regions"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -120,14 +123,17 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	m.options.Progress, m.options.Manifests = p.show, &copier.ManifestCache{}
 	m.bandwidth = float64(o.bandwidth)
 	var err error
-	if m.aws, err = config.LoadDefaultConfig(ctx); err != nil {
-		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+	if m.aws, err = cli.LoadAWS(ctx, ""); err != nil {
+		return nil, err
 	}
 	copier.NotifyOutages(&m.aws, p.note)
 	for _, b := range o.buckets {
 		name, client, err := m.bucket("-bucket", b, b)
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(m.options.Buckets, func(other *copier.Bucket) bool { return other.Name == name }) {
+			return nil, cli.Usagef("-bucket %q: duplicate bucket", b)
 		}
 		m.options.Buckets = append(m.options.Buckets, copier.NewBucket(name, client))
 	}
@@ -140,16 +146,20 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 			return nil, cli.Usage(err)
 		}
 	}
-	if o.state == "" {
-		return m, nil
-	}
-	m.state = copier.Folder(o.state)
 	if place, isBucket := strings.CutPrefix(o.state, "s3://"); isBucket {
 		name, client, err := m.bucket("-state", o.state, strings.TrimSuffix(place, "/"))
 		if err != nil {
 			return nil, err
 		}
 		m.state = copier.StateBucket{Name: name, Client: client}
+	} else if o.state != "" {
+		m.state = copier.Folder(o.state)
+	}
+	if err := cli.CheckCredentials(ctx, m.aws); err != nil {
+		return nil, err
+	}
+	if m.state == nil {
+		return m, nil
 	}
 	if m.options.Source != nil {
 		if err := m.options.Manifests.Load(ctx, m.state, copier.ShellCache); err != nil {
@@ -175,7 +185,16 @@ func (m *mirrors) bucket(flag, value, place string) (name string, client *s3.Cli
 	if region == "" {
 		return "", nil, cli.Usagef("%s %q: unknown region: write it as %s@eu-central-1, or set AWS_REGION", flag, value, name)
 	}
-	return name, copier.NewS3Client(m.aws, region), nil
+	client = copier.NewS3Client(m.aws, region)
+	// Another S3 than that of AWS may have any region.
+	if _, known := regions.Find(string(ranges.AWS), region); !known && client.Options().BaseEndpoint == nil {
+		var names []string
+		for r := range regions.All(string(ranges.AWS)) {
+			names = append(names, r.Name)
+		}
+		return "", nil, cli.Usagef("%s %q: unknown region %q%s", flag, value, region, spelling.DidYouMean(region, slices.Values(names)))
+	}
+	return name, client, nil
 }
 
 // filter returns what the flags limit the source to.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/account"
 	"github.com/aws/aws-sdk-go-v2/service/account/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
@@ -29,6 +28,7 @@ import (
 	"archeio/infra/leftover"
 	"archeio/infra/stage"
 	"archeio/lambda/metrics"
+	"archeio/scripts/archeio/cli"
 )
 
 // cloud is AWS with the credentials of one profile.
@@ -80,7 +80,7 @@ type sdk struct {
 // newCloud returns AWS with the credentials of a profile, empty for the default
 // one.
 func newCloud(ctx context.Context, profile string) (cloud, error) {
-	c, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(profile))
+	c, err := cli.LoadAWS(ctx, profile)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (o *options) run(ctx context.Context, x external, stdout, stderr io.Writer)
 	}
 	c, err := x.connect(ctx, "")
 	if err != nil {
-		return fmt.Errorf("loading the AWS configuration: %w", err)
+		return err
 	}
 	qualifier, err := stage.Qualifier(o.stage.File)
 	if err != nil {

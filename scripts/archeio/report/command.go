@@ -4,11 +4,9 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/spf13/cobra"
 
@@ -30,9 +28,12 @@ func Command() *cobra.Command { return command(connect) }
 type connectFunc func(context.Context) (func(region string) api, error)
 
 func connect(ctx context.Context) (func(region string) api, error) {
-	c, err := config.LoadDefaultConfig(ctx)
+	c, err := cli.LoadAWS(ctx, "")
 	if err != nil {
-		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+		return nil, err
+	}
+	if err := cli.CheckCredentials(ctx, c); err != nil {
+		return nil, err
 	}
 	return func(region string) api {
 		return cloudwatch.NewFromConfig(c, func(o *cloudwatch.Options) { o.Region = region })
@@ -68,7 +69,7 @@ type options struct {
 
 func (o *options) run(ctx context.Context, connect connectFunc, out io.Writer) error {
 	if o.last < minLast || o.last > maxLast {
-		return cli.Usagef("-last %s: want a duration from 5m to 336h", o.last)
+		return cli.Usagef("-last %s: want a duration from 5m to 336h", cli.Duration(o.last))
 	}
 	s, err := o.stage.Read()
 	if err != nil {

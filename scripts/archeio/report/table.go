@@ -3,17 +3,17 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"archeio/infra/dashboard"
+	"archeio/scripts/archeio/cli"
 )
 
 // writeText writes the values that CloudWatch has, by widget.
 func writeText(out io.Writer, stage string, last time.Duration, widgets []widget) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "Stage %s, last %s. Latencies and ages are maxima over all periods.\n", stage, short(last))
+	fmt.Fprintf(w, "Stage %s, last %s. Latencies and ages are maxima over all periods.\n", stage, cli.Duration(last))
 	for _, x := range widgets {
 		fmt.Fprintf(w, "\n%s\n", x.Title)
 		found := false
@@ -28,18 +28,6 @@ func writeText(out io.Writer, stage string, last time.Duration, widgets []widget
 		}
 	}
 	return w.Flush()
-}
-
-// short returns a duration without minutes and seconds that are zero.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 func number(v float64, unit string) string {

@@ -58,6 +58,11 @@ func command(x external) *cobra.Command {
 			"archeio verify -stage sandbox -image pause:3.9",
 			"archeio verify -stage production -write -json"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if !o.write {
+				if err := cli.NoEffect(c, "without -write", "wait"); err != nil {
+					return err
+				}
+			}
 			return o.run(c.Context(), x, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
@@ -88,7 +93,7 @@ const maxWait = 24 * time.Hour
 func (o *options) run(ctx context.Context, x external, stdout, stderr io.Writer) error {
 	d := &deployment{external: x, write: o.write, wait: o.wait, connectTo: o.connect, skip: o.skip}
 	if o.wait <= 0 || o.wait > maxWait {
-		return cli.Usagef("-wait %s: want a duration above 0 and at most 24h", o.wait)
+		return cli.Usagef("-wait %s: want a duration above 0 and at most 24h", cli.Duration(o.wait))
 	}
 	if o.image != "" {
 		var ok bool

@@ -124,7 +124,7 @@ func TestBrokenDeployments(t *testing.T) {
 		{"index-stale", func(w *world) { w.index(time.Now().Add(-300*time.Hour), primary, replica) }, []string{"blob index"}, "old, and is not used when it is older than"},
 		{"index-corrupt", func(w *world) { w.buckets[primary][index.Name] = strings.Repeat("x", 4096) }, []string{"blob index"}, "invalid blob index"},
 		{"blob-corrupt", func(w *world) { w.buckets[primary][digestOf("a blob of an image")] = "changed" }, []string{"public read"}, "replace it with archeio mirror verify -replace"},
-		{"price-class", func(w *world) { w.settings.priceClass = "PriceClass_100" }, []string{"distribution"}, `price class "PriceClass_100", want "PriceClass_All"`},
+		{"price-class", func(w *world) { w.settings.priceClass = "PriceClass_100" }, []string{"distribution"}, `price class "PriceClass_100", want "PriceClass_all"`},
 		{"no-alias", func(w *world) { w.settings.aliases = nil }, []string{"distribution"}, "does not have the name registry.example.com"},
 		{"disabled", func(w *world) { w.settings.enabled = false }, []string{"distribution"}, "the distribution is disabled"},
 		{"no-distribution", func(w *world) { w.settings = nil }, []string{"distribution"}, "there is no distribution d111111abcdef8.cloudfront.net"},
@@ -196,6 +196,7 @@ func TestOtherStages(t *testing.T) {
 		{"cloudfront", replace(`"both"`, `"cloudfront"`), nil, []string{"load balancer path"}, "not a load balancer"},
 		{"no-domain", replace(`"front": "both", "domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"},`, ""),
 			func(w *world) { w.settings.aliases = nil }, []string{"load balancer path"}, "TLS 1.2 and 1.3 are accepted\n"},
+		{"aliases", stageJSON + `, "aliases": ["images.example.com"]`, func(w *world) { w.settings.aliases = w.stage.Hosts() }, nil, "images.example.com                     TLS                     PASS"},
 		{"alb", replace(`"both"`, `"alb"`), nil, []string{"signed origin", "failover", "distribution", "HTTP/3"}, "the stage has no distribution"},
 		{"no-filler", stageJSON + `, "fill": false`, nil, []string{"blob index", "planner"}, "the stage does not fill its mirrors"},
 		{"no-email", replace(`, "email": "operator@example.com"`, ""), nil, []string{"alarm topic"}, "the stage has no email"},
@@ -293,7 +294,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"wait", []string{"-wait", "0s"}, "-wait 0s: want a duration above 0 and at most 24h"},
+		{"wait", []string{"-write", "-wait", "0s"}, "-wait 0s: want a duration above 0 and at most 24h"},
 		{"image", []string{"-image", "app"}, `-image "app": want NAME:TAG or NAME@DIGEST`},
 		{"ip", []string{"-ip", "here"}, `-ip "here": invalid IP address`},
 		{"skip", []string{"-skip", "direct cal"}, `-skip: unknown check "direct cal" (did you mean "direct call"?)`},
