@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"archeio/lambda/index"
+	"archeio/scripts/lab/system"
 	"archeio/scripts/prove/cli"
 )
 
@@ -23,7 +26,7 @@ const (
 // and then as much as the smallest Lambda function has. As on Lambda, a process
 // that needs more is killed.
 func (f *faultTest) memoryLimit(ctx context.Context) (string, error) {
-	data, err := buildLargeIndex()
+	data, err := buildLargeIndex(largeIndex)
 	if err != nil {
 		return "", err
 	}
@@ -72,14 +75,22 @@ func (f *faultTest) memoryLimit(ctx context.Context) (string, error) {
 	return observed, nil
 }
 
-// buildLargeIndex returns an index of many blobs.
-func buildLargeIndex() ([]byte, error) {
-	digests := make([]string, largeIndex)
-	for i := range digests {
-		digests[i] = fmt.Sprintf("sha256:%016x%048x", uint64(i+1)*0x9e3779b97f4a7c15, 0)
-	}
-	b, err := buildIndexAt(time.Now(), digests)
-	return *b, err
+// buildLargeIndex returns an index of n blobs, with those of onlyInIndex.
+func buildLargeIndex(n int) ([]byte, error) {
+	return index.Encode(time.Now(), system.Regions, func(yield func(index.Digest) bool) {
+		for i := range n - onlyInIndexBlobs {
+			var d index.Digest
+			binary.BigEndian.PutUint64(d[:], uint64(i+1)*0x9e3779b97f4a7c15) // all over the key space
+			if !yield(d) {
+				return
+			}
+		}
+		for i := range int64(onlyInIndexBlobs) {
+			if d, _ := index.ParseDigest(onlyInIndex(i)); !yield(d) {
+				return
+			}
+		}
+	})
 }
 
 // memoryGroup is a control group with a memory limit.

@@ -47,6 +47,7 @@ var faults = []fault{
 	{"DNS fails", (*faultTest).dnsFails},
 	{"DNS hangs", (*faultTest).dnsHangs},
 	{"memory limit", (*faultTest).memoryLimit},
+	{"memory, index of eight million blobs", (*faultTest).largestIndex},
 	{"frozen function, connections reset", frozenFunction{(*link).reset}.run},
 	{"frozen function, connections closed", frozenFunction{(*link).end}.run},
 	{"frozen function, connections silent", frozenFunction{(*link).silence}.run},

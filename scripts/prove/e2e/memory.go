@@ -8,23 +8,26 @@ import (
 	"strings"
 )
 
-// residentMemory returns the resident memory of a process in kB: VmRSS in
-// /proc/PID/status, see proc_pid_status(5).
-func residentMemory(pid int) (int, error) {
+// residentMemory returns the resident memory of a process in kB, and peakMemory the
+// most it ever was: VmRSS and VmHWM in /proc/PID/status, see proc_pid_status(5).
+func residentMemory(pid int) (int, error) { return memoryOf(pid, "VmRSS") }
+func peakMemory(pid int) (int, error)     { return memoryOf(pid, "VmHWM") }
+
+func memoryOf(pid int, field string) (int, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory of process %d: %w", pid, err)
 	}
-	return parseResident(string(data))
+	return parseMemory(string(data), field)
 }
 
-func parseResident(status string) (int, error) {
+func parseMemory(status, field string) (int, error) {
 	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
 			return strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
 		}
 	}
-	return 0, fmt.Errorf("reading the memory of a process: no VmRSS in its status %q", strings.SplitN(status, "\n", 2)[0])
+	return 0, fmt.Errorf("reading the memory of a process: no %s in its status %q", field, strings.SplitN(status, "\n", 2)[0])
 }
 
 // memoryCurve is the resident memory of one process during a load, in kB.

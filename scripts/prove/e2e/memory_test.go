@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestParseResident(t *testing.T) {
+func TestParseMemory(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, status string
@@ -18,7 +18,7 @@ func TestParseResident(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := parseResident(tt.status)
+			got, err := parseMemory(tt.status, "VmRSS")
 			if got != tt.want || (err != nil) != tt.invalid {
 				t.Errorf("%d, error %v; want %d", got, err, tt.want)
 			}
@@ -26,6 +26,10 @@ func TestParseResident(t *testing.T) {
 	}
 	if kb, err := residentMemory(os.Getpid()); err != nil || kb < 1024 {
 		t.Errorf("this process has %d kB, error %v", kb, err)
+	}
+	now, _ := residentMemory(os.Getpid())
+	if kb, err := peakMemory(os.Getpid()); err != nil || kb < now {
+		t.Errorf("this process had at most %d kB, error %v, and has %d kB", kb, err, now)
 	}
 	if _, err := residentMemory(-1); err == nil {
 		t.Error("a process that does not exist has memory")
