@@ -129,6 +129,8 @@ var observations = []observation{
 	{habit: "n-max-422", path: cliTags + "?n=101", status: 422},
 	{habit: "n-max-1", path: cliTags + "?n=2", status: 400},
 	{habit: "tags-mixed-types", path: "/v2/team/mixed/tags/list", status: 200, body: `[1,null`},
+	{habit: "link-extra", path: cliTags + "?last=v3.28", status: 200, fields: fields{"Link": "next_page="}, body: `["v3.29"]`},
+	{habit: "link-extra", path: cliTags + "?next_page=" + cursor{120, 0}.token(), status: 200, fields: fields{"Link": ""}, body: `"tags":[]`},
 	{habit: "tags-404", path: catalogPath, status: 200, body: `"team/deleted"`},
 	{habit: "tags-404", path: "/v2/team/deleted/tags/list", status: 404, body: "NAME_UNKNOWN"},
 	{habit: "tags-null", path: "/v2/team/cleaned/tags/list", status: 200, body: `"tags":null`},

@@ -26,7 +26,9 @@ type Knobs struct {
 	LastStatus int
 	// EmptyPages is the number of empty pages before each other.
 	EmptyPages int
-	Link       linkForm
+	// ExtraLink links from the last page to an empty one.
+	ExtraLink bool
+	Link      linkForm
 	// CatalogEnd is how the catalog misleads, TagsEnd how the tags of one
 	// repository do.
 	CatalogEnd ending

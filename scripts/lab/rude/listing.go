@@ -111,6 +111,8 @@ func (s *Server) paginate(r *http.Request, items []string, most int, how paging,
 		link = strings.TrimRight(path, "?&")
 	case end == otherHost && at == cursor{}:
 		link = s.url(auth) + path + "next_page=" + next.token()
+	case s.ExtraLink && !more && len(shown) > 0 && end == ends && (how == byLink || how == byToken):
+		link = path + "next_page=" + next.token()
 	case !more || how == byLast || how == unpaged:
 	case how == byToken || len(shown) == 0 || next.extra > 0 || end != ends:
 		link = path + "next_page=" + next.token()

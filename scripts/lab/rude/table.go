@@ -3,20 +3,14 @@ package rude
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Habits are all habits. Those without a report are variations of one that has
 // one, or what a hostile registry could do.
-var Habits = slicesOf(listingHabits, httpHabits, contentHabits)
-
-func slicesOf(tables ...[]Habit) (all []Habit) {
-	for _, t := range tables {
-		all = append(all, t...)
-	}
-	return all
-}
+var Habits = slices.Concat(listingHabits, httpHabits, contentHabits)
 
 var listingHabits = []Habit{
 	// Listings of tags.
@@ -45,8 +39,8 @@ var listingHabits = []Habit{
 	{Name: "tags-last-only", Groups: []string{"tags"}, Source: "registries before opencontainers/distribution-spec#470; regclient#274", Apply: set(func(k *Knobs) { k.TagsPage, k.TagsPaging = 100, byLast })},
 	{Name: "tags-whole", Groups: []string{"tags"}, Source: "distribution v2: distribution/distribution#1936", Apply: set(func(k *Knobs) { k.TagsPaging = unpaged })},
 	{Name: "tags-link-back", Groups: []string{"tags"}, Source: "CDNs that ignore queries", Apply: misledTags(leadsBack)},
-	{Name: "tags-link-self", Groups: []string{"tags"}, Source: "pulp/pulp_container#220", Apply: misledTags(linksSelf)},
-	{Name: "tags-repeat", Groups: []string{"tags"}, Source: "cap-js-community/mtx-tool#74", Apply: misledTags(repeats)},
+	{Name: "tags-link-self", Groups: []string{"tags"}, Source: "CDNs that ignore queries", Apply: misledTags(linksSelf)},
+	{Name: "tags-repeat", Groups: []string{"tags"}, Source: "CDNs that ignore queries", Apply: misledTags(repeats)},
 	{Name: "tags-endless", Groups: []string{"tags"}, Source: "hostile", Apply: misledTags(endless)},
 	{Name: "tags-other-host", Groups: []string{"tags"}, Source: "hostile", Apply: misledTags(otherHost)},
 	{Name: "tags-unreadable-link", Groups: []string{"tags"}, Source: "opencontainers/distribution-spec#496", Apply: misledTags(unreadable)},
@@ -56,7 +50,7 @@ var listingHabits = []Habit{
 	{Name: "tags-second-403", Groups: []string{"tags"}, Source: "proxies", Apply: misledTags(secondDenied)},
 	{Name: "tags-second-html", Groups: []string{"tags"}, Source: "sign-in pages", Apply: misledTags(secondHTML)},
 	{Name: "tags-inclusive", Groups: []string{"tags"}, Source: "registries that begin with last", Apply: set(func(k *Knobs) { k.TagsPage, k.TagsPaging = 50, inclusive })},
-	{Name: "tags-404", Pushable: false, Source: "distribution/distribution#4324", Apply: func(s *setup) {
+	{Name: "tags-404", Source: "distribution/distribution#4324", Apply: func(s *setup) {
 		s.content.Repository(Prefix + "/deleted")
 		s.special("tags", Prefix+"/deleted", "", always(failure(http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry")))
 	}},
@@ -109,7 +103,12 @@ var listingHabits = []Habit{
 	{Name: "duplicates", Source: "opencontainers/distribution-spec#470", Apply: set(func(k *Knobs) { k.Duplicates = true })},
 	{Name: "unsorted", Source: "Quay, GHCR: TritonDataCenter/node-docker-registry-client#12", Apply: set(func(k *Knobs) { k.Unsorted = true })},
 	{Name: "null-lists", Source: "distribution/distribution#1186", Apply: set(func(k *Knobs) { k.NullLists = true })},
-	{Name: "empty-pages", Source: "registries that filter pages by permission: goharbor/harbor", Apply: func(s *setup) { withLinks(&s.Knobs); s.EmptyPages = 3 }},
+	{Name: "empty-pages", Source: "registries that filter pages by permission", Apply: func(s *setup) { withLinks(&s.Knobs); s.EmptyPages = 3 }},
+
+	{Name: "link-extra", Source: "pulp/pulp_container#220: the last page has a link to an empty one", Apply: func(s *setup) {
+		withLinks(&s.Knobs)
+		s.ExtraLink = true
+	}},
 
 	// Links.
 	{Name: "link-two-fields", Groups: []string{"link"}, Source: "opencontainers/distribution-spec#496", Apply: linked(twoFields)},
@@ -166,8 +165,8 @@ var listingHabits = []Habit{
 	{Name: "catalog-endless-body", Groups: []string{"catalog"}, Heavy: true, Source: "hostile", Apply: noCatalog(always(unended(`{"repositories":["`+Prefix+`/x"`, `,"`+Prefix+`/x"`)))},
 	{Name: "catalog-drip", Slow: true, Groups: []string{"catalog"}, Source: "hostile", Apply: noCatalog(always(dripping(`{"repositories":["` + Prefix + `/app"` + strings.Repeat(`,"`+Prefix+`/app"`, 1000) + `]}`)))},
 	{Name: "catalog-link-back", Groups: []string{"catalog"}, Source: "CDNs that ignore queries", Apply: misledCatalog(leadsBack)},
-	{Name: "catalog-link-self", Groups: []string{"catalog"}, Source: "pulp/pulp_container#220", Apply: misledCatalog(linksSelf)},
-	{Name: "catalog-repeat", Groups: []string{"catalog"}, Source: "cap-js-community/mtx-tool#74", Apply: misledCatalog(repeats)},
+	{Name: "catalog-link-self", Groups: []string{"catalog"}, Source: "CDNs that ignore queries", Apply: misledCatalog(linksSelf)},
+	{Name: "catalog-repeat", Groups: []string{"catalog"}, Source: "CDNs that ignore queries", Apply: misledCatalog(repeats)},
 	{Name: "catalog-endless", Groups: []string{"catalog"}, Source: "hostile", Apply: misledCatalog(endless)},
 	{Name: "catalog-other-host", Groups: []string{"catalog"}, Source: "hostile", Apply: misledCatalog(otherHost)},
 	{Name: "catalog-unreadable-link", Groups: []string{"catalog"}, Source: "opencontainers/distribution-spec#496", Apply: misledCatalog(unreadable)},
