@@ -79,25 +79,23 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 		Matcher:                    &awselasticloadbalancingv2.CfnTargetGroup_MatcherProperty{HttpCode: jsii.String("200")},
 	})
 	target.AddResourceDependency(permission, nil)
-	zone := hostedZone(scope, s)
-	certificate := awscertificatemanager.NewCertificate(scope, jsii.String("BalancerCertificate"), &awscertificatemanager.CertificateProps{
-		// The same names for every front: while it changes, clients use both.
-		DomainName:              jsii.String(s.Domain),
-		SubjectAlternativeNames: jsii.Strings(s.BalancerDomain()),
-		Validation:              awscertificatemanager.CertificateValidation_FromDns(zone),
-	})
+	// The same names for every front: while it changes, clients use both.
+	names := append([]string{s.Domain, s.BalancerDomain()}, s.Aliases...)
 	awselasticloadbalancingv2.NewCfnListener(scope, jsii.String("Listener"), &awselasticloadbalancingv2.CfnListenerProps{
 		LoadBalancerArn: balancer.Ref(),
 		Port:            jsii.Number(443),
 		Protocol:        jsii.String("HTTPS"),
 		SslPolicy:       jsii.String(tlsPolicy),
 		Certificates: []interface{}{
-			&awselasticloadbalancingv2.CfnListener_CertificateProperty{CertificateArn: certificate.CertificateArn()},
+			&awselasticloadbalancingv2.CfnListener_CertificateProperty{CertificateArn: certificate(scope, "BalancerCertificate", s, region, names)},
 		},
 		DefaultActions: []interface{}{
 			&awselasticloadbalancingv2.CfnListener_ActionProperty{Type: jsii.String("forward"), TargetGroupArn: target.Ref()},
 		},
 	})
+	if !s.InZone(s.BalancerDomain()) {
+		kinds = nil
+	}
 	for _, kind := range kinds {
 		awsroute53.NewCfnRecordSet(scope, jsii.String("BalancerRecord"+kind), &awsroute53.CfnRecordSetProps{
 			HostedZoneId:  jsii.String(s.Zone.ID),
@@ -118,6 +116,22 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 		})
 	}
 	return balancer
+}
+
+// certificate returns the ARN of the certificate in a region: the stage's, or one that it
+// creates for names, which are in the hosted zone.
+func certificate(scope constructs.Construct, id string, s *stage.Stage, region string, names []string) *string {
+	if arn := s.Certificates[region]; arn != "" {
+		return jsii.String(arn)
+	}
+	props := &awscertificatemanager.CertificateProps{
+		DomainName: jsii.String(names[0]),
+		Validation: awscertificatemanager.CertificateValidation_FromDns(hostedZone(scope, s)),
+	}
+	if len(names) > 1 {
+		props.SubjectAlternativeNames = jsii.Strings(names[1:]...)
+	}
+	return awscertificatemanager.NewCertificate(scope, jsii.String(id), props).CertificateArn()
 }
 
 func hostedZone(scope constructs.Construct, s *stage.Stage) awsroute53.IHostedZone {

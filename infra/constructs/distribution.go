@@ -3,8 +3,8 @@ package constructs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -67,7 +67,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		Comment:     jsii.String("Archeio, stage " + s.Name),
 		HttpVersion: jsii.String("http2and3"),
 		Ipv6Enabled: jsii.Bool(true),
-		PriceClass:  jsii.String("PriceClass_All"),
+		PriceClass:  jsii.String("PriceClass_" + strings.ToUpper(s.PriceClass[:1]) + s.PriceClass[1:]),
 		Origins:     origins(scope, s, name, redirectorHosts),
 		CacheBehaviors: []interface{}{
 			behaviors.mirrored("/" + config.BlobPrefix + "*"),
@@ -77,13 +77,9 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		CustomErrorResponses: noErrorCaching(403, 500, 502, 503, 504),
 	}
 	if s.Domain != "" {
-		certificate := awscertificatemanager.NewCertificate(scope, jsii.String("Certificate"), &awscertificatemanager.CertificateProps{
-			DomainName: jsii.String(s.Domain),
-			Validation: awscertificatemanager.CertificateValidation_FromDns(hostedZone(scope, s)),
-		})
-		settings.Aliases = jsii.Strings(s.Domain)
+		settings.Aliases = jsii.Strings(s.Hosts()...)
 		settings.ViewerCertificate = &awscloudfront.CfnDistribution_ViewerCertificateProperty{
-			AcmCertificateArn:      certificate.CertificateArn(),
+			AcmCertificateArn:      certificate(scope, "Certificate", s, stage.EdgeRegion, s.Hosts()),
 			MinimumProtocolVersion: jsii.String("TLSv1.2_2021"),
 			SslSupportMethod:       jsii.String("sni-only"),
 		}

@@ -14,7 +14,7 @@ import (
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-route53-aliastarget.html
 const cloudFrontZone = "Z2FDTNDATAQYW2"
 
-// DistributionRecords creates the records of the stage's domain that lead to the
+// DistributionRecords creates the records of the stage's host names that lead to the
 // distribution with a host name.
 func DistributionRecords(scope constructs.Construct, s *stage.Stage, host *string) {
 	records(scope, s, []string{"A", "AAAA"}, awsroute53.CfnRecordSet_AliasTargetProperty{
@@ -22,7 +22,7 @@ func DistributionRecords(scope constructs.Construct, s *stage.Stage, host *strin
 	})
 }
 
-// BalancerAlias creates the records of the stage's domain that lead to the host name of
+// BalancerAlias creates the records of the stage's host names that lead to the host name of
 // its load balancers.
 func BalancerAlias(scope constructs.Construct, s *stage.Stage) {
 	kinds := []string{"A"}
@@ -34,10 +34,20 @@ func BalancerAlias(scope constructs.Construct, s *stage.Stage) {
 	})
 }
 
+// records creates the records of the stage's host names that are in its hosted zone.
 func records(scope constructs.Construct, s *stage.Stage, kinds []string, to awsroute53.CfnRecordSet_AliasTargetProperty) {
-	for _, kind := range kinds {
-		awsroute53.NewCfnRecordSet(scope, jsii.String("Record"+kind), &awsroute53.CfnRecordSetProps{
-			HostedZoneId: jsii.String(s.Zone.ID), Name: jsii.String(s.Domain + "."), Type: jsii.String(kind), AliasTarget: &to,
-		})
+	for _, host := range s.Hosts() {
+		if !s.InZone(host) {
+			continue
+		}
+		id := "Record"
+		if host != s.Domain {
+			id += hashOf(host)
+		}
+		for _, kind := range kinds {
+			awsroute53.NewCfnRecordSet(scope, jsii.String(id+kind), &awsroute53.CfnRecordSetProps{
+				HostedZoneId: jsii.String(s.Zone.ID), Name: jsii.String(host + "."), Type: jsii.String(kind), AliasTarget: &to,
+			})
+		}
 	}
 }

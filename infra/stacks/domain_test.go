@@ -5,6 +5,7 @@ package stacks
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"archeio/infra/stage"
@@ -29,12 +30,23 @@ func TestDomainRecords(t *testing.T) {
 				}
 			}
 		}
-		records := st.resources("AWS::Route53::RecordSet")
-		for _, kind := range []string{"A", "AAAA"} {
-			same(t, "record "+kind, at(records["Record"+kind], "Properties"), fmt.Sprintf(`{"HostedZoneId": %q, "Name": "%s.", "Type": %q, "AliasTarget": %s}`, s.Zone.ID, s.Domain, kind, to))
+		want := map[string]string{}
+		for _, host := range s.Hosts() {
+			for _, kind := range []string{"A", "AAAA"} {
+				want[host+". "+kind] = fmt.Sprintf(`{"HostedZoneId": %q, "Name": "%s.", "Type": %q, "AliasTarget": %s}`, s.Zone.ID, host, kind, to)
+			}
 		}
-		if len(records) != 2 {
-			t.Errorf("%d records, want 2", len(records))
+		records := st.resources("AWS::Route53::RecordSet")
+		for id, record := range records {
+			props := at(record, "Properties")
+			name := fmt.Sprint(at(props, "Name"), " ", at(props, "Type"))
+			same(t, name, props, want[name])
+			if kind, _ := at(props, "Type").(string); strings.HasPrefix(name, s.Domain+".") && id != "Record"+kind {
+				t.Errorf("%s has the logical ID %s", name, id)
+			}
+		}
+		if len(records) != len(want) {
+			t.Errorf("%d records, want %d", len(records), len(want))
 		}
 		same(t, "target", at(st.template, "Outputs", "DomainTarget", "Value"), target)
 	})
@@ -48,9 +60,9 @@ func TestDomainRecords(t *testing.T) {
 func TestRecordOwners(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
 		for id, record := range st.resources("AWS::Route53::RecordSet") {
-			want := map[string]string{"domain": st.stage.Domain + ".", "redirector": "alb." + st.stage.Domain + "."}[st.what]
-			if got := at(record, "Properties", "Name"); got != want {
-				t.Errorf("%s: name %v, want %q", id, got, want)
+			want := map[string][]string{"domain": st.stage.Hosts(), "redirector": {st.stage.BalancerDomain()}}[st.what]
+			if got := fmt.Sprint(at(record, "Properties", "Name")); !slices.Contains(want, strings.TrimSuffix(got, ".")) {
+				t.Errorf("%s: name %s, want one of %v", id, got, want)
 			}
 		}
 	})

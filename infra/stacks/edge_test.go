@@ -105,6 +105,7 @@ func TestDistribution(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
 		config := st.distribution(t)
 		same(t, "enabled", at(config, "Enabled"), "true")
+		same(t, "price class", at(config, "PriceClass"), map[string]string{"100": `"PriceClass_100"`, "all": `"PriceClass_All"`}[st.stage.PriceClass])
 		same(t, "HTTP", at(config, "HttpVersion"), `"http2and3"`)
 		same(t, "IPv6", at(config, "IPV6Enabled"), "true")
 		same(t, "errors", at(config, "CustomErrorResponses"), `[
@@ -141,7 +142,7 @@ func TestDistribution(t *testing.T) {
 }
 
 func TestDistributionDomain(t *testing.T) {
-	with, without := 0, 0
+	with, without, existing := 0, 0, 0
 	each(t, "edge", func(t *testing.T, st *synthStack) {
 		config := st.distribution(t)
 		if st.stage.Domain == "" {
@@ -152,18 +153,27 @@ func TestDistributionDomain(t *testing.T) {
 			st.none(t, "AWS::CertificateManager::Certificate")
 			return
 		}
+		same(t, "aliases", at(config, "Aliases"), text(st.stage.Hosts()))
+		if arn := st.stage.Certificates["us-east-1"]; arn != "" {
+			existing++
+			same(t, "certificate", at(config, "ViewerCertificate", "AcmCertificateArn"), text(arn))
+			st.none(t, "AWS::CertificateManager::Certificate")
+			target := `{"Fn::GetAtt": ["Distribution", "DomainName"]}`
+			same(t, "records to create", at(st.template, "Outputs", "RecordsToCreate", "Value"), fmt.Sprintf(
+				`{"Fn::Join": ["", ["registry.example.org. CNAME ", %s, ".\nimages.example.com. CNAME ", %[1]s, "."]]}`, target))
+			return
+		}
 		with++
 		certificate, resource := st.only(t, "AWS::CertificateManager::Certificate")
 		same(t, "certificate's name", at(resource, "Properties", "DomainName"), fmt.Sprintf("%q", st.stage.Domain))
 		same(t, "validation", at(resource, "Properties", "DomainValidationOptions"), fmt.Sprintf(`[{"DomainName": %q, "HostedZoneId": %q}]`, st.stage.Domain, st.stage.Zone.ID))
-		same(t, "aliases", at(config, "Aliases"), fmt.Sprintf("[%q]", st.stage.Domain))
 		same(t, "certificate", at(config, "ViewerCertificate"), fmt.Sprintf(`{
 			"AcmCertificateArn": {"Ref": %q}, "MinimumProtocolVersion": "TLSv1.2_2021", "SslSupportMethod": "sni-only"
 		}`, certificate))
 		st.none(t, "AWS::Route53::RecordSet")
 	})
-	if with == 0 || without == 0 {
-		t.Errorf("tested %d distributions with a domain and %d without, want both", with, without)
+	if with == 0 || without == 0 || existing == 0 {
+		t.Errorf("tested %d distributions with a domain, %d without, %d with an existing certificate, want all", with, without, existing)
 	}
 }
 

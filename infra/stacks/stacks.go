@@ -80,7 +80,7 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 		}
 		entry = []awscdk.Stack{st}
 	}
-	if s.Domain != "" {
+	if slices.ContainsFunc(s.Hosts(), s.InZone) {
 		domain(app, s, entry)
 	}
 	if s.Budget > 0 {
@@ -187,9 +187,12 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 	if s.HasLoadBalancers() {
 		balancer := parts.LoadBalancer(st, s, region, alias)
 		output(st, "BalancerName", "domain name of the load balancer; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
+		hosts := []string{s.BalancerDomain()}
 		if !s.HasDistribution() {
 			address(st, jsii.String(s.Domain))
+			hosts = append(hosts, s.Hosts()...)
 		}
+		toCreate(st, s, hosts, balancer.AttrDnsName())
 	}
 	// A stage without a distribution has function URLs too: a distribution that it had
 	// before must serve requests until DNS caches no longer lead to it.
@@ -218,6 +221,7 @@ func edge(app constructs.Construct, s *stage.Stage, redirectors []awscdk.Stack) 
 	uses(st, stage.UsesMirrors, s.Routed())
 	uses(st, stage.UsesRedirectors, s.Redirectors)
 	output(st, stage.DistributionName, "domain name of the distribution", distribution.AttrDomainName())
+	toCreate(st, s, s.Hosts(), distribution.AttrDomainName())
 	address(st, parts.Address(s, distribution))
 	return st, nil
 }
@@ -243,6 +247,20 @@ func domain(app constructs.Construct, s *stage.Stage, entry []awscdk.Stack) {
 		parts.BalancerAlias(st, s)
 	}
 	output(st, stage.DomainTarget, "what the domain leads to", jsii.String(to))
+}
+
+// toCreate outputs the records of hosts that are not in the hosted zone: the operators of
+// their zone must create them.
+func toCreate(st awscdk.Stack, s *stage.Stage, hosts []string, target *string) {
+	var records []string
+	for _, host := range hosts {
+		if !s.InZone(host) {
+			records = append(records, host+". CNAME "+*target+".")
+		}
+	}
+	if len(records) > 0 {
+		output(st, "RecordsToCreate", "DNS records to create, or aliases of the same names", jsii.String(strings.Join(records, "\n")))
+	}
 }
 
 // address outputs the host name of the registry, and commands to try it.

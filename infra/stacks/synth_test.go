@@ -21,7 +21,8 @@ import (
 )
 
 // more are stages with what no stage of cdk.json has. The first has load balancers
-// without a distribution, one of them in an existing VPC; the second has no functions
+// without a distribution, one of them in an existing VPC, and an alias; one has a domain
+// without a hosted zone; another has no functions
 // that fill its mirrors; the third has a filling and a retiring mirror, and a load
 // balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
 // blocks.
@@ -32,12 +33,26 @@ const more = `{"balanced": {
 	"redirectors": ["eu-west-1", "us-west-2"],
 	"front": "alb",
 	"domain": "example.net",
+	"aliases": ["images.example.net"],
 	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
 	"architecture": "x86_64",
 	"firewall": {"limit": 5000, "countOnly": false},
 	"release": {"shift": "AllAtOnce"}
+}, "certified": {
+	"account": "111122223333",
+	"mirrors": ["eu-west-1"],
+	"redirectors": ["eu-west-1"],
+	"front": "both",
+	"domain": "registry.example.org",
+	"aliases": ["images.example.com"],
+	"certificate": {
+		"us-east-1": "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",
+		"eu-west-1": "arn:aws:acm:eu-west-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+	},
+	"priceClass": "100",
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"}
 }, "by-hand": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2"],

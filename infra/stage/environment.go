@@ -55,7 +55,7 @@ func (s *Stage) environment(region string) map[string]string {
 			// A client of a load balancer asked another host than the distribution's.
 			env["DEFAULT_AWS_BASE_URL"] = "https://" + s.Domain
 		}
-		env["VIEWER_HOSTS"] = s.Domain
+		env["VIEWER_HOSTS"] = strings.Join(s.Hosts(), ",")
 		env["DEFAULT_MIRROR_CHECK_URL"] = s.MirrorURL(s.nearestMirror(region))
 		env["CLIENT_ADDRESS_HEADER"] = "CloudFront-Viewer-Address"
 	}

@@ -56,27 +56,100 @@ func (r *reader) front(s *Stage) {
 func (r *reader) domain(s *Stage) {
 	before := len(r.errs)
 	r.text("domain", &s.Domain, domainForm.MatchString)
+	r.text("priceClass", &s.PriceClass, oneOf("100", "200", "all"))
 	_, hasDomain := r.values["domain"]
 	_, hasZone := r.values["hostedZone"]
-	switch {
-	case !hasDomain && s.HasLoadBalancers():
+	if !hasDomain && s.HasLoadBalancers() {
 		r.missing("domain", "required for load balancers")
-	case !hasDomain && hasZone:
-		r.problem("hostedZone", "has no effect without domain: set that or remove this")
-	case hasDomain && !hasZone:
-		r.missing("hostedZone", "required with domain")
+	} else if !hasDomain {
+		for _, key := range []string{"aliases", "certificate", "hostedZone"} {
+			if _, ok := r.values[key]; ok {
+				r.problem(key, "has no effect without domain: set that or remove this")
+			}
+		}
 	}
 	if r.decode("domainPending", &s.DomainPending); s.DomainPending && s.Front != Both {
 		r.problem("domainPending", `has no effect unless front is "both": remove it`)
 	}
-	if !r.object("hostedZone") {
+	if r.decode("aliases", &s.Aliases) {
+		different := slices.Compact(slices.Sorted(slices.Values(append([]string{s.Domain}, s.Aliases...))))
+		if len(s.Aliases) == 0 || len(different) != len(s.Aliases)+1 || slices.ContainsFunc(s.Aliases, func(v string) bool { return !domainForm.MatchString(v) }) {
+			r.invalid("aliases")
+		}
+	}
+	r.certificates(s)
+	if r.object("hostedZone") {
+		r.text("hostedZone.id", &s.Zone.ID, zoneForm.MatchString)
+		r.text("hostedZone.name", &s.Zone.Name, domainForm.MatchString)
+	}
+	if len(r.errs) > before || !hasDomain {
 		return
 	}
-	r.text("hostedZone.id", &s.Zone.ID, zoneForm.MatchString)
-	r.text("hostedZone.name", &s.Zone.Name, domainForm.MatchString)
-	if len(r.errs) == before && s.Domain != "" && s.Domain != s.Zone.Name && !strings.HasSuffix(s.Domain, "."+s.Zone.Name) {
-		r.wrong("domain", "not in the hosted zone %s: want a host name in it", s.Zone.Name)
+	var missing []string
+	for _, region := range s.certificateRegions() {
+		if s.Certificates[region] == "" {
+			missing = append(missing, region)
+		}
 	}
+	switch {
+	case len(missing) == 0:
+	case !hasZone:
+		r.missing("hostedZone", "required with domain, unless certificate has ARNs for "+enumeration(s.certificateRegions(), "and"))
+	case !s.InZone(s.Domain):
+		r.wrong("domain", "not in the hosted zone %s: want a host name in it, or certificate with ARNs for %s", s.Zone.Name, enumeration(s.certificateRegions(), "and"))
+	default:
+		for _, alias := range s.Aliases {
+			if !s.InZone(alias) {
+				r.problem("aliases", "%q is not in the hosted zone %s: want a host name in it, or certificate with ARNs for %s", alias, s.Zone.Name, enumeration(s.certificateRegions(), "and"))
+			}
+		}
+	}
+}
+
+// certificates reads existing certificates.
+func (r *reader) certificates(s *Stage) {
+	if !r.decode("certificate", &s.Certificates) {
+		return
+	}
+	for _, region := range slices.Sorted(maps.Keys(s.Certificates)) {
+		part := certificateForm.FindStringSubmatch(s.Certificates[region])
+		switch {
+		case !slices.Contains(s.certificateRegions(), region):
+			r.problem("certificate", "%q has no effect: want %s", shortened(region), enumeration(s.certificateRegions(), "or"))
+		case part == nil || part[1] != region || part[2] != s.Account:
+			r.problem("certificate", "invalid ARN %q in %s: want for example arn:aws:acm:%s:%s:certificate/01234567-89ab-cdef-0123-456789abcdef", shortened(s.Certificates[region]), region, region, s.Account)
+		}
+	}
+}
+
+var certificateForm = regexp.MustCompile(`^arn:aws:acm:([a-z0-9-]+):([0-9]{12}):certificate/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// certificateRegions returns the regions in which the stage needs a certificate.
+func (s *Stage) certificateRegions() []string {
+	var all []string
+	if s.HasDistribution() {
+		all = append(all, EdgeRegion)
+	}
+	for _, region := range s.Redirectors {
+		if s.HasLoadBalancers() && !slices.Contains(all, region) {
+			all = append(all, region)
+		}
+	}
+	return all
+}
+
+// Hosts returns the host names of the registry, empty if it has only that of the
+// distribution.
+func (s *Stage) Hosts() []string {
+	if s.Domain == "" {
+		return nil
+	}
+	return append([]string{s.Domain}, s.Aliases...)
+}
+
+// InZone reports whether records of a host name can be created in the hosted zone.
+func (s *Stage) InZone(host string) bool {
+	return s.Zone.ID != "" && (host == s.Zone.Name || strings.HasSuffix(host, "."+s.Zone.Name))
 }
 
 func (r *reader) networks(s *Stage) {

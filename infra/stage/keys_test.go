@@ -12,6 +12,8 @@ import (
 	"archeio/lambda/config"
 )
 
+const certificateARN = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+
 // invalidValues are changes of the minimal stage, and what Load returns for them
 // after the name of the stage. Three dots at the end stand for the rest of a long
 // list.
@@ -50,12 +52,22 @@ var invalidValues = []struct{ name, changes, want string }{
 	{"alb-without-domain", `{"front": "alb"}`, `domain: missing: required for load balancers: want a host name, for example registry.example.com`},
 	{"both-without-domain", `{"front": "both"}`, `domain: missing: required for load balancers: want a host name, for example registry.example.com`},
 	{"alb-without-domain-but-zone", `{"front": "alb", ` + withZone + `}`, `domain: missing: required for load balancers: want a host name, for example registry.example.com`},
-	{"alb-without-zone", `{"front": "alb", "domain": "registry.example.com"}`, `hostedZone: missing: required with domain: want an object with id and name`},
-	{"domain-without-zone", `{"domain": "registry.example.com"}`, `hostedZone: missing: required with domain: want an object with id and name`},
+	{"alb-without-zone", `{"front": "alb", "domain": "registry.example.com"}`, `hostedZone: missing: required with domain, unless certificate has ARNs for eu-central-1: want an object with id and name`},
+	{"domain-without-zone", `{"domain": "registry.example.com"}`, `hostedZone: missing: required with domain, unless certificate has ARNs for us-east-1: want an object with id and name`},
+	{"both-without-zone", `{"front": "both", "domain": "registry.example.com", "certificate": {"us-east-1": "` + certificateARN + `"}}`, `hostedZone: missing: required with domain, unless certificate has ARNs for us-east-1 and eu-central-1: want an object with id and name`},
+	{"certificate-text", `{"domain": "registry.example.com", "certificate": "` + certificateARN + `"}`, `certificate="` + certificateARN + `": want an object of ACM certificate ARNs by region`},
+	{"certificate-of-another-region", `{"domain": "registry.example.com", "certificate": {"us-east-1": "` + strings.Replace(certificateARN, "us-east-1", "eu-west-1", 1) + `"}}`, `certificate: invalid ARN "` + strings.Replace(certificateARN, "us-east-1", "eu-west-1", 1) + `" in us-east-1: want for example arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef`},
+	{"certificate-elsewhere", `{"domain": "registry.example.com", "certificate": {"eu-central-1": "` + certificateARN + `"}}`, `certificate: "eu-central-1" has no effect: want us-east-1`},
+	{"certificate-without-domain", `{"certificate": {"us-east-1": "` + certificateARN + `"}}`, `certificate: has no effect without domain: set that or remove this`},
+	{"aliases-without-domain", `{"aliases": ["a.example.com"]}`, `aliases: has no effect without domain: set that or remove this`},
+	{"aliases-domain", `{"domain": "a.example.com", ` + withZone + `, "aliases": ["a.example.com"]}`, `aliases: invalid list: want a list of different host names`},
+	{"aliases-wildcard", `{"domain": "a.example.com", ` + withZone + `, "aliases": ["*.example.com"]}`, `aliases: invalid list: want a list of different host names`},
+	{"aliases-outside-the-zone", `{"domain": "a.example.com", ` + withZone + `, "aliases": ["a.example.org"]}`, `aliases: "a.example.org" is not in the hosted zone example.com: want a host name in it, or certificate with ARNs for us-east-1`},
+	{"price-class", `{"priceClass": "300"}`, `priceClass="300": want "100", "200" or "all"`},
 	{"zone-without-domain", `{` + withZone + `}`, `hostedZone: has no effect without domain: set that or remove this`},
-	{"domain-outside-the-zone", `{"domain": "registry.example.org", ` + withZone + `}`, `domain="registry.example.org": not in the hosted zone example.com: want a host name in it`},
-	{"domain-only-ends-like-the-zone", `{"domain": "my-example.com", ` + withZone + `}`, `domain="my-example.com": not in the hosted zone example.com: want a host name in it`},
-	{"domain-is-above-the-zone", `{"domain": "com.com", "hostedZone": {"id": "Z1A", "name": "example.com.com"}}`, `domain="com.com": not in the hosted zone example.com.com: want a host name in it`},
+	{"domain-outside-the-zone", `{"domain": "registry.example.org", ` + withZone + `}`, `domain="registry.example.org": not in the hosted zone example.com: want a host name in it, or certificate with ARNs for us-east-1`},
+	{"domain-only-ends-like-the-zone", `{"domain": "my-example.com", ` + withZone + `}`, `domain="my-example.com": not in the hosted zone example.com: want a host name in it, or certificate with ARNs for us-east-1`},
+	{"domain-is-above-the-zone", `{"domain": "com.com", "hostedZone": {"id": "Z1A", "name": "example.com.com"}}`, `domain="com.com": not in the hosted zone example.com.com: want a host name in it, or certificate with ARNs for us-east-1`},
 	{"domain-with-scheme", `{"domain": "https://registry.example.com", ` + withZone + `}`, `domain="https://registry.example.com": want a host name, for example registry.example.com`},
 	{"domain-upper-case", `{"domain": "Registry.example.com", ` + withZone + `}`, `domain="Registry.example.com": want a host name, for example registry.example.com`},
 	{"domain-with-dot", `{"domain": "registry.example.com.", ` + withZone + `}`, `domain="registry.example.com.": want a host name, for example registry.example.com`},

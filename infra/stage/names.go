@@ -122,7 +122,7 @@ func (s *Stage) Stacks() []Stack {
 	if s.HasDistribution() {
 		add("edge", EdgeRegion)
 	}
-	if s.Domain != "" {
+	if slices.ContainsFunc(s.Hosts(), s.InZone) {
 		add("domain", EdgeRegion)
 	}
 	if s.Budget > 0 {

@@ -24,9 +24,15 @@ type Stage struct {
 	// Redirectors are the regions that have a redirector function.
 	Redirectors []string
 	Front       Front
-	// Domain is the host name of the registry in Zone; both are empty if the host
-	// name is that of the distribution.
-	Domain string
+	// Domain is the host name of the registry, Aliases are more of them; empty if the
+	// host name is that of the distribution. Zone is empty if no records are created.
+	Domain  string
+	Aliases []string
+	// Certificates are ARNs of existing certificates by region. In the other regions one
+	// is created.
+	Certificates map[string]string
+	// PriceClass is that of the distribution, without its prefix.
+	PriceClass string
 	// DomainPending is whether Domain does not lead to the distribution yet.
 	DomainPending bool
 	Zone          Zone
