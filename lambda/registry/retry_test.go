@@ -71,6 +71,7 @@ func TestRetry(t *testing.T) {
 		{"overloaded-for-a-minute", append(slices.Repeat([]int{429}, 6), 200), "", 7, 15750 * time.Millisecond, 40 * time.Second},
 		{"overloaded-always", []int{429}, "", 0, patience, patience + 10*time.Second},
 		{"bad-gateway-always", []int{502}, "", 0, patience, patience},
+		{"cdn-522-always", []int{522}, "", 0, patience, patience},
 		{"cdn-520", []int{520, 521, 522, 523, 524, 200}, "", 6, 7750 * time.Millisecond, 15500 * time.Millisecond},
 		{"server-error-always", []int{500}, "", maxAttempts, 7750 * time.Millisecond, 15500 * time.Millisecond},
 		{"not-implemented", []int{501}, "", 1, 0, 0},
