@@ -155,9 +155,9 @@ func (d *deployment) find(ctx context.Context) {
 		d.edge = d.output(ctx, stage.EdgeRegion, "edge", stage.DistributionName)
 		d.entries = append(d.entries, entry{place: d.edge, host: d.edge, edge: true, ipv6: true})
 	}
-	if s.Domain != "" {
+	for _, host := range s.Hosts() {
 		d.entries = append(d.entries, entry{
-			place: s.Domain, host: s.Domain, edge: s.HasDistribution(), certificate: true,
+			place: host, host: host, edge: s.HasDistribution(), certificate: true,
 			ipv6: s.HasDistribution() || slices.ContainsFunc(s.Redirectors, s.BalancerIPv6),
 		})
 	}

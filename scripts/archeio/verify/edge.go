@@ -251,16 +251,16 @@ func (d *deployment) distribution(ctx context.Context, _ string) outcome {
 		return fail("the distribution is disabled; enable it, or run make deploy STAGE=%s", d.stage.Name)
 	case !strings.EqualFold(got.httpVersion, "http2and3") || !got.ipv6:
 		return fail("HTTP versions %q, IPv6 %t, want http2and3 and true; run make deploy STAGE=%s", got.httpVersion, got.ipv6, d.stage.Name)
-	case got.priceClass != priceClass:
-		return fail("price class %q, want %q: clients elsewhere would be served from far away; run make deploy STAGE=%s", got.priceClass, priceClass, d.stage.Name)
-	case d.stage.Domain != "" && !slices.Contains(got.aliases, d.stage.Domain):
-		return fail("the distribution does not have the name %s; run make deploy STAGE=%s", d.stage.Domain, d.stage.Name)
+	case !strings.EqualFold(got.priceClass, "PriceClass_"+d.stage.PriceClass):
+		return fail("price class %q, want %q; run make deploy STAGE=%s", got.priceClass, "PriceClass_"+d.stage.PriceClass, d.stage.Name)
+	}
+	for _, host := range d.stage.Hosts() {
+		if !slices.Contains(got.aliases, host) {
+			return fail("the distribution does not have the name %s; run make deploy STAGE=%s", host, d.stage.Name)
+		}
 	}
 	return pass("%s, %s, IPv6", got.priceClass, got.httpVersion)
 }
-
-// priceClass includes all edge locations.
-const priceClass = "PriceClass_All"
 
 // shortened returns at most the first 100 bytes of a text.
 func shortened(text string) string {

@@ -153,7 +153,7 @@ func (w *world) external(t *testing.T) external {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{edgeHost, domain, "alb." + domain, upstreamHost}
+	names := append([]string{edgeHost, "alb." + domain, upstreamHost}, w.stage.Hosts()...)
 	for _, region := range w.stage.Mirrors {
 		names = append(names, w.mirrorHost(region))
 	}
@@ -238,9 +238,12 @@ func (w *world) handlers(t *testing.T) map[string]http.Handler {
 		return invoke(ctx, payload)
 	}, to))
 	balancer := entrypoint.ALB(invoke, w.multi)
-	hosts := map[string]http.Handler{edgeHost: edge, domain: edge, "alb." + domain: balancer, upstreamHost: http.HandlerFunc(w.upstream)}
-	if !w.stage.HasDistribution() {
-		hosts[domain] = balancer
+	hosts := map[string]http.Handler{edgeHost: edge, "alb." + domain: balancer, upstreamHost: http.HandlerFunc(w.upstream)}
+	for _, host := range w.stage.Hosts() {
+		hosts[host] = balancer
+		if w.stage.HasDistribution() {
+			hosts[host] = edge
+		}
 	}
 	for _, region := range w.stage.Mirrors {
 		hosts[w.mirrorHost(region)] = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.bucket(rw, r, region) })
