@@ -465,9 +465,19 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, section, _ := strings.Cut(string(text), "\n## Stage keys\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var want []string
 	for _, k := range keys {
-		if !strings.Contains(string(text), "\n"+row(k)+"\n") {
+		want = append(want, row(k))
+		if !strings.Contains(section, "\n"+row(k)+"\n") {
 			t.Errorf(".github/reference.md: missing the row\n%s", row(k))
+		}
+	}
+	for line := range strings.Lines(section) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.HasPrefix(line, "| `") && !slices.Contains(want, line) {
+			t.Errorf(".github/reference.md: the code does not have the row\n%s", line)
 		}
 	}
 }
