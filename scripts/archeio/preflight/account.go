@@ -54,7 +54,7 @@ func (p *preflight) organization(ctx context.Context) {
 
 func (p *preflight) zone(ctx context.Context) {
 	const what = "hosted zone"
-	if p.stage.Domain == "" {
+	if p.stage.Zone.ID == "" {
 		return
 	}
 	id, name := p.stage.Zone.ID, p.stage.Zone.Name

@@ -38,6 +38,8 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.organization(ctx)
 	p.zone(ctx)
 	p.domain(ctx)
+	p.hosts(ctx)
+	p.alarms()
 	p.edge(ctx)
 	p.abandoned(ctx)
 	p.routed(ctx)

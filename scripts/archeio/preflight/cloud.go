@@ -41,6 +41,11 @@ type cloud interface {
 	// organizationBlocks reports whether the organization blocks public buckets.
 	organizationBlocks(context.Context) (bool, error)
 	zone(ctx context.Context, id string) (zone, error)
+	// records returns the types of the address records of a host in a hosted zone.
+	records(ctx context.Context, zone, host string) ([]string, error)
+	// aliases returns the host names of the account's distributions by their alternate
+	// domain names.
+	aliases(context.Context) (map[string]string, error)
 	// quota returns the quota of a service with a name, and whether Service Quotas
 	// lists it.
 	quota(ctx context.Context, service, name string) (limit int, listed bool, err error)
@@ -192,6 +197,42 @@ func (s *sdk) zone(ctx context.Context, id string) (zone, error) {
 		z.servers = out.DelegationSet.NameServers
 	}
 	return z, nil
+}
+
+func (s *sdk) records(ctx context.Context, zone, host string) ([]string, error) {
+	out, err := route53.NewFromConfig(s.config).ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{HostedZoneId: aws.String(zone), StartRecordName: aws.String(host)})
+	if err != nil {
+		return nil, err
+	}
+	var kinds []string
+	for _, r := range out.ResourceRecordSets {
+		if kind := string(r.Type); sameName(aws.ToString(r.Name), host) && slices.Contains([]string{"A", "AAAA", "CNAME"}, kind) && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds, nil
+}
+
+func (s *sdk) aliases(ctx context.Context) (map[string]string, error) {
+	all := map[string]string{}
+	for p := cloudfront.NewListDistributionsPaginator(cloudfront.NewFromConfig(s.config), &cloudfront.ListDistributionsInput{}); p.HasMorePages(); {
+		page, err := p.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if page.DistributionList == nil {
+			break
+		}
+		for _, d := range page.DistributionList.Items {
+			if d.Aliases == nil {
+				continue
+			}
+			for _, alias := range d.Aliases.Items {
+				all[alias] = aws.ToString(d.DomainName)
+			}
+		}
+	}
+	return all, nil
 }
 
 func (s *sdk) enabled(ctx context.Context, region string) (bool, error) {

@@ -21,7 +21,7 @@ import (
 
 // Command returns the command.
 func Command() *cobra.Command {
-	return command(external{newCloud, &http.Client{Timeout: 5 * time.Second}, nameServers, build.RedirectorHash})
+	return command(external{newCloud, &http.Client{Timeout: 5 * time.Second}, nameServers, net.DefaultResolver.LookupCNAME, build.RedirectorHash})
 }
 
 // external is everything outside of this process that the checks use. Tests
@@ -33,6 +33,8 @@ type external struct {
 	client *http.Client
 	// nameServers returns the name servers that public DNS has for a zone.
 	nameServers func(ctx context.Context, zone string) ([]string, error)
+	// canonical returns the name at the end of the CNAME records of a host.
+	canonical func(ctx context.Context, host string) (string, error)
 	// codeHash returns the hash of the redirector that this source builds.
 	codeHash func(ctx context.Context, architecture string) (string, error)
 }

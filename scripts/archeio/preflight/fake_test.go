@@ -37,7 +37,12 @@ type fake struct {
 	stacks              map[string][]string // by region
 	missing             map[string]int      // blobs by mirror
 	networks            []subnet
-	qualifier           string // of the bootstrap stacks, empty for the default
+	qualifier           string              // of the bootstrap stacks, empty for the default
+	recordsOf           map[string][]string // types by host
+	aliasOf             map[string]string   // distributions by host
+	canonical           map[string]string   // by host
+	domainKeys          string              // in place of domain and hostedZone
+	noEmail             bool
 	context             string // of cdk.json, before the stages
 	all                 int    // concurrent executions, 0 for 1000
 	// domain is the transport for requests to the stage's own domain.
@@ -75,6 +80,10 @@ func (f fake) account(context.Context) (string, error)           { return f.id, 
 func (f fake) publicAccessBlocked(context.Context) (bool, error) { return f.public, nil }
 func (f fake) organizationBlocks(context.Context) (bool, error)  { return f.orgBlocks, f.orgErr }
 func (f fake) zone(context.Context, string) (zone, error)        { return f.hostedZone, nil }
+func (f fake) records(_ context.Context, _, host string) ([]string, error) {
+	return f.recordsOf[host], nil
+}
+func (f fake) aliases(context.Context) (map[string]string, error) { return f.aliasOf, nil }
 func (f fake) quota(_ context.Context, _, name string) (int, bool, error) {
 	n, ok := f.quotas[name]
 	return n, ok, nil
@@ -152,7 +161,8 @@ func preflightWith(t *testing.T, ctx context.Context, f fake, status int, keys s
 	const first = `{"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://registry.example"}}`
 	if err := os.WriteFile(file, []byte(`{"context": {`+f.context+`"stages": {"first": `+first+`, "elsewhere": `+strings.Replace(first, "123456789012", "210987654321", 1)+`, "test": {
 		"account": "123456789012", "mirrors": ["eu-central-1", "us-west-2"], "redirectors": ["eu-central-1"],
-		"domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"},
+		`+cmp.Or(f.domainKeys, `"domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"}`)+`,
+		`+map[bool]string{false: `"email": "operators@example.com",`}[f.noEmail]+`
 		"upstream": {"endpoint": "`+upstream.URL+`", "path": "images"}`+keys+`
 	}}}}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -172,6 +182,12 @@ func preflightWith(t *testing.T, ctx context.Context, f fake, status int, keys s
 			}
 			return upstream.Client().Transport.RoundTrip(r)
 		})},
+		canonical: func(_ context.Context, host string) (string, error) {
+			if to := f.canonical[host]; to != "" {
+				return to, nil
+			}
+			return "", errors.New("no such host")
+		},
 		nameServers: func(context.Context, string) ([]string, error) { return f.servers, f.serversErr },
 		codeHash:    func(_ context.Context, architecture string) (string, error) { return "hash-" + architecture, nil },
 	}), append([]string{"-file", file, "-stage", "test"}, args...), strings.NewReader(""), &stdout, &stderr)
