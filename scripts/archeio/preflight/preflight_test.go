@@ -179,7 +179,6 @@ func TestUsage(t *testing.T) {
 		{"image-without-tag", "", []string{"-image", "pause"}, `-image "pause": want NAME:TAG`},
 		{"image-digest", "", []string{"-image", "pause@sha256:00"}, "want NAME:TAG"},
 		{"release", `, "release": {}`, []string{"-release", "fast"}, `"fast"`},
-		{"release-after", `, "release": {"after": "third"}`, nil, `"third"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
