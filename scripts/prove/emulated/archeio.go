@@ -21,7 +21,7 @@ func (d *deployed) archeio(ctx context.Context, args ...string) (stdout []byte, 
 		}
 	}
 	// The SDK requests hosts of buckets, which only the proxy resolves.
-	stdout, all, err = d.commandIn(ctx, d.root, append(d.environment(regions[0]), "HTTPS_PROXY=http://"+d.proxy), program, args...)
+	stdout, all, err = d.commandIn(ctx, d.root, append(d.environment(regions[0]), "HTTPS_PROXY=http://"+d.proxy, "SSL_CERT_FILE="+d.certificateFile()), program, args...)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {
 		return stdout, all, exit.ExitCode(), nil
 	}

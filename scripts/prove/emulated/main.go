@@ -141,6 +141,7 @@ func (c *checks) create(ctx context.Context, e *emulator, interrupted bool) (s *
 // deployment checks a stage that was deployed once.
 func (c *checks) deployment(ctx context.Context) {
 	c.checkAccess(ctx)
+	c.checkVerify(ctx)
 	c.checkMirrorCommands(ctx)
 	c.checkRedeploy(ctx)
 }
