@@ -27,9 +27,9 @@ Deploys a stage to an AWS emulator: two mirrors, a domain, a redirector behind a
 balancer and a function URL, the functions that fill the mirrors, and the edge. Fills
 the mirrors, pushes one more image, pulls it as several clients through both entry
 points, checks access, runs archeio verify, also on the stage with defects, checks
-further deployments, destroys the stage and adopts its buckets. With -operations, it instead does to the stage what operators do while clients
-pull: interrupt deployments, add and remove a mirror, run preflight, the rollout hook
-and the runbooks.
+further deployments, destroys the stage and adopts its buckets. With -operations, it
+instead does to the stage what operators do while clients pull: interrupt deployments,
+add and remove a mirror, run preflight, the rollout hook and the runbooks.
 
 make deploy-emulated installs the emulator and pins the CDK.
 
