@@ -41,6 +41,8 @@ type Removal struct {
 	// Versions is the number of deleted versions in each bucket, in the order of
 	// the buckets.
 	Versions []int
+	// Removed reports for each bucket whether every version was listed and deleted.
+	Removed []bool
 	// Errors has an error for each bucket that may still have the blob.
 	Errors []error
 }
@@ -59,7 +61,7 @@ func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*
 		if err != nil {
 			r.Errors = append(r.Errors, err)
 		}
-		r.Versions[i] = n
+		r.Versions[i], r.Removed[i] = n, err == nil
 	}
 	return r, context.Cause(ctx)
 }
@@ -84,7 +86,7 @@ func MarkWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest strin
 			return nil, fmt.Errorf("recording %s as withdrawn: %w", digest, err)
 		}
 	}
-	r := &Removal{Versions: make([]int, len(buckets))}
+	r := &Removal{Versions: make([]int, len(buckets)), Removed: make([]bool, len(buckets))}
 	for _, b := range buckets {
 		if err := b.takeOut(ctx, digest); err != nil {
 			r.Errors = append(r.Errors, err)

@@ -52,7 +52,7 @@ func TestWithdraw(t *testing.T) {
 	// One bucket denies access; the others are done.
 	refusing := withLogin(s.buckets[0], aws.AnonymousCredentials{})
 	r, err := Withdraw(t.Context(), state, []*Bucket{refusing, s.buckets[1]}, digest)
-	if err != nil || !slices.Equal(r.Versions, []int{0, 2}) || len(r.Errors) == 0 {
+	if err != nil || !slices.Equal(r.Versions, []int{0, 2}) || !slices.Equal(r.Removed, []bool{false, true}) || len(r.Errors) == 0 {
 		t.Fatalf("%+v, error %v", r, err)
 	}
 	for _, err := range r.Errors {

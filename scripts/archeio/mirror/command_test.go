@@ -278,6 +278,36 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// What is not known to be removed is not shown as absent.
+func TestWithdrawUnknown(t *testing.T) {
+	t.Parallel()
+	s := start(t, "here", "here")
+	s.push(t, "one:v1", 1000, 1)
+	if code, stdout, stderr := run(t, "copy", "-source", s.source, "-bucket", "here"); code != 0 {
+		t.Fatalf("%s%s", stdout, stderr)
+	}
+	both := []string{"withdraw", s.anyBlob(), "-state", t.TempDir(), "-bucket", "here"}
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"only-listed", []string{"-list-only"}, cli.ExitDone, "here    not removed\n"},
+		{"only-listed-json", []string{"-list-only", "-json"}, cli.ExitDone, `"versions": null`},
+		{"not-checked", []string{"-bucket", "nowhere"}, cli.ExitProblem, "here     1 version\nnowhere  not checked\n"},
+		{"not-checked-json", []string{"-bucket", "nowhere", "-json"}, cli.ExitProblem, "\"name\": \"nowhere\",\n      \"versions\": null"},
+		{"nothing-left", nil, cli.ExitDone, "here    0 versions\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, stdout, stderr := run(t, append(both, tt.args...)...)
+			if code != tt.code || !strings.Contains(stdout, tt.want) {
+				t.Errorf("exit code %d, want %d, and %q in\n%s%s", code, tt.code, tt.want, stdout, stderr)
+			}
+		})
+	}
+}
+
 // A blob that was withdrawn or replaced is invalidated once. CloudFront is simulated
 // here; the deployment in the emulator has one.
 func TestInvalidation(t *testing.T) {
@@ -305,7 +335,7 @@ func TestInvalidation(t *testing.T) {
 		{"replacing-denied", append(verify, "-distribution", "E1"), true, denied, cli.ExitProblem, `error: invalidating 1 blob in distribution "E1": `},
 		{"replaced-without-distribution", verify, true, "", cli.ExitDone, "The edge may still have the old content: invalidate /containers/images/DIGEST "},
 		{"nothing-replaced", append(verify, "-distribution", "E1"), false, "", cli.ExitDone, ": 0 do not match"},
-		{"withdrawing-denied", []string{"withdraw", digest, "-state", t.TempDir(), "-distribution", "E1"}, false, denied, cli.ExitProblem, `error: invalidating 1 blob in distribution "E1": `},
+		{"withdrawing-denied", []string{"withdraw", digest, "-state", t.TempDir(), "-distribution", "E1"}, false, denied, cli.ExitProblem, "The edge may still have it: the invalidation failed, see the error below.\n"},
 		{"withdrawn", []string{"withdraw", digest, "-state", t.TempDir(), "-distribution", "E1"}, false, done, cli.ExitDone, "It is invalidated at the edge: invalidation I1."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,29 +1,6 @@
 package mirror
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-	"unicode"
-)
-
-// printable returns a text of a registry for a terminal, with escapes for what is not
-// printable.
-func printable(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
-}
+import "fmt"
 
 func blobCount(n int) string { return count(n, "blob", "blobs") }
 

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"archeio/lambda/copier"
+	"archeio/scripts/archeio/cli"
 )
 
 // output is the result of a command. Encoded as JSON it is what -json prints.
@@ -77,13 +78,13 @@ func (s sourceReport) writeText(w io.Writer) {
 // writeNotes writes what is no error, before the errors.
 func (s sourceReport) writeNotes(w io.Writer) {
 	for _, text := range s.Absent[:min(len(s.Absent), maxRows)] {
-		fmt.Fprintln(w, "not in the source:", printable(text))
+		fmt.Fprintln(w, "not in the source:", cli.Printable(text))
 	}
 	if more := len(s.Absent) - maxRows; more > 0 {
 		fmt.Fprintf(w, "not in the source: %d more; use -json to list all\n", more)
 	}
 	for _, text := range s.Warnings[:min(len(s.Warnings), maxRows)] {
-		fmt.Fprintln(w, "warning:", printable(text))
+		fmt.Fprintln(w, "warning:", cli.Printable(text))
 	}
 	if more := len(s.Warnings) - maxRows; more > 0 {
 		fmt.Fprintf(w, "warning: %d more; use -json to list all\n", more)
@@ -216,7 +217,7 @@ func (r *copyReport) writeImages(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nIMAGE\tMISSING\tSIZE\n")
 	for _, i := range largest[:min(len(largest), maxRows)] {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", printable(i.Image), blobCount(i.Missing), size(i.MissingBytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Printable(i.Image), blobCount(i.Missing), size(i.MissingBytes))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -229,7 +230,7 @@ func (r *copyReport) writeImages(w io.Writer) error {
 
 func writeErrors(w io.Writer, errs []string) {
 	for _, e := range errs {
-		fmt.Fprintln(w, "error:", printable(e))
+		fmt.Fprintln(w, "error:", cli.Printable(e))
 	}
 }
 

@@ -64,7 +64,7 @@ func (p *progress) note(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()
-	fmt.Fprintf(p.out, "%s: %s\n", p.command, printable(text))
+	fmt.Fprintf(p.out, "%s: %s\n", p.command, cli.Printable(text))
 }
 
 // clear removes the line that is overwritten.

@@ -9,6 +9,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/copier"
+	"archeio/scripts/archeio/cli"
 )
 
 // verifying is one verification, as the flags describe it.
@@ -95,7 +96,7 @@ func (v *verifyReport) writeText(w io.Writer) error {
 				replaced = "no"
 			}
 			if x.Why != "" {
-				replaced += ": " + x.Why
+				replaced += ": " + cli.Printable(x.Why)
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\n", x.Bucket, x.Digest, replaced)
 		}

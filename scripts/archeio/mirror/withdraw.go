@@ -46,11 +46,16 @@ func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
 	}
 	r := &withdrawReport{Digest: w.digest, ListedOnly: w.listOnly, Until: time.Now().UTC().Add(staleFor).Truncate(time.Second), Errors: texts(removal.Errors)}
 	for i, b := range m.options.Buckets {
-		r.Buckets = append(r.Buckets, removedReport{b.Name, removal.Versions[i]})
+		row := removedReport{Name: b.Name}
+		if n := removal.Versions[i]; n > 0 || removal.Removed[i] {
+			row.Versions = &n
+		}
+		r.Buckets = append(r.Buckets, row)
 	}
 	if w.distribution != "" && !w.listOnly {
 		if r.Edge, err = invalidate(ctx, m.aws, w.distribution, []string{w.digest}); err != nil {
 			r.Errors = append(r.Errors, err.Error())
+			r.edgeFailed = true
 		}
 	}
 	return r, nil
@@ -64,6 +69,8 @@ type withdrawReport struct {
 	ListedOnly bool `json:"listedOnly,omitempty"`
 	// Edge is the ID of the invalidation.
 	Edge string `json:"edge,omitempty"`
+	// edgeFailed reports that the invalidation failed.
+	edgeFailed bool
 	// Until is the time from which on no redirector sends a client to a mirror for
 	// the blob.
 	Until  time.Time `json:"until"`
@@ -71,8 +78,9 @@ type withdrawReport struct {
 }
 
 type removedReport struct {
-	Name     string `json:"name"`
-	Versions int    `json:"versions"`
+	Name string `json:"name"`
+	// Versions is nil if the versions in the bucket are unknown.
+	Versions *int `json:"versions"`
 }
 
 func (r *withdrawReport) complete() bool { return len(r.Errors) == 0 }
@@ -81,7 +89,14 @@ func (r *withdrawReport) writeText(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "BUCKET\tREMOVED\n")
 	for _, b := range r.Buckets {
-		fmt.Fprintf(t, "%s\t%s\n", b.Name, count(b.Versions, "version", "versions"))
+		removed := "not checked"
+		switch {
+		case b.Versions != nil:
+			removed = count(*b.Versions, "version", "versions")
+		case r.ListedOnly:
+			removed = "not removed"
+		}
+		fmt.Fprintf(t, "%s\t%s\n", b.Name, removed)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -92,6 +107,8 @@ func (r *withdrawReport) writeText(out io.Writer) error {
 		fmt.Fprintln(out, "It leaves the index and stays in the mirrors: run withdraw again after MIRROR_INDEX_MAX_AGE to remove it.")
 	case r.Edge != "":
 		fmt.Fprintf(out, "It is invalidated at the edge: invalidation %s.\n", r.Edge)
+	case r.edgeFailed:
+		fmt.Fprintln(out, "The edge may still have it: the invalidation failed, see the error below.")
 	default:
 		fmt.Fprintln(out, "The edge may still have it: run withdraw again with -distribution to invalidate it there.")
 	}
