@@ -46,9 +46,9 @@ type cloud interface {
 	// aliases returns the host names of the account's distributions by their alternate
 	// domain names.
 	aliases(context.Context) (map[string]string, error)
-	// quota returns the quota of a service with a name, and whether Service Quotas
-	// lists it.
-	quota(ctx context.Context, service, name string) (limit int, listed bool, err error)
+	// quota returns the quota of a service with a name in a region, and whether Service
+	// Quotas lists it. Global services are in stage.EdgeRegion.
+	quota(ctx context.Context, region, service, name string) (limit int, listed bool, err error)
 	// functions returns the names of all CloudFront functions.
 	functions(context.Context) ([]string, error)
 	// enabled reports whether the region is enabled for the account.
@@ -59,6 +59,8 @@ type cloud interface {
 	// concurrency returns the concurrent executions of the account, and how many of
 	// them are unreserved.
 	concurrency(ctx context.Context, region string) (all, unreserved int, err error)
+	// vpcs returns the number of VPCs.
+	vpcs(ctx context.Context, region string) (int, error)
 	// subnets returns the subnets with these IDs.
 	subnets(ctx context.Context, region string, ids []string) ([]subnet, error)
 	// missingBlobs returns the number of blobs that a mirror does not have, as the
@@ -149,8 +151,8 @@ func policyBlocks(text string) (bool, error) {
 	return policy.S3.Block == "all", nil
 }
 
-func (s *sdk) quota(ctx context.Context, service, name string) (int, bool, error) {
-	for p := servicequotas.NewListServiceQuotasPaginator(servicequotas.NewFromConfig(s.config), &servicequotas.ListServiceQuotasInput{ServiceCode: aws.String(service)}); p.HasMorePages(); {
+func (s *sdk) quota(ctx context.Context, region, service, name string) (int, bool, error) {
+	for p := servicequotas.NewListServiceQuotasPaginator(servicequotas.NewFromConfig(s.in(region)), &servicequotas.ListServiceQuotasInput{ServiceCode: aws.String(service)}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return 0, false, err

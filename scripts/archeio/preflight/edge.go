@@ -30,9 +30,13 @@ func (p *preflight) edge(ctx context.Context) {
 }
 
 func (p *preflight) quota(ctx context.Context, what, name string, byDefault, needed int) {
-	limit, listed, err := p.cloud.quota(ctx, "cloudfront", name)
+	p.quotaOf(ctx, stage.EdgeRegion, "cloudfront", what, name, byDefault, needed)
+}
+
+func (p *preflight) quotaOf(ctx context.Context, region, service, what, name string, byDefault, needed int) {
+	limit, listed, err := p.cloud.quota(ctx, region, service, name)
 	if err != nil {
-		p.unknown(stage.EdgeRegion, what, err)
+		p.unknown(region, what, err)
 		return
 	}
 	source := "the quota is"
@@ -40,8 +44,8 @@ func (p *preflight) quota(ctx context.Context, what, name string, byDefault, nee
 		limit, source = byDefault, "quota not listed; assuming the default of"
 	}
 	if needed > limit {
-		p.fail(stage.EdgeRegion, what, "%s %d (%d needed); request an increase of %q in Service Quotas", source, limit, needed, name)
+		p.fail(region, what, "%s %d (%d needed); request an increase of %q in Service Quotas", source, limit, needed, name)
 		return
 	}
-	p.pass(stage.EdgeRegion, what, "%s %d (%d needed)", source, limit, needed)
+	p.pass(region, what, "%s %d (%d needed)", source, limit, needed)
 }

@@ -37,6 +37,7 @@ type fake struct {
 	stacks              map[string][]string // by region
 	missing             map[string]int      // blobs by mirror
 	networks            []subnet
+	vpcCount            int
 	qualifier           string              // of the bootstrap stacks, empty for the default
 	recordsOf           map[string][]string // types by host
 	aliasOf             map[string]string   // distributions by host
@@ -84,7 +85,7 @@ func (f fake) records(_ context.Context, _, host string) ([]string, error) {
 	return f.recordsOf[host], nil
 }
 func (f fake) aliases(context.Context) (map[string]string, error) { return f.aliasOf, nil }
-func (f fake) quota(_ context.Context, _, name string) (int, bool, error) {
+func (f fake) quota(_ context.Context, _, _, name string) (int, bool, error) {
 	n, ok := f.quotas[name]
 	return n, ok, nil
 }
@@ -107,6 +108,7 @@ func (f fake) Output(_ context.Context, region, stack, key string) (string, erro
 	}
 	return f.outputs[stack+" "+key], nil
 }
+func (f fake) vpcs(context.Context, string) (int, error)                   { return f.vpcCount, nil }
 func (f fake) subnets(context.Context, string, []string) ([]subnet, error) { return f.networks, nil }
 func (f fake) Stacks(_ context.Context, region string) ([]string, error) {
 	if region == "ap-east-2" {

@@ -46,11 +46,48 @@ type subnets struct {
 	Subnets []subnet `xml:"subnetSet>item"`
 }
 
+// The quota of VPCs by its name in Service Quotas, and its default.
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+const vpcQuota, defaultVPCs = "VPCs per Region", 5
+
+// vpcs implements cloud.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html
+func (s *sdk) vpcs(ctx context.Context, region string) (int, error) {
+	var out struct {
+		VPCs []struct{} `xml:"vpcSet>item"`
+	}
+	err := query.Call(ctx, s.config, "ec2", region, url.Values{"Action": {"DescribeVpcs"}, "Version": {"2016-11-15"}}, &out)
+	return len(out.VPCs), err
+}
+
+// newVPC checks that the VPC of a new load balancer can be created.
+func (p *preflight) newVPC(ctx context.Context, region string) {
+	const what = "VPCs"
+	status, err := p.cloud.StackStatus(ctx, region, p.stage.Stack("redirector", region))
+	if err != nil {
+		p.unknown(region, what, err)
+		return
+	}
+	if status != "" {
+		return
+	}
+	n, err := p.cloud.vpcs(ctx, region)
+	if err != nil {
+		p.unknown(region, what, err)
+		return
+	}
+	p.quotaOf(ctx, region, "vpc", what, vpcQuota, defaultVPCs, n+1)
+}
+
 // network compares the network that the stage has for a region with the account.
 func (p *preflight) network(ctx context.Context, region string) {
 	const what = "network"
+	if !p.stage.HasLoadBalancers() || !slices.Contains(p.stage.Redirectors, region) {
+		return
+	}
 	n, ok := p.stage.Networks[region]
-	if !ok || !p.stage.HasLoadBalancers() {
+	if !ok {
+		p.newVPC(ctx, region)
 		return
 	}
 	all, err := p.cloud.subnets(ctx, region, n.Subnets)
