@@ -86,8 +86,9 @@ fuzz: ## run every fuzz target, for FUZZTIME each (1m, or 500x executions)
 	done
 
 .PHONY: prove-all
-prove-all: ## run what takes too long for the gate: all of e2e, bench, every fuzz target for FUZZTIME
+prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, bench, every fuzz target for FUZZTIME
 	$(MAKE) e2e ARGS=-full
+	RUDE_PAIRS=300 go test -count=1 -timeout 60m -run TestHabits ./lambda/registry ./lambda/copier
 	$(MAKE) bench
 	$(MAKE) fuzz
 
