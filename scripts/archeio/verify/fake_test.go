@@ -382,7 +382,7 @@ func (w *world) bucket(rw http.ResponseWriter, r *http.Request, region string) {
 		rw.WriteHeader(w.putStatus)
 	case r.URL.Path == "/":
 		rw.WriteHeader(w.listStatus)
-	case isBlob && !ok && w.listStatus == 200:
+	case isBlob && !ok && (w.listStatus == 200 || w.stage.MirrorURLs[region] != ""):
 		rw.WriteHeader(http.StatusNotFound)
 	case !isBlob || !ok || region == w.closed:
 		rw.WriteHeader(http.StatusForbidden)

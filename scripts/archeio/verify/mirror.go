@@ -24,6 +24,8 @@ func (d *deployment) missingBlob(ctx context.Context, region string) outcome {
 	switch {
 	case err != nil:
 		return noResponse(err)
+	case r.status == http.StatusNotFound && d.stage.MirrorURLs[region] != "":
+		return skip("the server in mirrorURLs returns 404, so nothing follows from that about the bucket")
 	case r.status == http.StatusNotFound:
 		return fail("status 404, want 403: anonymous clients can list the bucket; check its policy for s3:ListBucket")
 	case r.status != http.StatusForbidden:

@@ -197,6 +197,7 @@ func TestOtherStages(t *testing.T) {
 		{"no-domain", replace(`"front": "both", "domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"},`, ""),
 			func(w *world) { w.settings.aliases = nil }, []string{"load balancer path"}, "TLS 1.2 and 1.3 are accepted\n"},
 		{"aliases", stageJSON + `, "aliases": ["images.example.com"]`, func(w *world) { w.settings.aliases = w.stage.Hosts() }, nil, "images.example.com                     TLS                     PASS"},
+		{"other-server", stageJSON + `, "mirrorURLs": {"us-west-2": "https://blobs.example.com"}`, nil, []string{"missing blob"}, "the server in mirrorURLs returns 404"},
 		{"alb", replace(`"both"`, `"alb"`), nil, []string{"signed origin", "failover", "distribution", "HTTP/3"}, "the stage has no distribution"},
 		{"no-filler", stageJSON + `, "fill": false`, nil, []string{"blob index", "planner"}, "the stage does not fill its mirrors"},
 		{"no-email", replace(`, "email": "operator@example.com"`, ""), nil, []string{"alarm topic"}, "the stage has no email"},
