@@ -77,7 +77,7 @@ type world struct {
 	shifting                                    bool              // of a rollout
 	granted                                     []string          // to CloudFront
 	signs, fails, caches, cacheBlobs, failsOver bool              // what the distribution does
-	edgeFunction                                bool
+	edgeFunction, plain, cachesErrors           bool
 	viewerHost                                  bool
 	altSvc                                      string
 	states                                      []alarm
@@ -191,7 +191,9 @@ func (w *world) external(t *testing.T) external {
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	plain := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		http.Redirect(rw, r, "https://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
+		if !w.plain {
+			http.Redirect(rw, r, "https://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
+		}
 	}))
 	t.Cleanup(plain.Close)
 	return external{
@@ -320,7 +322,7 @@ func (w *world) edge(behind http.Handler) http.Handler {
 		from := "Hit from cloudfront"
 		switch {
 		case resp != nil:
-		case !w.edgeFunction && r.Method != http.MethodGet && r.Method != http.MethodHead:
+		case !w.edgeFunction && (r.Method != http.MethodGet && r.Method != http.MethodHead || strings.Contains(r.RequestURI, "//") || strings.Contains(r.RequestURI, "%25")):
 			rw.WriteHeader(http.StatusForbidden)
 			return
 		default:
@@ -341,6 +343,9 @@ func (w *world) edge(behind http.Handler) http.Handler {
 		}
 		maps.Copy(rw.Header(), resp.Header)
 		rw.Header().Set("X-Cache", from)
+		if resp.StatusCode == http.StatusForbidden && w.cachesErrors {
+			rw.Header().Set("Age", "7")
+		}
 		rw.Header().Set("X-Amz-Cf-Id", "x")
 		if w.altSvc != "" {
 			rw.Header().Set("Alt-Svc", w.altSvc)
