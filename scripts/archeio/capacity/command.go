@@ -30,7 +30,7 @@ func Command() *cobra.Command {
 			"archeio capacity -preset large -index-hit 0.5",
 			"archeio capacity -preset small -stage sandbox",
 			"archeio capacity -o cost.svg"),
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Flags(), c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
 	f.SortFlags = false
@@ -59,7 +59,8 @@ var presets = []struct {
 	load Load
 }{{"small", small}, {"large", large}}
 
-func (o *options) run(flags *pflag.FlagSet, out io.Writer) error {
+func (o *options) run(c *cobra.Command) error {
+	flags, out := c.Flags(), c.OutOrStdout()
 	if o.output != "" && (o.asJSON || o.onlyPrices) {
 		return cli.Usagef("-output cannot be combined with -json or -prices")
 	}
@@ -74,8 +75,8 @@ func (o *options) run(flags *pflag.FlagSet, out io.Writer) error {
 			return cli.Usagef("-%s has no effect with -prices", unused)
 		}
 	}
-	if o.stage.Name == "" && flags.Changed("file") {
-		return cli.Usagef("-file has no effect without -stage")
+	if err := o.stage.Optional(c); err != nil {
+		return err
 	}
 	results, err := o.results(flags)
 	switch {

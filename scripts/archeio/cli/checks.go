@@ -15,7 +15,7 @@ const (
 	Warn    Result = "WARN"    // could not be checked, or only in part
 	Fail    Result = "FAIL"    // must be fixed
 	Pending Result = "PENDING" // not yet true, but expected to become so
-	Skip    Result = "SKIP"    // does not apply, or was not asked for
+	Skip    Result = "SKIP"    // does not apply, or was not requested
 )
 
 // colors are the ANSI escape sequences of results.

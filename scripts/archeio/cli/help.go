@@ -24,8 +24,7 @@ func help(c *cobra.Command, _ []string) {
 	} else {
 		fmt.Fprintf(out, "  %s\n", c.UseLine())
 	}
-	if c.HasAvailableFlags() && !c.HasAvailableSubCommands() {
-		fmt.Fprintf(out, "\nFlags:\n")
+	if !c.HasAvailableSubCommands() {
 		flags(out, c)
 	}
 	if c.Example != "" {
@@ -89,8 +88,10 @@ func Duration(d time.Duration) string {
 	return s
 }
 
+// flags prints the flags of a command, unless it has none.
 func flags(out io.Writer, c *cobra.Command) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	title := "\nFlags:\n"
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {
 			return
@@ -108,7 +109,8 @@ func flags(out io.Writer, c *cobra.Command) {
 		default:
 			usage += " (default " + value + ")"
 		}
-		fmt.Fprintf(t, "  %s\t%s\n", name, usage)
+		fmt.Fprintf(t, "%s  %s\t%s\n", title, name, usage)
+		title = ""
 	})
 	t.Flush()
 }

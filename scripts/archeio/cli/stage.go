@@ -35,6 +35,14 @@ func (s *Stage) Read() (*stage.Stage, error) {
 	return s.ReadOther(s.Name)
 }
 
+// Optional returns an error if the file is named for no stage, which is not required.
+func (s *Stage) Optional(c *cobra.Command) error {
+	if s.Name != "" {
+		return nil
+	}
+	return NoEffect(c, "without -stage", "file")
+}
+
 // ReadOther reads another stage of the same file.
 func (s *Stage) ReadOther(name string) (*stage.Stage, error) {
 	read, err := stage.Read(s.File, name)

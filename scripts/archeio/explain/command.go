@@ -72,7 +72,7 @@ func command(getenv func(string) string) *cobra.Command {
 				return err
 			}
 		} else {
-			if err := cli.NoEffect(c, "without -stage", "file"); err != nil {
+			if err := s.Optional(c); err != nil {
 				return err
 			}
 			if getenv("UPSTREAM_REGISTRY_ENDPOINT") == "" {

@@ -383,14 +383,19 @@ func TestRanges(t *testing.T) {
 	if out := explainLines(t, "", "-file", "../../../cdk.json", "-stage", "sandbox", "-ranges", file, "-ip", "192.0.2.7", blob); !strings.Contains(out, "function    us-east-1\n") || !strings.Contains(out, "reason      aws-region\n") {
 		t.Errorf("in a stage: got\n%s", out)
 	}
-	for _, tt := range []struct{ table, want string }{
-		{file + ".missing", "no such file or directory"},
-		{"explain.go", "damaged range table: "},
-		{"http://example.com/ranges.v1", "want a file or an https URL"},
+	for _, tt := range []struct {
+		table string
+		code  int
+		want  string
+	}{
+		{file + ".missing", cli.ExitUsage, "no such file or directory"},
+		{filepath.Dir(file), cli.ExitUsage, "is a directory"},
+		{"explain.go", cli.ExitProblem, "damaged range table: "},
+		{"http://example.com/ranges.v1", cli.ExitProblem, "want a file or an https URL"},
 	} {
 		var errs bytes.Buffer
 		code := cli.Run(t.Context(), command(getenv), []string{"-ranges", tt.table, "-ip", "192.0.2.7", blob}, nil, io.Discard, &errs)
-		if code != cli.ExitProblem || !strings.Contains(errs.String(), `reading the table "`+tt.table+`": `) || !strings.Contains(errs.String(), tt.want) {
+		if code != tt.code || !strings.Contains(errs.String(), `reading the table "`+tt.table+`": `) || !strings.Contains(errs.String(), tt.want) {
 			t.Errorf("%s: exit code %d, %q; want %q", tt.table, code, errs.String(), tt.want)
 		}
 	}

@@ -174,16 +174,16 @@ func TestUsage(t *testing.T) {
 		{"compile-dry-run-without-dash", "compile dry-run", 2, `unexpected argument "dry-run" (did you mean -dry-run?)`},
 		{"compile-http", "compile -o " + missing + " -aws http://example.com/x", 1, `reading the AWS document "http://example.com/x": want a file or an https URL; nothing was written`},
 		{"compile-folder-and-file", "compile -documents x -aws y", 2, "-aws has no effect with -documents: use one of them"},
-		{"compile-no-folder", "compile -o " + missing + " -documents none", 1, `reading the documents in "none": no such file or directory; nothing was written`},
+		{"compile-no-folder", "compile -o " + missing + " -documents none", 2, `reading the documents in "none": no such file or directory; nothing was written`},
 		{"diff-nothing", "diff", 2, "missing NEW: a table"},
 		{"compile-allow-unknown", "compile -allow shrnk", 2, `-allow "shrnk": unknown check (did you mean "shrunk"?): want older, republished, future, shrunk, moved, conflicting`},
 		{"diff-unknown-stage", "diff -file ../../../cdk.json -stage sandbx embedded embedded", 2, `unknown stage "sandbx" (did you mean "sandbox"?)`},
 		{"diff-http", "diff http://example.com/ranges.v1", 1, `reading the table "http://example.com/ranges.v1": want a file or an https URL`},
 		{"diff-three", "diff a b c", 2, `unexpected argument "c"`},
-		{"diff-missing-file", "diff " + missing, 1, `reading the table "` + missing + `": no such file or directory`},
+		{"diff-missing-file", "diff " + missing, 2, `reading the table "` + missing + `": no such file or directory`},
 		{"show-two", "show a b", 2, `unexpected argument "b"`},
 		{"show-bad-address", "show -ip 1.2.3", 2, `-ip "1.2.3": invalid IP address`},
-		{"show-missing-file", "show " + missing, 1, "no such file or directory"},
+		{"show-missing-file", "show " + missing, 2, "no such file or directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, stdout, stderr := run(t, strings.Fields(tt.args)...)

@@ -39,7 +39,7 @@ func compileCommand() *cobra.Command {
 	f := c.Flags()
 	var from [len(compile.Providers)]string
 	for i, p := range compile.Providers {
-		f.StringVar(&from[i], flagOf(p.Cloud), p.URL, fmt.Sprintf("`FILE|URL` document of %s (file or URL)", p.Cloud))
+		f.StringVar(&from[i], flagOf(p.Cloud), p.URL, fmt.Sprintf("`FILE|URL` document of %s, a file or URL", p.Cloud))
 	}
 	f.StringVar(&folder, "documents", "", "`FOLDER` folder to read instead, with a JSON file of each cloud, recognized by its content")
 	f.StringVarP(&file, "output", "o", filepath.Join("ranges", "table.bin"), "`FILE` table to compare with and replace")
@@ -48,6 +48,9 @@ func compileCommand() *cobra.Command {
 	f.StringSliceVar(&allowed, "allow", nil, "`CHECKS` names of the checks to ignore, comma-separated: "+strings.Join(checkNames(), ", "))
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := s.Optional(c); err != nil {
+			return err
+		}
 		for _, p := range compile.Providers {
 			if name := flagOf(p.Cloud); folder != "" && c.Flags().Changed(name) {
 				return cli.Usagef("-%s has no effect with -documents: use one of them", name)

@@ -23,6 +23,9 @@ func diffCommand() *cobra.Command {
 	s := cli.StageFlags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every prefix")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := s.Optional(c); err != nil {
+			return err
+		}
 		if len(args) == 1 {
 			args = []string{embedded, args[0]}
 		}
