@@ -188,3 +188,43 @@ func TestPutSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestWrongSizes tests that a blob of another size than in its manifest is mirrored with
+// a warning, in this run and in the next ones, and that a wrong object is an error.
+func TestWrongSizes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name       string
+		maxPutSize int64
+		size       int64 // in the manifest
+		corrupt    bool
+	}{
+		{"too-small", maxPutSize, 99, false},
+		{"too-large", maxPutSize, 5000, false},
+		{"in-parts-without-checksum", 10, 99, false},
+		{"corrupt", maxPutSize, 100, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := startHub(t)
+			data, blob := noise(1, 100)
+			h.blob(t, "app", data)
+			h.manifest(t, "app", "v1", ociManifest, manifestOf(registry.Blob{Digest: blob.Digest, Size: tt.size}))
+			memory := newMemory()
+			b := memory.bucket("primary", "us-east-1")
+			b.maxPutSize, b.partSize = tt.maxPutSize, 60
+			o := Options{Source: h.source(t, "", registry.Options{}), Buckets: []*Bucket{b}}
+			warnings := 1
+			if tt.corrupt {
+				put(t, b, blob.Digest, []byte("wrong"))
+				warnings = 0
+			} else if _, result := planAndCopy(t.Context(), t, o); result.Copied != 1 || len(result.Errors) != 0 || len(result.Warnings) != 1 {
+				t.Errorf("result %+v", result)
+			}
+			plan, result := planAndCopy(t.Context(), t, o)
+			if len(plan.Missing[0]) != 0 || result.Copied != 0 || len(result.Errors) != 1-warnings || len(result.Warnings) != warnings {
+				t.Errorf("the next run: %d missing, result %+v", len(plan.Missing[0]), result)
+			}
+		})
+	}
+}
