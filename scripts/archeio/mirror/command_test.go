@@ -258,9 +258,9 @@ func TestLogin(t *testing.T) {
 		code         int
 		once         string // what the output contains once
 	}{
-		{"none", "{}", nil, cli.ExitProblem, advice},
+		{"none", "{}", nil, cli.ExitProblem, "log in with an account that may list the catalog"},
 		{"none-for-a-list", "{}", []string{"-repositories", list}, cli.ExitProblem, advice},
-		{"wrong", login("wrong"), nil, cli.ExitProblem, advice},
+		{"wrong", login("wrong"), nil, cli.ExitProblem, "log in with an account that may list the catalog"},
 		{"right", login(password), nil, cli.ExitDone, "copied 2 blobs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
