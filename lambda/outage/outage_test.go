@@ -2,6 +2,7 @@ package outage
 
 import (
 	"net/http"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -44,8 +45,13 @@ func TestWatch(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
 				var messages []string
-				o := New(func(message string) { messages = append(messages, message) }, 6)
+				o := New(func(message string) {
+					mu.Lock()
+					defer mu.Unlock()
+					messages = append(messages, message)
+				}, 6)
 				for _, w := range tt.requests {
 					r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://example.com/v2/app/tags/list", nil)
 					if err != nil {
@@ -54,6 +60,9 @@ func TestWatch(t *testing.T) {
 					o.Watch(r, w)
 					time.Sleep(tt.pause) // in the bubble
 				}
+				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
 				for i, want := range tt.want {
 					if len(messages) != len(tt.want) || messages[i] != "cannot reach example.com: "+want {
 						t.Fatalf("messages %q, want %q", messages, tt.want)
