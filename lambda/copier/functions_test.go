@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,6 +120,8 @@ func (d *deployed) fill(t *testing.T) rude.Outcome {
 	}
 	d.work(t)
 	switch {
+	case slices.ContainsFunc(d.queue.dead[before:], func(body string) bool { return strings.Contains(body, `"do":"plan"`) }):
+		return rude.Refused // the planner did not get through the listing
 	case len(d.queue.dead) > before:
 		return rude.Incomplete
 	case r.Empty:
