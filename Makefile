@@ -112,9 +112,9 @@ preflight: stage-named ## check whether STAGE can be deployed
 	@go run ./scripts/archeio preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff $(CDK_STAGE)
-deploy: preflight approved ## run preflight, show the changes, ask once, deploy STAGE: YES=1 does not ask, RELEASE=none skips the canary
+deploy: preflight approved ## run preflight, show the changes, ask once, deploy STAGE: YES=1 does not ask, RELEASE=none skips the canary, VERIFY=none the acceptance test
 	$(CDK) deploy --all --require-approval never --concurrency $(CONCURRENCY) $(CDK_STAGE)
-	@$(MAKE) verify ARGS=
+	@test "$(VERIFY)" = none || $(MAKE) verify ARGS=
 approved: preflight
 	@test -n "$(YES)" || test -t 0 || { echo 'no terminal to ask for approval: review the output of make diff STAGE=$(STAGE), then run make deploy STAGE=$(STAGE) YES=1' >&2; exit 2; }
 	@test -n "$(YES)" || { $(CDK) diff $(CDK_STAGE) && printf 'Deploy these changes? [y/N] ' && read -r answer && test "$$answer" = y; }
