@@ -36,6 +36,12 @@ func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue) {
 		f.grant([]*string{queue.QueueArn()}, "sqs:SendMessage", "sqs:GetQueueAttributes")
 		if s.Filler.Secret != "" {
 			f.grant([]*string{jsii.String(s.Filler.Secret)}, "secretsmanager:GetSecretValue")
+		} else if account, region, isECR := config.ECR(s.Source()); isECR {
+			// A token is for all registries that the role may read, so it has no resource.
+			// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
+			f.grant([]*string{jsii.String("*")}, "ecr:GetAuthorizationToken")
+			f.grant([]*string{jsii.String("arn:aws:ecr:" + region + ":" + account + ":repository/*")},
+				"ecr:DescribeRepositories", "ecr:ListImages", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 		}
 	}
 	planner.grant(indexes, "s3:PutObject")

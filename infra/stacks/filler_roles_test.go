@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 	"archeio/lambda/index"
 )
 
@@ -52,6 +53,11 @@ func fillerStatements(st *synthStack, id, logs string) []string {
 	}
 	if st.stage.Filler.Secret != "" {
 		out = append(out, `"Action": "secretsmanager:GetSecretValue", "Resource": `+text(st.stage.Filler.Secret))
+	}
+	if account, region, isECR := config.ECR(st.stage.Source()); isECR {
+		out = append(out, `"Action": "ecr:GetAuthorizationToken", "Resource": "*"`,
+			`"Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:GetDownloadUrlForLayer", "ecr:ListImages"], `+
+				`"Resource": `+text("arn:aws:ecr:"+region+":"+account+":repository/*"))
 	}
 	if id == "Planner" {
 		out = append(out, `"Action": "s3:PutObject", "Resource": `+st.arns("/containers/images/"+index.Name))

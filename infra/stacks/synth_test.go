@@ -64,7 +64,7 @@ const more = `{"balanced": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2", "ap-south-1", "me-central-1"],
 	"redirectors": ["ap-south-1"],
-	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
+	"upstream": {"endpoint": "https://111122223333.dkr.ecr.eu-west-1.amazonaws.com", "path": "example-project/images"},
 	"filling": ["ap-south-1"],
 	"home": "us-west-2",
 	"retiring": ["me-central-1"],

@@ -63,19 +63,25 @@ func (s *Stage) environment(region string) map[string]string {
 	return env
 }
 
-// fillEnvironment returns the environment of the functions that fill the mirrors,
-// for config.LoadFill.
-func (s *Stage) fillEnvironment() map[string]string {
+// Source returns the registry and prefix that the mirrors are filled from:
+// REGISTRY[/PREFIX].
+func (s *Stage) Source() string {
 	_, source, _ := strings.Cut(strings.TrimSuffix(s.upstream.Endpoint, "/"), "://")
 	if s.upstream.Path != "" {
 		source += "/" + s.upstream.Path
 	}
+	return source
+}
+
+// fillEnvironment returns the environment of the functions that fill the mirrors,
+// for config.LoadFill.
+func (s *Stage) fillEnvironment() map[string]string {
 	var buckets []string
 	for _, region := range s.Filled() {
 		buckets = append(buckets, s.Bucket(region)+"@"+region)
 	}
 	return map[string]string{
-		"FILL_SOURCE":    source,
+		"FILL_SOURCE":    s.Source(),
 		"FILL_BUCKETS":   strings.Join(buckets, ","),
 		"FILL_FILLING":   strings.Join(s.Filling, ","),
 		"FILL_STATE":     s.StateBucket() + "@" + s.Home,

@@ -53,7 +53,7 @@ func load(ctx context.Context) (*copier.Filler, error) {
 	notify := func(message string) { log.Warn(message) }
 	copier.NotifyOutages(&sdk, notify)
 	options := registry.Options{Rate: c.Rate, Notify: notify}
-	if _, region, isECR := registry.ECR(c.Source); c.Secret != "" {
+	if _, region, isECR := config.ECR(c.Source); c.Secret != "" {
 		logins, unmatched, err := storedLogins(ctx, secretsmanager.NewFromConfig(sdk), c.Secret, c.Source)
 		if err != nil {
 			return nil, err

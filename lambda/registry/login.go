@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -174,21 +173,6 @@ func (s *storedLogins) Refresh(ctx context.Context) error {
 	s.mu.Unlock()
 	_, err := s.load(ctx)
 	return err
-}
-
-// ecrHost is the host of a private registry of Amazon ECR, also of FIPS and dual
-// stack. https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
-var ecrHost = regexp.MustCompile(`^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|sc2s\.sgov\.gov|c2s\.ic\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)$`)
-
-// ECR returns the account and Region of a private registry of Amazon ECR, and
-// whether a source REGISTRY[/PREFIX] is one.
-func ECR(source string) (account, region string, ok bool) {
-	host, _, _ := strings.Cut(source, "/")
-	m := ecrHost.FindStringSubmatch(strings.ToLower(host))
-	if m == nil {
-		return "", "", false
-	}
-	return m[1], m[2], true
 }
 
 // Password is a password that a registry issues for a limited time.
