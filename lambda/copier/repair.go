@@ -1,0 +1,146 @@
+package copier
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/metrics"
+)
+
+// repairChunk is the number of manifest caches that are read in parallel.
+const repairChunk = 16
+
+// enqueueRepairs enqueues the cached repositories with blobs that are missing
+// from a bucket, and counts these blobs.
+func (p *planRun) enqueueRepairs(ctx context.Context) error {
+	f := p.filler
+	inventory, err := f.snapshotOf(ctx, p.job.Run)
+	if err != nil {
+		return err
+	}
+	withdrawn, err := LoadWithdrawn(ctx, f.State)
+	if err != nil {
+		return err
+	}
+	names, err := f.State.Names(ctx, cachePrefix)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name <= p.job.After })
+	counted := map[Digest]bool{}
+	for chunk := range slices.Chunk(names, repairChunk) {
+		missing, err := f.missingOf(ctx, chunk, inventory, withdrawn)
+		if err != nil {
+			return err
+		}
+		for _, masks := range missing {
+			p.countMissing(masks, counted)
+		}
+		if err := p.enqueue(ctx, repairMessages(p.job.Run, chunk, missing), chunk[len(chunk)-1]); err != nil {
+			return err
+		}
+	}
+	return p.report(ctx, inventory)
+}
+
+// missingOf returns missingFrom of several caches, in their order.
+func (f *Filler) missingOf(ctx context.Context, names []string, inventory snapshot, withdrawn Withdrawn) ([]map[Digest]uint64, error) {
+	missing := make([]map[Digest]uint64, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			missing[i], err = f.missingFrom(ctx, name, inventory, withdrawn)
+			return err
+		})
+	}
+	return missing, group.Wait()
+}
+
+// missingFrom returns the blobs of a manifest cache that at least one bucket
+// does not have, each with the mask of the buckets that have it.
+func (f *Filler) missingFrom(ctx context.Context, name string, inventory snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
+	var cache ManifestCache
+	if err := cache.Load(ctx, f.State, name); err != nil {
+		f.Log.Error("manifest cache is corrupt, skipping it", "error", err.Error())
+		return nil, nil // a worker rebuilds it
+	}
+	repository, _, _, _ := parseCacheName(name)
+	all := uint64(1)<<len(f.Buckets) - 1
+	missing := map[Digest]uint64{}
+	var candidates []Digest
+	for _, c := range cache.all {
+		for _, b := range c.Blobs {
+			d, _ := ParseDigest(b.Digest)
+			if _, gone := withdrawn[b.Digest]; gone {
+				continue
+			}
+			if mask := inventory.mask(d); mask != all {
+				missing[d] = mask
+				candidates = append(candidates, d)
+			}
+		}
+	}
+	for _, d := range candidates {
+		if _, _, gone := cache.Absent(repository + "@" + d.String()); gone {
+			delete(missing, d)
+		}
+	}
+	return missing, nil
+}
+
+// countMissing counts each digest once per bucket that does not have it.
+func (p *planRun) countMissing(masks map[Digest]uint64, counted map[Digest]bool) {
+	for digest, mask := range masks {
+		if counted[digest] {
+			continue
+		}
+		counted[digest] = true
+		for bucket := range p.job.Missing {
+			if mask&(1<<bucket) == 0 {
+				p.job.Missing[bucket]++
+			}
+		}
+	}
+}
+
+// repairMessages returns a message for each cache with missing blobs.
+func repairMessages(run string, names []string, missing []map[Digest]uint64) []Message {
+	var messages []Message
+	for i, name := range names {
+		repository, shard, of, ok := parseCacheName(name)
+		if ok && len(missing[i]) > 0 {
+			messages = append(messages, Message{Do: doRepository, Run: run, Repository: repository, Leaf: true, Shard: shard, Of: of})
+		}
+	}
+	return messages
+}
+
+// report reports the number of blobs that each mirror is missing, and of those
+// that only a copy from the shell can fill.
+func (p *planRun) report(ctx context.Context, inventory snapshot) error {
+	f := p.filler
+	for i, region := range f.Regions {
+		f.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.job.Missing[i]})
+		f.Log.Info("missing blobs", "mirror", region, "blobs", p.job.Missing[i])
+	}
+	needs, err := NeedsCopy(ctx, f.State)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, digest := range needs {
+		if d, _ := ParseDigest(digest); inventory.mask(d)&1 != 0 {
+			if err := f.State.Delete(ctx, needsPrefix+digest); err != nil {
+				return err
+			}
+			continue
+		}
+		left++
+	}
+	if left > 0 {
+		f.countNeedsCopy(left)
+	}
+	return nil
+}
