@@ -333,13 +333,13 @@ func (w *world) edge(behind http.Handler) http.Handler {
 			recorder := httptest.NewRecorder()
 			behind.ServeHTTP(recorder, r)
 			resp = recorder.Result()
+			resp.Body = text(recorder.Body.String())
 			public := blobPath || strings.Contains(resp.Header.Get("Cache-Control"), "public") || w.cacheBlobs
 			if w.caches && public && slices.Contains([]int{200, 206, 307}, resp.StatusCode) {
 				w.mu.Lock()
 				w.cache[key] = resp
 				w.mu.Unlock()
 			}
-			resp.Body = text(recorder.Body.String())
 		}
 		maps.Copy(rw.Header(), resp.Header)
 		rw.Header().Set("X-Cache", from)
