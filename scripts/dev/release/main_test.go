@@ -24,7 +24,7 @@ const fresh = "RELEASE_TEST_FRESH"
 // folders and with different environments: the archives must be the same to the
 // byte. It builds one function, from what is already compiled. With
 // RELEASE_TEST_FRESH set it builds everything, and compiles it again for the second
-// release, which takes minutes: the step release of .ci/run does.
+// release, which takes minutes: "make prove-all" does.
 func TestReproducible(t *testing.T) {
 	root, err := build.Root()
 	if err != nil {
@@ -38,7 +38,7 @@ func TestReproducible(t *testing.T) {
 	all := items()
 	if os.Getenv(fresh) == "" {
 		one := slices.IndexFunc(all, func(x item) bool { return x.target == target{"linux", here.goarch} })
-		t.Logf("%d of %d archives are left out, and nothing is compiled twice: the step release of .ci/run sets %s=1", len(all)-1, len(all), fresh)
+		t.Logf("%d of %d archives are left out, and nothing is compiled twice: make prove-all sets %s=1", len(all)-1, len(all), fresh)
 		all = all[one : one+1]
 	}
 	sums := make([]string, 2)
