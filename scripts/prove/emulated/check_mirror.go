@@ -17,7 +17,7 @@ import (
 // mirror runs archeio mirror with the deployed mirrors and state.
 func (d *deployed) mirror(ctx context.Context, into any, command string, args ...string) error {
 	all := []string{"mirror", command, "-json"}
-	if command != "verify" { // it has no use for the state if it replaces nothing
+	if command != "verify" { // which reads no state unless it replaces blobs
 		all = append(all, "-state", "s3://"+d.stage.StateBucket())
 	}
 	for _, region := range d.settings.filled() {
