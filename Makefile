@@ -88,6 +88,7 @@ fuzz: ## run every fuzz target, for FUZZTIME each (1m, or 500x executions)
 .PHONY: prove-all
 prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, bench, every fuzz target for FUZZTIME
 	$(MAKE) e2e ARGS=-full
+	MIRROR_TEST_BLOB=5368709120 go test -count=1 -v -run TestLargeBlob ./scripts/archeio/mirror
 	RELEASE_TEST_FRESH=1 go test -count=1 -timeout 60m -v -run TestReproducible ./scripts/dev/release
 	RUDE_PAIRS=300 go test -count=1 -timeout 60m -run TestHabits ./lambda/registry ./lambda/copier
 	$(MAKE) bench
