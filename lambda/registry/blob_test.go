@@ -91,11 +91,12 @@ func TestBlob(t *testing.T) {
 		}, blob.Size, nil, "", 2},
 	} {
 		for _, from := range []int64{0, 1, 399_999} {
+			// These rows are about a blob from its beginning.
+			if from > 0 && (tt.text != "" && tt.err == nil || tt.name == "range-of-another-size" || tt.name == "range-refused" || tt.name == "another-range") {
+				continue
+			}
 			t.Run(fmt.Sprint(tt.name, "-", from), func(t *testing.T) {
 				t.Parallel()
-				if from > 0 && (tt.text != "" && tt.err == nil || tt.name == "range-of-another-size" || tt.name == "range-refused" || tt.name == "another-range") {
-					t.Skip("the whole blob is enough")
-				}
 				synctest.Test(t, func(t *testing.T) {
 					n := 0
 					c, log := served(t, "example.com", Options{}, func(w http.ResponseWriter, r *http.Request) { n++; tt.handle(w, r, n) })

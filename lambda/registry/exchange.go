@@ -121,7 +121,7 @@ func mayReauthenticate(resp *http.Response, authorization string) bool {
 	return resp.StatusCode == http.StatusForbidden && strings.HasPrefix(authorization, "Basic ") || bytes.Contains(bytes.ToLower(body), []byte("expired"))
 }
 
-// redirect returns the Location of a redirect, empty if a response is none.
+// redirect returns the Location of a redirect, empty if the response is not a redirect.
 func redirect(resp *http.Response) string {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
