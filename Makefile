@@ -35,10 +35,10 @@ build: ## build the function for this machine, as .build/redirector/bootstrap
 	@go run ./scripts/dev/build redirector
 
 .PHONY: run
-run: ## run the whole system here and pull an image: ONCE=1 exits then, V=1 shows requests
+run: ## run the whole system here and pull an image: ONCE=1 exits then, V=1 shows requests, ACCESS=token has an upstream that requires a token
 	@echo '   0.0s  building scripts/dev/local (the first time takes a minute or two)' >&2
 	@go build -o .build/local ./scripts/dev/local
-	@.build/local $(if $(ONCE),-once) $(if $(V),-v) $(ARGS)
+	@.build/local $(if $(ONCE),-once) $(if $(V),-v) $(if $(ACCESS),-access $(ACCESS)) $(ARGS)
 
 .PHONY: invoke
 invoke: ## invoke the built function: EVENT=events/alb/ping.json, V=1 shows metrics

@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	alb := flags.String("alb", "127.0.0.1:8080", "`ADDRESS` of the load balancer")
 	distribution := flags.String("distribution", "127.0.0.1:8081", "`ADDRESS` of the distribution")
 	env := flags.String("env", "", "write the environment for the commands to try in another shell to `FILE`\n(default .build/local.env of the repository)")
+	access := flags.String("access", "open", "what the upstream requires for reading: open, for nothing, or token")
 	verbose := flags.Bool("v", false, "print each request of the pulls, and to standard error the output of the function\nand the servers, with the function's metrics")
 	err := flags.Parse(args)
 	switch {
@@ -67,6 +68,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case err == nil && *access != "open" && *access != "token":
+		err = fmt.Errorf("invalid -access %q: want open or token", *access)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "local: %v; see -h\n", err)
@@ -74,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	progress := terminal.NewProgress(stderr)
 	l := &local{
-		options: system.Options{ALB: *alb, Distribution: *distribution, Processes: 2, Progress: progress.Step},
+		options: system.Options{ALB: *alb, Distribution: *distribution, Processes: 2, Token: *access == "token", Progress: progress.Step},
 		once:    *once, verbose: *verbose, env: *env, stdout: stdout, progress: progress,
 	}
 	if *verbose {
@@ -148,7 +151,7 @@ const distribution, loadBalancer = "distribution", "load balancer"
 func (l *local) pulls(ctx context.Context) (*pull.Report, error) {
 	s := l.system
 	report := &pull.Report{Out: l.stdout, ServerName: s.ServerName, Color: terminal.Colors(l.stdout)}
-	clients := system.Clients()
+	clients := s.Clients()
 	l.progress.Step(fmt.Sprintf("pulling the image as %d clients through both entry points", len(clients)))
 	for _, e := range []struct{ name, base string }{{distribution, s.Distribution}, {loadBalancer, s.ALB}} {
 		for _, c := range clients {

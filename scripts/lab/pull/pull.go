@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -26,8 +25,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"archeio/lambda/config"
 )
 
 // Hop is one request of a pull and its response.
@@ -202,6 +199,8 @@ type recorder struct {
 
 	mu   sync.Mutex
 	pull *Pull
+	// redirected maps a URL that a request for a blob was redirected to, to the blob.
+	redirected map[string]string
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -223,11 +222,17 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, digest, isBlob := strings.Cut(req.URL.Path, "/blobs/")
-	switch {
-	case isBlob && req.URL.Host == r.client.Registry:
+	if redirected := r.redirected[hop.URL]; redirected != "" {
+		digest, isBlob = redirected, true
+	} else if isBlob && req.URL.Host == r.client.Registry {
 		r.pull.Reasons[digest] = hop.Reason
-	case strings.Contains(req.URL.Path, "/"+config.BlobPrefix):
-		digest, isBlob = path.Base(req.URL.Path), true
+	}
+	switch {
+	case isBlob && hop.Location != "":
+		if r.redirected == nil {
+			r.redirected = map[string]string{}
+		}
+		r.redirected[hop.Location] = digest
 	case strings.Contains(req.URL.Path, "/manifests/") && resp.StatusCode == http.StatusOK:
 		r.pull.Manifest = hop.URL
 	}

@@ -15,10 +15,12 @@ import (
 )
 
 // S3 returns a client for the S3 server of a region, with full access.
-func (s *System) S3(region string) *s3.Client {
+func (s *System) S3(region string) *s3.Client { return client(s.mirrors[region], region) }
+
+func client(endpoint, region string) *s3.Client {
 	return s3.New(s3.Options{
 		Region:       region,
-		BaseEndpoint: aws.String(s.mirrors[region]),
+		BaseEndpoint: &endpoint,
 		UsePathStyle: true,
 		Credentials:  credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
 	})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"archeio/ranges"
 	"archeio/scripts/lab/entrypoint"
@@ -30,7 +31,31 @@ func Address(cloud ranges.Cloud, region string) netip.Addr {
 	return netip.Addr{}
 }
 
-// Clients returns a client for each kind of location.
+// Clients returns a client for each kind of location, and where its pulls must go.
+func (s *System) Clients() []Client {
+	all := Clients()
+	if s.storage != "" {
+		// The upstream's own redirect is passed on.
+		for i := range all {
+			for _, server := range []*string{&all[i].Want.Present, &all[i].Want.Missing} {
+				*server = strings.Replace(*server, "upstream", "upstream storage", 1)
+			}
+		}
+	}
+	return all
+}
+
+// ManifestSource returns the name of the server that a manifest comes from which was
+// requested from an entry point: the upstream, unless that requires a token.
+func (s *System) ManifestSource(entryPoint string) string {
+	if s.storage != "" {
+		return entryPoint
+	}
+	return "upstream"
+}
+
+// Clients returns a client for each kind of location, and where its pulls go from an
+// upstream that requires no token.
 func Clients() []Client {
 	return []Client{
 		{"AWS eu-west-3", Address(ranges.AWS, "eu-west-3"), pull.Want{Present: "mirror eu-central-1", PresentReason: "nearest-region", Missing: "upstream", MissingReason: "mirror-absent"}},
@@ -46,7 +71,7 @@ func Clients() []Client {
 // fill is written to out.
 func (s *System) Publish(ctx context.Context, out io.Writer) (*pull.Image, error) {
 	s.step("publishing an image")
-	return pull.Publish(ctx, s.Source()+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
+	return pull.Publish(ctx, s.Publisher()+"/"+pull.Repository, func(ctx context.Context) error { return s.Fill(ctx, out, s.log) })
 }
 
 // Pull pulls the published image through the entry point at base, as a client

@@ -17,7 +17,7 @@ const sampleRun = "sample"
 // sample messages of events/mirror refer to: a run that found empty mirrors.
 func (s *System) PrepareSample(ctx context.Context) error {
 	fill := func(context.Context) error { return nil }
-	if _, err := pull.Publish(ctx, s.Source()+"/"+pull.Repository, fill); err != nil {
+	if _, err := pull.Publish(ctx, s.Publisher()+"/"+pull.Repository, fill); err != nil {
 		return err
 	}
 	bucket, key := StateBucket, config.RunPrefix+sampleRun+"/inventory"

@@ -40,6 +40,9 @@ type Options struct {
 	// The host must be a loopback address; port 0 is any free port. Empty is
 	// 127.0.0.1:0.
 	ALB, Distribution string
+	// Token makes the upstream require a token, as most public registries do, and
+	// redirect blobs to presigned URLs of its storage.
+	Token bool
 	// SingleValue makes the load balancer send single-value headers.
 	SingleValue bool
 	// Processes is the number of processes of the function; 0 is 1.
@@ -63,11 +66,14 @@ type System struct {
 	// API is the Runtime API that the function's processes receive events from.
 	API *runtimeapi.API
 
-	mirrors map[string]string // S3 endpoint by region
-	dir     string
-	log     io.Writer
-	step    func(string)
-	closers []func()
+	tokens    string            // base URL of the token server, empty if there is none
+	publisher string            // base URL of the registry that images are pushed to
+	storage   string            // S3 endpoint of the upstream's storage, empty if it is a folder
+	mirrors   map[string]string // S3 endpoint by region
+	dir       string
+	log       io.Writer
+	step      func(string)
+	closers   []func()
 }
 
 // Start builds and starts everything. The caller must call Stop if there is no
@@ -117,7 +123,7 @@ func Start(ctx context.Context, o Options) (_ *System, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() { os.RemoveAll(s.dir) })
-	if s.Upstream, err = s.startServer(ctx, registry, "-root", filepath.Join(s.dir, "registry")); err != nil {
+	if err := s.startUpstream(ctx, registry, s3, o.Token); err != nil {
 		return nil, err
 	}
 	for _, region := range Regions {
@@ -157,6 +163,11 @@ func (s *System) startFunction(ctx context.Context, bootstrap string, o Options)
 		overrides = append(overrides, region+"="+s.MirrorURL(region))
 	}
 	s.Env["MIRROR_URL_OVERRIDES"] = strings.Join(overrides, ",")
+	if o.Token {
+		s.Env["UPSTREAM_ACCESS"] = "token"
+		s.Env["UPSTREAM_TOKEN_HOSTS"] = hostOf(s.tokens)
+		s.Env["UPSTREAM_BLOB_HOSTS"] = hostOf(s.storage)
+	}
 	maps.Copy(s.Env, o.Env)
 	if s.API, err = runtimeapi.Listen(); err != nil {
 		return err
@@ -195,6 +206,9 @@ func (s *System) bucketURL(region, bucket string) string { return s.mirrors[regi
 // Hosts returns the base URLs of the system's servers.
 func (s *System) Hosts() []string {
 	hosts := []string{s.Distribution, s.ALB, s.Upstream}
+	if s.storage != "" {
+		hosts = append(hosts, s.tokens, s.storage)
+	}
 	for _, region := range Regions {
 		hosts = append(hosts, s.mirrors[region])
 	}
@@ -202,8 +216,8 @@ func (s *System) Hosts() []string {
 }
 
 // ServerName returns the name of the server of a URL: "load balancer",
-// "distribution", "upstream" or "mirror REGION". For any other server it is the
-// host.
+// "distribution", "upstream", "token server", "upstream storage" or "mirror REGION".
+// For any other server it is the host.
 func (s *System) ServerName(address string) string {
 	host := hostOf(address)
 	switch "http://" + host {
@@ -213,6 +227,10 @@ func (s *System) ServerName(address string) string {
 		return "distribution"
 	case s.Upstream:
 		return "upstream"
+	case s.tokens:
+		return "token server"
+	case s.storage:
+		return "upstream storage"
 	}
 	for region, endpoint := range s.mirrors {
 		if endpoint == "http://"+host {

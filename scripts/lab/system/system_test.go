@@ -31,7 +31,7 @@ func TestPulls(t *testing.T) {
 			s, image := start(t, Options{SingleValue: tt.single, Env: tt.env})
 			for _, name := range tt.entryPoints {
 				base := map[string]string{"alb": s.ALB, "distribution": s.Distribution}[name]
-				for _, c := range Clients() {
+				for _, c := range s.Clients() {
 					t.Run(name+"/"+strings.ReplaceAll(c.Name, " ", "-"), func(t *testing.T) {
 						p, err := s.Pull(t.Context(), base, c.Addr, image)
 						if err != nil {
