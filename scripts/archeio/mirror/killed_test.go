@@ -98,6 +98,8 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 	source := strings.Replace(k.source, strings.TrimPrefix(s.Upstream, "http://"), strings.TrimPrefix(serveHTTP(t, k.registry), "http://"), 1)
 	k.args = []string{"copy", "-source", source, "-bucket", k.buckets[0], "-bucket", k.buckets[1], "-json"}
 	switch name {
+	case "without-state":
+		k.args = append(k.args, "-state", "")
 	case "state-in-a-folder":
 		k.folder = t.TempDir()
 		k.state = copier.Folder(k.folder)

@@ -25,6 +25,7 @@ type options struct {
 	source, repositories         string
 	tags, excludeTags, platforms []string
 	state                        string
+	noState                      bool // -state is set and empty
 	rate                         float64
 	bandwidth                    bandwidth
 	parallel                     int
@@ -39,7 +40,11 @@ func (o *options) bucketFlag(c *cobra.Command) {
 }
 
 func (o *options) stateFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.state, "state", "", "`STATE` folder or s3://BUCKET[@REGION] for the manifest cache and the list of withdrawn blobs")
+	usage := "`STATE` folder or s3://BUCKET[@REGION] for the manifest cache, unfinished uploads and the list of withdrawn blobs"
+	if o.needsSource {
+		usage += " (default: a folder for the source in the user's cache folder)"
+	}
+	c.Flags().StringVar(&o.state, "state", "", usage)
 }
 
 func (o *options) bandwidthFlag(c *cobra.Command) {
@@ -90,6 +95,7 @@ func (o *options) run(c *cobra.Command, do func(context.Context, *mirrors) (outp
 	if err := o.check(c); err != nil {
 		return err
 	}
+	o.noState = c.Flags().Changed("state") && o.state == ""
 	ctx := c.Context()
 	p := newProgress(c.ErrOrStderr(), c.CommandPath())
 	defer p.clear()
@@ -146,14 +152,8 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 			return nil, cli.Usage(err)
 		}
 	}
-	if place, isBucket := strings.CutPrefix(o.state, "s3://"); isBucket {
-		name, client, err := m.bucket("-state", o.state, strings.TrimSuffix(place, "/"))
-		if err != nil {
-			return nil, err
-		}
-		m.state = copier.StateBucket{Name: name, Client: client}
-	} else if o.state != "" {
-		m.state = copier.Folder(o.state)
+	if err := o.openState(m); err != nil {
+		return nil, err
 	}
 	if err := cli.CheckCredentials(ctx, m.aws); err != nil {
 		return nil, err
@@ -171,6 +171,30 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	}
 	m.options.Withdrawn, err = copier.LoadWithdrawn(ctx, m.state)
 	return m, err
+}
+
+// openState makes the state that -state names, or the default one if there is a source.
+func (o *options) openState(m *mirrors) error {
+	place, isBucket := strings.CutPrefix(o.state, "s3://")
+	switch {
+	case isBucket:
+		name, client, err := m.bucket("-state", o.state, strings.TrimSuffix(place, "/"))
+		if err != nil {
+			return err
+		}
+		m.state = copier.StateBucket{Name: name, Client: client}
+	case o.state != "":
+		m.state = copier.Folder(o.state)
+	case m.options.Source != nil && !o.noState:
+		folder, err := defaultState(m.options.Source)
+		if err != nil {
+			// The user has not asked for a state, and the command does without it.
+			m.progress.note(fmt.Sprintf("nothing is cached for the next run: %v: set -state", err))
+			return nil
+		}
+		m.state = copier.Folder(folder)
+	}
+	return nil
 }
 
 // bucket parses NAME[@REGION], which is all or the end of the value of a flag.

@@ -49,6 +49,11 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		os.Setenv("TMPDIR", dir)
+		// Go builds the program with the user's own cache.
+		if cache, err := os.UserCacheDir(); err == nil && os.Getenv("GOCACHE") == "" {
+			os.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+		}
+		os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 		defer func() {
 			if started != nil {
 				started.Stop()

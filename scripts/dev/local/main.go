@@ -188,7 +188,7 @@ func (l *local) writeEnv() (file string, err error) {
 	}
 	var text strings.Builder
 	env := l.system.SDKEnv(system.Regions[0])
-	env["SOURCE"], env["DIGEST"] = l.system.Source(), l.image.Missing.String()
+	env["SOURCE"], env["DIGEST"], env["STATE"] = l.system.Source(), l.image.Missing.String(), l.system.StateFolder()
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(&text, "export %s='%s'\n", name, env[name])
 	}
@@ -224,7 +224,7 @@ In another shell, archeio can be tried on the mirrors:
 		pull.Repository, pull.Tag, l.image.Blobs[0], statusCommand, client.Name, relative(env))
 }
 
-const statusCommand = `go run ./scripts/archeio mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1`
+const statusCommand = `go run ./scripts/archeio mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1 -state "$STATE"`
 
 // relative returns a file relative to the working directory if it is below it.
 func relative(file string) string {

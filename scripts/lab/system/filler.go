@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -83,6 +84,9 @@ func (s *System) PrepareFiller(ctx context.Context) (f *Filler, err error) {
 // repository prefix.
 func (s *System) Source() string { return hostOf(s.Upstream) + "/" + Prefix }
 
+// StateFolder returns a folder for the state of archeio mirror, which Stop removes.
+func (s *System) StateFolder() string { return filepath.Join(s.dir, "state") }
+
 // SDKEnv returns the environment in which the AWS SDK and its tools use the S3
 // server of a region, and nothing of the user's configuration.
 func (s *System) SDKEnv(region string) map[string]string {
@@ -107,7 +111,7 @@ func (s *System) Fill(ctx context.Context, out, log io.Writer) error {
 		s.step("filling the mirrors in " + region)
 		// The mirrors of both regions have the same blobs, so the index of one
 		// region is the index of all.
-		args := []string{"mirror", "copy", "-source", s.Source(), "-index"}
+		args := []string{"mirror", "copy", "-source", s.Source(), "-state", s.StateFolder(), "-index"}
 		for _, bucket := range slices.Sorted(maps.Keys(all)) {
 			if all[bucket] == region {
 				args = append(args, "-bucket", bucket)
