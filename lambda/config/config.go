@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"archeio/lambda/upstreams"
 	"archeio/ranges"
 )
 
@@ -22,6 +23,11 @@ type Config struct {
 	// SignatureUpstream is the scheme and host of the registry that serves
 	// signatures and referrers, empty if there is none.
 	SignatureUpstream string
+	// Access is whether the upstream requires a token of clients. SingleHost is
+	// whether clients are only sent to the host that they requested.
+	Access     upstreams.Access
+	SingleHost bool
+	Relay      Relay
 	// DefaultMirror is the base URL of the default mirror, DistributionHost for
 	// the host that the client asked, empty if there is none.
 	// DefaultMirrorCheck is the base URL for its existence checks.
@@ -94,6 +100,7 @@ func Load(getenv func(string) string) (*Config, error) {
 	l.prefix(c)
 	l.defaultMirror(c)
 	l.mirrors(c)
+	l.relay(c)
 	if err := l.err(); err != nil {
 		return nil, err
 	}

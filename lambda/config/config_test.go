@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"archeio/lambda/upstreams"
 	"archeio/ranges"
 )
 
@@ -36,7 +37,7 @@ func load(t *testing.T, env map[string]string) *Config {
 	return c
 }
 
-// full sets every variable to a value other than its default.
+// full sets every variable, all but SINGLE_HOST to a value other than its default.
 var full = environment(
 	"UPSTREAM_REGISTRY_PATH", "project/images",
 	"SIGNATURE_UPSTREAM_ENDPOINT", "https://signatures.example/",
@@ -54,6 +55,12 @@ var full = environment(
 	"MIRROR_INDEX_MAX_AGE", "12h",
 	"FAILOVER_BUDGET", "2.50",
 	"VIEWER_HOSTS", "registry.example.com, images.example.com",
+	"UPSTREAM_ACCESS", "token",
+	"UPSTREAM_TOKEN_HOSTS", "auth.example.com, 127.0.0.1:5001",
+	"UPSTREAM_BLOB_HOSTS", "*.example.com,localhost:7070",
+	"TAG_MAX_AGE", "2m",
+	"UPSTREAM_RATE", "0.5",
+	"SINGLE_HOST", "false",
 	"INFO_URL", "https://info.example/?q=1#top",
 	"PRIVACY_URL", "https://privacy.example/",
 	"LOG_LEVEL", "debug",
@@ -69,6 +76,7 @@ func TestLoad(t *testing.T) {
 	}{
 		{"defaults", environment(), Config{
 			Upstream:       "https://registry.example",
+			Access:         upstreams.Open,
 			MirrorFor:      map[string]int{},
 			UpstreamClouds: []ranges.Cloud{ranges.GCP},
 			CheckTimeout:   time.Second,
@@ -82,6 +90,13 @@ func TestLoad(t *testing.T) {
 			Upstream:           "https://registry.example",
 			Prefix:             "project/images",
 			SignatureUpstream:  "https://signatures.example",
+			Access:             upstreams.Token,
+			Relay: Relay{
+				TokenHosts: []string{"auth.example.com", "127.0.0.1:5001"},
+				BlobHosts:  []string{"*.example.com", "localhost:7070"},
+				TagMaxAge:  2 * time.Minute,
+				Rate:       0.5,
+			},
 			DefaultMirror:      "https://d.example/mirror",
 			DefaultMirrorCheck: "https://bucket.example",
 			Mirrors: []Mirror{
@@ -138,7 +153,7 @@ func TestVariables(t *testing.T) {
 	defaults := map[string]string{
 		"UPSTREAM_CLOUDS": "GCP", "MIRROR_CHECK_TIMEOUT": "1s", "MIRROR_HEALTH_INTERVAL": "10s",
 		"MIRROR_INDEX_REFRESH": "5m", "MIRROR_INDEX_MAX_AGE": "24h",
-		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info",
+		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info", "UPSTREAM_ACCESS": "open", "SINGLE_HOST": "false",
 	}
 	var listed []string
 	for _, v := range Variables {
@@ -176,6 +191,10 @@ var roundTrips = map[string]map[string]string{
 	"no-index":        environment("MIRROR_INDEX_REFRESH", "none"),
 	"same-host":       environment("DEFAULT_AWS_BASE_URL", "/", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example/"),
 	"check-elsewhere": environment("DEFAULT_AWS_BASE_URL", "https://d.example", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example"),
+	"token":           environment("UPSTREAM_REGISTRY_ENDPOINT", "https://ghcr.io", "UPSTREAM_ACCESS", "token"),
+	"token-hub":       environment("UPSTREAM_REGISTRY_ENDPOINT", "https://registry-1.docker.io", "UPSTREAM_ACCESS", "token", "UPSTREAM_BLOB_HOSTS", "blobs.example.com"),
+	"token-unknown":   environment("UPSTREAM_ACCESS", "token"),
+	"single-host":     environment("DEFAULT_AWS_BASE_URL", "/", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example", "SINGLE_HOST", "true"),
 	"check-the-same":  environment("DEFAULT_AWS_BASE_URL", "https://d.example", "DEFAULT_MIRROR_CHECK_URL", "https://d.example/"),
 }
 

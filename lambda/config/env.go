@@ -35,7 +35,7 @@ func (c *Config) Env() map[string]string {
 	if c.IndexRefresh > 0 {
 		refresh = c.IndexRefresh.String()
 	}
-	return map[string]string{
+	env := map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT":  c.Upstream,
 		"UPSTREAM_REGISTRY_PATH":      c.Prefix,
 		"SIGNATURE_UPSTREAM_ENDPOINT": c.SignatureUpstream,
@@ -56,7 +56,25 @@ func (c *Config) Env() map[string]string {
 		"INFO_URL":                    c.InfoURL,
 		"PRIVACY_URL":                 c.PrivacyURL,
 		"LOG_LEVEL":                   levelName(c.LogLevel),
+		"UPSTREAM_ACCESS":             string(c.Access),
+		"UPSTREAM_TOKEN_HOSTS":        "",
+		"UPSTREAM_BLOB_HOSTS":         "",
+		"TAG_MAX_AGE":                 "",
+		"UPSTREAM_RATE":               "",
+		"SINGLE_HOST":                 strconv.FormatBool(c.SingleHost),
 	}
+	if c.Relays() {
+		known := known(c.Upstream)
+		if known == nil || !slices.Equal(c.Relay.TokenHosts, known.TokenHosts) {
+			env["UPSTREAM_TOKEN_HOSTS"] = strings.Join(c.Relay.TokenHosts, ",")
+		}
+		if known == nil || !slices.Equal(c.Relay.BlobHosts, known.BlobHosts) {
+			env["UPSTREAM_BLOB_HOSTS"] = strings.Join(c.Relay.BlobHosts, ",")
+		}
+		env["TAG_MAX_AGE"] = c.Relay.TagMaxAge.String()
+		env["UPSTREAM_RATE"] = formatRate(c.Relay.Rate)
+	}
+	return env
 }
 
 // Env returns the environment from which LoadFill reads the same configuration.

@@ -93,7 +93,8 @@ var layers = []struct {
 	{"lambda/index", nil, "the index is a format of bytes"},
 	{"lambda/spelling", nil, "suggestions depend on nothing but the names"},
 	{"lambda/build", nil, "binaries are built by the go command"},
-	{"lambda/config", []string{"lambda/index", "lambda/oci", "lambda/spelling", "ranges", "ranges/regions"}, "a configuration is validated without I/O"},
+	{"lambda/upstreams", nil, "known registries are data"},
+	{"lambda/config", []string{"lambda/index", "lambda/oci", "lambda/spelling", "lambda/upstreams", "ranges", "ranges/regions"}, "a configuration is validated without I/O"},
 	{"lambda/route", []string{"lambda/oci", "ranges", "ranges/regions", "lambda/config"}, "a decision is pure: whether a mirror has a blob is checked afterwards"},
 	{"lambda/hosts", []string{"lambda/config"}, "the hosts follow from the configuration"},
 	{"lambda/worldmap", []string{"lambda/route", "lambda/oci", "lambda/config", "ranges", "ranges/regions"}, "the map is drawn from decisions, without I/O"},
@@ -105,7 +106,7 @@ var layers = []struct {
 	{"lambda/pace", []string{"golang.org/x/time"}, "registries and buckets share it"},
 	{"lambda/outage", nil, "registries and buckets share it"},
 	{"lambda/registry", []string{
-		"lambda/oci", "lambda/outage", "lambda/pace",
+		"lambda/oci", "lambda/outage", "lambda/pace", "lambda/upstreams",
 		"github.com/google/go-containerregistry", "golang.org/x/time",
 	}, "a source is read the same way whatever it is copied to"},
 	{"lambda/copier", []string{

@@ -1,5 +1,7 @@
 package registry
 
+import "archeio/lambda/upstreams"
+
 // Source is a kind of registry that mirrors can be filled from.
 type Source struct {
 	// Name is that of the product, Example a source as the settings have it.
@@ -20,58 +22,58 @@ type Source struct {
 // too.
 var Sources = []Source{
 	{
-		Name: "Artifact Registry, GCR", Example: "us-docker.pkg.dev/PROJECT/REPOSITORY", Catalog: true,
+		Name: upstreams.ArtifactRegistry.Name, Example: "us-docker.pkg.dev/PROJECT/REPOSITORY", Catalog: true,
 		Repositories: "listed below the prefix, with untagged images; a folder with 10,000 or more names cannot be proven complete and must be named",
 		Login:        "none for public repositories, or a service account key as `_json_key`",
-		Limits:       "quota per minute of the project: waited for",
+		Limits:       upstreams.ArtifactRegistry.Limits + ": waited for",
 		LeftOut:      "nothing; untagged images are listed, so referrers cost no requests",
 		Habits:       []string{"google-tags", "429-minute", "redirect", "token"},
 	},
 	{
-		Name: "GHCR", Example: "ghcr.io/ORGANIZATION",
+		Name: upstreams.GHCR.Name, Example: "ghcr.io/ORGANIZATION",
 		Repositories: "must be named",
 		Login:        "none for public packages, or a token with `read:packages`",
-		Limits:       "abuse limits by address: waited for",
+		Limits:       upstreams.GHCR.Limits + ": waited for",
 		LeftOut:      "nothing",
 		Habits:       []string{"catalog-405", "prefix-403", "token-no-expiry", "redirect", "referrers-404", "unsorted"},
 	},
 	{
-		Name: "Docker Hub", Example: "docker.io/ORGANIZATION",
+		Name: upstreams.DockerHub.Name, Example: "docker.io/ORGANIZATION",
 		Repositories: "must be named",
 		Login:        "none for public images, or an access token; the key is `https://index.docker.io/v1/` or `docker.io`",
-		Limits:       "100 manifests in 6 hours and address without a login: waited for as long as the registry asks, up to 12 hours; tags are compared with HEAD requests, which do not count",
+		Limits:       upstreams.DockerHub.Limits + ": waited for as long as the registry asks, up to 12 hours; tags are compared with HEAD requests, which do not count",
 		LeftOut:      "nothing",
 		Habits:       []string{"catalog-401", "prefix-401", "token", "redirect", "429-retry-after", "referrers-404"},
 	},
 	{
-		Name: "Quay", Example: "quay.io/ORGANIZATION", Catalog: true,
+		Name: upstreams.Quay.Name, Example: "quay.io/ORGANIZATION", Catalog: true,
 		Repositories: "from the catalog, 100 a page; it has all organizations, so naming them is faster",
 		Login:        "none for public repositories, or a robot account; the key may have a path, such as `quay.io/ORGANIZATION`",
-		Limits:       "429 responses: waited for, and all requests slow down",
+		Limits:       upstreams.Quay.Limits + ": waited for, and all requests slow down",
 		LeftOut:      "nothing",
 		Habits:       []string{"catalog-token", "tags-token", "n-max-400", "prefix-401", "token", "redirect-302", "429-each"},
 	},
 	{
-		Name: "Amazon ECR", Example: "ACCOUNT.dkr.ecr.REGION.amazonaws.com/PREFIX", Catalog: true,
+		Name: upstreams.ECR.Name, Example: "ACCOUNT.dkr.ecr.REGION.amazonaws.com/PREFIX", Catalog: true,
 		Repositories: "from the catalog",
 		Login:        "the role of the functions with `ecr:GetAuthorizationToken`, or a password of 12 hours from `aws ecr get-login-password`",
-		Limits:       "API quotas of the account: waited for",
+		Limits:       upstreams.ECR.Limits + ": waited for",
 		LeftOut:      "nothing",
 		Habits:       []string{"catalog-token-405", "basic-expires-403", "head-no-digest", "redirect", "referrers-401"},
 	},
 	{
-		Name: "Amazon ECR Public", Example: "public.ecr.aws/ALIAS",
+		Name: upstreams.ECRPublic.Name, Example: "public.ecr.aws/ALIAS",
 		Repositories: "must be named",
 		Login:        "none",
-		Limits:       "one pull per second without a login: set `rate` to 1, or all requests slow down by themselves",
+		Limits:       upstreams.ECRPublic.Limits + ": set `rate` to 1, or all requests slow down by themselves",
 		LeftOut:      "nothing",
 		Habits:       []string{"catalog-401", "prefix-403", "token-expires-400", "redirect", "429-each", "referrers-404"},
 	},
 	{
-		Name: "GitLab", Example: "registry.gitlab.com/GROUP/PROJECT",
+		Name: upstreams.GitLab.Name, Example: "registry.gitlab.com/GROUP/PROJECT",
 		Repositories: "must be named, as only administrators may list the catalog",
 		Login:        "none for public projects, or a deploy token with `read_registry`",
-		Limits:       "by plan: waited for",
+		Limits:       upstreams.GitLab.Limits + ": waited for",
 		LeftOut:      "nothing",
 		Habits:       []string{"catalog-403", "prefix-403", "token", "redirect", "tags-page", "referrers-404"},
 	},
