@@ -151,9 +151,10 @@ func (t Table) Issued() time.Time {
 
 // Newer reports whether the table is newer than another one: by the later of its
 // time of issue and its date.
-func (t Table) Newer(than Table) bool { return t.latest().After(than.latest()) }
+func (t Table) Newer(than Table) bool { return t.Latest().After(than.Latest()) }
 
-func (t Table) latest() time.Time {
+// Latest returns the later of the time of issue and the date, in UTC.
+func (t Table) Latest() time.Time {
 	issued, date := t.Issued(), t.Date()
 	if issued.After(date) {
 		return issued

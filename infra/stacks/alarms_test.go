@@ -14,6 +14,7 @@ import (
 	"archeio/lambda/blobs"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
+	"archeio/lambda/rangetable"
 	"archeio/lambda/route"
 	"archeio/ranges"
 )
@@ -70,10 +71,12 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.Checks:   checks,
 		metrics.IndexLoads: prefixed(metrics.Index+"=", blobs.IndexLoaded, blobs.IndexUnchanged, blobs.IndexMissing,
 			blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexTooLarge, blobs.IndexUnreachable),
+		metrics.RangesLoads: prefixed(metrics.Ranges+"=", rangetable.Loaded, rangetable.Unchanged, rangetable.Missing,
+			rangetable.Corrupt, rangetable.Older, rangetable.Future, rangetable.Unreachable),
 		metrics.MissingBlobs:      prefixed(metrics.Mirror+"=", mirrors...),
 		metrics.IndexContradicted: prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
 		metrics.IndexDisabled:     prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
-		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.UnknownClients: nil,
+		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.RangesAge: nil, metrics.UnknownClients: nil,
 		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
 	}
 }

@@ -86,6 +86,8 @@ var keys = []key{
 	passed("mirrorHealthInterval", "a duration, for example 10s", "MIRROR_HEALTH_INTERVAL"),
 	passed("mirrorIndexRefresh", `a duration, for example 5m, or "none"`, "MIRROR_INDEX_REFRESH"),
 	passed("mirrorIndexMaxAge", "a duration, for example 24h", "MIRROR_INDEX_MAX_AGE"),
+	passed("rangesRefresh", `a duration, for example 1h, or "none"`, "RANGES_REFRESH"),
+	passed("rangesMaxAge", "a duration, for example 720h", "RANGES_MAX_AGE"),
 	passed("failoverBudget", "requests per second and process", "FAILOVER_BUDGET"),
 
 	{name: "fill", want: "an object, or false", value: "{}", meaning: "how functions fill the mirrors; with `false`, an operator does it with `archeio mirror copy`"},

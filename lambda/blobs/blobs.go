@@ -93,11 +93,20 @@ type Options struct {
 	Now func() time.Time
 }
 
+// Loader loads something in the background of requests.
+type Loader interface {
+	// Refresh starts to load it if that is due, and returns at once.
+	Refresh()
+	// Interrupt ends a request in progress: its connection may be dead.
+	Interrupt()
+}
+
 // Checker checks origins and caches the results.
 type Checker struct {
 	options Options
 	cache   cache
 	index   *indexLoader // nil if there is no index
+	other   Loader       // nil if there is no other
 
 	// active is the time of the last request, in Unix nanoseconds.
 	active atomic.Int64
@@ -110,7 +119,7 @@ type Checker struct {
 func New(o Options) *Checker {
 	o.Timeout = min(o.Timeout, config.MaxCheckTimeout)
 	if o.Transport == nil {
-		o.Transport = newTransport()
+		o.Transport = NewTransport()
 	}
 	if o.Observe == nil {
 		o.Observe = func(string, string, time.Duration) {}
@@ -124,6 +133,10 @@ func New(o Options) *Checker {
 	}
 	return c
 }
+
+// Accompany makes the Checker load something else at the times at which it loads the
+// index. Call it before the first request.
+func (c *Checker) Accompany(other Loader) { c.other = other }
 
 // Origin returns an origin with a base URL, at which it always serves something. The
 // name is for Observe.
@@ -162,6 +175,9 @@ func (c *Checker) wake(now time.Time) {
 		t.CloseIdleConnections()
 	}
 	if c.index != nil {
-		c.index.interrupt()
+		c.index.download.Interrupt()
+	}
+	if c.other != nil {
+		c.other.Interrupt()
 	}
 }

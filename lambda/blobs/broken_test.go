@@ -60,7 +60,7 @@ func TestBrokenServers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address, served := listen(t, tt.serve)
-			transport := newTransport()
+			transport := NewTransport()
 			defer transport.(*http.Transport).CloseIdleConnections()
 			timeout := 250 * time.Millisecond
 			if tt.want != Unknown {

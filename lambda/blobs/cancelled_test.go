@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"archeio/lambda/download"
 )
 
 // Canceled checks close connections, also those that they have returned to the pool
@@ -19,7 +21,7 @@ import (
 func TestCheckSurvivesCancelOfAnother(t *testing.T) { // not parallel: it cancels all the time
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
-	transport := newTransport()
+	transport := NewTransport()
 	transport.(*http.Transport).MaxConnsPerHost = 1 // so that they share it
 	defer transport.(*http.Transport).CloseIdleConnections()
 	o := New(Options{Timeout: time.Second, HealthInterval: time.Hour, Transport: transport}).Origin("mirror", server.URL+"/", Mirror)
@@ -75,8 +77,8 @@ func TestRetryAfterCancelOfAnother(t *testing.T) {
 		{"no-error", nil, 0, Present, 1},
 		{"canceled", context.Canceled, 1, Present, 2},
 		{"deadline", context.DeadlineExceeded, 1, Present, 2},
-		{"all-retries", context.Canceled, retries, Present, retries + 1},
-		{"too-often", context.Canceled, retries + 1, Unknown, retries + 1},
+		{"all-retries", context.Canceled, download.Retries, Present, download.Retries + 1},
+		{"too-often", context.Canceled, download.Retries + 1, Unknown, download.Retries + 1},
 		{"own-error", errors.New("connection refused"), 1, Unknown, 1},
 		{"own-deadline", fmt.Errorf("dial: %w", context.DeadlineExceeded), 1, Unknown, 1},
 	} {
@@ -123,7 +125,7 @@ func TestIndexSurvivesCancelOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newIndexed(t)
 		x.serve(t, 0, digest)
-		x.loader().transport = &interruptsFirst{RoundTripper: x.loader().transport}
+		x.loader().download.Transport = &interruptsFirst{RoundTripper: x.loader().download.Transport}
 		x.load(t, IndexLoaded)
 	})
 }

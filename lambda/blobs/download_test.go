@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"archeio/lambda/download"
 	"archeio/lambda/index"
 )
 
@@ -164,7 +165,7 @@ func loadsFrom(t *testing.T, s *indexServer, o IndexOptions) (*Origin, *clock, c
 	clock, events := &clock{}, make(chan IndexEvent, 100)
 	o.URL, o.Observe = s.URL+"/"+index.Name, func(e IndexEvent) { events <- e }
 	o.Refresh, o.MaxAge = 5*time.Minute, time.Hour
-	transport := &counting{Transport: newTransport().(*http.Transport)}
+	transport := &counting{Transport: NewTransport().(*http.Transport)}
 	transport.more.L = &transport.mu
 	t.Cleanup(transport.CloseIdleConnections)
 	c := New(Options{Timeout: requestBudget, HealthInterval: 24 * time.Hour, Now: clock.now, Transport: transport, Index: o})
@@ -292,8 +293,8 @@ func TestIndexResumption(t *testing.T) {
 			case tt.loaded != nil && (x == nil || x.Len() != (len(tt.loaded)-index.HeaderSize)/8):
 				t.Errorf("loaded %v, want %d bytes", x, len(tt.loaded))
 			}
-			if tt.want == IndexUnreachable && mirror.checker.index.download.received() != int64(half) {
-				t.Errorf("%d bytes are left for the next attempt, want %d", mirror.checker.index.download.received(), half)
+			if tt.want == IndexUnreachable && mirror.checker.index.download.Received() != int64(half) {
+				t.Errorf("%d bytes are left for the next attempt, want %d", mirror.checker.index.download.Received(), half)
 			}
 		})
 	}
@@ -328,7 +329,7 @@ func TestIndexMemory(t *testing.T) {
 				if want := "give the function more memory"; e.Err == nil || !strings.Contains(e.Err.Error(), want) || e.Age != 0 {
 					t.Errorf("event %+v, want an error with %q", e, want)
 				}
-				if got := mirror.checker.index.download.received(); got != 0 {
+				if got := mirror.checker.index.download.Received(); got != 0 {
 					t.Errorf("%d bytes are left for the next attempt, want 0", got)
 				}
 				return
@@ -343,7 +344,7 @@ func TestIndexMemory(t *testing.T) {
 			if got := mirror.indexed(clock.now(), firstOf(data)); got != tt.kept {
 				t.Errorf("while the next one is loaded, the index counts: %v, want %v", got, tt.kept)
 			}
-			mirror.checker.index.interrupt()
+			mirror.checker.index.download.Interrupt()
 			if e := <-events; e.Outcome != IndexLoaded {
 				t.Fatalf("outcome %q (%v), want %q", e.Outcome, e.Err, IndexLoaded)
 			}
@@ -393,8 +394,8 @@ func TestIndexStall(t *testing.T) {
 		start := time.Now()
 		c.Refresh()
 		e := <-events
-		if took := time.Since(start); e.Outcome != IndexUnreachable || took > 10*indexStall || took < indexStall {
-			t.Errorf("event %+v after %v, want unreachable after some times %v", e, took, indexStall)
+		if took := time.Since(start); e.Outcome != IndexUnreachable || took > 10*download.Stall || took < download.Stall {
+			t.Errorf("event %+v after %v, want unreachable after some times %v", e, took, download.Stall)
 		}
 	})
 }
@@ -428,7 +429,7 @@ func (s *slow) Close() error { return nil }
 
 func (s *slow) Read(p []byte) (int, error) {
 	select {
-	case <-time.After(indexStall - time.Millisecond):
+	case <-time.After(download.Stall - time.Millisecond):
 		return s.r.Read(p[:min(len(p), 64)])
 	case <-s.ctx:
 		return 0, errors.New("canceled")
@@ -535,7 +536,7 @@ func TestSilentConnectionAfterFreeze(t *testing.T) {
 			defer s.Close()
 			p := newSilentProxy(t, s.Listener.Addr().String())
 			clock := &clock{}
-			transport := newTransport().(*http.Transport)
+			transport := NewTransport().(*http.Transport)
 			defer transport.CloseIdleConnections()
 			mirror := New(Options{Timeout: requestBudget, HealthInterval: time.Hour, Now: clock.now, Transport: transport}).
 				Mirror("mirror", "http://"+p.listener.Addr().String()+"/", "")
@@ -565,7 +566,7 @@ func TestConnectionsStayOpen(t *testing.T) {
 	s.Start()
 	defer s.Close()
 	clock := &clock{}
-	transport := newTransport().(*http.Transport)
+	transport := NewTransport().(*http.Transport)
 	defer transport.CloseIdleConnections()
 	mirror := New(Options{Timeout: requestBudget, HealthInterval: time.Hour, Now: clock.now, Transport: transport}).Mirror("mirror", s.URL+"/", "")
 	has(t, mirror, blob(1), Present)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -13,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"archeio/lambda/download"
 	"archeio/lambda/index"
 )
 
@@ -90,15 +90,14 @@ const (
 
 // indexLoader holds the index and refreshes it.
 type indexLoader struct {
-	options   IndexOptions
-	transport http.RoundTripper
-	now       func() time.Time
+	options IndexOptions
+	now     func() time.Time
 
 	next  atomic.Int64 // time of the next attempt, in Unix nanoseconds
 	tried atomic.Int64 // end of the last one
 
 	mu       sync.Mutex // held by the attempt in progress
-	download download
+	download download.Object
 	// etag and listed are those of the last index that was loaded. It may be too old by
 	// now, and then it is not the current one any more.
 	etag   string
@@ -112,7 +111,8 @@ type indexLoader struct {
 }
 
 func newIndexLoader(o Options) *indexLoader {
-	l := &indexLoader{options: o.Index, transport: o.Transport, now: o.Now}
+	l := &indexLoader{options: o.Index, now: o.Now}
+	l.download = l.object(o.Transport)
 	if l.options.Memory == 0 {
 		l.options.Memory = indexMemory(debug.SetMemoryLimit(-1), os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))
 	}
@@ -168,23 +168,25 @@ func (l *indexLoader) drop(x *index.Index) bool {
 	return true
 }
 
-// Refresh starts to load the index in the background if that is due, and returns
-// at once. Call it when a response is ready. The Checker calls it only when a
+// Refresh starts to load the index, and what accompanies it, in the background if that
+// is due, and returns at once. Call it when a response is ready. The Checker calls it only when a
 // request waits for a mirror, so that no request shares its time with it.
 func (c *Checker) Refresh() {
-	l := c.index
-	if l == nil {
-		return
+	if c.other != nil {
+		c.other.Refresh()
 	}
+	if c.index != nil {
+		c.index.refresh()
+	}
+}
+
+func (l *indexLoader) refresh() {
 	now := l.now()
 	next := l.next.Load()
 	if now.UnixNano() >= next && l.next.CompareAndSwap(next, now.Add(l.options.Refresh).UnixNano()) {
 		go l.load()
 	}
 }
-
-// interrupt ends the request in progress, which continues on another connection.
-func (l *indexLoader) interrupt() { l.download.interrupt() }
 
 // fresh reports whether an index is not too old. A function that was frozen for long
 // cannot know what was removed from the index since, so the index does not count until

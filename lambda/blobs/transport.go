@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"archeio/lambda/download"
 )
 
 // accept is the Accept header for registries: without it some respond 404 for a
@@ -24,7 +26,7 @@ func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path str
 	}
 	req.Header.Set("Accept", accept)
 	// The transport and not a client, because redirects are not followed.
-	resp, err := send(transport, req)
+	resp, err := download.Send(transport, req)
 	if err != nil {
 		return 0
 	}
@@ -33,24 +35,9 @@ func (o *Origin) head(ctx context.Context, transport http.RoundTripper, path str
 	return resp.StatusCode
 }
 
-// retries is how often a request is repeated that another one interrupted.
-const retries = 3
-
-// send sends a request, and repeats it if another request interrupted it. The
-// transport returns a connection to its pool before it delivers a response without
-// a body. If the request is canceled just then, the connection is closed while
-// another request uses it, which gets the canceled one's error although its own
-// context has not ended.
-// https://go.dev/issue/41600; Go 1.26 still behaves so.
-func send(transport http.RoundTripper, r *http.Request) (*http.Response, error) {
-	resp, err := transport.RoundTrip(r)
-	for n := 0; n < retries && r.Context().Err() == nil && (err == context.Canceled || err == context.DeadlineExceeded); n++ {
-		resp, err = transport.RoundTrip(r)
-	}
-	return resp, err
-}
-
-func newTransport() http.RoundTripper {
+// NewTransport returns a transport for requests to mirrors and registries: no step of
+// one takes longer than all checks of a request may.
+func NewTransport() http.RoundTripper {
 	return &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: requestBudget, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      false,

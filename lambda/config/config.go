@@ -48,6 +48,9 @@ type Config struct {
 	// IndexRefresh is how often the blob index is refreshed, 0 if it is not
 	// used. IndexMaxAge is its maximum age.
 	IndexRefresh, IndexMaxAge time.Duration
+	// RangesRefresh is how often the range table is refreshed, 0 if only the
+	// embedded one is used. RangesMaxAge is the age above which it is reported.
+	RangesRefresh, RangesMaxAge time.Duration
 	// FailoverBudget is in requests per second and process; 0 disables failover.
 	FailoverBudget float64
 	// ViewerHosts are the names of the distribution in addition to the one that
@@ -90,6 +93,8 @@ func Load(getenv func(string) string) (*Config, error) {
 		HealthInterval:      l.duration("MIRROR_HEALTH_INTERVAL"),
 		IndexRefresh:        l.interval("MIRROR_INDEX_REFRESH"),
 		IndexMaxAge:         l.duration("MIRROR_INDEX_MAX_AGE"),
+		RangesRefresh:       l.interval("RANGES_REFRESH"),
+		RangesMaxAge:        l.duration("RANGES_MAX_AGE"),
 		FailoverBudget:      l.rate("FAILOVER_BUDGET"),
 		ViewerHosts:         l.hostNames("VIEWER_HOSTS"),
 		InfoURL:             l.page("INFO_URL"),

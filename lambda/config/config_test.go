@@ -53,6 +53,8 @@ var full = environment(
 	"MIRROR_HEALTH_INTERVAL", "1m",
 	"MIRROR_INDEX_REFRESH", "10m",
 	"MIRROR_INDEX_MAX_AGE", "12h",
+	"RANGES_REFRESH", "30m",
+	"RANGES_MAX_AGE", "240h",
 	"FAILOVER_BUDGET", "2.50",
 	"VIEWER_HOSTS", "registry.example.com, images.example.com",
 	"UPSTREAM_ACCESS", "token",
@@ -83,6 +85,8 @@ func TestLoad(t *testing.T) {
 			HealthInterval: 10 * time.Second,
 			IndexRefresh:   5 * time.Minute,
 			IndexMaxAge:    24 * time.Hour,
+			RangesRefresh:  time.Hour,
+			RangesMaxAge:   720 * time.Hour,
 			LogLevel:       slog.LevelInfo,
 			overrides:      map[string]string{},
 		}},
@@ -111,6 +115,8 @@ func TestLoad(t *testing.T) {
 			HealthInterval:      time.Minute,
 			IndexRefresh:        10 * time.Minute,
 			IndexMaxAge:         12 * time.Hour,
+			RangesRefresh:       30 * time.Minute,
+			RangesMaxAge:        240 * time.Hour,
 			FailoverBudget:      2.5,
 			ViewerHosts:         []string{"registry.example.com", "images.example.com"},
 			InfoURL:             "https://info.example/?q=1#top",
@@ -154,6 +160,7 @@ func TestVariables(t *testing.T) {
 		"UPSTREAM_CLOUDS": "GCP", "MIRROR_CHECK_TIMEOUT": "1s", "MIRROR_HEALTH_INTERVAL": "10s",
 		"MIRROR_INDEX_REFRESH": "5m", "MIRROR_INDEX_MAX_AGE": "24h",
 		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info", "UPSTREAM_ACCESS": "open", "SINGLE_HOST": "false",
+		"RANGES_REFRESH": "1h", "RANGES_MAX_AGE": "720h",
 	}
 	var listed []string
 	for _, v := range Variables {
@@ -189,6 +196,7 @@ var roundTrips = map[string]map[string]string{
 	"full":            full,
 	"no-clouds":       environment("UPSTREAM_CLOUDS", "none"),
 	"no-index":        environment("MIRROR_INDEX_REFRESH", "none"),
+	"no-ranges":       environment("RANGES_REFRESH", "none"),
 	"same-host":       environment("DEFAULT_AWS_BASE_URL", "/", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example/"),
 	"check-elsewhere": environment("DEFAULT_AWS_BASE_URL", "https://d.example", "DEFAULT_MIRROR_CHECK_URL", "https://bucket.example"),
 	"token":           environment("UPSTREAM_REGISTRY_ENDPOINT", "https://ghcr.io", "UPSTREAM_ACCESS", "token"),
@@ -291,8 +299,19 @@ func TestIndexURL(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := load(t, environment(tt.pairs...)).IndexURL(); got != tt.want {
+			c := load(t, environment(tt.pairs...))
+			if got := c.IndexURL(); got != tt.want {
 				t.Errorf("IndexURL() = %q, want %q", got, tt.want)
+			}
+			if tt.name == "not-used" {
+				return
+			}
+			if got, want := c.RangesURL(), strings.Replace(tt.want, "index.v2", "ranges.v1", 1); got != want {
+				t.Errorf("RangesURL() = %q, want %q", got, want)
+			}
+			c.RangesRefresh = 0
+			if got := c.RangesURL(); got != "" {
+				t.Errorf("RangesURL() without a refresh = %q, want none", got)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Env returns the environment from which Load reads the same configuration. It
@@ -31,10 +32,6 @@ func (c *Config) Env() map[string]string {
 	if check == c.DefaultMirror {
 		check = ""
 	}
-	refresh := none
-	if c.IndexRefresh > 0 {
-		refresh = c.IndexRefresh.String()
-	}
 	env := map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT":  c.Upstream,
 		"UPSTREAM_REGISTRY_PATH":      c.Prefix,
@@ -49,8 +46,10 @@ func (c *Config) Env() map[string]string {
 		"CLIENT_ADDRESS_HEADER":       c.ClientAddressHeader,
 		"MIRROR_CHECK_TIMEOUT":        c.CheckTimeout.String(),
 		"MIRROR_HEALTH_INTERVAL":      c.HealthInterval.String(),
-		"MIRROR_INDEX_REFRESH":        refresh,
+		"MIRROR_INDEX_REFRESH":        formatInterval(c.IndexRefresh),
 		"MIRROR_INDEX_MAX_AGE":        c.IndexMaxAge.String(),
+		"RANGES_REFRESH":              formatInterval(c.RangesRefresh),
+		"RANGES_MAX_AGE":              c.RangesMaxAge.String(),
 		"FAILOVER_BUDGET":             formatRate(c.FailoverBudget),
 		"VIEWER_HOSTS":                strings.Join(c.ViewerHosts, ","),
 		"INFO_URL":                    c.InfoURL,
@@ -107,6 +106,14 @@ func (f *Fill) Env() map[string]string {
 		"FILL_PLATFORMS":    strings.Join(f.Platforms, ","),
 		"FILL_ALLOW_EMPTY":  strconv.FormatBool(f.AllowEmpty),
 	}
+}
+
+// formatInterval returns what the loader reads as an interval, which may be none.
+func formatInterval(d time.Duration) string {
+	if d == 0 {
+		return none
+	}
+	return d.String()
 }
 
 func formatRate(r float64) string { return strconv.FormatFloat(r, 'f', -1, 64) }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"archeio/lambda/index"
 	"archeio/ranges"
 	"archeio/ranges/regions"
@@ -14,20 +16,29 @@ const (
 	// RunPrefix is the key prefix in the state bucket of what only one run of
 	// the mirror functions needs. It may be expired.
 	RunPrefix = "run/"
+	// RangesName is the key below BlobPrefix of the range table.
+	RangesName = "ranges.v1"
 )
 
 // IndexURL returns the URL of the blob index: where the default mirror is
 // checked, else in the mirror nearest to the function. It is empty if there is
 // no mirror or the index is not used.
-func (c *Config) IndexURL() string {
+func (c *Config) IndexURL() string { return c.objectURL(index.Name, c.IndexRefresh) }
+
+// RangesURL is IndexURL for the range table.
+func (c *Config) RangesURL() string { return c.objectURL(RangesName, c.RangesRefresh) }
+
+// objectURL returns the URL of an object below the prefix of the blobs, empty if it is
+// not refreshed.
+func (c *Config) objectURL(name string, refresh time.Duration) string {
 	base := c.DefaultMirrorCheck
 	if base == "" && len(c.Mirrors) > 0 {
 		base = c.Mirrors[c.nearest()].URL
 	}
-	if base == "" || c.IndexRefresh == 0 {
+	if base == "" || refresh == 0 {
 		return ""
 	}
-	return base + "/" + BlobPrefix + index.Name
+	return base + "/" + BlobPrefix + name
 }
 
 // nearest returns the position of the mirror nearest to the function, 0 if that

@@ -32,6 +32,8 @@ var Variables = [...]Variable{
 	{"MIRROR_HEALTH_INTERVAL", "how long a mirror is assumed healthy after its last response", "10s"},
 	{"MIRROR_INDEX_REFRESH", "how often the blob index is refreshed; `none` disables the index", "5m"},
 	{"MIRROR_INDEX_MAX_AGE", "maximum age of the blob index", "24h"},
+	{"RANGES_REFRESH", "how often the table of IP ranges is refreshed; `none` uses the one in the binary only", "1h"},
+	{"RANGES_MAX_AGE", "age of the table of IP ranges above which it is reported", "720h"},
 	{"FAILOVER_BUDGET", "requests per second and process that may go to the next mirror by distance; 0 disables failover", "0"},
 	{"VIEWER_HOSTS", "host names of the distribution in addition to its own below `cloudfront.net`, comma-separated", ""},
 	{"UPSTREAM_ACCESS", "`open`: the upstream serves anonymous clients without a token; `token`: it requires an anonymous token, and manifests, tags and referrers are relayed", "open"},

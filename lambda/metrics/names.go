@@ -22,6 +22,8 @@ const (
 	ColdStarts     = "ColdStarts"     // count of processes that handled a first event
 	IndexLoads     = "IndexLoads"     // attempts to load the blob index, count, by Index
 	IndexAge       = "IndexAge"       // seconds since the listing behind the loaded index, or behind the one that is too old to be loaded
+	RangesLoads    = "RangesLoads"    // attempts to load the range table, count, by Ranges
+	RangesAge      = "RangesAge"      // seconds since the range table in use was issued, or else since its newest document
 	UnknownClients = "UnknownClients" // count of events with a missing or invalid client address
 
 	IndexContradicted = "IndexContradicted" // blobs that the index lists and a mirror does not have, count, by Mirror
@@ -42,6 +44,7 @@ const (
 	Kind   = "Kind"   // of the request, an oci.Kind
 	Cloud  = "Cloud"  // of the client, "unknown" outside of the known clouds
 	Index  = "Index"  // outcome of an attempt to load the blob index, a blobs.IndexEvent's
+	Ranges = "Ranges" // outcome of an attempt to load the range table, a rangetable.Event's
 	Reason = "Reason" // of the decision, a route.Reason
 	Mirror = "Mirror" // the AWS region of a mirror, or "default"
 	// Check is "<mirror> <result>", for example "eu-west-3 absent": one

@@ -29,7 +29,9 @@ type Recorder struct {
 	checks   map[check]int
 	unknown  int
 	indexes  map[string]int
-	indexAge float64           // seconds, after the last attempt; 0 if there is no index
+	indexAge float64 // seconds, after the last attempt; 0 if there is no index
+	tables   map[string]int
+	tableAge float64           // seconds, after the last attempt
 	mirrors  [2]map[string]int // by IndexContradicted, IndexDisabled
 	check    reservoir
 	total    reservoir
@@ -44,7 +46,7 @@ var (
 
 // NewRecorder returns a Recorder that writes lines to out. now is the clock.
 func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
-	r := &Recorder{out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}}
+	r := &Recorder{out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}, tables: map[string]int{}}
 	for i := range r.requests {
 		r.requests[i] = map[string]int{}
 	}
@@ -108,6 +110,18 @@ func (r *Recorder) Index(outcome string, age time.Duration) {
 	r.indexAge = age.Seconds()
 }
 
+// Ranges counts an attempt to load the range table and records the age of the table in
+// use after it.
+func (r *Recorder) Ranges(outcome string, age time.Duration) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tables[outcome]++
+	r.tableAge = age.Seconds()
+}
+
 // IndexContradicted counts a blob that the index lists and that a mirror does not have.
 func (r *Recorder) IndexContradicted(mirror string) { r.countMirror(0, mirror) }
 
@@ -167,6 +181,9 @@ func (r *Recorder) write(now time.Time) {
 	for outcome, n := range r.indexes {
 		put(Index, outcome, Datum{IndexLoads, "Count", n})
 	}
+	for outcome, n := range r.tables {
+		put(Ranges, outcome, Datum{RangesLoads, "Count", n})
+	}
 	for i, counts := range r.mirrors {
 		for mirror, n := range counts {
 			put(Mirror, mirror, Datum{mirrorMetrics[i], "Count", n})
@@ -182,6 +199,10 @@ func (r *Recorder) write(now time.Time) {
 		whole = append(whole, Datum{IndexAge, "Seconds", r.indexAge})
 	}
 	clear(r.indexes)
+	if len(r.tables) > 0 {
+		whole = append(whole, Datum{RangesAge, "Seconds", r.tableAge})
+	}
+	clear(r.tables)
 	if r.unknown > 0 {
 		whole = append(whole, Datum{UnknownClients, "Count", r.unknown})
 		r.unknown = 0

@@ -14,6 +14,7 @@ import (
 	"archeio/lambda/config"
 	"archeio/lambda/gateway"
 	"archeio/lambda/metrics"
+	"archeio/lambda/rangetable"
 	"archeio/lambda/redirect"
 )
 
@@ -25,7 +26,9 @@ func main() {
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 	recorder := metrics.NewRecorder(os.Stdout, time.Now)
+	transport := blobs.NewTransport()
 	checker := blobs.New(blobs.Options{
+		Transport:      transport,
 		Timeout:        c.CheckTimeout,
 		HealthInterval: c.HealthInterval,
 		Observe:        recorder.Check,
@@ -35,8 +38,12 @@ func main() {
 		},
 	})
 	handler := redirect.New(c, redirect.NewOrigins(c, checker), recorder, log)
-	// The index is refreshed after a response is sent, so that it does not compete
-	// with the request for the CPU.
+	checker.Accompany(rangetable.New(rangetable.Options{
+		URL: c.RangesURL(), Refresh: c.RangesRefresh, MaxAge: c.RangesMaxAge,
+		Transport: transport, Current: handler.Ranges(), Observe: observeRanges(recorder, log),
+	}))
+	// The index and the range table are refreshed after a response is sent, so that
+	// they do not compete with the request for the CPU.
 	lambda.Start(newGraceful(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
 }
 
@@ -62,5 +69,21 @@ func observeIndex(recorder *metrics.Recorder, log *slog.Logger) func(blobs.Index
 			log.Warn("blob index unavailable or stale; falling back to HEAD checks", "index", e.Outcome, "error", e.Err.Error())
 		}
 		last = e.Outcome
+	}
+}
+
+// observeRanges returns a function that records each load of the range table, and logs
+// when another one is in use and when loading starts to fail.
+func observeRanges(recorder *metrics.Recorder, log *slog.Logger) func(rangetable.Event) {
+	var failed bool // loads are sequential
+	return func(e rangetable.Event) {
+		recorder.Ranges(e.Outcome, e.Age)
+		switch {
+		case e.Err != nil && !failed:
+			log.Warn("range table not refreshed; using the last one", "ranges", e.Outcome, "age", e.Age.Round(time.Second).String(), "error", e.Err.Error())
+		case e.Outcome == rangetable.Loaded:
+			log.Info("range table refreshed", "age", e.Age.Round(time.Second).String())
+		}
+		failed = e.Err != nil
 	}
 }
