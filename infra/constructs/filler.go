@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// fillTimeout is Lambda's maximum in seconds, fillMemory is in MB.
-	fillTimeout, fillMemory = 900, 1024
+	// fillTimeout is Lambda's maximum in seconds.
+	fillTimeout = 900
 
 	// maxReceives is how many times a message is delivered before it becomes a
 	// dead letter.
@@ -30,7 +30,7 @@ func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.
 	}
 	newPart := func(id, description, roleDescription string) filler {
 		function, role := newFunction(scope, s, functionProps{
-			prefix: id, id: id, description: description, roleDescription: roleDescription, code: code, env: c.Env(), memory: fillMemory, timeout: fillTimeout,
+			prefix: id, id: id, description: description, roleDescription: roleDescription, code: code, env: c.Env(), memory: stage.FillerMemory, timeout: fillTimeout,
 		})
 		return filler{function, role}
 	}

@@ -43,6 +43,21 @@ const (
 	Dollars      = "dollars"
 )
 
+// The titles of widgets and the labels of series from which archeio capacity takes a
+// stage's load.
+const (
+	TitleRequests  = "Requests"
+	TitleClouds    = "Clients by cloud"
+	TitleReasons   = "Redirects by reason"
+	TitleDownloads = "Mirror downloads"
+	TitleStorage   = "Mirror storage"
+	TitleFilling   = "Mirror filling"
+	Manifests      = "manifests"
+	Blobs          = "blobs"
+	BytesCopied    = "bytes copied"
+	OtherClouds    = "other"
+)
+
 // EntireBucket is the ID of the filter of a bucket's request metrics. It filters
 // nothing.
 const EntireBucket = "EntireBucket"
@@ -52,20 +67,20 @@ func Widgets(s *stage.Stage) []Widget {
 	m := source{s}
 	blobRequests := m.requests(metrics.Kind, oci.Blob.String())
 	widgets := []Widget{
-		{"Requests", Requests, []Series{
-			{Label: "manifests", Of: m.requests(metrics.Kind, oci.Manifest.String())},
-			{Label: "blobs", Of: blobRequests},
+		{TitleRequests, Requests, []Series{
+			{Label: Manifests, Of: m.requests(metrics.Kind, oci.Manifest.String())},
+			{Label: Blobs, Of: blobRequests},
 		}},
-		{"Clients by cloud", Requests, m.clouds()},
-		{"Redirects by reason", Requests, m.reasons()},
+		{TitleClouds, Requests, m.clouds()},
+		{TitleReasons, Requests, m.reasons()},
 		{"Blobs by target", Percent, []Series{
 			{Label: "mirror", Of: m.requests(metrics.Reason, tokens(toMirror)...), Over: blobRequests},
 			{Label: "upstream, mirror checks failed", Of: m.requests(metrics.Reason, tokens(toUpstreamByOutage)...), Over: blobRequests},
 		}},
 		{"Latency", Milliseconds, m.latencies()},
 		{"Blob index", "", m.index()},
-		{"Mirror downloads", Bytes, m.buckets("BytesDownloaded", "Sum", "FilterId", EntireBucket)},
-		{"Mirror storage", Bytes, m.buckets("BucketSizeBytes", "Average", "StorageType", "StandardStorage")},
+		{TitleDownloads, Bytes, m.buckets("BytesDownloaded", "Sum", "FilterId", EntireBucket)},
+		{TitleStorage, Bytes, m.buckets("BucketSizeBytes", "Average", "StorageType", "StandardStorage")},
 		// Only this region has the metric, and only if billing alerts are enabled.
 		// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/monitor_estimated_charges_with_cloudwatch.html
 		{"AWS charges of the account", Dollars, []Series{{
@@ -73,7 +88,7 @@ func Widgets(s *stage.Stage) []Widget {
 		}}},
 	}
 	if s.Filler != nil {
-		widgets = append(widgets, Widget{"Mirror filling", "", m.filling()})
+		widgets = append(widgets, Widget{TitleFilling, "", m.filling()})
 	}
 	return widgets
 }
@@ -113,7 +128,7 @@ func (m source) clouds() []Series {
 	for _, cloud := range ranges.Clouds {
 		out = append(out, Series{Label: string(cloud), Of: m.requests(metrics.Cloud, string(cloud))})
 	}
-	return append(out, Series{Label: "other", Of: m.requests(metrics.Cloud, "unknown")})
+	return append(out, Series{Label: OtherClouds, Of: m.requests(metrics.Cloud, "unknown")})
 }
 
 func (m source) reasons() []Series {
@@ -178,7 +193,7 @@ func (m source) filling() []Series {
 	}
 	out := []Series{
 		one("blobs copied", metrics.Namespace, metrics.Copied, "Sum"),
-		one("bytes copied", metrics.Namespace, metrics.CopiedBytes, "Sum"),
+		one(BytesCopied, metrics.Namespace, metrics.CopiedBytes, "Sum"),
 		one("blobs too large for a function", metrics.Namespace, metrics.NeedsMirrorCopy, "Sum"),
 		one("age of the oldest message in seconds", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName", m.FillQueue()),
 		one("dead letters", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "QueueName", m.DeadFillQueue()),

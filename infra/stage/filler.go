@@ -1,12 +1,17 @@
 package stage
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"archeio/lambda/config"
 )
+
+// FillerMemory is the memory of each of these functions, in MB of 2^20 bytes.
+const FillerMemory = 1024
 
 // Filler is how functions fill the mirrors from the upstream.
 type Filler struct {
@@ -45,6 +50,43 @@ func validSchedule(v string) bool {
 	// Exactly one of day of month and day of week must be "?".
 	fields := strings.Fields(v)
 	return (fields[2] == "?") != (fields[4] == "?")
+}
+
+// RunsPerHour returns how often the schedule starts a run, on a day on which it does.
+func (f *Filler) RunsPerHour() float64 {
+	var n float64
+	var unit string
+	if _, err := fmt.Sscanf(strings.TrimSuffix(f.Schedule, ")"), "rate(%g %s", &n, &unit); err == nil && n > 0 {
+		return map[string]float64{"minute": 60, "hour": 1, "day": 1. / 24}[strings.TrimSuffix(unit, "s")] / n
+	}
+	fields := strings.Fields(strings.TrimPrefix(f.Schedule, "cron("))
+	if len(fields) < 2 {
+		return 0
+	}
+	return cronTimes(fields[0], 60) * cronTimes(fields[1], 24) / 24
+}
+
+// cronTimes returns how many of n values match a field of a cron expression.
+func cronTimes(field string, n int) (times float64) {
+	for item := range strings.SplitSeq(field, ",") {
+		values, step, _ := strings.Cut(item, "/")
+		first, last, isRange := strings.Cut(values, "-")
+		from, _ := strconv.Atoi(first) // 0 for *
+		to, err := strconv.Atoi(last)
+		switch {
+		case err == nil && isRange:
+		case values == "*" || step != "":
+			to = n - 1
+		default:
+			to = from
+		}
+		every, err := strconv.Atoi(step)
+		if err != nil || every < 1 {
+			every = 1
+		}
+		times += float64((to-from)/every + 1)
+	}
+	return times
 }
 
 // secretForm ends with the six characters that Secrets Manager appends to a name:

@@ -3,6 +3,7 @@ package stage
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -491,4 +492,23 @@ func TestReference(t *testing.T) {
 func baseURL(s *Stage) any {
 	env := s.environment(s.Redirectors[0])
 	return []string{env["DEFAULT_AWS_BASE_URL"], env["VIEWER_HOSTS"]}
+}
+
+func TestRunsPerHour(t *testing.T) {
+	t.Parallel()
+	for schedule, want := range map[string]float64{
+		"rate(1 hour)":               1,
+		"rate(30 minutes)":           2,
+		"rate(1 minute)":             60,
+		"rate(2 days)":               1. / 48,
+		"cron(0 6 * * ? *)":          1. / 24,
+		"cron(0,30 * * * ? *)":       2,
+		"cron(0/15 8-17 ? * 2-6 *)":  40. / 24,
+		"cron(5 0/6 * * ? *)":        4. / 24,
+		"cron(10-20/5 1,13 * * ? *)": 6. / 24,
+	} {
+		if got := (&Filler{Schedule: schedule}).RunsPerHour(); math.Abs(got-want) > 1e-9 || !validSchedule(schedule) {
+			t.Errorf("%s: %v, want %v", schedule, got, want)
+		}
+	}
 }

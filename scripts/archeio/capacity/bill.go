@@ -11,20 +11,40 @@ type Line struct {
 }
 
 // Bill returns the bill of a month, with free units subtracted if free is true. It
-// has the same lines for every load, grouped by service.
-func Bill(l Load, q Quantities, free bool) []Line {
+// has the same lines for every load, grouped by service. Regions are priced apart
+// unless places is false.
+func Bill(l Load, q Quantities, free, places bool) []Line {
+	if !places {
+		l.Places = nil
+	}
 	bytes := func(paths ...int) (n float64) {
 		for _, i := range paths {
 			n += q.Paths[i].Bytes
 		}
-		return n / gb
+		return n / gib
 	}
-	line := func(p *Price, units float64) Line {
-		return Line{p.Service, p.Name, units, p.Unit, p.Cost(units, free), p.Seen == ""}
+	in := func(p *Price, units float64, where []share) Line {
+		return Line{p.Service, p.Name, units, p.Unit, p.Cost(units, free) * p.mean(where), p.Seen == ""}
 	}
+	line := func(p *Price, units float64) Line { return in(p, units, nil) }
 	// Each mirror's storage starts at the most expensive tier.
-	storage := line(&s3Storage, l.StorageGB*l.Mirrors)
-	storage.Dollars = s3Storage.Cost(l.StorageGB, free) * l.Mirrors
+	stored := l.StorageGB * gb / gib
+	storage := line(&S3Storage, stored*l.Mirrors)
+	storage.Dollars = S3Storage.Cost(stored, free) * l.Mirrors * S3Storage.mean(equally(l.Places))
+
+	f := q.Filling
+	primary, replicas := equally(l.Places[:min(1, len(l.Places))]), equally(l.replicas())
+	growth := l.GrowthGB * gb / gib
+	// Existence checks and blobs are read where blobs are downloaded from.
+	reads := in(&S3Reads, q.Reads, l.downloads())
+	reads.add(in(&S3Reads, f.StateReads, primary))
+	writes := in(&S3Writes, q.Writes, equally(l.Places))
+	writes.add(in(&S3Writes, f.StateWrites+f.IndexWrites, primary))
+	lists := in(&Lists, f.PrimaryPages, primary)
+	lists.add(in(&Lists, f.ReplicaPages, replicas))
+	// To clients and by replication.
+	toRegion := in(&ToRegion, bytes(BucketOther), l.downloads())
+	toRegion.add(in(&ToRegion, growth*(l.Mirrors-1), primary))
 
 	edge := bytes(EdgeCached, EdgeFetched) + bytes(Redirects)*(1-l.BalancerShare)
 	return []Line{
@@ -32,16 +52,19 @@ func Bill(l Load, q Quantities, free bool) []Line {
 		line(&edgeFar, edge*l.FarEdge),
 		line(&edgeRequests, q.Edge),
 		line(&edgeFunctions, q.Edge),
-		line(&lambdaRequests, q.Invocations),
-		line(&lambdaDuration, q.GBSeconds),
+		line(&LambdaRequests, q.Invocations+f.Invocations+q.CanaryRuns),
+		line(&LambdaDuration, q.GBSeconds+f.GBSeconds+q.CanaryGBSeconds),
+		line(&QueueRequests, f.Queue),
 		storage,
-		line(&s3Reads, q.Reads),
-		line(&s3Writes, q.Writes),
-		// To clients and by replication.
-		line(&toRegion, bytes(BucketOther)+l.GrowthGB*(l.Mirrors-1)),
+		reads,
+		writes,
+		lists,
+		toRegion,
+		in(&listTransfer, f.PageBytes/gib, replicas),
+		in(&indexTransfer, f.IndexBytes/gib, primary),
 		// The tiers apply to all services of an account together.
-		line(&toInternet, bytes(BucketInternet)+bytes(Redirects)*l.BalancerShare),
-		line(&logIngest, q.LogBytes/gb),
+		in(&toInternet, bytes(BucketInternet)+bytes(Redirects)*l.BalancerShare, l.downloads()),
+		line(&logIngest, q.LogBytes/gib),
 		line(&customMetrics, q.Metrics),
 		line(&alarmMetrics, l.AlarmMetrics),
 		line(&balancerHours, l.Balancers*hours),
@@ -52,8 +75,25 @@ func Bill(l Load, q Quantities, free bool) []Line {
 		line(&firewalls, l.Firewalls),
 		line(&firewallRequests, q.Inspected),
 		// New blobs are copied from the upstream once.
-		line(&upstreamOut, bytes(UpstreamInternet, ManifestInternet)+l.GrowthGB),
+		line(&UpstreamOut, bytes(UpstreamInternet, ManifestInternet)+growth+f.SourceBytes/gib),
 	}
+}
+
+// add adds the units and dollars of another line of the same price.
+func (line *Line) add(other Line) {
+	line.Units += other.Units
+	line.Dollars += other.Dollars
+}
+
+// Listing returns the dollars for listing the mirrors, and for the bytes of listings
+// and blob indexes between regions.
+func Listing(lines []Line) (dollars float64) {
+	for _, line := range lines {
+		if line.Price == Lists.Name || line.Price == listTransfer.Name || line.Price == indexTransfer.Name {
+			dollars += line.Dollars
+		}
+	}
+	return dollars
 }
 
 // Total returns the sum of the lines of a service, or of all lines for "".
@@ -75,15 +115,15 @@ func UpstreamAlone(l Load, q Quantities) float64 {
 			outside += p.Bytes
 		}
 	}
-	return upstreamOut.Cost(outside/gb, false)
+	return UpstreamOut.Cost(outside/gib, false)
 }
 
-// Filling returns the dollars to fill the mirrors once: every blob is copied from
+// FillingOnce returns the dollars to fill the mirrors once: every blob is copied from
 // the upstream to the primary mirror, and replicated from there.
-func Filling(l Load) float64 {
-	dollars := upstreamOut.Cost(l.StorageGB, false) + toRegion.Cost(l.StorageGB*(l.Mirrors-1), false)
-	if l.BlobMB > 0 {
-		dollars += s3Writes.Cost(l.StorageGB*gb/(l.BlobMB*1e6)*l.Mirrors, false)
-	}
-	return dollars
+func FillingOnce(l Load) float64 {
+	stored := l.StorageGB * gb / gib
+	primary := equally(l.Places[:min(1, len(l.Places))])
+	return UpstreamOut.Cost(stored, false) +
+		ToRegion.Cost(stored*(l.Mirrors-1), false)*ToRegion.mean(primary) +
+		S3Writes.Cost(l.storedBlobs()*l.Mirrors, false)*S3Writes.mean(equally(l.Places))
 }

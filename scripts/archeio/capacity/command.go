@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"archeio/infra/stage"
 	"archeio/scripts/archeio/cli"
+	"archeio/scripts/archeio/report"
 )
 
 // Command returns the command.
@@ -25,10 +27,12 @@ func Command() *cobra.Command {
 		Long: "Models what a registry needs and costs in a month: for a small company and for\n" +
 			"10 PB a month, next to each other. Each flag of the load applies to both; the\n" +
 			"defaults are those of small. -stage takes mirrors, redirectors, load balancers,\n" +
-			"alarms and firewalls from a stage. -prices prints the price list.",
+			"alarms and firewalls from a stage, -measured the traffic from what archeio report\n" +
+			"has printed of it. A GB is 10^9 bytes. -prices prints the price list.",
 		Example: cli.Example(
 			"archeio capacity -preset large -index-hit 0.5",
 			"archeio capacity -preset small -stage sandbox",
+			"archeio report -stage sandbox -json | archeio capacity -preset small -stage sandbox -measured -",
 			"archeio capacity -o cost.svg"),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
@@ -39,6 +43,7 @@ func Command() *cobra.Command {
 	f.BoolVar(&o.onlyPrices, "prices", false, "print the price list only")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	f.StringVarP(&o.output, "output", "o", "", "`FILE` file to write a picture of the saving to, as SVG; of large if -preset is both")
+	f.StringVar(&o.measured, "measured", "", "`FILE` output of archeio report -json to take the load of the stage from, - for standard input")
 	for _, in := range o.load.inputs() {
 		f.Float64Var(in.value, in.name, *in.value, in.usage)
 	}
@@ -47,7 +52,7 @@ func Command() *cobra.Command {
 }
 
 type options struct {
-	preset, output               string
+	preset, output, measured     string
 	stage                        *cli.Stage
 	freeTier, onlyPrices, asJSON bool
 	load                         Load // the values of the flags
@@ -78,7 +83,10 @@ func (o *options) run(c *cobra.Command) error {
 	if err := o.stage.Optional(c); err != nil {
 		return err
 	}
-	results, err := o.results(flags)
+	if o.measured != "" && o.stage.Name == "" {
+		return cli.Usagef("-measured has no effect without -stage")
+	}
+	results, err := o.results(flags, c.InOrStdin())
 	switch {
 	case err != nil:
 		return err
@@ -95,12 +103,22 @@ func (o *options) run(c *cobra.Command) error {
 }
 
 // results evaluates the presets that were chosen, with the flags that were set.
-func (o *options) results(flags *pflag.FlagSet) ([]Result, error) {
+func (o *options) results(flags *pflag.FlagSet, stdin io.Reader) ([]Result, error) {
 	var deployed *stage.Stage
+	var measured *report.Document
 	if o.stage.Name != "" {
 		var err error
 		if deployed, err = o.stage.Read(); err != nil {
 			return nil, err
+		}
+	}
+	if o.measured != "" {
+		var err error
+		if measured, err = readMeasured(o.measured, stdin); err != nil {
+			return nil, err
+		}
+		if measured.Stage != deployed.Name {
+			return nil, fmt.Errorf("reading the measured load: it is of the stage %q: want that of %q", cli.Printable(measured.Stage), deployed.Name)
 		}
 	}
 	var results []Result
@@ -109,17 +127,29 @@ func (o *options) results(flags *pflag.FlagSet) ([]Result, error) {
 		if deployed != nil {
 			l.deployAs(deployed)
 		}
+		var read []string
+		if measured != nil {
+			read = l.measure(measured)
+		}
 		set := o.load.inputs()
 		for i, in := range l.inputs() {
 			if flags.Changed(in.name) {
 				*in.value = *set[i].value
+				read = slices.DeleteFunc(read, func(name string) bool { return name == in.name })
+				if in.value == &l.Mirrors { // which regions they are in is not known then
+					l.Places, l.Downloads = nil, nil
+				}
 			}
 		}
 		if err := l.validate(); err != nil {
 			return nil, cli.Usage(err)
 		}
 		if o.preset == p.name || o.preset == "both" {
-			results = append(results, Evaluate(p.name, l, o.freeTier))
+			r := Evaluate(p.name, l, o.freeTier)
+			if measured != nil {
+				r.Measured, r.MeasuredFrom, r.MeasuredTo = read, &measured.From, &measured.To
+			}
+			results = append(results, r)
 		}
 	}
 	if results == nil {

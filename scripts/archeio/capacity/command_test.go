@@ -47,6 +47,7 @@ func TestUsage(t *testing.T) {
 		{"preset-unknown", "-preset huge", `-preset "huge": want small, large or both`},
 		{"flag-unknown", "-hits 1", "unknown flag -hits"},
 		{"argument", "large", `unexpected argument "large"`},
+		{"measured-without-stage", "-measured -", "-measured has no effect without -stage"},
 		{"picture-and-json", "-o x.svg -json", "-output cannot be combined with -json or -prices"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,6 +75,7 @@ func TestText(t *testing.T) {
 	for _, want := range []string{
 		"ASSUMPTIONS", "PER MONTH", "BY PATH", "DOLLARS PER MONTH", "QUOTAS AT PEAK",
 		"HTTPS requests *", "* unconfirmed", "List prices of " + PricesDate, "free units are not subtracted", "one prefix",
+		"Priced as us-east-1: Lambda, ", ";\n  transfer to another region in ap-south-2, ",
 	} {
 		if !strings.Contains(both, want) {
 			t.Errorf("no %q in\n%s", want, both)
@@ -85,6 +87,10 @@ func TestText(t *testing.T) {
 	one := output(t, "-preset", "large", "-pulls", "1e11", "-free-tier")
 	if strings.Contains(one, "small") || !strings.Contains(one, "EXCEEDED above ") || !strings.Contains(one, "free units are subtracted") {
 		t.Errorf("printed\n%s", one)
+	}
+	// Without their regions, the mirrors are priced as the list.
+	if text := output(t, "-preset", "large", "-mirrors", "31"); !strings.Contains(text, "large: all mirrors are priced as us-east-1") || strings.Contains(text, "\nPriced as") {
+		t.Errorf("printed\n%s", text)
 	}
 	// A line that is zero for all loads is omitted.
 	balanced := output(t, "-balancers", "2")
@@ -107,7 +113,13 @@ func TestHelp(t *testing.T) {
 			t.Errorf("-%s is not documented", in.name)
 		}
 	}
-	if n := reflect.TypeFor[Load]().NumField(); len(fields) != n || len(inputs) != n {
+	n := 0
+	for i := range reflect.TypeFor[Load]().NumField() {
+		if reflect.TypeFor[Load]().Field(i).Type.Kind() == reflect.Float64 {
+			n++
+		}
+	}
+	if len(fields) != n || len(inputs) != n {
 		t.Errorf("%d flags for %d of %d fields", len(inputs), len(fields), n)
 	}
 }
@@ -115,7 +127,7 @@ func TestHelp(t *testing.T) {
 func TestPrices(t *testing.T) {
 	t.Parallel()
 	text := output(t, "-prices")
-	for _, want := range []string{PricesDate, "UNCONFIRMED", "0.085 up to 10,240", "https://aws.amazon.com/s3/pricing/", "0.0000133334"} {
+	for _, want := range []string{PricesDate, "UNCONFIRMED", "0.085 up to 10,240", "https://aws.amazon.com/s3/pricing/", "0.0000133334", " sa-east-1 0.0405 ", "AWS Price List API, quoted 2026-07"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -151,7 +163,7 @@ func TestJSON(t *testing.T) {
 	}
 	for i, preset := range []string{"small", "large"} {
 		registry := document.Registries[i]
-		want := []string{"assumed", "bill", "fillingOnce", "preset", "quantities", "quotas", "saved", "total", "upstreamAlone"}
+		want := []string{"assumed", "bill", "fillingOnce", "listing", "listingAtUsEast1", "places", "preset", "quantities", "quotas", "saved", "total", "totalAtUsEast1", "upstreamAlone"}
 		if got := members(t, registry); !slices.Equal(got, want) {
 			t.Errorf("members %q, want %q", got, want)
 		}

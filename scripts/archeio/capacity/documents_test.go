@@ -69,9 +69,10 @@ func TestDocuments(t *testing.T) {
 		table := rows(t, operations)
 		for name, value := range map[string]func(Result) float64{
 			"edge: bytes, requests, functions":    ofService("CloudFront"),
-			"storage, in every mirror":            ofPrices(&s3Storage),
-			"S3 requests, bytes to other regions": ofPrices(&s3Reads, &s3Writes, &toRegion),
-			"functions":                           ofService("Lambda"),
+			"storage, in every mirror":            ofPrices(&S3Storage),
+			"S3 requests, bytes to other regions": ofPrices(&S3Reads, &S3Writes, &ToRegion),
+			"listings and indexes of the mirrors": func(r Result) float64 { return r.Listing },
+			"functions, queue":                    ofService("Lambda and SQS"),
 			"logs, metrics, alarms":               ofService("CloudWatch"),
 			"keys of the alarm topics":            ofPrices(&topicKeys),
 			"egress of the upstream":              ofService("Upstream"),

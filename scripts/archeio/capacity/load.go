@@ -22,12 +22,21 @@ type Load struct {
 	Mirrors, Redirectors     float64
 	Regions, AlarmMetrics    float64 // with an alarm topic and its key; metrics that alarms evaluate
 	Firewalls                float64
-	StorageGB, GrowthGB      float64 // blobs in each mirror; new blobs per month
+	StorageGB, GrowthGB      float64 // blobs in each mirror; new blobs per month; GB of 10^9 bytes
+	Runs                     float64 // of the planner per month
+	Repositories, Images     float64 // of the upstream
+	Canaries                 float64 // entry points that a canary pulls from
 	MemoryMB                 float64
 	Warm, Check, Cold        float64 // ms billed for an invocation, added by a check, added by a cold start
 	ColdShare                float64 // of the invocations
 	Peak                     float64 // ratio of the highest rate to the mean
 	Busiest                  float64 // of all traffic: in the busiest region
+
+	// Places are the regions of the mirrors, the primary first. Without them, all are
+	// priced as us-east-1.
+	Places []string
+	// Downloads are the shares of the bytes from each of Places, if they were measured.
+	Downloads []float64
 }
 
 // small is a company that pulls its own images, 1.8 TB a month, with the stage
@@ -37,7 +46,9 @@ var small = Load{
 	AWS: 0.7, UpstreamCloud: 0.1, SameRegion: 0.9, Absent: 0.02,
 	PingHit: 0.5, ManifestHit: 0.2, EdgeHit: 0.5, IndexHit: 0.97, CacheHit: 0.3,
 	Mirrors: 1, Redirectors: 1, Regions: 1, AlarmMetrics: 29, StorageGB: 200, GrowthGB: 20,
+	Runs: hours, Repositories: 20, Images: 1000,
 	MemoryMB: 256, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.05, Peak: 30, Busiest: 1,
+	Places: []string{"eu-central-1"},
 }
 
 // large is a public registry of 10 PB a month, with the stage "production" of
@@ -47,7 +58,15 @@ var large = Load{
 	AWS: 0.65, UpstreamCloud: 0.2, SameRegion: 0.97, Absent: 0.01,
 	PingHit: 0.99, ManifestHit: 0.9, EdgeHit: 0.95, IndexHit: 0.99, CacheHit: 0.5,
 	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 734, StorageGB: 20_000, GrowthGB: 300,
+	Runs: 2 * hours, Repositories: 2000, Images: 300_000, Canaries: 8,
 	MemoryMB: 512, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.0005, Peak: 4, Busiest: 0.4,
+	Places: []string{
+		"us-east-2", "us-east-1", "us-west-1", "us-west-2", "ca-central-1", "ca-west-1", "mx-central-1", "sa-east-1",
+		"eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3",
+		"ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1",
+		"ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "af-south-1", "il-central-1", "me-central-1",
+		"me-south-1",
+	},
 }
 
 // input is a flag of a load and its valid values.
@@ -94,9 +113,13 @@ func (l *Load) inputs() []input {
 		count("regions", &l.Regions, 1, "`N` regions with an alarm topic"),
 		{"alarms", &l.AlarmMetrics, 0, 1e6, true, "`N` metrics that alarms evaluate"},
 		count("firewalls", &l.Firewalls, 0, "`N` firewalls"),
-		amount("storage", &l.StorageGB, "`GB` GB of blobs in each mirror"),
+		amount("storage", &l.StorageGB, "`GB` GB of blobs in each mirror, GB of 10^9 bytes"),
 		amount("growth", &l.GrowthGB, "`GB` GB of new blobs per month"),
-		{"memory", &l.MemoryMB, 128, 10_240, true, "`MB` memory of the function, in MB"},
+		{"runs", &l.Runs, 0, 60 * hours, false, "`N` runs of the planner per month, 0 without one"},
+		amount("repositories", &l.Repositories, "`N` repositories of the upstream"),
+		amount("images", &l.Images, "`N` manifests of the upstream"),
+		count("canaries", &l.Canaries, 0, "`N` entry points that a canary pulls from, of all regions"),
+		{"memory", &l.MemoryMB, 128, 10_240, true, "`MB` memory of the function, in MB of 2^20 bytes"},
 		amount("warm-ms", &l.Warm, "`MS` milliseconds billed for an invocation without a check"),
 		amount("check-ms", &l.Check, "`MS` milliseconds that a check adds"),
 		amount("cold-ms", &l.Cold, "`MS` milliseconds that a cold start adds"),
@@ -128,6 +151,43 @@ func (l *Load) validate() error {
 // others returns the share of the clients that are in neither cloud. It is not
 // negative: in floating point, 1-0.9-0.1 is.
 func (l *Load) others() float64 { return max(0, 1-l.AWS-l.UpstreamCloud) }
+
+// storedBlobs and newBlobs return the number of blobs in each mirror and of those
+// that are new in a month.
+func (l *Load) storedBlobs() float64 { return l.blobsOf(l.StorageGB) }
+func (l *Load) newBlobs() float64    { return l.blobsOf(l.GrowthGB) }
+
+func (l *Load) blobsOf(gigabytes float64) float64 {
+	if l.BlobMB == 0 {
+		return 0
+	}
+	return gigabytes * gb / (l.BlobMB * mb)
+}
+
+// replicas returns the regions of the mirrors but the primary.
+func (l *Load) replicas() []string {
+	if len(l.Places) == 0 {
+		return nil
+	}
+	return l.Places[1:]
+}
+
+// downloads returns the share of each mirror in the bytes that leave mirrors: as
+// measured, or else the primary has the busiest region's share and the others equal
+// parts of the rest.
+func (l *Load) downloads() (out []share) {
+	for i, place := range l.Places {
+		part := (1 - l.busiest(l.Mirrors)) / max(1, l.Mirrors-1)
+		switch {
+		case len(l.Downloads) == len(l.Places):
+			part = l.Downloads[i]
+		case i == 0:
+			part = l.busiest(l.Mirrors)
+		}
+		out = append(out, share{place, part})
+	}
+	return out
+}
 
 // busiest returns the share of traffic in the busiest of n regions, at least an
 // equal share.

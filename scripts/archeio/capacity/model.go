@@ -27,6 +27,9 @@ const (
 	// metrics. A metric without data is not billed, so these are upper bounds.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 	replicationMetrics, requestMetrics = 4, 16
+	// A canary pulls from an entry point this often, takes about this long with a
+	// function of this size, and has metrics for success, latency and origin.
+	canariesAnHour, canarySeconds, canaryMB, canaryMetrics = 12, 2, 256, 3
 )
 
 // Path is a path that bytes take to clients.
@@ -54,24 +57,27 @@ const blobPaths = UpstreamInternet + 1
 
 // Quantities is what a load amounts to in a month.
 type Quantities struct {
-	Pings         float64 `json:"pings"`
-	Manifests     float64 `json:"manifests"`
-	Blobs         float64 `json:"blobs"`
-	Edge          float64 `json:"edgeRequests"` // including those for blobs
-	Balancer      float64 `json:"balancerRequests"`
-	Invocations   float64 `json:"invocations"`
-	GBSeconds     float64 `json:"gbSeconds"`
-	Lookups       float64 `json:"lookups"`      // of whether a mirror has a blob
-	Checks        float64 `json:"checks"`       // of the lookups, those by HEAD
-	HealthChecks  float64 `json:"healthChecks"` // at most: HEADs only for a mirror's health
-	Environments  float64 `json:"environments"`
-	Reads         float64 `json:"s3Reads"`
-	Writes        float64 `json:"s3Writes"`
-	LogBytes      float64 `json:"logBytes"`
-	Metrics       float64 `json:"metrics"`
-	Inspected     float64 `json:"inspectedRequests"` // by firewalls
-	CapacityUnits float64 `json:"lcuHours"`
-	Paths         []Path  `json:"paths"`
+	Pings           float64 `json:"pings"`
+	Manifests       float64 `json:"manifests"`
+	Blobs           float64 `json:"blobs"`
+	Edge            float64 `json:"edgeRequests"` // including those for blobs
+	Balancer        float64 `json:"balancerRequests"`
+	Invocations     float64 `json:"invocations"`
+	GBSeconds       float64 `json:"gbSeconds"`
+	Lookups         float64 `json:"lookups"`      // of whether a mirror has a blob
+	Checks          float64 `json:"checks"`       // of the lookups, those by HEAD
+	HealthChecks    float64 `json:"healthChecks"` // at most: HEADs only for a mirror's health
+	Environments    float64 `json:"environments"`
+	Reads           float64 `json:"S3Reads"`
+	Writes          float64 `json:"S3Writes"`
+	LogBytes        float64 `json:"logBytes"`
+	Metrics         float64 `json:"metrics"`
+	Inspected       float64 `json:"inspectedRequests"` // by firewalls
+	CapacityUnits   float64 `json:"lcuHours"`
+	CanaryRuns      float64 `json:"canaryRuns"`
+	CanaryGBSeconds float64 `json:"canaryGBSeconds"`
+	Filling         Filling `json:"filling"`
+	Paths           []Path  `json:"paths"`
 }
 
 // Model returns the quantities of a load.
@@ -106,7 +112,7 @@ func Model(l Load) Quantities {
 		Redirects:        {"redirects", front, front * redirectBytes},
 	}
 	for i, n := range blobs {
-		q.Paths[i].Requests, q.Paths[i].Bytes = n, n*l.BlobMB*1e6
+		q.Paths[i].Requests, q.Paths[i].Bytes = n, n*l.BlobMB*mb
 	}
 	for i := ManifestInside; i <= ManifestInternet; i++ {
 		q.Paths[i].Bytes = q.Paths[i].Requests * manifestBytes
@@ -135,14 +141,14 @@ func Model(l Load) Quantities {
 
 	q.Reads = blobs[BucketSame] + blobs[BucketOther] + blobs[BucketInternet] + blobs[EdgeFetched] +
 		q.Checks + q.HealthChecks + q.Environments*month/indexSeconds
-	if l.BlobMB > 0 {
-		added := l.GrowthGB * gb / (l.BlobMB * 1e6)
-		q.Writes = added * l.Mirrors
-		q.Reads += added * (l.Mirrors - 1) // by replication
-	}
+	q.Writes = l.newBlobs() * l.Mirrors
+	q.Reads += l.newBlobs() * (l.Mirrors - 1) // by replication
+	q.Filling = ModelFilling(l)
+	q.CanaryRuns = l.Canaries * hours * canariesAnHour
+	q.CanaryGBSeconds = q.CanaryRuns * canarySeconds * canaryMB / 1024
 	flushes := min(q.Invocations, q.Environments*month/flushSeconds)
-	q.LogBytes = q.Invocations*platformBytes + flushes*flushBytes
-	q.Metrics = l.Redirectors*(regionMetrics+checkResults*around) + (l.Mirrors-1)*replicationMetrics + l.Mirrors*requestMetrics
+	q.LogBytes = (q.Invocations+q.Filling.Invocations+q.CanaryRuns)*platformBytes + flushes*flushBytes
+	q.Metrics = l.Redirectors*(regionMetrics+checkResults*around) + (l.Mirrors-1)*replicationMetrics + l.Mirrors*requestMetrics + l.Canaries*canaryMetrics
 	q.CapacityUnits = l.capacityUnits(q)
 	if l.Firewalls > 0 {
 		q.Inspected = q.Edge + q.Balancer
@@ -164,6 +170,6 @@ func (l *Load) meanMS(q Quantities) float64 {
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
 func (l *Load) capacityUnits(q Quantities) float64 {
 	connections := l.Pulls * l.BalancerShare / month / 25
-	bytes := q.Balancer * 2 * redirectBytes / gb / hours / 0.4
+	bytes := q.Balancer * 2 * redirectBytes / gib / hours / 0.4
 	return max(connections, bytes) * hours
 }

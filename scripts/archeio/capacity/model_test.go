@@ -3,6 +3,8 @@ package capacity
 import (
 	"math"
 	"testing"
+
+	"archeio/lambda/index"
 )
 
 // sample is small enough to be calculated by hand, and sets every input.
@@ -11,6 +13,7 @@ var sample = Load{
 	AWS: 0.6, UpstreamCloud: 0.1, SameRegion: 0.75, Absent: 0.1,
 	PingHit: 0.5, ManifestHit: 0.25, EdgeHit: 0.4, IndexHit: 0.8, CacheHit: 0.5, FarEdge: 0.25,
 	BalancerShare: 0.2, Balancers: 2, Mirrors: 4, Redirectors: 2, Regions: 5, AlarmMetrics: 30, Firewalls: 3, StorageGB: 100, GrowthGB: 10,
+	Runs: 100, Repositories: 10, Images: 50, Canaries: 2,
 	MemoryMB: 512, Warm: 2, Check: 10, Cold: 50, ColdShare: 0.02, Peak: 10, Busiest: 0.6,
 }
 
@@ -38,18 +41,52 @@ func TestQuantities(t *testing.T) {
 		{"environments", q.Environments, 2}, // one per redirector
 		// 7200*(2 + 0.02*50) + 4800*10 = 69600 ms, of half a GB.
 		{"gb-seconds", q.GBSeconds, 34.8},
-		// 10*2^30/4e6 = 2684.35456 new blobs, in four mirrors.
-		{"writes", q.Writes, 10737.41824},
+		// 10e9/4e6 = 2500 new blobs, in four mirrors.
+		{"writes", q.Writes, 10_000},
 		// Blobs 2025+675+270+648, checks 4800, the index 2*8760, three replicas
-		// of the new blobs 8053.06368.
-		{"reads", q.Reads, 33991.06368},
-		{"log-bytes", q.LogBytes, 38_376_000}, // 7200*(330+5000): each may write metrics
-		{"metrics", q.Metrics, 168},           // 2*(40 + 3*2) + 3*4 + 4*16
-		{"inspected", q.Inspected, 9080},      // 7480 + 1600
+		// of the new blobs 7500.
+		{"reads", q.Reads, 33438},
+		// 7200*(330+5000), each may write metrics; 1100+17520 others.
+		{"log-bytes", q.LogBytes, 38_376_000 + 18_620*330},
+		{"metrics", q.Metrics, 174},                    // 2*(40 + 3*2) + 3*4 + 4*16 + 2*3
+		{"canary-runs", q.CanaryRuns, 17_520},          // 2*730*12
+		{"canary-gb-seconds", q.CanaryGBSeconds, 8760}, // 17520 * 2 s * 0.25
+		{"inspected", q.Inspected, 9080},               // 7480 + 1600
 		// 1600*2000/2^30 GB at 0.4 per hour; connections need less.
 		{"lcu-hours", q.CapacityUnits, 0.0074505806},
 	} {
 		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })
+	}
+}
+
+// Each mirror has 100e9/4e6 = 25,000 blobs in 25 pages.
+func TestFilling(t *testing.T) {
+	t.Parallel()
+	f := Model(sample).Filling
+	for _, c := range []struct {
+		name      string
+		got, want float64
+	}{
+		{"primary-pages", f.PrimaryPages, 2500},                            // 100 runs
+		{"replica-pages", f.ReplicaPages, 4562.5},                          // 3 replicas, 730/12 times
+		{"page-bytes", f.PageBytes, 4562.5 * 1000 * 370},                   // of full pages
+		{"index-writes", f.IndexWrites, 400},                               // 100 runs, 4 mirrors
+		{"index-bytes", f.IndexBytes, 300 * (index.HeaderSize + 25_000*8)}, // 100 runs, 3 replicas
+		{"state-reads", f.StateReads, 3000},                                // 3 for each of 1000 messages
+		{"state-writes", f.StateWrites, 5000},                              // 50 for each run
+		{"queue", f.Queue, 659_100},                                        // 2.1 for each message, 5 polls each 20 s
+		{"invocations", f.Invocations, 1100},
+		{"gb-seconds", f.GBSeconds, 1375}, // 2500*0.15 + 1000
+		{"source-bytes", f.SourceBytes, 1.5e6},
+	} {
+		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })
+	}
+	few := sample
+	few.Runs = 10 // less often than replicas are listed
+	near(t, "replica pages of ten runs", ModelFilling(few).ReplicaPages, 750)
+	few.Runs = 0
+	if got := ModelFilling(few); got != (Filling{}) {
+		t.Errorf("without runs: %+v", got)
 	}
 }
 
@@ -151,12 +188,12 @@ func TestSums(t *testing.T) {
 			if q.Invocations > front || q.Checks+q.HealthChecks > q.Lookups*(1+1e-9) {
 				t.Errorf("%v invocations for %v requests, %v checks for %v lookups", q.Invocations, front, q.Checks+q.HealthChecks, q.Lookups)
 			}
-			for _, line := range Bill(l, q, true) {
+			for _, line := range Bill(l, q, true, true) {
 				if !(line.Dollars >= 0) || math.IsInf(line.Dollars, 0) {
 					t.Errorf("%s: %v", line.Price, line.Dollars)
 				}
 			}
-			if once := Filling(l); !(once >= 0) || math.IsInf(once, 0) {
+			if once := FillingOnce(l); !(once >= 0) || math.IsInf(once, 0) {
 				t.Errorf("filling: %v", once)
 			}
 		})
@@ -179,7 +216,7 @@ func TestHitsNeverCostMore(t *testing.T) {
 				defer func(v float64) { *hit.share = v }(*hit.share)
 				for *hit.share = 0; *hit.share <= 1; *hit.share += 0.0625 {
 					q := Model(l)
-					if dollars := Total(Bill(l, q, false), ""); dollars > before*(1+1e-12) {
+					if dollars := Total(Bill(l, q, false, true), ""); dollars > before*(1+1e-12) {
 						t.Fatalf("%v: %v dollars, %v before", *hit.share, dollars, before)
 					} else {
 						before = dollars

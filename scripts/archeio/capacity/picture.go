@@ -75,7 +75,7 @@ func draw(r Result) []byte {
 	// The total is never 0: a region with a redirector has metrics that cost.
 	scale := barWidth / max(r.UpstreamAlone, r.Total)
 	alone, with := r.UpstreamAlone*scale, r.Total*scale
-	upstream := fmt.Sprint("s", slices.Index(services(), upstreamOut.Service))
+	upstream := fmt.Sprint("s", slices.Index(services(), UpstreamOut.Service))
 
 	label(&b, alonePosition, "The upstream alone", rounded(r.UpstreamAlone))
 	bar(&b, 0, alonePosition, []part{{class: upstream, dollars: r.UpstreamAlone}}, scale)

@@ -4,6 +4,9 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"archeio/ranges"
+	"archeio/ranges/regions"
 )
 
 // near compares with a result that was calculated by hand, to its digits.
@@ -60,19 +63,19 @@ func TestTierBoundaries(t *testing.T) {
 		{"edge-far-50-TB", &edgeFar, 51_200, 5_324.8},               // 10240*0.12 + 40960*0.1
 		{"internet-10-TB-and-100", &toInternet, 10_340, 930.1},      // 10240*0.09 + 100*0.085
 		{"internet-150-TB-and-100", &toInternet, 153_700, 11_576.2}, // 921.6 + 40960*0.085 + 102400*0.07 + 100*0.05
-		{"storage-50-TB-and-100", &s3Storage, 51_300, 1_179.8},      // 51200*0.023 + 100*0.022
+		{"storage-50-TB-and-100", &S3Storage, 51_300, 1_179.8},      // 51200*0.023 + 100*0.022
 		{"logs-60-TB", &logIngest, 61_440, 12_800},                  // 10240*0.5 + 20480*0.25 + 20480*0.1 + 10240*0.05
-		{"duration-7.5-billion", &lambdaDuration, 7.5e9, 100_000.5}, // 7.5e9*0.0000133334
-		{"duration-one-billion-more", &lambdaDuration, 8.5e9, 112_000.6},
-		{"upstream-1-TB", &upstreamOut, 1_024, 122.88},             // 1024*0.12
-		{"upstream-10-TB-and-100", &upstreamOut, 10_340, 1_144.64}, // 122.88 + 9216*0.11 + 100*0.08
+		{"duration-7.5-billion", &LambdaDuration, 7.5e9, 100_000.5}, // 7.5e9*0.0000133334
+		{"duration-one-billion-more", &LambdaDuration, 8.5e9, 112_000.6},
+		{"upstream-1-TB", &UpstreamOut, 1_024, 122.88},             // 1024*0.12
+		{"upstream-10-TB-and-100", &UpstreamOut, 10_340, 1_144.64}, // 122.88 + 9216*0.11 + 100*0.08
 		{"requests-a-million", &edgeRequests, 1e6, 1.2},            // 100*0.012
-		{"reads-a-million", &s3Reads, 1e6, 0.4},                    // 1000*0.0004
-		{"writes-a-million", &s3Writes, 1e6, 5},                    // 1000*0.005
-		{"invocations-a-million", &lambdaRequests, 1e6, 0.2},       // 1*0.2
+		{"reads-a-million", &S3Reads, 1e6, 0.4},                    // 1000*0.0004
+		{"writes-a-million", &S3Writes, 1e6, 5},                    // 1000*0.005
+		{"invocations-a-million", &LambdaRequests, 1e6, 0.2},       // 1*0.2
 		{"edge-functions-a-million", &edgeFunctions, 1e6, 0.1},     // 1*0.1
 		{"metrics", &customMetrics, 10, 3},                         // 10*0.3
-		{"another-region", &toRegion, 100, 2},                      // 100*0.02
+		{"another-region", &ToRegion, 100, 2},                      // 100*0.02
 		{"balancer-hours", &balancerHours, 730, 16.425},            // 730*0.0225
 		{"capacity-units", &balancerUnits, 730, 5.84},              // 730*0.008
 		{"addresses", &addressHours, 730, 3.65},                    // 730*0.005
@@ -107,6 +110,34 @@ func TestPricesAreComplete(t *testing.T) {
 			if last := p.Tiers[i-1]; last.UpTo <= 0 || tier.UpTo != 0 && tier.UpTo <= last.UpTo || tier.Dollars >= last.Dollars {
 				t.Errorf("%q: tier %d is not above and cheaper than the one before", name, i)
 			}
+		}
+	}
+}
+
+// Regional prices are of known regions and not far from those of us-east-1, and each
+// has a source.
+func TestRegionalPrices(t *testing.T) {
+	t.Parallel()
+	for _, p := range Prices {
+		if p.Regional == nil {
+			if _, known := p.In("eu-west-1"); known {
+				t.Errorf("%s: a price of a region is known without a list", p.Name)
+			}
+			continue
+		}
+		if p.Regional.Seen == "" {
+			t.Errorf("%s: the regional prices have no source", p.Name)
+		}
+		for region := range p.Regional.Dollars {
+			if _, ok := regions.Find(string(ranges.AWS), region); !ok || region == baseRegion {
+				t.Errorf("%s: unexpected region %q", p.Name, region)
+			}
+			if ratio, known := p.In(region); !known || ratio < 0.8 || ratio > 8 {
+				t.Errorf("%s in %s: %v times the price in %s", p.Name, region, ratio, baseRegion)
+			}
+		}
+		if ratio, known := p.In("xx-new-1"); known || ratio != 1 {
+			t.Errorf("%s: an unknown region has ratio %v", p.Name, ratio)
 		}
 	}
 }

@@ -1,11 +1,26 @@
 package capacity
 
-import "archeio/infra/stage"
+import (
+	"slices"
+
+	"archeio/infra/stage"
+)
 
 // deployAs sets what a stage determines of a load: how it is deployed.
 func (l *Load) deployAs(s *stage.Stage) {
 	l.Mirrors, l.Redirectors, l.MemoryMB = float64(len(s.Mirrors)), float64(len(s.Redirectors)), float64(s.Memory)
+	// The primary is first.
+	others := slices.DeleteFunc(slices.Clone(s.Mirrors), func(region string) bool { return region == s.Primary })
+	l.Places, l.Downloads = append([]string{s.Primary}, others...), nil
+	l.Runs = 0
+	if s.Filler != nil {
+		l.Runs = s.Filler.RunsPerHour() * hours
+	}
 	l.Regions, l.AlarmMetrics = float64(len(s.Regions())), float64(s.AlarmMetrics())
+	l.Canaries = 0
+	if s.Email != "" { // the canary's default
+		l.Canaries = l.Redirectors * float64(entryPoints(s))
+	}
 	l.Balancers, l.BalancerShare, l.Firewalls = 0, 0, 0
 	if s.HasLoadBalancers() {
 		l.Balancers, l.BalancerShare = l.Redirectors, 1
@@ -19,4 +34,15 @@ func (l *Load) deployAs(s *stage.Stage) {
 			l.Firewalls++
 		}
 	}
+}
+
+// entryPoints returns the number of entry points of a stage in each redirector region.
+func entryPoints(s *stage.Stage) (n int) {
+	if s.HasLoadBalancers() {
+		n++
+	}
+	if s.HasDistribution() {
+		n++
+	}
+	return n
 }

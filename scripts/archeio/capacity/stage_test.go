@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"reflect"
 	"testing"
 
 	"archeio/infra/stage"
@@ -20,7 +21,8 @@ func TestPresetsAreStages(t *testing.T) {
 	t.Parallel()
 	for name, preset := range map[string]Load{"smallest": small, "production": large} {
 		l := preset
-		if l.deployAs(read(t, name)); l != preset {
+		l.Places = nil
+		if l.deployAs(read(t, name)); !reflect.DeepEqual(l, preset) {
 			t.Errorf("the preset of the stage %s is\n%+v, the stage is deployed as\n%+v", name, preset, l)
 		}
 	}
@@ -52,7 +54,7 @@ func TestStagesAgreeWithTheModel(t *testing.T) {
 			for _, path := range []int{BucketSame, BucketOther, BucketInternet, EdgeFetched} {
 				bytes += r.Quantities.Paths[path].Bytes
 			}
-			busiest := bytes / hours * l.busiest(l.Mirrors) * l.Peak / 1e9
+			busiest := bytes / hours * l.busiest(l.Mirrors) * l.Peak / gb
 			if alarm := float64(s.DownloadAlarm); alarm < busiest || alarm > 3*busiest {
 				t.Errorf("the download alarm is %.0f GB an hour, the busiest hour of the busiest mirror has %.0f", alarm, busiest)
 			}

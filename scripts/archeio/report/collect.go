@@ -20,14 +20,35 @@ type api interface {
 	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
 }
 
-// widget holds the values of a widget of the dashboard.
-type widget struct {
-	Title  string  `json:"title"`
-	Unit   string  `json:"unit,omitempty"`
-	Values []value `json:"values"`
+// Document is what the command prints as JSON.
+type Document struct {
+	Stage   string    `json:"stage"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Widgets []Widget  `json:"widgets"`
 }
 
-type value struct {
+// Find returns the value of a series of a widget, and whether there is one.
+func (d *Document) Find(title, label string) (float64, bool) {
+	for _, w := range d.Widgets {
+		for _, v := range w.Values {
+			if w.Title == title && v.Label == label && v.Value != nil {
+				return *v.Value, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// Widget holds the values of a widget of the dashboard.
+type Widget struct {
+	Title  string  `json:"title"`
+	Unit   string  `json:"unit,omitempty"`
+	Values []Value `json:"values"`
+}
+
+// Value is the value of a series over the period.
+type Value struct {
 	Label string   `json:"label"`
 	Value *float64 `json:"value"` // nil if CloudWatch has none
 }
@@ -38,7 +59,7 @@ const maxQueries = 500
 
 // collect gets the metrics of all widgets, region by region, and aggregates them
 // into the values of their series.
-func collect(ctx context.Context, in func(region string) api, widgets []dashboard.Widget, from, to time.Time) ([]widget, error) {
+func collect(ctx context.Context, in func(region string) api, widgets []dashboard.Widget, from, to time.Time) ([]Widget, error) {
 	byRegion := map[string]map[string]dashboard.Metric{}
 	for _, w := range widgets {
 		for _, s := range w.Series {
@@ -67,11 +88,11 @@ func collect(ctx context.Context, in func(region string) api, widgets []dashboar
 			}
 		}
 	}
-	var out []widget
+	var out []Widget
 	for _, w := range widgets {
-		x := widget{Title: w.Title, Unit: w.Unit, Values: []value{}}
+		x := Widget{Title: w.Title, Unit: w.Unit, Values: []Value{}}
 		for _, s := range w.Series {
-			x.Values = append(x.Values, value{s.Label, valueOf(s, found)})
+			x.Values = append(x.Values, Value{s.Label, valueOf(s, found)})
 		}
 		out = append(out, x)
 	}

@@ -88,10 +88,5 @@ func (o *options) run(ctx context.Context, connect connectFunc, out io.Writer) e
 	if !o.asJSON {
 		return writeText(out, s.Name, o.last, widgets)
 	}
-	return cli.JSON(out, struct {
-		Stage   string    `json:"stage"`
-		From    time.Time `json:"from"`
-		To      time.Time `json:"to"`
-		Widgets []widget  `json:"widgets"`
-	}{s.Name, from, to, widgets})
+	return cli.JSON(out, Document{s.Name, from, to, widgets})
 }

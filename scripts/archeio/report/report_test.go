@@ -126,7 +126,7 @@ func TestJSON(t *testing.T) {
 	var parsed struct {
 		Stage    string
 		From, To time.Time
-		Widgets  []widget
+		Widgets  []Widget
 	}
 	if err := json.Unmarshal([]byte(got.stdout), &parsed); err != nil {
 		t.Fatalf("%v in %s", err, got.stdout)

@@ -11,7 +11,7 @@ import (
 )
 
 // writeText writes the values that CloudWatch has, by widget.
-func writeText(out io.Writer, stage string, last time.Duration, widgets []widget) error {
+func writeText(out io.Writer, stage string, last time.Duration, widgets []Widget) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "Stage %s, last %s. Latencies and ages are maxima over all periods.\n", stage, cli.Duration(last))
 	for _, x := range widgets {
