@@ -51,16 +51,16 @@ type alarms struct {
 }
 
 // add adds an alarm that fires if a metric is above a threshold for a number of
-// periods. It notifies the region's topic then, and when the alarm is over. The
-// description is what fires, what to check and what to do, in sentences.
+// periods. It notifies the region's topic then; [Topic] has what notifies it when the
+// alarm is over. The description is what fires, what to check and what to do, in
+// sentences.
 func (a alarms) add(id, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) awscloudwatch.CfnAlarm {
-	topic := values(jsii.String(a.stage.AlarmTopicARN(a.region)))
 	p.AlarmDescription = jsii.String("Archeio, stage " + a.stage.Name + ": " + description)
 	p.ComparisonOperator = jsii.String("GreaterThanThreshold")
 	p.Threshold = jsii.Number(threshold)
 	p.EvaluationPeriods = jsii.Number(float64(periods))
 	p.TreatMissingData = jsii.String("notBreaching")
-	p.AlarmActions, p.OkActions = topic, topic
+	p.AlarmActions = values(jsii.String(a.stage.AlarmTopicARN(a.region)))
 	return awscloudwatch.NewCfnAlarm(a.scope, jsii.String(id), &p)
 }
 

@@ -115,6 +115,7 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 			ResourceArn: balancer.Ref(), WebAclArn: firewall(scope, s, ofLoadBalancers),
 		})
 	}
+	alarms{scope, s, region}.balancer(balancer)
 	return balancer
 }
 

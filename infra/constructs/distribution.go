@@ -36,13 +36,14 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 	if err != nil {
 		return nil, err
 	}
+	functionName := jsii.String(s.ViewerRequest() + hashOf(code))
 	name := func(what string) *string { return jsii.String("archeio-" + s.Name + "-" + what) }
 	function := awscloudfront.NewCfnFunction(scope, jsii.String("ViewerRequest"), &awscloudfront.CfnFunctionProps{
 		// Other code has another name, so it is another function. The distribution then
 		// changes to it together with its origins. A function that kept its name would be
 		// published before the distribution has the origins that the code selects, and
 		// CloudFront answers 502 for an origin that a distribution does not have.
-		Name:         jsii.String(s.ViewerRequest() + hashOf(code)),
+		Name:         functionName,
 		AutoPublish:  jsii.Bool(true),
 		FunctionCode: jsii.String(code),
 		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{
@@ -91,6 +92,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 	if s.AccessLogs {
 		accessLogs(scope, s, distribution)
 	}
+	alarms{scope, s, stage.EdgeRegion}.edge(distribution, functionName)
 	return distribution, nil
 }
 

@@ -118,7 +118,7 @@ func allow(role awsiam.Role, conditions map[string]interface{}, resources []*str
 // invoke the function through it.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
-func FunctionURL(scope constructs.Construct, s *stage.Stage, alias awslambda.Alias) awslambda.FunctionUrl {
+func FunctionURL(scope constructs.Construct, s *stage.Stage, region string, alias awslambda.Alias) awslambda.FunctionUrl {
 	url := alias.AddFunctionUrl(&awslambda.FunctionUrlOptions{AuthType: awslambda.FunctionUrlAuthType_AWS_IAM})
 	permit := func(id, action string, props awslambda.CfnPermissionProps) {
 		props.Action = jsii.String(action)
@@ -129,5 +129,6 @@ func FunctionURL(scope constructs.Construct, s *stage.Stage, alias awslambda.Ali
 	}
 	permit("DistributionCallsURL", "lambda:InvokeFunctionUrl", awslambda.CfnPermissionProps{FunctionUrlAuthType: jsii.String("AWS_IAM")})
 	permit("DistributionInvokes", "lambda:InvokeFunction", awslambda.CfnPermissionProps{InvokedViaFunctionUrl: jsii.Bool(true)})
+	alarms{scope, s, region}.functionURL(alias.Lambda())
 	return url
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"archeio/infra/stage"
 	"archeio/lambda/blobs"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
@@ -26,6 +27,15 @@ var awsMetrics = map[string][]string{
 	"AWS/Lambda Errors":    {"FunctionName"},
 	"AWS/Lambda Throttles": {"FunctionName"},
 	"AWS/Lambda Duration":  {"FunctionName"},
+	// https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
+	"AWS/Lambda Url5xxCount": {"FunctionName"},
+	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
+	"AWS/CloudFront 5xxErrorRate":             {"DistributionId", "Region"},
+	"AWS/CloudFront FunctionExecutionErrors":  {"FunctionName", "Region"},
+	"AWS/CloudFront FunctionValidationErrors": {"FunctionName", "Region"},
+	// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+	"AWS/ApplicationELB HTTPCode_ELB_5XX_Count":    {"LoadBalancer"},
+	"AWS/ApplicationELB HTTPCode_Target_5XX_Count": {"LoadBalancer"},
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 	"AWS/SQS ApproximateAgeOfOldestMessage":      {"QueueName"},
 	"AWS/SQS ApproximateNumberOfMessagesVisible": {"QueueName"},
@@ -186,7 +196,10 @@ func TestAlarmsNotify(t *testing.T) {
 		for id, alarm := range st.resources("AWS::CloudWatch::Alarm") {
 			props := at(alarm, "Properties")
 			same(t, id+"'s actions", at(props, "AlarmActions"), topic)
-			same(t, id+"'s actions for OK", at(props, "OKActions"), topic)
+			// It would also run when the alarm is created.
+			if at(props, "OKActions") != nil {
+				t.Errorf("%s has an action for OK", id)
+			}
 			description, _ := at(props, "AlarmDescription").(string)
 			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !actions.MatchString(description) {
 				t.Errorf("%s: the description %q does not say what to do", id, description)
@@ -219,6 +232,16 @@ func TestRedirectorAlarms(t *testing.T) {
 		if st.stage.Release != nil {
 			want = append(want, newVersionAlarms(st)...)
 		}
+		if stage.HasFunctionURL(st.region) {
+			want = append(want, "FunctionURLErrors")
+			same(t, "function of the URL", at(st.resource(t, "FunctionURLErrors"), "Properties", "Dimensions"), `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
+		}
+		if st.stage.HasLoadBalancers() {
+			want = append(want, "BalancerErrors", "BalancerTargetErrors")
+			for _, id := range want[len(want)-2:] {
+				same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), `[{"Name": "LoadBalancer", "Value": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}}]`)
+			}
+		}
 		if st.stage.Filler != nil {
 			want = append(want, "IndexStale")
 			if !st.stage.PlainAlarms {
@@ -246,6 +269,22 @@ func TestRedirectorAlarms(t *testing.T) {
 		same(t, "function", at(duration, "Dimensions"), `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
 		seconds, _ := at(st.resource(t, "Redirector"), "Properties", "Timeout").(float64)
 		same(t, "threshold", at(duration, "Threshold"), fmt.Sprint(seconds*800))
+	})
+}
+
+// CloudFront has its metrics in us-east-1 only, where the edge stack is.
+func TestEdgeAlarms(t *testing.T) {
+	each(t, "edge", func(t *testing.T, st *synthStack) {
+		if got, want := st.alarms(), []string{"EdgeErrors", "EdgeFunctionErrors", "EdgeFunctionResponses"}; !slices.Equal(got, want) {
+			t.Errorf("alarms %v, want %v", got, want)
+		}
+		same(t, "distribution", at(st.resource(t, "EdgeErrors"), "Properties", "Dimensions"), `[
+			{"Name": "DistributionId", "Value": {"Ref": "Distribution"}}, {"Name": "Region", "Value": "Global"}]`)
+		function := fmt.Sprint(at(st.resource(t, "ViewerRequest"), "Properties", "Name"))
+		for _, id := range []string{"EdgeFunctionErrors", "EdgeFunctionResponses"} {
+			same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), fmt.Sprintf(`[
+				{"Name": "FunctionName", "Value": %q}, {"Name": "Region", "Value": "Global"}]`, function))
+		}
 	})
 }
 

@@ -79,8 +79,8 @@ func TestGoldenTemplates(t *testing.T) {
 			t.Errorf("%s differs from the synthesized template, first in line %s; if that is expected: go test ./infra/stacks -update", path, difference(got, want))
 		}
 	}
-	if len(written) != 6 {
-		t.Errorf("the stage smallest has %d stacks, want 6", len(written))
+	if len(written) != 7 {
+		t.Errorf("the stage smallest has %d stacks, want 7", len(written))
 	}
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {

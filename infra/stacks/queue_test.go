@@ -95,7 +95,7 @@ func TestFillAlarms(t *testing.T) {
 				t.Errorf("%s has the description %q, want the stage and %q in it", id, description, want.action)
 			}
 			same(t, id, props, `{`+want.metric+`, "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "TreatMissingData": "notBreaching",
-				"AlarmActions": `+text(at(props, "AlarmActions"))+`, "OKActions": `+text(at(props, "OKActions"))+`,
+				"AlarmActions": `+text(at(props, "AlarmActions"))+`,
 				"AlarmDescription": `+text(description)+`, "Tags": `+text(at(props, "Tags"))+`}`)
 		}
 	})

@@ -197,7 +197,7 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 	// A stage without a distribution has function URLs too: a distribution that it had
 	// before must serve requests until DNS caches no longer lead to it.
 	if stage.HasFunctionURL(region) {
-		output(st, stage.FunctionHost, "host of the function URL, which only CloudFront can call", hostOf(parts.FunctionURL(st, s, alias)))
+		output(st, stage.FunctionHost, "host of the function URL, which only CloudFront can call", hostOf(parts.FunctionURL(st, s, region, alias)))
 	}
 	return st, nil
 }

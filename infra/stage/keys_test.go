@@ -311,7 +311,11 @@ func TestLoadValues(t *testing.T) {
 				return []bool{s.IsRetired("mirror", "us-east-1"), s.IsRetired("watch", "us-east-1"), s.IsRetired("redirector", "us-east-1"), s.IsRetired("watch", "sa-east-1"), s.IsRetired("mirror", "eu-central-1")}
 			}, []bool{true, false, false, true, false}},
 		{"regions", `{"mirrors": ["us-west-2", "eu-central-1"], "redirectors": ["eu-central-1", "sa-east-1"]}`,
-			func(s *Stage) any { return s.Regions() }, []string{"eu-central-1", "sa-east-1", "us-west-2"}},
+			func(s *Stage) any { return s.Regions() }, []string{"eu-central-1", "sa-east-1", "us-east-1", "us-west-2"}},
+		{"regions-without-edge", `{"mirrors": ["us-west-2"], "redirectors": ["sa-east-1"], "front": "alb", "domain": "example.com", "hostedZone": {"id": "Z0", "name": "example.com"}}`,
+			func(s *Stage) any { return s.Regions() }, []string{"sa-east-1", "us-west-2"}},
+		{"edge-region-retired", `{"mirrors": ["eu-central-1", "us-east-1"], "redirectors": ["eu-central-1"], "retiring": ["us-east-1"]}`,
+			func(s *Stage) any { return []bool{s.IsRetired("mirror", "us-east-1"), s.IsRetired("watch", "us-east-1")} }, []bool{true, false}},
 		{"moving-routes", `{"mirrors": ["us-east-1", "eu-central-1", "us-west-2"], "filling": ["eu-central-1"], "retiring": ["us-west-2"]}`,
 			func(s *Stage) any {
 				e := s.environment("eu-central-1")

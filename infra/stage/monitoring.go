@@ -18,9 +18,14 @@ func (r *reader) monitoring(s *Stage) {
 	}
 }
 
-// Regions returns the regions of mirrors and redirectors, sorted.
+// Regions returns the regions with alarms, sorted: those of mirrors and redirectors, and
+// that of the edge stack.
 func (s *Stage) Regions() []string {
-	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(s.Mirrors, s.Redirectors))))
+	all := slices.Concat(s.Mirrors, s.Redirectors)
+	if s.HasDistribution() {
+		all = append(all, EdgeRegion)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(all)))
 }
 
 // AlarmMetrics returns the number of metrics that the alarms of all stacks evaluate, which
@@ -31,8 +36,17 @@ func (s *Stage) AlarmMetrics() int {
 	if s.Filler != nil {
 		n += 9 // two of the queues, blobs that need a copy, three of each function
 	}
-	for range s.Redirectors {
+	if s.HasDistribution() {
+		n += 3 // server errors, two of the function
+	}
+	for _, region := range s.Redirectors {
 		n += 3 // of the function
+		if HasFunctionURL(region) {
+			n++
+		}
+		if s.HasLoadBalancers() {
+			n += 2
+		}
 		checked := len(s.Routed())
 		if s.HasDistribution() {
 			checked++

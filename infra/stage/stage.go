@@ -104,5 +104,6 @@ func (s *Stage) Routed() []string {
 // IsRetired reports whether a stack remains only until an operator deletes it,
 // because its mirror is retiring. what is the kind of the stack, as for Stack.
 func (s *Stage) IsRetired(what, region string) bool {
-	return slices.Contains(s.Retiring, region) && (what == "mirror" || what == "watch" && !slices.Contains(s.Redirectors, region))
+	edge := region == EdgeRegion && s.HasDistribution()
+	return slices.Contains(s.Retiring, region) && (what == "mirror" || what == "watch" && !slices.Contains(s.Redirectors, region) && !edge)
 }

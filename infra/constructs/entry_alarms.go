@@ -1,0 +1,50 @@
+package constructs
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// maxEdgeErrors is how many percent of the distribution's responses may be server errors.
+const maxEdgeErrors = 1
+
+// edge adds the alarms on the distribution and its function. What fails between CloudFront
+// and a redirector, such as a missing permission, does not count as the redirector's error.
+//
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
+func (a alarms) edge(distribution awscloudfront.CfnDistribution, functionName *string) {
+	of := func(name, statistic, dimension string, value *string) awscloudwatch.CfnAlarmProps {
+		return metric("AWS/CloudFront", name, statistic, minutes5, jsii.String(dimension), value, jsii.String("Region"), jsii.String("Global"))
+	}
+	a.add("EdgeErrors", "CloudFront is responding with server errors. Run \"archeio verify\" to find the origin that fails, and check whether the redirectors' alarms fire too.",
+		maxEdgeErrors, 3, of("5xxErrorRate", "Average", "DistributionId", distribution.Ref()))
+	a.add("EdgeFunctionErrors", "The viewer-request function fails, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
+		0, 1, of("FunctionExecutionErrors", "Sum", "FunctionName", functionName))
+	a.add("EdgeFunctionResponses", "The viewer-request function returns invalid requests or responses, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
+		0, 1, of("FunctionValidationErrors", "Sum", "FunctionName", functionName))
+}
+
+// functionURL adds the alarm on the function URL of a redirector.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
+func (a alarms) functionURL(function awslambda.IFunction) {
+	a.add("FunctionURLErrors", "The function URL is responding with server errors, so CloudFront does too. Run \"archeio verify\" and check the redirector's log group and alarms.",
+		0, 3, metric("AWS/Lambda", "Url5xxCount", "Sum", minutes5, jsii.String("FunctionName"), function.FunctionName()))
+}
+
+// balancer adds the alarms on a load balancer: its own errors, for example if it may not
+// invoke the function, and responses of the function.
+//
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+func (a alarms) balancer(balancer awselasticloadbalancingv2.CfnLoadBalancer) {
+	of := func(name string) awscloudwatch.CfnAlarmProps {
+		return metric("AWS/ApplicationELB", name, "Sum", minutes5, jsii.String("LoadBalancer"), balancer.AttrLoadBalancerFullName())
+	}
+	a.add("BalancerErrors", "The load balancer is responding with server errors of its own. Check its permission to invoke the redirector's alias, then the redirector's alarms.",
+		0, 3, of("HTTPCode_ELB_5XX_Count"))
+	a.add("BalancerTargetErrors", "The redirector is responding to the load balancer with server errors. Check its log group.",
+		0, 3, of("HTTPCode_Target_5XX_Count"))
+}
