@@ -60,6 +60,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		toMirrors:  requestPolicy(scope, "MirrorRequestPolicy", name("mirror"), "none", "CloudFront-Viewer-Country"),
 		responses:  cachePolicy(scope, "ResponseCachePolicy", name("responses"), "all", 0, hour),
 		blobs:      cachePolicy(scope, "BlobCachePolicy", name("blobs"), "none", year, year),
+		pages:      pagePolicy(scope, s, name("pages")),
 		redirector: "redirector-" + s.Redirectors[0],
 		mirror:     "mirror-" + s.Primary,
 	}
@@ -72,7 +73,10 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		Origins:     origins(scope, s, name, redirectorHosts),
 		CacheBehaviors: []interface{}{
 			behaviors.mirrored("/" + config.BlobPrefix + "*"),
-			behaviors.blob("/v2/*/blobs/*"),
+			behaviors.uncached("/v2/*/blobs/*"),
+			behaviors.uncached("/where"),
+			behaviors.page("/"),
+			behaviors.page("/hosts.json"),
 		},
 		DefaultCacheBehavior: behaviors.other(),
 		CustomErrorResponses: noErrorCaching(403, 500, 502, 503, 504),
@@ -145,12 +149,12 @@ func origins(scope constructs.Construct, s *stage.Stage, name func(string) *stri
 	return list
 }
 
-// behaviors are the three cache behaviors. The CloudFront function runs for all of
+// behaviors are the cache behaviors. The CloudFront function runs for all of
 // them and rejects methods other than GET and HEAD, so all methods are allowed.
 type behaviors struct {
 	functions                []interface{}
 	toRedirectors, toMirrors *string // origin request policies
-	responses, blobs         *string // cache policies
+	responses, blobs, pages  *string // cache policies
 	redirector, mirror       string  // IDs of the origins that are used without a choice
 }
 
@@ -160,12 +164,19 @@ func (b *behaviors) mirrored(path string) interface{} {
 	return b.at(path, b.mirror, b.blobs, b.toMirrors)
 }
 
-// blob is for requests with a response that depends on the client.
-func (b *behaviors) blob(path string) interface{} {
+// uncached is for requests with a response that depends on the client.
+func (b *behaviors) uncached(path string) interface{} {
 	return b.at(path, b.redirector, jsii.String(cachingDisabled), b.toRedirectors)
 }
 
-func (b *behaviors) at(path, origin string, cache, request *string) interface{} {
+// page is for what browsers display. It is compressed.
+func (b *behaviors) page(path string) interface{} {
+	behavior := b.at(path, b.redirector, b.pages, b.toRedirectors)
+	behavior.Compress = jsii.Bool(true)
+	return behavior
+}
+
+func (b *behaviors) at(path, origin string, cache, request *string) *awscloudfront.CfnDistribution_CacheBehaviorProperty {
 	return &awscloudfront.CfnDistribution_CacheBehaviorProperty{
 		PathPattern:           jsii.String(path),
 		TargetOriginId:        jsii.String(origin),
@@ -194,19 +205,39 @@ func (b *behaviors) other() interface{} {
 // "all", the query. The origin sets the time to live in seconds: byDefault applies
 // if it does not, and atMost is the maximum.
 func cachePolicy(scope constructs.Construct, id string, name *string, queries string, byDefault, atMost float64) *string {
+	return newCachePolicy(scope, id, name, byDefault, atMost, cacheKey(queries, false))
+}
+
+// pagePolicy creates the cache policy for the pages. Without a domain a page has the
+// host that the client requested, which is then part of the cache key.
+func pagePolicy(scope constructs.Construct, s *stage.Stage, name *string) *string {
+	key := cacheKey("all", true)
+	if s.Domain == "" {
+		key.HeadersConfig = &awscloudfront.CfnCachePolicy_HeadersConfigProperty{
+			HeaderBehavior: jsii.String("whitelist"), Headers: jsii.Strings("X-Viewer-Host"),
+		}
+	}
+	return newCachePolicy(scope, "PageCachePolicy", name, 0, hour, key)
+}
+
+func cacheKey(queries string, compressed bool) *awscloudfront.CfnCachePolicy_ParametersInCacheKeyAndForwardedToOriginProperty {
+	return &awscloudfront.CfnCachePolicy_ParametersInCacheKeyAndForwardedToOriginProperty{
+		EnableAcceptEncodingGzip:   jsii.Bool(compressed),
+		EnableAcceptEncodingBrotli: jsii.Bool(compressed),
+		CookiesConfig:              &awscloudfront.CfnCachePolicy_CookiesConfigProperty{CookieBehavior: jsii.String("none")},
+		HeadersConfig:              &awscloudfront.CfnCachePolicy_HeadersConfigProperty{HeaderBehavior: jsii.String("none")},
+		QueryStringsConfig:         &awscloudfront.CfnCachePolicy_QueryStringsConfigProperty{QueryStringBehavior: jsii.String(queries)},
+	}
+}
+
+func newCachePolicy(scope constructs.Construct, id string, name *string, byDefault, atMost float64, key *awscloudfront.CfnCachePolicy_ParametersInCacheKeyAndForwardedToOriginProperty) *string {
 	return awscloudfront.NewCfnCachePolicy(scope, jsii.String(id), &awscloudfront.CfnCachePolicyProps{
 		CachePolicyConfig: &awscloudfront.CfnCachePolicy_CachePolicyConfigProperty{
-			Name:       name,
-			MinTtl:     jsii.Number(0),
-			DefaultTtl: jsii.Number(byDefault),
-			MaxTtl:     jsii.Number(atMost),
-			ParametersInCacheKeyAndForwardedToOrigin: &awscloudfront.CfnCachePolicy_ParametersInCacheKeyAndForwardedToOriginProperty{
-				EnableAcceptEncodingGzip:   jsii.Bool(false),
-				EnableAcceptEncodingBrotli: jsii.Bool(false),
-				CookiesConfig:              &awscloudfront.CfnCachePolicy_CookiesConfigProperty{CookieBehavior: jsii.String("none")},
-				HeadersConfig:              &awscloudfront.CfnCachePolicy_HeadersConfigProperty{HeaderBehavior: jsii.String("none")},
-				QueryStringsConfig:         &awscloudfront.CfnCachePolicy_QueryStringsConfigProperty{QueryStringBehavior: jsii.String(queries)},
-			},
+			Name:                                     name,
+			MinTtl:                                   jsii.Number(0),
+			DefaultTtl:                               jsii.Number(byDefault),
+			MaxTtl:                                   jsii.Number(atMost),
+			ParametersInCacheKeyAndForwardedToOrigin: key,
 		},
 	}).AttrId()
 }

@@ -39,17 +39,25 @@ func TestEdgeStacks(t *testing.T) {
 // CloudFront uses the first behavior that matches a path.
 func TestBehaviors(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
+		compressed := false
 		behavior := func(target, cache, request string) string {
 			return fmt.Sprintf(`"TargetOriginId": %q, "CachePolicyId": %s, "OriginRequestPolicyId": {"Fn::GetAtt": [%q, "Id"]},
-				"ViewerProtocolPolicy": "redirect-to-https", "Compress": false,
+				"ViewerProtocolPolicy": "redirect-to-https", "Compress": %t,
 				"AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
-				"FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": ["ViewerRequest", "FunctionARN"]}}]`, target, cache, request)
+				"FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": ["ViewerRequest", "FunctionARN"]}}]`, target, cache, request, compressed)
+		}
+		page := func(path string) string {
+			compressed = true
+			defer func() { compressed = false }()
+			return fmt.Sprintf(`{"PathPattern": %q, %s}`, path, behavior("redirector-"+st.stage.Redirectors[0], `{"Fn::GetAtt": ["PageCachePolicy", "Id"]}`, "RedirectorRequestPolicy"))
 		}
 		mirror, redirector := "mirror-"+st.stage.Primary, "redirector-"+st.stage.Redirectors[0]
 		config := st.distribution(t)
 		same(t, "behaviors", at(config, "CacheBehaviors"), `[
 			{"PathPattern": "/containers/images/*", `+behavior(mirror, `{"Fn::GetAtt": ["BlobCachePolicy", "Id"]}`, "MirrorRequestPolicy")+`},
-			{"PathPattern": "/v2/*/blobs/*", `+behavior(redirector, `"`+cachingDisabled+`"`, "RedirectorRequestPolicy")+`}
+			{"PathPattern": "/v2/*/blobs/*", `+behavior(redirector, `"`+cachingDisabled+`"`, "RedirectorRequestPolicy")+`},
+			{"PathPattern": "/where", `+behavior(redirector, `"`+cachingDisabled+`"`, "RedirectorRequestPolicy")+`},
+			`+page("/")+`, `+page("/hosts.json")+`
 		]`)
 		same(t, "default behavior", at(config, "DefaultCacheBehavior"), `{`+behavior(redirector, `{"Fn::GetAtt": ["ResponseCachePolicy", "Id"]}`, "RedirectorRequestPolicy")+`}`)
 	})
@@ -69,8 +77,17 @@ func TestCachePolicies(t *testing.T) {
 					"CookiesConfig": {"CookieBehavior": "none"},
 					"HeadersConfig": {"HeaderBehavior": "none"},`)))
 		}
-		if n := len(st.resources("AWS::CloudFront::CachePolicy")); n != 2 {
-			t.Errorf("%d cache policies, want 2", n)
+		// A page that has the host that the client requested is cached by it.
+		headers := `{"HeaderBehavior": "whitelist", "Headers": ["X-Viewer-Host"]}`
+		if st.stage.Domain != "" {
+			headers = `{"HeaderBehavior": "none"}`
+		}
+		page := at(st.resource(t, "PageCachePolicy"), "Properties", "CachePolicyConfig")
+		same(t, "PageCachePolicy", page, fmt.Sprintf(`{"Name": %q, "MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 3600, "ParametersInCacheKeyAndForwardedToOrigin": {
+			"EnableAcceptEncodingGzip": true, "EnableAcceptEncodingBrotli": true, "CookiesConfig": {"CookieBehavior": "none"},
+			"HeadersConfig": %s, "QueryStringsConfig": {"QueryStringBehavior": "all"}}}`, at(page, "Name"), headers))
+		if n := len(st.resources("AWS::CloudFront::CachePolicy")); n != 3 {
+			t.Errorf("%d cache policies, want 3", n)
 		}
 	})
 }

@@ -59,6 +59,7 @@ func (s *Stage) environment(region string) map[string]string {
 		env["DEFAULT_MIRROR_CHECK_URL"] = s.MirrorURL(s.nearestMirror(region))
 		env["CLIENT_ADDRESS_HEADER"] = "CloudFront-Viewer-Address"
 	}
+	env["REGISTRY_HOST"] = s.Domain
 	env["AWS_REGION"] = region
 	return env
 }
@@ -112,7 +113,7 @@ func (r *reader) environments(s *Stage) {
 			n += hookEnvironment
 		}
 		if n > maxEnvironment {
-			r.problem("redirectors", "the environment of the function in %s has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, mirrorFor or mirrorURLs", region, n, maxEnvironment)
+			r.problem("redirectors", "the environment of the function in %s has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, mirrorFor, mirrorURLs or page.text", region, n, maxEnvironment)
 			return
 		}
 	}
@@ -136,6 +137,7 @@ func (r *reader) refused(s *Stage, region string, err error) {
 		config.ErrorPrefix, "",
 		"FILL_SOURCE", "upstream.endpoint",
 		"DEFAULT_MIRROR_CHECK_URL", join("mirrorURLs", s.nearestMirror(region)),
+		"REGISTRY_HOST", "domain",
 		", comma-separated", "", // a key has a list or an object
 	}
 	if s.upstream.Regional[region] != "" {

@@ -116,6 +116,10 @@ var keys = []key{
 	{name: "terminationProtection", want: boolean, value: "true", meaning: "whether the stacks are protected from deletion"},
 	passed("infoURL", "an https URL", "INFO_URL"),
 	passed("privacyURL", "an https URL", "PRIVACY_URL"),
+	{name: "page", want: anObject, meaning: "what the function's own page at `/` shows in addition"},
+	passed("page.title", "text of at most 80 characters without < and >", "PAGE_TITLE"),
+	passed("page.contact", "an email address or an https URL", "PAGE_CONTACT"),
+	passed("page.text", "text of at most 600 characters without < and >", "PAGE_TEXT"),
 }
 
 // passed returns a key that becomes a variable of the redirectors unchanged.

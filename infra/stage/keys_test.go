@@ -184,6 +184,13 @@ var invalidValues = []struct{ name, changes, want string }{
 	{"ranges-max-age", `{"rangesMaxAge": "none"}`, `rangesMaxAge="none": not a duration: want a number with a unit, for example 500ms or 10s`},
 	{"failover-budget", `{"failoverBudget": -1}`, `failoverBudget="-1": invalid rate: want requests per second, from 0 to 1000000`},
 	{"info-url", `{"infoURL": "http://example.com"}`, `infoURL="http://example.com": not https: want an https URL (http only for loopback addresses)`},
+	{"page-text", `{"page": "Images"}`, `page="Images": want an object with title, contact and text`},
+	{"page-unknown", `{"page": {"titel": "Images"}}`, `page.titel: unknown key: did you mean "title"?`},
+	{"page-markup", `{"page": {"text": "<script>alert(1)</script>"}}`, `page.text="<script>alert(1)</script>": has markup, line breaks or control characters: want plain text without < and >`},
+	{"page-megabyte", `{"page": {"text": "` + strings.Repeat("<", 1<<20) + `"}}`, `page.text="<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<": too long: want at most 600 characters, got 1048576`},
+	{"page-title", `{"page": {"title": " a"}}`, `page.title=" a": has spaces at the beginning or end: want text without them`},
+	{"page-contact", `{"page": {"contact": "javascript://a"}}`, `page.contact="javascript://a": not https: want an https URL (http only for loopback addresses)`},
+	{"page-with-info-url", `{"infoURL": "https://example.com/", "page": {}}`, `page: has no effect with infoURL: remove one of them`},
 	{"privacy-url", `{"privacyURL": "javascript:alert(1)"}`, `privacyURL="javascript:alert(1)": not https: want an https URL (http only for loopback addresses)`},
 	{"log-level", `{"logLevel": "loud"}`, `logLevel="loud": unknown level: want debug, info, warn or error`},
 	{"nested-unknown-key", `{"upstream": {"endpoint": "https://a.example", "pth": "images"}}`, `upstream.pth: unknown key: did you mean "path"?`},
@@ -379,6 +386,9 @@ func TestLoadValues(t *testing.T) {
 		{"info-url", `{"infoURL": "https://example.com/"}`, env("INFO_URL"), "https://example.com/"},
 		{"privacy-url", `{"privacyURL": "https://example.com/privacy#logs"}`, env("PRIVACY_URL"), "https://example.com/privacy#logs"},
 		{"log-level", `{"logLevel": "debug"}`, env("LOG_LEVEL"), "debug"},
+		{"page-title", `{"page": {"title": "Images & more"}}`, env("PAGE_TITLE"), "Images & more"},
+		{"page-contact", `{"page": {"contact": "a@example.com"}}`, env("PAGE_CONTACT"), "a@example.com"},
+		{"registry-host", `{"domain": "registry.example.com", "hostedZone": {"id": "Z0123456789ABCDEFGHIJ", "name": "example.com"}}`, env("REGISTRY_HOST"), "registry.example.com"},
 		{"mirror-url", `{"mirrorURLs": {"eu-central-1": "https://localhost:4566/mirror"}}`, func(s *Stage) any { return s.MirrorURL("eu-central-1") }, "https://localhost:4566/mirror"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,6 +30,9 @@ func notEmpty(v string) bool { return v != "" }
 // passed reads the keys that become a variable unchanged. Package config
 // validates them.
 func (r *reader) passed(s *Stage) {
+	if r.object("page") && r.values["infoURL"] != nil {
+		r.problem("page", "has no effect with infoURL: remove one of them")
+	}
 	for _, k := range keys {
 		raw, ok := r.values[k.name]
 		if !k.passed || !ok {

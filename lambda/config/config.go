@@ -57,9 +57,15 @@ type Config struct {
 	// CloudFront assigns.
 	ViewerHosts []string
 	// InfoURL and PrivacyURL are the redirect targets of / and /privacy, empty
-	// if there is no such page.
+	// for the function's own page.
 	InfoURL, PrivacyURL string
-	LogLevel            slog.Level
+	// RegistryHost is the host name of the registry that the page shows, empty for
+	// the one that the client requested.
+	RegistryHost string
+	// PageTitle, PageContact and PageText are shown on the page; they may be empty.
+	// PageContact is an email address or a URL.
+	PageTitle, PageContact, PageText string
+	LogLevel                         slog.Level
 	// Region is the function's own AWS region, as Lambda sets it; empty outside
 	// of Lambda.
 	Region string
@@ -99,6 +105,10 @@ func Load(getenv func(string) string) (*Config, error) {
 		ViewerHosts:         l.hostNames("VIEWER_HOSTS"),
 		InfoURL:             l.page("INFO_URL"),
 		PrivacyURL:          l.page("PRIVACY_URL"),
+		RegistryHost:        l.registryHost("REGISTRY_HOST"),
+		PageTitle:           l.plainText("PAGE_TITLE", maxTitle),
+		PageContact:         l.contact("PAGE_CONTACT"),
+		PageText:            l.plainText("PAGE_TEXT", maxText),
 		LogLevel:            l.level("LOG_LEVEL"),
 		Region:              getenv("AWS_REGION"),
 	}

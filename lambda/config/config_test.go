@@ -65,6 +65,10 @@ var full = environment(
 	"SINGLE_HOST", "false",
 	"INFO_URL", "https://info.example/?q=1#top",
 	"PRIVACY_URL", "https://privacy.example/",
+	"REGISTRY_HOST", "registry.example.com",
+	"PAGE_TITLE", "Images of the project",
+	"PAGE_CONTACT", "registry@example.com",
+	"PAGE_TEXT", "Bücher & \"images\", for all.",
 	"LOG_LEVEL", "debug",
 	"AWS_REGION", "eu-central-1",
 )
@@ -91,10 +95,10 @@ func TestLoad(t *testing.T) {
 			overrides:      map[string]string{},
 		}},
 		{"full", full, Config{
-			Upstream:           "https://registry.example",
-			Prefix:             "project/images",
-			SignatureUpstream:  "https://signatures.example",
-			Access:             upstreams.Token,
+			Upstream:          "https://registry.example",
+			Prefix:            "project/images",
+			SignatureUpstream: "https://signatures.example",
+			Access:            upstreams.Token,
 			Relay: Relay{
 				TokenHosts: []string{"auth.example.com", "127.0.0.1:5001"},
 				BlobHosts:  []string{"*.example.com", "localhost:7070"},
@@ -121,6 +125,10 @@ func TestLoad(t *testing.T) {
 			ViewerHosts:         []string{"registry.example.com", "images.example.com"},
 			InfoURL:             "https://info.example/?q=1#top",
 			PrivacyURL:          "https://privacy.example/",
+			RegistryHost:        "registry.example.com",
+			PageTitle:           "Images of the project",
+			PageContact:         "registry@example.com",
+			PageText:            "Bücher & \"images\", for all.",
 			LogLevel:            slog.LevelDebug,
 			Region:              "eu-central-1",
 

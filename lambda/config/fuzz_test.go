@@ -52,6 +52,14 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("%q is neither https nor of a loopback address", v)
 			}
 		}
+		if at := c.PageContact; at != "" && !safe(at) && (strings.Contains(at, "/") || !strings.Contains(at, "@")) {
+			t.Errorf("contact %q is neither an email address nor a safe URL", at)
+		}
+		for _, v := range []string{c.PageTitle, c.PageText, c.RegistryHost} {
+			if strings.ContainsAny(v, "<>\r\n") {
+				t.Errorf("text %q has markup or a line break", v)
+			}
+		}
 		for _, host := range c.ViewerHosts {
 			if u, err := url.Parse("https://" + host + "/"); err != nil || u.Host != host || u.Port() != "" || host != strings.ToLower(host) || !safe(u.String()) {
 				t.Errorf("viewer host %q cannot be part of a URL", host)

@@ -24,6 +24,9 @@ const (
 	tooLong         = "too long: want at most 1.5s"
 	badRate         = "invalid rate: want requests per second, from 0 to 1000000"
 	duplicateHost   = `duplicate host name "a.example.com": want each host name once`
+	markup          = "has markup, line breaks or control characters: want plain text without < and >"
+	badRegistryHost = "invalid host name: want a DNS name in lower case without scheme, port or path, for example registry.example.com"
+	badEmail        = "invalid email address: want for example registry@example.com"
 	notPage         = "not a URL: want an https URL"
 	needsUpstream   = "required: want scheme and host of the upstream registry, for example https://registry.example.com"
 	needsTemplate   = "required with MIRROR_REGIONS: want a base URL with {region} in it, for example https://mirror-{region}.s3.dualstack.{region}.amazonaws.com"
@@ -206,6 +209,27 @@ var valueTests = []struct {
 	{"info-not-ascii", "INFO_URL", "https://info.example/é", nil, notPage},
 	{"info-none", "INFO_URL", "none", nil, notHTTPS},
 	{"privacy", "PRIVACY_URL", "https://privacy.example", nil, ""},
+	{"registry-host", "REGISTRY_HOST", "registry.example.com", nil, ""},
+	{"registry-host-loopback", "REGISTRY_HOST", "127.0.0.1:8081", nil, ""},
+	{"registry-host-port", "REGISTRY_HOST", "registry.example.com:443", nil, badRegistryHost},
+	{"registry-host-address", "REGISTRY_HOST", "192.0.2.1:8081", nil, badRegistryHost},
+	{"registry-host-markup", "REGISTRY_HOST", "<b>", nil, badRegistryHost},
+	{"page-title", "PAGE_TITLE", "Images & more: \"Bücher\"", nil, ""},
+	{"page-title-longest", "PAGE_TITLE", strings.Repeat("ü", 80), nil, ""},
+	{"page-title-markup", "PAGE_TITLE", "<script>alert(1)</script>", nil, markup},
+	{"page-title-line", "PAGE_TITLE", "a\nb", nil, markup},
+	{"page-title-direction", "PAGE_TITLE", "a\u202eb", nil, markup},
+	{"page-title-not-utf8", "PAGE_TITLE", "a\xff", nil, markup},
+	{"page-title-space", "PAGE_TITLE", " a", nil, "has spaces at the beginning or end: want text without them"},
+	{"page-text-longest", "PAGE_TEXT", strings.Repeat("a", 600), nil, ""},
+	{"page-text-markup", "PAGE_TEXT", "a <b>", nil, markup},
+	{"page-contact-email", "PAGE_CONTACT", "Registry.Team+pull@example.com", nil, ""},
+	{"page-contact-url", "PAGE_CONTACT", "https://example.com/@team", nil, ""},
+	{"page-contact-name", "PAGE_CONTACT", "the team", nil, "neither an email address nor a URL: want for example registry@example.com"},
+	{"page-contact-script", "PAGE_CONTACT", "javascript://example.com/%0aalert(1)", nil, notHTTPS},
+	{"page-contact-quote", "PAGE_CONTACT", "a\"b@example.com", nil, badEmail},
+	{"page-contact-no-user", "PAGE_CONTACT", "@example.com", nil, badEmail},
+	{"page-contact-no-host", "PAGE_CONTACT", "a@b", nil, badEmail},
 	{"privacy-http", "PRIVACY_URL", "http://privacy.example", nil, notHTTPS},
 	{"level-error", "LOG_LEVEL", "error", nil, ""},
 	{"level-warn", "LOG_LEVEL", "warn", nil, ""},

@@ -42,8 +42,12 @@ var Variables = [...]Variable{
 	{"TAG_MAX_AGE", "how long a relayed tag or list may be cached; by default `60s`, with Docker Hub `15m`", ""},
 	{"UPSTREAM_RATE", "requests per second that one process may relay to the upstream; by default that of the known registry, otherwise 10", ""},
 	{"SINGLE_HOST", "`true`: clients are only sent to the host that they requested, and what its mirror does not have is relayed; requires `DEFAULT_AWS_BASE_URL=/`", "false"},
-	{"INFO_URL", "where `/` redirects to; 404 if not set", ""},
-	{"PRIVACY_URL", "where `/privacy` redirects to; 404 if not set", ""},
+	{"INFO_URL", "where `/` redirects to, instead of the function's own page", ""},
+	{"PRIVACY_URL", "where `/privacy` redirects to, instead of that page", ""},
+	{"REGISTRY_HOST", "host name of the registry that the page shows; by default the one that the client requested, if it is a name of the distribution", ""},
+	{"PAGE_TITLE", "title of the page, at most 80 characters without `<` and `>`", ""},
+	{"PAGE_CONTACT", "email address or https URL that the page shows as the contact", ""},
+	{"PAGE_TEXT", "a paragraph about the registry on the page, at most 600 characters without `<` and `>`", ""},
 	{"LOG_LEVEL", "`debug`, `info`, `warn` or `error`", "info"},
 }
 

@@ -70,9 +70,14 @@ func MalformedQuery() *Error {
 	return unsupported(400, "malformed query", "")
 }
 
-// NotFound returns the error for a page that is not configured.
+// NotFound returns the error for a path outside of the API.
 func NotFound(path string) *Error {
 	return unsupported(404, "no such page", path)
+}
+
+// InvalidImage returns the error for an image reference without a name or a tag.
+func InvalidImage(image string) *Error {
+	return unsupported(400, "invalid image reference", image)
 }
 
 func unsupported(status int, message, input string) *Error {

@@ -14,6 +14,10 @@ func parseOracle(path string) (Path, Code) {
 		return Path{Kind: Info}, ""
 	case "/privacy":
 		return Path{Kind: Privacy}, ""
+	case "/where":
+		return Path{Kind: Where}, ""
+	case "/hosts.json":
+		return Path{Kind: Hosts}, ""
 	case "/v2", "/v2/":
 		return Path{Kind: Ping}, ""
 	case "/v2/_catalog":
@@ -65,7 +69,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		again := map[Kind]string{
-			Info: "/", Privacy: "/privacy", Ping: "/v2/",
+			Info: "/", Privacy: "/privacy", Where: "/where", Hosts: "/hosts.json", Ping: "/v2/",
 			Blob:      "/v2/" + got.Name + "/blobs/" + got.Reference,
 			Manifest:  "/v2/" + got.Name + "/manifests/" + got.Reference,
 			Tags:      "/v2/" + got.Name + "/tags/list",

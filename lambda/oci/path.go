@@ -22,6 +22,8 @@ const (
 	Unknown   Kind = iota
 	Info           // "/", a page for browsers
 	Privacy        // "/privacy", a page for browsers
+	Where          // "/where", where the client is sent, as JSON
+	Hosts          // "/hosts.json", the hosts that clients may be sent to
 	Ping           // "/v2/", the API version check
 	Catalog        // "/v2/_catalog"
 	Blob           // "/v2/<name>/blobs/<digest>"
@@ -33,7 +35,7 @@ const (
 // Kinds is the number of kinds, for arrays that are indexed by Kind.
 const Kinds = int(Referrers) + 1
 
-var kindNames = [Kinds]string{"", "info", "privacy", "ping", "catalog", "blob", "manifest", "tags", "referrers"}
+var kindNames = [Kinds]string{"", "info", "privacy", "where", "hosts", "ping", "catalog", "blob", "manifest", "tags", "referrers"}
 
 // String returns the kind's name in metrics and logs; it is empty for Unknown.
 func (k Kind) String() string { return kindNames[k] }
@@ -58,6 +60,10 @@ func Parse(path string) (Path, *Error) {
 		return Path{Kind: Info}, nil
 	case "/privacy":
 		return Path{Kind: Privacy}, nil
+	case "/where":
+		return Path{Kind: Where}, nil
+	case "/hosts.json":
+		return Path{Kind: Hosts}, nil
 	case "/v2", "/v2/":
 		return Path{Kind: Ping}, nil
 	case "/v2/_catalog":

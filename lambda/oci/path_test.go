@@ -20,6 +20,10 @@ var parseTests = []struct {
 	{"info", "/", Path{Kind: Info}, 0, "", ""},
 	{"privacy", "/privacy", Path{Kind: Privacy}, 0, "", ""},
 	{"privacy-slash", "/privacy/", Path{}, 404, Unsupported, "/privacy/"},
+	{"where", "/where", Path{Kind: Where}, 0, "", ""},
+	{"where-slash", "/where/", Path{}, 404, Unsupported, "/where/"},
+	{"hosts", "/hosts.json", Path{Kind: Hosts}, 0, "", ""},
+	{"hosts-other", "/hosts", Path{}, 404, Unsupported, "/hosts"},
 	{"ping", "/v2/", Path{Kind: Ping}, 0, "", ""},
 	{"ping-no-slash", "/v2", Path{Kind: Ping}, 0, "", ""},
 	{"empty", "", Path{}, 404, Unsupported, ""},
@@ -92,7 +96,7 @@ func TestParseAllocations(t *testing.T) {
 func TestKindNames(t *testing.T) {
 	t.Parallel()
 	want := map[Kind]string{
-		Unknown: "", Info: "info", Privacy: "privacy", Ping: "ping", Catalog: "catalog",
+		Unknown: "", Info: "info", Privacy: "privacy", Where: "where", Hosts: "hosts", Ping: "ping", Catalog: "catalog",
 		Blob: "blob", Manifest: "manifest", Tags: "tags", Referrers: "referrers",
 	}
 	if len(want) != Kinds {

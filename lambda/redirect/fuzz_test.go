@@ -72,6 +72,11 @@ func FuzzLocation(f *testing.F) {
 	for i, tt := range responseTests {
 		f.Add(cmp.Or(tt.method, "GET"), tt.path, tt.query, hosts[i%len(hosts)], []byte{35, 180, 1, 1}, uint8(i), uint16(i))
 	}
+	for i, query := range []string{"", "image=pause:3.9", "image=%3Cscript%3E", "path=" + blobOf + digest, "path=/%3Cb%3E", "path=/where?path=/", "a=%00%ff"} {
+		f.Add("GET", "/where", query, "", []byte{35, 180, 1, 1}, uint8(i), uint16(0))
+		f.Add("GET", "/", query, hosts[i%len(hosts)], []byte{35, 180, 1, 1}, uint8(1), uint16(0))
+		f.Add("GET", "/hosts.json", query, hosts[i%len(hosts)], []byte{35, 180, 1, 1}, uint8(i), uint16(0))
+	}
 	for _, host := range slices.Concat(hosts, paths) {
 		// To the default mirror of the second configuration, which has the blob.
 		f.Add("GET", blobOf+digest, "", host, []byte{203, 0, 113, 7}, uint8(1), uint16(blobs.Present))
@@ -132,7 +137,10 @@ func FuzzLocation(f *testing.F) {
 				t.Errorf("location %q for the reason %s, want %q", got.Location, reason, bases)
 			}
 		case 200:
-			if path != "/v2/" && path != "/v2" || method == "GET" && got.Body != "{}" {
+			switch {
+			case path == "/" || path == "/where" || path == "/hosts.json":
+				checkPage(t, path, method, got)
+			case path != "/v2/" && path != "/v2" || method == "GET" && got.Body != "{}":
 				t.Errorf("%q: response %+v", path, got)
 			}
 		case 400, 404, 405:
@@ -170,7 +178,7 @@ func checkLocation(t *testing.T, location string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.User != nil || (u.Host == "") != strings.HasPrefix(location, "/containers/images/") {
+	if u.User != nil || (u.Host == "") != (strings.HasPrefix(location, "/containers/images/") || location == "/#privacy") {
 		t.Errorf("location %q has user information, or the host %q", location, u.Host)
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {

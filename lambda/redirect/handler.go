@@ -3,12 +3,14 @@ package redirect
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"archeio/lambda/blobs"
 	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
+	"archeio/lambda/page"
 	"archeio/lambda/route"
 	"archeio/ranges"
 )
@@ -37,6 +39,10 @@ type Handler struct {
 	prefix               string // of repository names there, with a trailing slash, or empty
 	mirrors              []string
 	defaultMirror        string
+
+	pages *page.Pages
+	// supposed returns a handler for which every origin has everything.
+	supposed func() *Handler
 }
 
 // Origin is a server whose content can be checked; *blobs.Origin implements it.
@@ -90,7 +96,9 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 		signatures:    c.SignatureUpstream + "/v2/",
 		defaultMirror: c.DefaultMirror + blobPath,
 		failover:      bucket{rate: c.FailoverBudget},
+		pages:         page.New(c),
 	}
+	h.supposed = sync.OnceValue(h.suppose)
 	if c.Prefix != "" {
 		h.prefix = c.Prefix + "/"
 	}
@@ -160,9 +168,13 @@ func (h *Handler) respond(ctx context.Context, r *Request, place ranges.Place) (
 			Body:         "{}",
 		}
 	case oci.Info:
-		return path, h.page(h.config.InfoURL, route.Info, r.Path)
+		return path, h.info(r)
 	case oci.Privacy:
-		return path, h.page(h.config.PrivacyURL, route.Privacy, r.Path)
+		return path, h.privacy()
+	case oci.Where:
+		return path, h.where(ctx, r, place)
+	case oci.Hosts:
+		return path, document(h.pages.Hosts(h.viewerHost(r)), cacheHour)
 	}
 	if len(h.prefixOf(path, r.Query))+len(path.Name) > oci.MaxName {
 		return path, Refuse(oci.NameTooLong(path.Name))
@@ -176,14 +188,6 @@ func (h *Handler) respond(ctx context.Context, r *Request, place ranges.Place) (
 		NoDistribution: r.NoDistribution,
 	}
 	return path, h.redirect(ctx, r, &q)
-}
-
-// page redirects to a page, if it is configured.
-func (h *Handler) page(url string, reason route.Reason, path string) Response {
-	if url == "" {
-		return Refuse(oci.NotFound(path))
-	}
-	return Response{Status: 302, Location: url, CacheControl: cacheHour, Reason: reason.String()}
 }
 
 // Refuse returns the error response to a request that cannot be served.

@@ -49,7 +49,11 @@ type Response struct {
 	ContentType  string
 	APIVersion   string
 	Allow        string
-	Body         string
+	// Policy is the Content-Security-Policy of what a browser may display. With it,
+	// the headers that forbid guessing the content type and sending a referrer are
+	// sent too.
+	Policy string
+	Body   string
 }
 
 // Field is a header field.
@@ -57,13 +61,20 @@ type Field struct{ Name, Value string }
 
 // Fields returns the header fields in the order in which they are sent. Those with
 // an empty value are not sent.
-func (r *Response) Fields() [6]Field {
-	return [6]Field{
+func (r *Response) Fields() [9]Field {
+	sniff, referrer := "", ""
+	if r.Policy != "" {
+		sniff, referrer = "nosniff", "no-referrer"
+	}
+	return [9]Field{
 		{"Location", r.Location},
 		{"Allow", r.Allow},
 		{"Content-Type", r.ContentType},
 		{"Docker-Distribution-Api-Version", r.APIVersion},
 		{"Cache-Control", r.CacheControl},
 		{"X-Redirect-Reason", r.Reason},
+		{"Content-Security-Policy", r.Policy},
+		{"X-Content-Type-Options", sniff},
+		{"Referrer-Policy", referrer},
 	}
 }

@@ -59,9 +59,12 @@ var responseTests = []struct {
 
 	{"info", nil, "", "/", "", found302("https://info.example/read?me=1#first", "info"), ""},
 	{"info-query", nil, "", "/", "a=b", found302("https://info.example/read?me=1#first", "info"), ""},
-	{"info-none", noPages, "", "/", "", refused(404), "UNSUPPORTED"},
 	{"privacy", nil, "", "/privacy", "", found302("https://privacy.example/", "privacy"), ""},
-	{"privacy-none", noPages, "", "/privacy", "", refused(404), "UNSUPPORTED"},
+	{"privacy-own", noPages, "", "/privacy", "", found302("/#privacy", "privacy"), ""},
+	{"where-bad-query", nil, "", "/where", "a;b", refused(400), "UNSUPPORTED"},
+	{"where-bad-image", nil, "", "/where", "image=:1", refused(400), "UNSUPPORTED"},
+	{"where-post", nil, "POST", "/where", "", notAllowed, "UNSUPPORTED"},
+	{"hosts-post", nil, "POST", "/hosts.json", "", notAllowed, "UNSUPPORTED"},
 
 	{"ping", nil, "", "/v2/", "", pong, ""},
 	{"ping-no-slash", nil, "", "/v2", "", pong, ""},
@@ -224,10 +227,11 @@ func TestQueryBytes(t *testing.T) {
 
 func TestFields(t *testing.T) {
 	t.Parallel()
-	r := Response{Status: 200, Location: "1", Allow: "2", ContentType: "3", APIVersion: "4", CacheControl: "5", Reason: "6", Body: "7"}
+	r := Response{Status: 200, Location: "1", Allow: "2", ContentType: "3", APIVersion: "4", CacheControl: "5", Reason: "6", Policy: "7", Body: "8"}
 	want := [...]Field{
 		{"Location", "1"}, {"Allow", "2"}, {"Content-Type", "3"},
 		{"Docker-Distribution-Api-Version", "4"}, {"Cache-Control", "5"}, {"X-Redirect-Reason", "6"},
+		{"Content-Security-Policy", "7"}, {"X-Content-Type-Options", "nosniff"}, {"Referrer-Policy", "no-referrer"},
 	}
 	if got := r.Fields(); got != want {
 		t.Errorf("Fields() = %q, want %q", got, want)

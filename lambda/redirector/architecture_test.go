@@ -101,7 +101,8 @@ var layers = []struct {
 	{"lambda/download", nil, "what is downloaded is the caller's"},
 	{"lambda/rangetable", []string{"lambda/download", "lambda/index", "ranges"}, "the table is replaced between two lookups, and nothing else of a request is known"},
 	{"lambda/blobs", []string{"lambda/index", "lambda/config", "lambda/download"}, "a check is an HTTP request, and knows nothing of decisions"},
-	{"lambda/redirect", []string{"lambda/oci", "lambda/route", "lambda/blobs", "lambda/config", "lambda/metrics", "ranges", "ranges/regions"}, "the handler does not know the entry points: gateway calls it"},
+	{"lambda/page", []string{"lambda/config", "lambda/hosts", "lambda/worldmap", "ranges"}, "pages are rendered from the configuration, without I/O"},
+	{"lambda/redirect", []string{"lambda/oci", "lambda/page", "lambda/route", "lambda/blobs", "lambda/config", "lambda/metrics", "ranges", "ranges/regions"}, "the handler does not know the entry points: gateway calls it"},
 	{"lambda/gateway", []string{"lambda/redirect", "lambda/clientip", "ranges/regions", "github.com/go-json-experiment/json"}, "events are decoded and encoded, and nothing else"},
 	{"lambda/redirector", []string{"lambda/gateway", "lambda/redirect", "lambda/blobs", "lambda/config", "lambda/metrics", "lambda/rangetable", "github.com/aws/aws-lambda-go"}, "the main only builds the handler"},
 
@@ -224,6 +225,7 @@ var links = []struct{ binary, to, reason string }{
 	{"lambda/redirector", "github.com/spf13/cobra", "a function has no command line"},
 	{"lambda/redirector", "github.com/google/go-containerregistry", "the redirector is not a client of a registry"},
 	{"lambda/redirector", "archeio/lambda/copier", "the redirector fills no mirror"},
+	{"lambda/redirector", "html/template", "it adds 1.8 MB; package page escapes what it renders"},
 	{"lambda/redirector", "regexp", "compiling expressions is work at start-up"},
 	{"lambda/mirror", "github.com/spf13/cobra", "a function has no command line"},
 	{"lambda/mirror", "github.com/aws/jsii-runtime-go", "the CDK is for deployment"},
@@ -284,7 +286,7 @@ func TestHouse(t *testing.T) {
 
 func TestBinarySize(t *testing.T) {
 	t.Parallel()
-	const budget = 8_000_000 // bytes
+	const budget = 9_000_000 // bytes
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)

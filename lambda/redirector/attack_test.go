@@ -154,6 +154,9 @@ var attacks = []struct{ name, why string }{
 	{"alb-namespace-other-project", "nor one of another project at the upstream"},
 	{"alb-namespace-traversal", "a name with the prefix must be valid"},
 	{"alb-namespace-encoded", "the query is never decoded"},
+	{"alb-where-markup", "markup in the query is escaped in the document"},
+	{"alb-page-hosts", "Host and similar headers do not get into a cacheable document"},
+	{"cloudfront-page-viewer-host", "a host that is not a name of the distribution does not either"},
 	{"alb-shape-two-entry-points", "an event of two entry points is decoded as the one that trusts least"},
 	{"alb-shape-records", "Records of another service next to the event have no effect"},
 }

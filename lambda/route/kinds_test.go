@@ -36,6 +36,8 @@ var kindTests = []struct {
 	{"ping", "/v2/", "", Ping, "", Ping},
 	{"info", "/", "", Info, "", Info},
 	{"privacy", "/privacy", "", Privacy, "", Privacy},
+	{"where", "/where", "", Info, "", Info},
+	{"hosts", "/hosts.json", "", Info, "", Info},
 	{"catalog", "/v2/_catalog", "", Refused, "", Refused},
 	{"unknown", "/v1/", "", Refused, "", Refused},
 }

@@ -63,8 +63,8 @@ var reasons = [endOfReasons]struct {
 	Signature: {token: "signature", leads: SignatureUpstream, blob: true, meaning: "a signature, attestation or SBOM tag, or content that the upstream does not have"},
 
 	Ping:    {token: "ping", leads: Nowhere, meaning: "the API version check"},
-	Info:    {token: "info", leads: InfoPage, meaning: "the page at `/`"},
-	Privacy: {token: "privacy", leads: PrivacyPage, meaning: "the page at `/privacy`"},
+	Info:    {token: "info", leads: InfoPage, meaning: "the page at `/` or its redirect, `/where`, `/hosts.json`"},
+	Privacy: {token: "privacy", leads: PrivacyPage, meaning: "the redirect of `/privacy`"},
 	Refused: {token: "refused", leads: Nowhere, meaning: "the request is invalid or not supported; the body is an OCI error"},
 }
 

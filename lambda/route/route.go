@@ -26,7 +26,7 @@ const (
 	Default                         // the default mirror
 	Upstream                        // the upstream registry
 	SignatureUpstream               // the registry of signatures and referrers
-	InfoPage                        // config.Config.InfoURL; never a candidate
+	InfoPage                        // config.Config.InfoURL, or no redirect; never a candidate
 	PrivacyPage                     // config.Config.PrivacyURL; never a candidate
 
 	endOfTargets
@@ -138,7 +138,7 @@ func (p *Planner) assign() map[string]assignment {
 // first client in AWS.
 func (p *Planner) Decide(r *Request) Decision {
 	switch r.Path.Kind {
-	case oci.Info:
+	case oci.Info, oci.Where, oci.Hosts:
 		return Decision{Reason: Info}
 	case oci.Privacy:
 		return Decision{Reason: Privacy}

@@ -6,9 +6,9 @@ import (
 	"math"
 )
 
-// style colours the map for light backgrounds and, where the viewer prefers
-// them, for dark ones.
-const style = `.land{fill:#e3e7ec}.join{fill:none;stroke:#2f6fdb;stroke-opacity:.55;stroke-width:1.1}` +
+// Style is the style sheet of the map: colours for light backgrounds and, where the
+// viewer prefers them, for dark ones.
+const Style = `.land{fill:#e3e7ec}.join{fill:none;stroke:#2f6fdb;stroke-opacity:.55;stroke-width:1.1}` +
 	`.region{fill:#fff;stroke:#5b6675;stroke-width:1.2}.mirror{fill:#2f6fdb}.redirector{fill:none;stroke:#d9480f;stroke-width:1.6}` +
 	`text{font:9px system-ui,sans-serif;fill:#1f2733}.key{font-size:11px}.halo{stroke:#fff;stroke-width:2.5;stroke-linejoin:round;paint-order:stroke}` +
 	`@media(prefers-color-scheme:dark){.land{fill:#2b323c}.join{stroke:#7aa7ff}.region{fill:#14181d;stroke:#a3adba}.mirror{fill:#7aa7ff}` +
@@ -17,13 +17,35 @@ const style = `.land{fill:#e3e7ec}.join{fill:none;stroke:#2f6fdb;stroke-opacity:
 // keyHeight is the room for the legend below the map.
 const keyHeight = 26
 
-// SVG returns the map of regions as returned by [Regions]. The same regions give
-// the same bytes.
+// SVG returns the map of regions as returned by [Regions], as a file of its own. The
+// same regions give the same bytes.
 func SVG(all []Region) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %.0f" role="img" aria-labelledby="t d">`, Width, Height+keyHeight)
-	fmt.Fprintf(&b, `<title id="t">Which mirror serves which AWS region</title><desc id="d">%s</desc><style>%s</style>`, describe(all), style)
-	fmt.Fprintf(&b, `<path class="land" d="%s"/>`, land)
+	begin(&b, all, Height+keyHeight, `xmlns="http://www.w3.org/2000/svg" `, "<style>"+Style+"</style>")
+	draw(&b, all)
+	key(&b)
+	b.WriteString("</svg>\n")
+	return b.Bytes()
+}
+
+// Element returns the map as an element of an HTML page that has [Style], without the
+// legend. The group of each mirror has its region in the attribute data-mirror, and
+// data-north is the latitude of the upper edge.
+func Element(all []Region) []byte {
+	var b bytes.Buffer
+	begin(&b, all, Height, fmt.Sprintf(`data-north="%d" `, north), "")
+	draw(&b, all)
+	b.WriteString("</svg>")
+	return b.Bytes()
+}
+
+func begin(b *bytes.Buffer, all []Region, height float64, attributes, style string) {
+	fmt.Fprintf(b, `<svg %sviewBox="0 0 %d %.0f" role="img" aria-labelledby="t d">`, attributes, Width, height)
+	fmt.Fprintf(b, `<title id="t">Which mirror serves which AWS region</title><desc id="d">%s</desc>%s`, describe(all), style)
+}
+
+func draw(b *bytes.Buffer, all []Region) {
+	fmt.Fprintf(b, `<path class="land" d="%s"/>`, land)
 	at := map[string]point{}
 	for _, r := range all {
 		x, y := Project(r.Point)
@@ -31,7 +53,7 @@ func SVG(all []Region) []byte {
 	}
 	for _, r := range all {
 		if r.Mirror != "" && r.Mirror != r.Name {
-			join(&b, at[r.Name], at[r.Mirror])
+			join(b, at[r.Name], at[r.Mirror])
 		}
 	}
 	var taken []box
@@ -43,30 +65,27 @@ func SVG(all []Region) []byte {
 	for _, mirrors := range []bool{false, true} {
 		for _, r := range all {
 			if (r.Mirror == r.Name) == mirrors {
-				mark(&b, r, at[r.Name])
+				mark(b, r, at[r.Name])
 			}
 		}
 	}
 	for _, r := range all {
 		if r.Mirror == r.Name {
-			label(&b, &taken, at[r.Name], r.Name)
+			label(b, &taken, at[r.Name], r.Name)
 		}
 	}
-	key(&b)
-	b.WriteString("</svg>\n")
-	return b.Bytes()
 }
 
 func mark(b *bytes.Buffer, r Region, p point) {
-	class, radius, serves := "region", 2.6, "served by the default mirror or the upstream"
+	class, radius, serves, data := "region", 2.6, "served by the default mirror or the upstream", ""
 	switch r.Mirror {
 	case "":
 	case r.Name:
-		class, radius, serves = "mirror", 4, "has a mirror"
+		class, radius, serves, data = "mirror", 4, "has a mirror", ` data-mirror="`+r.Name+`"`
 	default:
 		serves = "served by the mirror in " + r.Mirror
 	}
-	fmt.Fprintf(b, `<g><title>%s (%s): %s</title>`, r.Name, r.Place, serves)
+	fmt.Fprintf(b, `<g%s><title>%s (%s): %s</title>`, data, r.Name, r.Place, serves)
 	if r.Redirector {
 		fmt.Fprintf(b, `<circle class="redirector" cx="%.0f" cy="%.0f" r="6.5"/>`, p.x, p.y)
 	}

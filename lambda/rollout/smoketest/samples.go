@@ -41,11 +41,9 @@ func samples(c *config.Config) []sample {
 		return sample{name: name, method: http.MethodGet, path: path, client: anyClient, status: status, reasons: reasons}
 	}
 	with := func(s sample, change func(*sample)) sample { change(&s); return s }
-	page := func(name, path, url string, reason route.Reason) sample {
-		if url == "" {
-			return get(name, path, http.StatusNotFound, route.Refused)
-		}
-		return get(name, path, http.StatusFound, reason)
+	info := http.StatusFound
+	if c.InfoURL == "" {
+		info = http.StatusOK
 	}
 	signature := route.Manifest
 	if c.SignatureUpstream != "" {
@@ -56,8 +54,10 @@ func samples(c *config.Config) []sample {
 	anyBlob := get("blob", blob, http.StatusTemporaryRedirect, blobReasons()...)
 	return []sample{
 		get("ping", "/v2/", http.StatusOK, route.Ping),
-		page("info", "/", c.InfoURL, route.Info),
-		page("privacy", "/privacy", c.PrivacyURL, route.Privacy),
+		get("info", "/", info, route.Info),
+		get("privacy", "/privacy", http.StatusFound, route.Privacy),
+		get("where", "/where", http.StatusOK, route.Info),
+		get("hosts", "/hosts.json", http.StatusOK, route.Info),
 		manifest,
 		with(manifest, func(s *sample) { s.name, s.method = "manifest-head", http.MethodHead }),
 		with(manifest, func(s *sample) {

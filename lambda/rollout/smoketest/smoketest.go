@@ -5,10 +5,12 @@
 package smoketest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -62,6 +64,9 @@ func test(ctx context.Context, c *config.Config, e EntryPoint, s sample, invoke 
 		return fmt.Errorf("status %d, want %d", r.status, s.status)
 	case !slices.Contains(s.reasons, reason):
 		return fmt.Errorf("reason %q, want one of %v", token, s.reasons)
+	}
+	if r.status == http.StatusOK { // a page, which is no redirect
+		reason = 0
 	}
 	return checkLocation(c, reason, e.viewerHost(c, s), r.headers["location"])
 }
@@ -122,7 +127,7 @@ func basesOf(c *config.Config, reason route.Reason, viewerHost string) []string 
 	case route.InfoPage:
 		return []string{c.InfoURL}
 	case route.PrivacyPage:
-		return []string{c.PrivacyURL}
+		return []string{cmp.Or(c.PrivacyURL, "/#privacy")}
 	}
 	return nil
 }

@@ -33,7 +33,6 @@ type explainer struct {
 	entry             entry
 	method            string
 	table             ranges.Table
-	all               []ranges.Range // of the table, once an address was looked up
 }
 
 // explanation has the names and the order of the JSON that is printed.
@@ -172,19 +171,11 @@ func outcomes(ctx context.Context, f function, r redirect.Request, expected redi
 	return all
 }
 
-// matched returns the range of the table that an address is in: adjacent prefixes
-// of one region.
+// matched returns the range of the table that an address is in, empty if there is none.
 func (e *explainer) matched(addr netip.Addr) string {
-	if !addr.IsValid() {
+	r, ok := e.table.Find(addr)
+	if !ok {
 		return ""
 	}
-	if e.all == nil {
-		e.all = slices.Collect(e.table.All())
-	}
-	all := e.all
-	i, _ := slices.BinarySearchFunc(all, addr, func(x ranges.Range, addr netip.Addr) int { return x.Last.Compare(addr) })
-	if i < len(all) && !addr.Less(all[i].First) {
-		return all[i].First.String() + " - " + all[i].Last.String()
-	}
-	return ""
+	return r.First.String() + " - " + r.Last.String()
 }

@@ -3,14 +3,13 @@ package explain
 import (
 	"fmt"
 	"strings"
+
+	"archeio/lambda/oci"
 )
 
 // pathOf returns the path of the first request of a client that pulls what, an image
 // reference as docker and crane accept it. A path, or the path of a URL, is returned as
 // it is. The host of a reference or URL is returned separately, empty if there is none.
-//
-// The grammar is that of github.com/distribution/reference: what stands before the
-// first slash is a host if it has a dot or a port, or is localhost.
 func pathOf(what string) (path, host string, err error) {
 	scheme, rest, hasScheme := strings.Cut(what, "://")
 	switch {
@@ -37,23 +36,11 @@ func pathOf(what string) (path, host string, err error) {
 // requestOf returns the path and the host for an image reference, which is all or the end
 // of what.
 func requestOf(image, what string) (path, host string, err error) {
-	name, reference := image, "latest"
-	if at := strings.IndexByte(image, '@'); at >= 0 {
-		// With a tag and a digest, clients request the digest.
-		name, reference = image[:at], image[at+1:]
-		if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
-			name = name[:colon]
-		}
-	} else if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
-		name, reference = image[:colon], image[colon+1:]
-	}
-	if first, rest, ok := strings.Cut(name, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
-		host, name = first, rest
-	}
-	if name == "" || reference == "" {
+	path, host, ok := oci.ImagePath(image)
+	if !ok {
 		return "", "", invalid(what)
 	}
-	return "/v2/" + name + "/manifests/" + reference, host, nil
+	return path, host, nil
 }
 
 func invalid(what string) error {

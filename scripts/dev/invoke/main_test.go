@@ -54,7 +54,7 @@ func TestInvoke(t *testing.T) {
 		{"metrics", "-v ping.json", nil, 0, `"statusCode":200`, `{"_aws":`},
 		{"environment-of-the-folder", "info.json", nil, 0, `"https://file.example/"`, ""},
 		{"shell-overrides", "info.json", []string{"INFO_URL=https://shell.example/"}, 0, `"https://shell.example/"`, ""},
-		{"shell-overrides-with-empty", "info.json", []string{"INFO_URL="}, 0, `"statusCode":404`, ""},
+		{"shell-overrides-with-empty", "info.json", []string{"INFO_URL="}, 0, `"statusCode":200`, ""},
 		{"shell-sets-another-variable", "info.json", []string{"LOG_LEVEL=debug"}, 0, `"https://file.example/"`, `"decision"`},
 		{"function-error", "other.json", nil, 1, `"errorType":"EventError"`, "decoding the event"},
 		{"not-json", "not-json.txt", nil, 1, `"errorType":"EventError"`, "not JSON"},
