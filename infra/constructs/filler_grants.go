@@ -18,19 +18,22 @@ type filler struct {
 }
 
 // grantFiller grants the planner and the worker what they need. Only the worker can
-// write blobs, and neither can delete them.
+// write blobs. Both can delete them, because a withdrawn blob must not stay, but not the
+// index.
 func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue) {
 	state := "arn:aws:s3:::" + s.StateBucket()
-	var mirrors, blobs, indexes []*string
+	var mirrors, blobs, digests, indexes []*string
 	for _, region := range s.Filled() {
 		arn := "arn:aws:s3:::" + s.Bucket(region)
 		mirrors = append(mirrors, jsii.String(arn))
 		blobs = append(blobs, jsii.String(arn+"/"+config.BlobPrefix+"*"))
+		digests = append(digests, jsii.String(arn+"/"+config.BlobPrefix+"sha256:*"))
 		indexes = append(indexes, jsii.String(arn+"/"+config.BlobPrefix+index.Name))
 	}
 	for _, f := range []filler{planner, worker} {
-		f.grantIf(map[string]interface{}{"StringLike": map[string]string{"s3:prefix": config.BlobPrefix + "*"}}, mirrors, "s3:ListBucket")
+		f.grantIf(map[string]interface{}{"StringLike": map[string]string{"s3:prefix": config.BlobPrefix + "*"}}, mirrors, "s3:ListBucket", "s3:ListBucketVersions")
 		f.grant(blobs, "s3:GetObject")
+		f.grant(digests, "s3:DeleteObject", "s3:DeleteObjectVersion")
 		f.grant([]*string{jsii.String(state)}, "s3:ListBucket")
 		f.grant([]*string{jsii.String(state + "/*")}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 		f.grant([]*string{queue.QueueArn()}, "sqs:SendMessage", "sqs:GetQueueAttributes")

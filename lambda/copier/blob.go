@@ -18,15 +18,9 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
 	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
-	withdrawn, err := LoadWithdrawn(ctx, f.State)
-	if err != nil {
-		return err
-	}
-	if _, gone := withdrawn[m.Blob.Digest]; gone {
-		return nil
-	}
 	blob := MissingBlob{Blob: *m.Blob, Repository: m.Repository, Image: m.Image}
 	var unfinished bool
+	var err error
 	if m.Requeues == 0 && blob.Size <= min(fitsInto(c.stop), f.Buckets[0].maxPutSize) {
 		unfinished, err = f.copyWhole(ctx, c, blob)
 	} else if unfinished, err = f.copyInParts(ctx, c, blob); err != nil {
@@ -34,6 +28,8 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 	}
 	keep := context.WithoutCancel(ctx)
 	switch {
+	case errors.Is(err, ErrWithdrawn):
+		return f.discardUploads(keep, m.Blob.Digest, ErrWithdrawn)
 	case absence(err): // the next run of the repository records it
 		f.logAbsent(m.Repository, err)
 		return nil
@@ -60,7 +56,7 @@ func (f *Filler) copyWhole(ctx context.Context, c clock, blob MissingBlob) (unfi
 	}
 	until, cancel := context.WithDeadline(ctx, c.stop)
 	defer cancel()
-	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, CheckExisting: true, Now: f.Now}, plan)
+	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, State: f.State, CheckExisting: true, Now: f.Now}, plan)
 	f.countCopied(result.Copied, result.Bytes)
 	f.logWarnings(result.Warnings)
 	unfinished = slices.ContainsFunc(result.Unfinished, func(b []MissingBlob) bool { return len(b) > 0 })
@@ -74,52 +70,83 @@ func (f *Filler) uploadName(bucket int, digest string) string {
 
 // copyInParts copies a blob over several invocations.
 func (f *Filler) copyInParts(ctx context.Context, c clock, blob MissingBlob) (unfinished bool, err error) {
+	var primary *Object
 	for i, b := range f.Buckets {
-		if existing, err := b.Stat(ctx, blob.Digest); err != nil {
-			return false, err
-		} else if existing != nil {
-			continue
-		}
-		if i > 0 {
-			replicated, err := f.copyFromPrimary(ctx, b, blob)
-			if err != nil {
-				return false, err
+		err := unlessWithdrawn(ctx, f.State, b, blob.Digest, func() error {
+			existing, err := b.Stat(ctx, blob.Digest)
+			if i == 0 {
+				primary = existing
 			}
-			if replicated {
-				continue
+			if err != nil || existing != nil {
+				return err
 			}
-		}
-		if unfinished, err := f.upload(ctx, c, i, blob); unfinished || err != nil {
+			if i > 0 && primary == nil { // it was written by this invocation
+				if primary, err = f.Buckets[0].Stat(ctx, blob.Digest); err != nil {
+					return err
+				}
+			}
+			unfinished, err = f.copyTo(ctx, c, i, blob, primary)
+			return err
+		})
+		if unfinished || err != nil {
 			return unfinished, err
 		}
 	}
 	return false, nil
 }
 
-// copyFromPrimary reports whether S3 will replicate a blob to a bucket, or has
-// just copied it there.
-func (f *Filler) copyFromPrimary(ctx context.Context, b *Bucket, blob MissingBlob) (bool, error) {
-	existing, err := f.Buckets[0].Stat(ctx, blob.Digest)
-	switch {
-	case err != nil || existing == nil:
-		return false, err
-	case existing.Replication == types.ReplicationStatusPending:
-		return true, nil
-	case !existing.ChecksumVerified:
-		return false, nil
+// copyTo copies a blob to a bucket that does not have it. primary is the object in the
+// primary, nil for none.
+func (f *Filler) copyTo(ctx context.Context, c clock, bucket int, blob MissingBlob, primary *Object) (unfinished bool, err error) {
+	b := f.Buckets[bucket]
+	if bucket > 0 && primary != nil {
+		from := f.Buckets[0]
+		there := registry.Blob{Digest: blob.Digest, Size: primary.Size}
+		switch {
+		case primary.Replication == types.ReplicationStatusPending:
+			return false, nil
+		case primary.hashed() && primary.Size <= b.maxPutSize:
+			err = b.Copy(ctx, there, from, primary.ETag)
+		case primary.hashed():
+			unfinished, err = f.resume(ctx, bucket, blob, func(u *Upload) (bool, error) {
+				return b.CopyParts(ctx, there, u, from, primary.ETag, c.over)
+			})
+		default:
+			err = errNotHashed
+		}
+		if err == nil || errors.Is(err, ErrExists) || ctx.Err() != nil || primary.Size > b.maxPutSize && status(err)/100 != 4 && err != errNotHashed {
+			return unfinished, ignore(err, ErrExists)
+		}
+		// S3 servers that are not AWS cannot copy from each other.
 	}
-	err = b.Copy(ctx, registry.Blob{Digest: blob.Digest, Size: existing.Size}, f.Buckets[0], existing.ETag)
-	return err == nil || errors.Is(err, ErrExists), nil // on other errors it is uploaded
+	return f.resume(ctx, bucket, blob, func(u *Upload) (bool, error) {
+		open := func(from int64) (io.ReadCloser, int64, error) { return openBlob(ctx, f.Source, blob, from) }
+		return b.Resume(ctx, blob.Blob, u, open, c.over)
+	})
 }
 
-func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBlob) (unfinished bool, err error) {
+// errNotHashed is the error for an object that is not known to match its digest.
+var errNotHashed = errors.New("the object is not known to match its digest")
+
+func ignore(err, ignored error) error {
+	if errors.Is(err, ignored) {
+		return nil
+	}
+	return err
+}
+
+// resume continues the saved upload of a blob to a bucket, and saves how far it is.
+func (f *Filler) resume(ctx context.Context, bucket int, blob MissingBlob, more func(*Upload) (complete bool, err error)) (unfinished bool, err error) {
 	b, name := f.Buckets[bucket], f.uploadName(bucket, blob.Digest)
 	var u Upload
 	if _, err := f.read(ctx, name, &u); err != nil {
 		return false, err
 	}
-	open := func(from int64) (io.ReadCloser, int64, error) { return openBlob(ctx, f.Source, blob, from) }
-	complete, err := b.Resume(ctx, blob.Blob, &u, open, c.over)
+	complete, err := more(&u)
+	if errors.Is(err, ErrDamaged) {
+		f.logDamaged(name, err)
+		complete, err = more(&u)
+	}
 	keep := context.WithoutCancel(ctx)
 	switch {
 	case complete && err == nil:
@@ -136,17 +163,25 @@ func (f *Filler) upload(ctx context.Context, c clock, bucket int, blob MissingBl
 	return false, errors.Join(err, f.write(keep, name, u))
 }
 
-// giveUp records a blob for archeio mirror copy and aborts its uploads.
-func (f *Filler) giveUp(ctx context.Context, m Message) error {
+// discardUploads aborts the uploads of a blob and deletes their state.
+func (f *Filler) discardUploads(ctx context.Context, digest string, why error) error {
 	for i, b := range f.Buckets {
 		var u Upload
-		if known, err := f.read(ctx, f.uploadName(i, m.Blob.Digest), &u); err != nil || !known {
+		if known, err := f.read(ctx, f.uploadName(i, digest), &u); err != nil || !known {
 			continue
 		}
-		_ = b.abort(ctx, *m.Blob, &u, errTimeUp)
-		if err := f.State.Delete(ctx, f.uploadName(i, m.Blob.Digest)); err != nil {
+		_ = b.abort(ctx, registry.Blob{Digest: digest}, &u, why)
+		if err := f.State.Delete(ctx, f.uploadName(i, digest)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// giveUp records a blob for archeio mirror copy and aborts its uploads.
+func (f *Filler) giveUp(ctx context.Context, m Message) error {
+	if err := f.discardUploads(ctx, m.Blob.Digest, errTimeUp); err != nil {
+		return err
 	}
 	f.Log.Error("blob is too large for the functions, run archeio mirror copy", "repository", m.Repository, "image", m.Image, "digest", m.Blob.Digest, "size", m.Blob.Size)
 	f.countNeedsCopy(1)

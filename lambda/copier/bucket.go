@@ -103,6 +103,9 @@ type Object struct {
 	// ChecksumVerified reports whether S3 has a SHA-256 checksum of the whole
 	// object that matches its key. S3 has none for multipart uploads.
 	ChecksumVerified bool
+	// HashedByWriter reports whether the object was written in parts by a process that
+	// has hashed them, according to its metadata.
+	HashedByWriter bool
 	// Replication is the status of S3 replication to other buckets; empty if
 	// there is none.
 	Replication types.ReplicationStatus
@@ -125,7 +128,17 @@ func (b *Bucket) Stat(ctx context.Context, digest string) (*Object, error) {
 	return &Object{
 		Size: aws.ToInt64(o.ContentLength), ETag: aws.ToString(o.ETag), Replication: o.ReplicationStatus,
 		ChecksumVerified: aws.ToString(o.ChecksumSHA256) == base64.StdEncoding.EncodeToString(d[:]),
+		HashedByWriter:   o.Metadata[hashedKey] == hashedValue,
 	}, nil
+}
+
+// hashed reports whether the object is known to match its digest, so that S3 may copy
+// it.
+func (o *Object) hashed() bool { return o.ChecksumVerified || o.HashedByWriter }
+
+// replicated reports whether S3 has replicated the object to all buckets of its rules.
+func (o *Object) replicated() bool {
+	return o.Replication == types.ReplicationStatusComplete || o.Replication == types.ReplicationStatusCompleted
 }
 
 // Open opens a blob without verifying it, and returns its ETag.

@@ -40,8 +40,11 @@ type Options struct {
 	// Referrers requests the referrers of each manifest, one request each, unless
 	// the listing includes untagged manifests.
 	Referrers bool
-	// Withdrawn are the blobs not to copy.
+	// Withdrawn are the blobs not to copy, according to the list when the run began.
 	Withdrawn Withdrawn
+	// State has the list of withdrawn blobs, which is checked again before and after
+	// each blob; nil if there is none.
+	State State
 	// Manifests may be nil; then every manifest is fetched.
 	Manifests *ManifestCache
 	// CheckExisting sends a HEAD request for each blob before it is copied, for
@@ -98,6 +101,8 @@ type Plan struct {
 	// LeftOut counts nondistributable layers, and blobs and manifests whose digest
 	// is not SHA-256; Withdrawn counts withdrawn blobs.
 	LeftOut, Withdrawn int
+	// Leftovers are withdrawn blobs that buckets still have.
+	Leftovers []Leftover
 	// Filtered counts what the Filter left out.
 	Filtered Filtered
 	// Missing are the missing blobs of each bucket, in the order of the buckets.
@@ -184,6 +189,7 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		return nil, err
 	}
 	w.compare(ctx)
+	w.plan.Leftovers = o.Withdrawn.leftovers(len(o.Buckets), o.Inventory)
 	return w.plan, context.Cause(ctx)
 }
 
@@ -236,7 +242,7 @@ func permanent(err error) bool {
 	case "NoSuchBucket", "AuthorizationHeaderMalformed":
 		return true
 	}
-	return errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, errTooLarge) || errors.Is(err, errStopped) || absence(err)
+	return errors.Is(err, ErrWithdrawn) || errors.Is(err, errStillThere) || errors.Is(err, registry.ErrUnauthorized) || errors.Is(err, errTooLarge) || errors.Is(err, errStopped) || absence(err)
 }
 
 // absence reports whether an error is that the source itself does not have

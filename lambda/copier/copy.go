@@ -23,6 +23,8 @@ type Result struct {
 	// first, Pending those that S3 is still replicating.
 	Copied, FromBucket, Existed, Pending int
 	Bytes                                int64
+	// Withdrawn counts blobs that were withdrawn since the plan.
+	Withdrawn int
 	// Unfinished are the blobs that were not copied before ctx ended, by bucket.
 	Unfinished [][]MissingBlob
 	// Absent are those of the plan that are still absent, and an *ItemError for each
@@ -47,7 +49,7 @@ const copyAttempts = 4
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
 	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Warnings: slices.Clone(plan.Warnings), Unfinished: make([][]MissingBlob, len(plan.Missing))},
-		failed: map[string]error{}, hashed: map[string]string{}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
+		failed: map[string]error{}, hashed: map[string]string{}, primary: map[string]*Object{}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
 	for _, missing := range plan.Missing {
 		c.progress.Total += len(missing)
 		for _, blob := range missing {
@@ -81,6 +83,8 @@ type copying struct {
 	// hashed are the ETags, by digest, of the objects that this run has written to
 	// the primary and hashed itself.
 	hashed map[string]string
+	// primary are the objects that the primary has, by digest, nil for none.
+	primary map[string]*Object
 }
 
 func (c *copying) bucket(ctx context.Context, i int, missing []MissingBlob) {
@@ -121,11 +125,14 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 		return d, errPrimary
 	}
 	for attempt := 1; ; attempt++ {
-		if i == 0 {
-			d, err = c.toPrimary(ctx, blob, attempt)
-		} else {
-			d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
-		}
+		err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[i], blob.Digest, func() (err error) {
+			if i == 0 {
+				d, err = c.toPrimary(ctx, blob, attempt)
+			} else {
+				d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
+			}
+			return err
+		})
 		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
 			return d, err
 		}
@@ -152,44 +159,64 @@ func (c *copying) toPrimary(ctx context.Context, blob MissingBlob, attempt int) 
 }
 
 // toReplica skips what S3 is replicating, and lets S3 copy from the primary if the
-// object there is known to match its digest. All else is uploaded.
+// object there is known to match its digest. All else is uploaded. Without replication
+// it costs one request, in addition to one for the primary and all replicas together.
 func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob, attempt int) (done, error) {
-	primary := c.o.Buckets[0]
-	inPrimary, err := primary.Stat(ctx, blob.Digest)
+	inPrimary, err := c.inPrimary(ctx, blob.Digest, attempt)
 	if err != nil {
 		return done{}, err
 	}
 	if inPrimary != nil && inPrimary.Replication == types.ReplicationStatusPending {
 		return done{pending: true}, nil
 	}
+	c.mu.Lock()
+	hashed := c.hashed[blob.Digest]
+	c.mu.Unlock()
+	copies := inPrimary != nil && (inPrimary.hashed() || inPrimary.ETag == hashed)
 	// The listing of the bucket may be old. A completed replication has arrived,
 	// or it only covers other buckets because this one is newer, or the object was
 	// deleted.
-	if c.o.CheckExisting || inPrimary != nil && (inPrimary.Replication == types.ReplicationStatusComplete || inPrimary.Replication == types.ReplicationStatusCompleted) {
+	if c.o.CheckExisting && !copies || inPrimary != nil && inPrimary.replicated() {
 		if arrived, err := b.Stat(ctx, blob.Digest); err != nil || arrived != nil {
 			return done{}, or(err, ErrExists)
 		}
 	}
-	c.mu.Lock()
-	hashed := c.hashed[blob.Digest]
-	c.mu.Unlock()
-	if inPrimary != nil && (inPrimary.ChecksumVerified || inPrimary.ETag == hashed) {
-		blob := registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}
-		err := b.Copy(ctx, blob, primary, inPrimary.ETag)
+	if copies {
+		err := b.Copy(ctx, registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}, c.o.Buckets[0], inPrimary.ETag)
 		if err == nil {
 			return done{bytes: inPrimary.Size, fromBucket: true}, nil
 		}
-		// Either it has arrived since, or the object in the primary has changed.
-		if arrived, _ := b.Stat(ctx, blob.Digest); errors.Is(err, ErrExists) && arrived != nil {
-			return done{}, ErrExists
-		}
 		if ctx.Err() != nil {
 			return done{}, err
+		}
+		// Either it has arrived since, or the object in the primary has changed.
+		if errors.Is(err, ErrExists) {
+			if arrived, _ := b.Stat(ctx, blob.Digest); arrived != nil {
+				return done{}, ErrExists
+			}
 		}
 		// S3 servers that are not AWS cannot copy from each other.
 	}
 	d, _, err := c.upload(ctx, b, blob, attempt)
 	return d, err
+}
+
+// inPrimary returns the object of a blob in the primary, nil for none, with one request
+// for all replicas.
+func (c *copying) inPrimary(ctx context.Context, digest string, attempt int) (*Object, error) {
+	c.mu.Lock()
+	o, known := c.primary[digest]
+	c.mu.Unlock()
+	if known && attempt == 1 {
+		return o, nil
+	}
+	o, err := c.o.Buckets[0].Stat(ctx, digest)
+	if err == nil && len(c.o.Buckets) > 2 {
+		c.mu.Lock()
+		c.primary[digest] = o
+		c.mu.Unlock()
+	}
+	return o, err
 }
 
 func or(err, otherwise error) error {
@@ -326,6 +353,11 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		c.result.Unfinished[i] = append(c.result.Unfinished[i], blob)
 		return
 	case errors.Is(err, errPrimary):
+	case errors.Is(err, ErrWithdrawn):
+		if c.failed[blob.Digest] == nil {
+			c.result.Withdrawn++
+		}
+		c.failed[blob.Digest] = err // the other buckets do not get it
 	case absence(err):
 		if c.failed[blob.Digest] == nil {
 			c.failed[blob.Digest] = err // reported once

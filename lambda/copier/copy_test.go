@@ -117,7 +117,7 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 }
 
 // TestCopyFromBucket tests that a blob is copied from the primary if its checksum
-// is verified or this run has written it, and from the source otherwise.
+// is verified or its writer has hashed it, and from the source otherwise.
 func TestCopyFromBucket(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -147,10 +147,11 @@ func TestCopyFromBucket(t *testing.T) {
 		{"put-before-with-checksum", small, here, func(t *testing.T, b *Bucket, _ string) { putVerified(t, b, small) }, 1, "copy:1"},
 		{"right-without-checksum", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, small) }, 0, "put:1"},
 		{"wrong-without-checksum", small, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, other) }, 0, "put:1"},
-		{"other-server", small, there, nil, 0, "copy:1 head:1 put:1"},
+		{"other-server", small, there, nil, 0, "copy:1 put:1"},
 		{"large-put-by-this-run", large, here, nil, 1, "copy:2 upload:2"},
-		{"large-put-before", large, here, func(t *testing.T, b *Bucket, _ string) { putVerified(t, b, large) }, 0, "upload:5"},
-		{"large-other-server", large, there, nil, 0, "copy:1 head:1 upload:7"},
+		{"large-put-before", large, here, func(t *testing.T, b *Bucket, _ string) { putVerified(t, b, large) }, 1, "copy:2 upload:2"},
+		{"large-without-checksum", large, here, func(t *testing.T, b *Bucket, digest string) { put(t, b, digest, large) }, 0, "upload:5"},
+		{"large-other-server", large, there, nil, 0, "copy:1 upload:7"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			primary, replica := tiny(s.bucket(t, here)), tiny(s.bucket(t, tt.region))
@@ -374,5 +375,58 @@ func TestTwice(t *testing.T) {
 	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Filter: Filter{Repositories: []string{"app", "app"}}})
 	if err != nil || plan.Repositories != 1 || plan.Manifests != 1 {
 		t.Errorf("plan %+v, error %v", plan, err)
+	}
+}
+
+// TestRequestsPerBlob tests that a blob costs at most two requests a bucket without
+// replication, in addition to the parts of a large one.
+func TestRequestsPerBlob(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		size    int
+		buckets int
+		copying func(context.Context, Options, *Plan) error
+		want    string
+	}{
+		{"one-bucket", 1000, 1, nil, "head:1 put:1"},
+		{"two-buckets", 1000, 2, nil, "copy:1 head:2 put:1"},
+		{"thirty-buckets", 1000, 30, nil, "copy:29 head:2 put:1"},
+		// Three parts to the primary and to each replica.
+		{"large", 2500, 30, nil, "complete:30 copy:87 head:2 part:3 upload:30"},
+		{"large-by-a-worker", 2500, 30, copyMessage, "complete:30 copy:87 head:31 part:3 upload:30"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			requests := newTally(wire(m.Do), step)
+			var buckets []*Bucket
+			for i := range tt.buckets {
+				b := m.bucket(fmt.Sprintf("mirror-%d", i), "us-east-1")
+				b.maxPutSize, b.partSize = 1000, 1000
+				buckets = append(buckets, through(b, requests))
+			}
+			data, _ := noise(1, tt.size)
+			_, o, plan, digest := oneBlob(t, data, buckets...)
+			o.CheckExisting, o.State = true, Folder(t.TempDir())
+			copying := tt.copying
+			if copying == nil {
+				copying = func(ctx context.Context, o Options, plan *Plan) error {
+					result, err := Copy(ctx, o, plan)
+					return errors.Join(append(result.Errors, err)...)
+				}
+			}
+			if err := copying(t.Context(), o, plan); err != nil {
+				t.Fatal(err)
+			}
+			if got := requests.take(); got != tt.want {
+				t.Errorf("requests %s, want %s", got, tt.want)
+			}
+			for _, b := range buckets {
+				if !bytes.Equal(content(t, b, digest), data) {
+					t.Errorf("%s does not have the blob", b.Name)
+				}
+			}
+		})
 	}
 }

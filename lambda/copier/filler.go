@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -129,16 +130,24 @@ func clockOf(ctx context.Context) clock {
 
 func (c clock) over() bool { return time.Now().After(c.stop) }
 
-// read decodes JSON of the state into a value; false if it does not exist.
+// read decodes JSON of the state into a value; false if it does not exist, or is
+// damaged: then it is rebuilt.
 func (f *Filler) read(ctx context.Context, name string, into any) (bool, error) {
 	data, err := f.State.Get(ctx, name)
 	if err != nil || data == nil {
 		return false, err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return false, fmt.Errorf("reading state %q: %w: delete it to start again", name, err)
+		reflect.ValueOf(into).Elem().SetZero() // it may be partly decoded
+		f.logDamaged(name, err)
+		return false, nil
 	}
 	return true, nil
+}
+
+// logDamaged logs that a piece of the state is rebuilt.
+func (f *Filler) logDamaged(name string, err error) {
+	f.Log.Warn("state is damaged, rebuilding it", "state", name, "error", err.Error())
 }
 
 func (f *Filler) write(ctx context.Context, name string, v any) error {

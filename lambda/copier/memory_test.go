@@ -28,12 +28,13 @@ type memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte // by bucket and key
 	hashed  map[string]bool   // those with a checksum of the whole
+	meta    map[string]string // user-defined metadata of hashedKey, by bucket and key, or upload
 	uploads map[string]map[int][]byte
 	count   int
 }
 
 func newMemory() *memory {
-	return &memory{objects: map[string][]byte{}, hashed: map[string]bool{}, uploads: map[string]map[int][]byte{}}
+	return &memory{objects: map[string][]byte{}, hashed: map[string]bool{}, meta: map[string]string{}, uploads: map[string]map[int][]byte{}}
 }
 
 // bucket returns a bucket in a region.
@@ -76,12 +77,14 @@ func (m *memory) Do(r *http.Request) (*http.Response, error) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	q := r.URL.Query()
 	switch {
+	case r.Method == http.MethodGet && q.Has("versions"):
+		return m.versions(r, strings.TrimSuffix(name, "/"), q.Get("prefix"))
 	case r.Method == http.MethodGet && q.Has("list-type"):
 		return m.list(r, strings.TrimSuffix(name, "/"), q)
 	case r.Method == http.MethodPost && q.Has("uploads"):
 		m.count++
 		id := strconv.Itoa(m.count)
-		m.uploads[id] = map[int][]byte{}
+		m.uploads[id], m.meta[id] = map[int][]byte{}, r.Header.Get("X-Amz-Meta-"+hashedKey)
 		return respond(r, 200, nil, "<InitiateMultipartUploadResult><UploadId>"+id+"</UploadId></InitiateMultipartUploadResult>")
 	case q.Has("uploadId"):
 		return m.upload(r, name, q, body)
@@ -92,13 +95,13 @@ func (m *memory) Do(r *http.Request) (*http.Response, error) {
 			if !has {
 				return refuse(r, http.StatusNotFound, "NoSuchKey")
 			}
-			return m.put(r, name, content, true, "<CopyObjectResult><ETag>"+etag(content)+"</ETag></CopyObjectResult>")
+			return m.put(r, name, content, true, m.meta[from], "<CopyObjectResult><ETag>"+etag(content)+"</ETag></CopyObjectResult>")
 		}
 		sum := sha256.Sum256(body)
 		if want := r.Header.Get("X-Amz-Checksum-Sha256"); want != "" && want != base64.StdEncoding.EncodeToString(sum[:]) {
 			return refuse(r, http.StatusBadRequest, "BadDigest")
 		}
-		return m.put(r, name, body, r.Header.Get("X-Amz-Checksum-Sha256") != "", "")
+		return m.put(r, name, body, r.Header.Get("X-Amz-Checksum-Sha256") != "", "", "")
 	case r.Method == http.MethodDelete:
 		delete(m.objects, name)
 		return respond(r, http.StatusNoContent, nil, "")
@@ -111,6 +114,9 @@ func (m *memory) Do(r *http.Request) (*http.Response, error) {
 	if m.hashed[name] {
 		sum := sha256.Sum256(content)
 		header.Set("X-Amz-Checksum-Sha256", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	if m.meta[name] != "" {
+		header.Set("X-Amz-Meta-"+hashedKey, m.meta[name])
 	}
 	resp, err := respond(r, 200, header, string(content))
 	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
@@ -125,12 +131,12 @@ func etag(content []byte) string {
 	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
-func (m *memory) put(r *http.Request, name string, content []byte, hashed bool, answer string) (*http.Response, error) {
+func (m *memory) put(r *http.Request, name string, content []byte, hashed bool, meta, answer string) (*http.Response, error) {
 	old, has := m.objects[name]
 	if r.Header.Get("If-None-Match") == "*" && has || r.Header.Get("If-Match") != "" && r.Header.Get("If-Match") != etag(old) {
 		return refuse(r, http.StatusPreconditionFailed, "PreconditionFailed")
 	}
-	m.objects[name], m.hashed[name] = bytes.Clone(content), hashed
+	m.objects[name], m.hashed[name], m.meta[name] = bytes.Clone(content), hashed, meta
 	return respond(r, 200, http.Header{"Etag": {etag(content)}}, answer)
 }
 
@@ -141,18 +147,54 @@ func (m *memory) upload(r *http.Request, name string, q url.Values, body []byte)
 		return refuse(r, http.StatusNotFound, "NoSuchUpload")
 	case r.Method == http.MethodPut:
 		n, _ := strconv.Atoi(q.Get("partNumber"))
+		answer := ""
+		if source := r.Header.Get("X-Amz-Copy-Source"); source != "" {
+			from, _ := url.PathUnescape(source)
+			var first, last int
+			if _, err := fmt.Sscanf(r.Header.Get("X-Amz-Copy-Source-Range"), "bytes=%d-%d", &first, &last); err != nil || last >= len(m.objects[from]) {
+				return refuse(r, http.StatusBadRequest, "InvalidRange")
+			}
+			body = m.objects[from][first : last+1]
+			answer = "<CopyPartResult><ETag>" + etag(body) + "</ETag></CopyPartResult>"
+		}
 		parts[n] = body
-		return respond(r, 200, http.Header{"Etag": {etag(body)}}, "")
+		return respond(r, 200, http.Header{"Etag": {etag(body)}}, answer)
+	case r.Method == http.MethodGet:
+		text := "<ListPartsResult>"
+		for _, n := range slices.Sorted(maps.Keys(parts)) {
+			text += fmt.Sprintf("<Part><PartNumber>%d</PartNumber><ETag>%s</ETag><Size>%d</Size></Part>", n, etag(parts[n]), len(parts[n]))
+		}
+		return respond(r, 200, nil, text+"</ListPartsResult>")
 	case r.Method == http.MethodDelete:
 		delete(m.uploads, q.Get("uploadId"))
 		return respond(r, http.StatusNoContent, nil, "")
 	}
+	var named struct {
+		Part []struct{ PartNumber int }
+	}
+	if err := xml.Unmarshal(body, &named); err != nil {
+		return refuse(r, http.StatusBadRequest, "MalformedXML")
+	}
 	var content []byte
-	for _, n := range slices.Sorted(maps.Keys(parts)) {
-		content = append(content, parts[n]...)
+	for _, part := range named.Part {
+		content = append(content, parts[part.PartNumber]...)
+	}
+	if want := r.Header.Get("X-Amz-Mp-Object-Size"); want != strconv.Itoa(len(content)) {
+		return refuse(r, http.StatusBadRequest, "InvalidRequest")
 	}
 	delete(m.uploads, q.Get("uploadId"))
-	return m.put(r, name, content, false, "<CompleteMultipartUploadResult><ETag>"+etag(content)+"</ETag></CompleteMultipartUploadResult>")
+	return m.put(r, name, content, false, m.meta[q.Get("uploadId")], "<CompleteMultipartUploadResult><ETag>"+etag(content)+"</ETag></CompleteMultipartUploadResult>")
+}
+
+// versions lists the only version of each object with a prefix.
+func (m *memory) versions(r *http.Request, bucket, prefix string) (*http.Response, error) {
+	text := "<ListVersionsResult>"
+	for name := range m.objects {
+		if key, ok := strings.CutPrefix(name, bucket+"/"); ok && strings.HasPrefix(key, prefix) {
+			text += "<Version><Key>" + key + "</Key><VersionId>null</VersionId></Version>"
+		}
+	}
+	return respond(r, 200, nil, text+"</ListVersionsResult>")
 }
 
 // list lists all keys of a bucket in one page.

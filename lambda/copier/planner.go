@@ -182,6 +182,7 @@ func (p *planRun) advance(ctx context.Context) error {
 			return err
 		}
 		p.writeIndex(ctx)
+		p.removeWithdrawn(ctx)
 		if err := p.save(ctx); err != nil {
 			return err
 		}

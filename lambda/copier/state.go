@@ -14,6 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"archeio/lambda/pace"
 )
 
 // State stores, by name, what must outlive a run: manifest caches, the progress
@@ -24,6 +26,9 @@ type State interface {
 	Get(ctx context.Context, name string) ([]byte, error)
 	// Put is atomic.
 	Put(ctx context.Context, name string, data []byte) error
+	// Create is Put for a name that does not exist. Of several calls at the same time
+	// one creates it; the others change nothing and return false.
+	Create(ctx context.Context, name string, data []byte) (created bool, err error)
 	// Delete returns no error for a name that does not exist.
 	Delete(ctx context.Context, name string) error
 	// Names returns all names with a prefix, sorted.
@@ -45,7 +50,22 @@ func (f Folder) Get(_ context.Context, name string) ([]byte, error) {
 }
 
 // Put implements State.
-func (f Folder) Put(_ context.Context, name string, data []byte) (err error) {
+func (f Folder) Put(_ context.Context, name string, data []byte) error {
+	return f.write(name, data, os.Rename)
+}
+
+// Create implements State.
+func (f Folder) Create(_ context.Context, name string, data []byte) (created bool, err error) {
+	switch err := f.write(name, data, os.Link); {
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	default:
+		return err == nil, err
+	}
+}
+
+// write writes a temporary file, and moves it to the name.
+func (f Folder) write(name string, data []byte, move func(from, to string) error) error {
 	file := f.file(name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
@@ -54,16 +74,12 @@ func (f Folder) Put(_ context.Context, name string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(temp.Name())
-		}
-	}()
+	defer os.Remove(temp.Name()) // there is none after a rename
 	_, err = temp.Write(data)
 	if err := errors.Join(err, temp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), file)
+	return move(temp.Name(), file)
 }
 
 // tempPrefix is the prefix of files that are still being written.
@@ -124,6 +140,25 @@ func (b StateBucket) Get(ctx context.Context, name string) ([]byte, error) {
 func (b StateBucket) Put(ctx context.Context, name string, data []byte) error {
 	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: &name, Body: bytes.NewReader(data)})
 	return b.explain("writing "+name, err)
+}
+
+// Create implements State.
+func (b StateBucket) Create(ctx context.Context, name string, data []byte) (created bool, err error) {
+	in := &s3.PutObjectInput{Bucket: &b.Name, Key: &name, Body: bytes.NewReader(data), IfNoneMatch: aws.String("*")}
+	for try := 1; ; try++ {
+		_, err := b.Client.PutObject(ctx, in)
+		switch err = b.explain("writing "+name, err); {
+		case errors.Is(err, ErrExists):
+			return false, nil
+		case errors.Is(err, errConflict) && try < copyAttempts: // of which one may still fail
+			in.Body = bytes.NewReader(data)
+			if err := pace.Sleep(ctx, pace.Backoff(try)); err != nil {
+				return false, err
+			}
+		default:
+			return err == nil, err
+		}
+	}
 }
 
 // Delete implements State.

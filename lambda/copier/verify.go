@@ -20,6 +20,8 @@ import (
 // VerifyOptions are the settings of Verify.
 type VerifyOptions struct {
 	Buckets []*Bucket
+	// State has the withdrawn blobs, which are not replaced; it may be nil.
+	State State
 	// Sample is the fraction of the blobs to hash, selected at random, from 0 to
 	// 1; 0 is all.
 	Sample float64
@@ -163,12 +165,15 @@ func (v *verifying) replace(ctx context.Context, b *Bucket, digest Digest, etag 
 	if !known {
 		return errors.New("the source does not have it: withdraw it to delete it")
 	}
-	content, size, err := v.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
-	if err != nil {
+	err := unlessWithdrawn(ctx, v.o.State, b, blob.Digest, func() error {
+		content, size, err := v.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
+		if err != nil {
+			return err
+		}
+		defer content.Close()
+		_, err = b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, content, etag)
 		return err
-	}
-	defer content.Close()
-	_, err = b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, content, etag)
+	})
 	if errors.Is(err, ErrExists) {
 		return errors.New("the object has changed since it was hashed: verify it again")
 	}

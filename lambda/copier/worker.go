@@ -116,7 +116,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 	if err := w.cache.Load(ctx, f.State, w.cacheName); err != nil {
 		f.Log.Error("manifest cache is corrupt, rebuilding it", "repository", m.Repository, "error", err.Error())
 	}
-	o := Options{Source: f.Source, Buckets: f.Buckets, Inventory: inventory, Withdrawn: withdrawn, Manifests: &w.cache, CheckExisting: true,
+	o := Options{Source: f.Source, Buckets: f.Buckets, Inventory: inventory, Withdrawn: withdrawn, State: f.State, Manifests: &w.cache, CheckExisting: true,
 		Filter: f.Filter, Parallel: f.Parallel, Referrers: f.Referrers, AbsentFor: askAbsentAfter, ImageTime: min(maxImageTime, time.Until(w.clock.stop)/3), Now: f.now}
 	o.fill()
 	if len(w.progress.Below)+len(w.progress.Unlisted) > 0 || w.progress.TooMany {

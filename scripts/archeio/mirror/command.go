@@ -100,8 +100,9 @@ func statusCommand() *cobra.Command {
 		Short: "show what each mirror has and is missing",
 		Long: "Shows how many blobs of the source each mirror has and is missing, and which blobs\n" +
 			"the functions could not copy. A mirror is full if it has everything that the source\n" +
-			"has and that may be mirrored; what the source names and does not have is listed. The\n" +
-			"exit code is 1 if a mirror is not full, unless the source is empty.",
+			"has and that may be mirrored; what the source names and does not have is listed.\n" +
+			"Withdrawn blobs that a mirror still has are removed. The exit code is 1 if a mirror is\n" +
+			"not full, unless the source is empty.",
 		Example: cli.Example("archeio mirror status -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -state s3://my-state"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx) })
@@ -144,45 +145,6 @@ func verifyCommand() *cobra.Command {
 	f.Var(&v.sample, "sample", "`SHARE` random share of the blobs to hash, as 5% or 0.05 (default: all)")
 	f.BoolVar(&v.replace, "replace", false, "replace blobs that do not match by those of -source")
 	f.StringVar(&v.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate replaced blobs in")
-	o.jsonFlag(c)
-	return c
-}
-
-func withdrawCommand() *cobra.Command {
-	var o options
-	var w withdrawing
-	c := &cobra.Command{
-		Use:   "withdraw [flags] -bucket NAME[@REGION] ... -state STATE DIGEST",
-		Short: "remove a blob everywhere, and never copy it again",
-		Long: "Lists a digest in the state, so that it is not copied again, takes it out of the\n" +
-			"blob index, and removes every version of the blob from every bucket. The exit code\n" +
-			"is 1 if a bucket may still have it.",
-		Example: cli.Example("archeio mirror withdraw -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state \\\n" +
-			"    -distribution E1EXAMPLE sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return cli.Usagef("want exactly one DIGEST")
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := w.parse(args[0]); err != nil {
-				return err
-			}
-			if w.listOnly {
-				if err := cli.NoEffect(c, "with -list-only", "distribution"); err != nil {
-					return err
-				}
-			}
-			o.needsState = true
-			return o.run(c, w.run)
-		},
-	}
-	o.bucketFlag(c)
-	o.stateFlag(c)
-	f := c.Flags()
-	f.StringVar(&w.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate the blob in")
-	f.BoolVar(&w.listOnly, "list-only", false, "only list the digest and take it out of the index; run withdraw again after MIRROR_INDEX_MAX_AGE to remove the blob")
 	o.jsonFlag(c)
 	return c
 }

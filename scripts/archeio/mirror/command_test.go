@@ -84,8 +84,21 @@ func TestCommands(t *testing.T) {
 					[]string{`{"digest":"` + digest + `","buckets":[{"name":"` + primary + `","versions":1},{"name":"` + replica + `","versions":1}],"until":"`}},
 				{"copy-leaves-out-withdrawn", nil, append([]string{"copy"}, from...), 0,
 					[]string{", 1 withdrawn\n", "copied 0 blobs"}, []string{`"withdrawn":1`, `"copied":{"blobs":0,`}},
+				{"plan-of-withdrawn-and-there", func() { corrupt(replica) }, append([]string{"plan"}, from...), 0,
+					[]string{"withdrawn, but still in " + replica + ": " + digest + "\n"}, []string{`"leftovers":[{"digest":"` + digest + `","bucket":"` + replica + `"}]`}},
+				{"status-removes-withdrawn", nil, append([]string{"status"}, from...), 0,
+					[]string{"withdrawn, but it was still in " + replica + ": removed 1 version of " + digest + "\n"},
+					[]string{`"leftovers":[{"digest":"` + digest + `","bucket":"` + replica + `","versions":1}]`}},
 				{"status-without-withdrawn", nil, append([]string{"status"}, from...), 0,
 					[]string{primary + "  5 blobs  0 blobs  0 B   yes\n"}, []string{`"has":5,"full":true,"status":"full"}`}},
+				{"list", nil, []string{"withdraw", "-list", "-state", state}, 0,
+					[]string{digest + "  20", "  at once\n", "\n1 blob withdrawn\n"}, []string{`{"withdrawn":[{"digest":"` + digest + `","since":"20`}},
+				{"undo", nil, []string{"withdraw", "-undo", "-state", state, digest}, 0,
+					[]string{digest + " is no longer withdrawn"}, []string{`"listed":true`}},
+				{"undo-again", nil, []string{"withdraw", "-undo", "-state", state, digest}, 0,
+					[]string{digest + " is not withdrawn"}, []string{`"listed":false`}},
+				{"copy-after-undo", nil, append([]string{"copy"}, from...), 0,
+					[]string{"copied 2 blobs"}, []string{`"copied":{"blobs":2,`}},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
 					if tt.before != nil {
@@ -293,8 +306,8 @@ func TestWithdrawUnknown(t *testing.T) {
 		code int
 		want string
 	}{
-		{"only-listed", []string{"-list-only"}, cli.ExitDone, "here    not removed\n"},
-		{"only-listed-json", []string{"-list-only", "-json"}, cli.ExitDone, `"versions": null`},
+		{"later", []string{"-later"}, cli.ExitDone, "here    not removed\n"},
+		{"later-json", []string{"-later", "-json"}, cli.ExitDone, `"versions": null`},
 		{"not-checked", []string{"-bucket", "nowhere"}, cli.ExitProblem, "here     1 version\nnowhere  not checked\n"},
 		{"not-checked-json", []string{"-bucket", "nowhere", "-json"}, cli.ExitProblem, "\"name\": \"nowhere\",\n      \"versions\": null"},
 		{"nothing-left", nil, cli.ExitDone, "here    0 versions\n"},

@@ -69,7 +69,9 @@ func showPlan(ctx context.Context, m *mirrors) (output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newCopyReport(m.options.Buckets, plan, nil), nil
+	report := newCopyReport(m.options.Buckets, plan, nil)
+	report.Leftovers = m.leftovers(plan)
+	return report, nil
 }
 
 // copy copies what is missing, and writes the blob index if there are options for it.
@@ -88,6 +90,11 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 		}
 	}
 	report := newCopyReport(m.options.Buckets, plan, result)
+	var failed []string
+	if report.Leftovers, failed, err = m.removeWithdrawn(ctx, plan); err != nil {
+		return nil, err
+	}
+	report.Errors = append(report.Errors, failed...)
 	if index != nil {
 		index.Buckets = m.options.Buckets
 		report.Indexed, err = copier.ListIndex(ctx, m.state, *index)
@@ -112,5 +119,11 @@ func (m *mirrors) status(ctx context.Context) (output, error) {
 			return nil, err
 		}
 	}
-	return newStatusReport(m.options.Buckets, plan, needs), nil
+	report := newStatusReport(m.options.Buckets, plan, needs)
+	var failed []string
+	if report.Leftovers, failed, err = m.removeWithdrawn(ctx, plan); err != nil {
+		return nil, err
+	}
+	report.Errors = append(report.Errors, failed...)
+	return report, nil
 }

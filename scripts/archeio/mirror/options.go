@@ -32,7 +32,7 @@ type options struct {
 	referrers, allowEmpty        bool
 	asJSON                       bool
 
-	needsSource, needsState bool
+	needsSource, needsState, noBuckets bool
 }
 
 func (o *options) bucketFlag(c *cobra.Command) {
@@ -75,12 +75,12 @@ func (o *options) planFlags(c *cobra.Command) {
 // check validates the flags of the command c.
 func (o *options) check(c *cobra.Command) error {
 	switch {
-	case len(o.buckets) == 0:
+	case len(o.buckets) == 0 && !o.noBuckets:
 		return cli.Usagef("missing -bucket NAME[@REGION]")
 	case o.needsSource && o.source == "":
 		return cli.Usagef("missing -source REGISTRY[/PREFIX]")
 	case o.needsState && o.state == "":
-		return cli.Usagef("missing -state STATE, where the digest is listed so that it is not copied again")
+		return cli.Usagef("missing -state STATE, where withdrawn digests are listed")
 	case c.Flags().Lookup("parallel") != nil && o.parallel < 1:
 		return cli.Usagef("-parallel %d: want a number from 1 on", o.parallel)
 	case !(o.rate >= 0): // also rejects NaN
@@ -169,6 +169,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 			return nil, err
 		}
 	}
+	m.options.State = m.state
 	m.options.Withdrawn, err = copier.LoadWithdrawn(ctx, m.state)
 	return m, err
 }

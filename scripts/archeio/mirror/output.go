@@ -99,8 +99,10 @@ type copyReport struct {
 	Images  []imageReport  `json:"images"`
 	Copied  *copiedReport  `json:"copied,omitempty"`
 	// Indexed is the number of blobs in the index that was written.
-	Indexed int      `json:"indexed,omitempty"`
-	Errors  []string `json:"errors"`
+	Indexed int `json:"indexed,omitempty"`
+	// Leftovers are withdrawn blobs that buckets still had.
+	Leftovers []leftoverReport `json:"leftovers,omitempty"`
+	Errors    []string         `json:"errors"`
 }
 
 type bucketReport struct {
@@ -192,6 +194,7 @@ func (r *copyReport) writeText(w io.Writer) error {
 		return err
 	}
 	r.writeNotes(w)
+	writeLeftovers(w, r.Leftovers)
 	writeErrors(w, r.Errors)
 	return nil
 }
@@ -240,7 +243,9 @@ type statusReport struct {
 	Mirrors []mirrorReport `json:"mirrors"`
 	// NeedsCopy are the digests of the blobs that the functions could not copy.
 	NeedsCopy []string `json:"needsCopy"`
-	Errors    []string `json:"errors"`
+	// Leftovers are withdrawn blobs that buckets still had.
+	Leftovers []leftoverReport `json:"leftovers,omitempty"`
+	Errors    []string         `json:"errors"`
 }
 
 type mirrorReport struct {
@@ -292,6 +297,7 @@ func (r *statusReport) writeText(w io.Writer) error {
 		fmt.Fprintf(w, "too large for the functions, run archeio mirror copy: %s\n", digest)
 	}
 	r.writeNotes(w)
+	writeLeftovers(w, r.Leftovers)
 	writeErrors(w, r.Errors)
 	return nil
 }

@@ -20,7 +20,7 @@ type verifying struct {
 }
 
 func (v *verifying) run(ctx context.Context, m *mirrors) (output, error) {
-	o := copier.VerifyOptions{Buckets: m.options.Buckets, Sample: float64(v.sample), Bandwidth: m.bandwidth,
+	o := copier.VerifyOptions{Buckets: m.options.Buckets, State: m.state, Sample: float64(v.sample), Bandwidth: m.bandwidth,
 		Parallel: m.options.Parallel, Progress: m.options.Progress}
 	if v.replace {
 		var err error

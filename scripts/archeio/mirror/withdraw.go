@@ -7,44 +7,106 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"archeio/lambda/blobs"
+	"github.com/spf13/cobra"
+
 	"archeio/lambda/copier"
 	"archeio/scripts/archeio/cli"
 )
 
+func withdrawCommand() *cobra.Command {
+	var o options
+	var w withdrawing
+	c := &cobra.Command{
+		Use:   "withdraw [flags] -bucket NAME[@REGION] ... -state STATE DIGEST\n  archeio mirror withdraw [flags] -stage NAME DIGEST",
+		Short: "remove a blob everywhere, and never copy it again",
+		Long: "Lists a digest in the state, so that it is not copied again, takes it out of the\n" +
+			"blob index, and removes every version of the blob from every bucket. Copies in\n" +
+			"progress remove what they write of it. With -stage, buckets and state are those of\n" +
+			"the stage. The exit code is 1 if a bucket may still have the blob.",
+		Example: cli.Example("archeio mirror withdraw -stage production -distribution E1EXAMPLE \\\n"+
+			"    sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+			"archeio mirror withdraw -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state \\\n"+
+				"    -distribution E1EXAMPLE sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+			"archeio mirror withdraw -stage production -list"),
+		Args: func(_ *cobra.Command, args []string) error {
+			if w.list && len(args) > 0 {
+				return cli.Usagef("unexpected argument %q: -list shows all withdrawn digests", args[0])
+			}
+			if !w.list && len(args) != 1 {
+				return cli.Usagef("want exactly one DIGEST")
+			}
+			return nil
+		},
+	}
+	o.bucketFlag(c)
+	o.stateFlag(c)
+	w.stage = o.stageFlags(c)
+	f := c.Flags()
+	f.StringVar(&w.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate the blob in")
+	f.BoolVar(&w.later, "later", false, "leave the blob in the mirrors until no redirector sends clients there for it; the filler or status then removes it")
+	f.BoolVar(&w.undo, "undo", false, "remove the digest from the list, so that the blob is copied again")
+	f.BoolVar(&w.list, "list", false, "show the withdrawn digests")
+	o.jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := w.check(c, args); err != nil {
+			return err
+		}
+		o.needsState, o.noBuckets = true, w.undo || w.list
+		return o.runStage(c, w.stage, w.run)
+	}
+	return c
+}
+
 // withdrawing is one withdrawal, as the arguments name it.
 type withdrawing struct {
 	digest, distribution string
-	listOnly             bool
+	later, undo, list    bool
+	stage                *stageFlag
 }
 
-// parse validates the digest, which is the argument of the command.
-func (w *withdrawing) parse(digest string) error {
-	if _, ok := copier.ParseDigest(digest); !ok {
-		return cli.Usagef("invalid digest %q: want sha256: and 64 lower-case hexadecimal digits", digest)
+func (w *withdrawing) check(c *cobra.Command, args []string) error {
+	for _, flag := range []string{"list", "undo", "later"} {
+		if !c.Flags().Changed(flag) {
+			continue
+		}
+		if err := cli.NoEffect(c, "with -"+flag, map[string][]string{
+			"list": {"undo", "later", "distribution", "bucket"}, "undo": {"later", "distribution", "bucket"}, "later": {"distribution"},
+		}[flag]...); err != nil {
+			return err
+		}
 	}
-	w.digest = digest
+	if w.list {
+		return nil
+	}
+	if _, ok := copier.ParseDigest(args[0]); !ok {
+		return cli.Usagef("invalid digest %q: want sha256: and 64 lower-case hexadecimal digits", args[0])
+	}
+	w.digest = args[0]
 	return nil
 }
 
-// indexLag is how long a redirector may use an index that still lists a blob
-// after the blob was taken out: twice the default of MIRROR_INDEX_REFRESH.
-const indexLag = 10 * time.Minute
-
-// staleFor is how long redirectors may send clients to a mirror for a blob that
-// was removed.
-const staleFor = max(indexLag, blobs.PresentFor)
-
 func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
-	withdraw := copier.Withdraw
-	if w.listOnly {
-		withdraw = copier.MarkWithdrawn
+	switch {
+	case w.list:
+		all, err := copier.Withdrawals(ctx, m.state)
+		return &withdrawnReport{append([]copier.Withdrawal{}, all...)}, err
+	case w.undo:
+		listed, err := copier.UndoWithdrawal(ctx, m.state, w.digest)
+		return &undoReport{w.digest, listed}, err
 	}
-	removal, err := withdraw(ctx, m.state, m.options.Buckets, w.digest)
+	until := time.Now().UTC().Add(w.stage.staleFor()).Truncate(time.Second)
+	var removal *copier.Removal
+	var err error
+	if w.later {
+		removal, err = copier.MarkWithdrawn(ctx, m.state, m.options.Buckets, w.digest, until)
+	} else {
+		removal, err = copier.Withdraw(ctx, m.state, m.options.Buckets, w.digest)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &withdrawReport{Digest: w.digest, ListedOnly: w.listOnly, Until: time.Now().UTC().Add(staleFor).Truncate(time.Second), Errors: texts(removal.Errors)}
+	r := &withdrawReport{Digest: w.digest, Later: w.later, Until: until, Errors: texts(removal.Errors),
+		settings: w.stage.settings()}
 	for i, b := range m.options.Buckets {
 		row := removedReport{Name: b.Name}
 		if n := removal.Versions[i]; n > 0 || removal.Removed[i] {
@@ -52,7 +114,7 @@ func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
 		}
 		r.Buckets = append(r.Buckets, row)
 	}
-	if w.distribution != "" && !w.listOnly {
+	if w.distribution != "" {
 		if r.Edge, err = invalidate(ctx, m.aws, w.distribution, []string{w.digest}); err != nil {
 			r.Errors = append(r.Errors, err.Error())
 			r.edgeFailed = true
@@ -65,16 +127,17 @@ func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
 type withdrawReport struct {
 	Digest  string          `json:"digest"`
 	Buckets []removedReport `json:"buckets"`
-	// ListedOnly reports that the blob was not removed.
-	ListedOnly bool `json:"listedOnly,omitempty"`
+	// Later reports that the blob was not removed.
+	Later bool `json:"later,omitempty"`
 	// Edge is the ID of the invalidation.
 	Edge string `json:"edge,omitempty"`
 	// edgeFailed reports that the invalidation failed.
 	edgeFailed bool
 	// Until is the time from which on no redirector sends a client to a mirror for
-	// the blob.
-	Until  time.Time `json:"until"`
-	Errors []string  `json:"errors"`
+	// the blob, according to settings.
+	Until    time.Time `json:"until"`
+	settings string
+	Errors   []string `json:"errors"`
 }
 
 type removedReport struct {
@@ -93,7 +156,7 @@ func (r *withdrawReport) writeText(out io.Writer) error {
 		switch {
 		case b.Versions != nil:
 			removed = count(*b.Versions, "version", "versions")
-		case r.ListedOnly:
+		case r.Later:
 			removed = "not removed"
 		}
 		fmt.Fprintf(t, "%s\t%s\n", b.Name, removed)
@@ -102,9 +165,11 @@ func (r *withdrawReport) writeText(out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s is listed as withdrawn and is not copied again.\n", r.Digest)
+	until := r.Until.Format(time.RFC3339)
 	switch {
-	case r.ListedOnly:
-		fmt.Fprintln(out, "It leaves the index and stays in the mirrors: run withdraw again after MIRROR_INDEX_MAX_AGE to remove it.")
+	case r.Later:
+		fmt.Fprintf(out, "It is out of the index and stays in the mirrors until %s. After that, the filler of the\n"+
+			"stage removes it, or archeio mirror status.\n", until)
 	case r.Edge != "":
 		fmt.Fprintf(out, "It is invalidated at the edge: invalidation %s.\n", r.Edge)
 	case r.edgeFailed:
@@ -112,8 +177,57 @@ func (r *withdrawReport) writeText(out io.Writer) error {
 	default:
 		fmt.Fprintln(out, "The edge may still have it: run withdraw again with -distribution to invalidate it there.")
 	}
-	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s, and those that cannot read\n"+
-		"the index for MIRROR_INDEX_MAX_AGE. After that they send clients to the upstream: remove it there too.\n", r.Until.Format(time.RFC3339))
+	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s\n(%s). After that they send clients to the upstream: remove it there too.\n", until, r.settings)
 	writeErrors(out, r.Errors)
 	return nil
+}
+
+// undoReport is the output of withdraw -undo.
+type undoReport struct {
+	Digest string `json:"digest"`
+	// Listed reports whether the digest was withdrawn.
+	Listed bool `json:"listed"`
+}
+
+func (r *undoReport) complete() bool { return true }
+
+func (r *undoReport) writeText(out io.Writer) error {
+	if !r.Listed {
+		_, err := fmt.Fprintf(out, "%s is not withdrawn\n", r.Digest)
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s is no longer withdrawn: the next run copies it again\n", r.Digest)
+	return err
+}
+
+// withdrawnReport is the output of withdraw -list.
+type withdrawnReport struct {
+	Withdrawn []copier.Withdrawal `json:"withdrawn"`
+}
+
+func (r *withdrawnReport) complete() bool { return true }
+
+func (r *withdrawnReport) writeText(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "DIGEST\tWITHDRAWN\tREMOVED\n")
+	for _, w := range r.Withdrawn {
+		removed := "at once"
+		if !w.RemoveAfter.IsZero() {
+			removed = "after " + w.RemoveAfter.Format(time.RFC3339)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Printable(w.Digest), since(w.Since), removed)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\n%s withdrawn\n", blobCount(len(r.Withdrawn)))
+	return err
+}
+
+// since returns a time as text.
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "unknown"
+	}
+	return t.UTC().Format(time.RFC3339)
 }

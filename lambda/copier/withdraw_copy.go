@@ -1,0 +1,149 @@
+package copier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrWithdrawn is the error for a blob that was withdrawn before or while it was
+	// copied. It is in none of the buckets that it was copied to.
+	ErrWithdrawn = errors.New("the blob is withdrawn")
+
+	// errStillThere is the error for a withdrawn blob that could not be deleted again.
+	errStillThere = errors.New("the blob is withdrawn, and deleting it failed")
+)
+
+// unlessWithdrawn writes a blob to a bucket, unless it is withdrawn. It checks the list
+// again after the write, and deletes the blob if it was withdrawn since. A nil State
+// has no withdrawn blobs.
+func unlessWithdrawn(ctx context.Context, s State, b *Bucket, digest string, write func() error) error {
+	if s == nil {
+		return write()
+	}
+	if w, err := FindWithdrawal(ctx, s, digest); err != nil || w != nil {
+		return or(err, ErrWithdrawn)
+	}
+	failed := write()
+	// After an error too, as the blob may be there although the response was lost.
+	ctx = context.WithoutCancel(ctx)
+	w, err := FindWithdrawal(ctx, s, digest)
+	switch {
+	case w == nil && (failed == nil || errors.Is(failed, ErrExists)):
+		return or(err, failed)
+	case w == nil:
+		return failed
+	case errors.Is(failed, ErrExists) && w.RemoveAfter.After(time.Now()):
+		return ErrWithdrawn // it was there before the withdrawal
+	}
+	if _, err := b.Remove(ctx, digest); err != nil {
+		return fmt.Errorf("%w: %w", errStillThere, err)
+	}
+	return ErrWithdrawn
+}
+
+// Leftover is a withdrawn blob that was found in a bucket.
+type Leftover struct {
+	Digest string
+	// Bucket is the position of the bucket.
+	Bucket int
+	// Versions is the number of versions that were deleted.
+	Versions int
+	// Err is the reason why the bucket may still have it.
+	Err error
+}
+
+// leftovers returns the withdrawn blobs that buckets have according to an inventory.
+func (w Withdrawn) leftovers(buckets int, inventory Inventory) (found []Leftover) {
+	for digest := range w {
+		d, ok := ParseDigest(digest)
+		for i := 0; ok && i < buckets; i++ {
+			if _, has := inventory.Has(i, d); has {
+				found = append(found, Leftover{Digest: digest, Bucket: i})
+			}
+		}
+	}
+	return found
+}
+
+// RemoveWithdrawn deletes withdrawn blobs that were found in buckets, and those that
+// were withdrawn within the last 48 hours from all buckets. It returns what there was
+// to delete.
+func RemoveWithdrawn(ctx context.Context, s State, buckets []*Bucket, found []Leftover, now time.Time) ([]Leftover, error) {
+	if s == nil {
+		return nil, nil
+	}
+	places := map[string][]int{}
+	for _, x := range found {
+		places[x.Digest] = append(places[x.Digest], x.Bucket)
+	}
+	recent, err := recentlyWithdrawn(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for digest := range recent {
+		places[digest] = nil
+		for i := range buckets {
+			places[digest] = append(places[digest], i)
+		}
+	}
+	var removed []Leftover
+	for digest, at := range places {
+		w, err := FindWithdrawal(ctx, s, digest)
+		if err != nil {
+			return removed, err
+		}
+		if w != nil && w.RemoveAfter.After(now) {
+			continue
+		}
+		clean := true
+		if w != nil { // else it was undone since
+			for _, i := range at {
+				versions, err := buckets[i].Remove(ctx, digest)
+				clean = clean && err == nil
+				if versions > 0 || err != nil {
+					removed = append(removed, Leftover{digest, i, versions, err})
+				}
+			}
+		}
+		if recent[digest] && clean && (w == nil || now.Sub(later(w.Since, w.RemoveAfter)) > recheckFor) {
+			if err := s.Delete(ctx, recheckPrefix+digest); err != nil {
+				return removed, err
+			}
+		}
+	}
+	return removed, context.Cause(ctx)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// removeWithdrawn deletes what is withdrawn and still in a bucket, and logs it. A
+// failure does not stop the run: the next one tries again.
+func (p *planRun) removeWithdrawn(ctx context.Context) {
+	f := p.filler
+	var removed []Leftover
+	withdrawn, err := LoadWithdrawn(ctx, f.State)
+	if err == nil {
+		var inventory snapshot
+		if inventory, err = f.snapshotOf(ctx, p.job.Run); err == nil {
+			removed, err = RemoveWithdrawn(ctx, f.State, f.Buckets, withdrawn.leftovers(len(f.Buckets), inventory), f.now())
+		}
+	}
+	for _, x := range removed {
+		if x.Err != nil {
+			f.Log.Error("a withdrawn blob may still be in a mirror", "mirror", f.Regions[x.Bucket], "digest", x.Digest, "error", x.Err.Error())
+		} else {
+			f.Log.Warn("a withdrawn blob was still in a mirror, removed it", "mirror", f.Regions[x.Bucket], "digest", x.Digest, "versions", x.Versions)
+		}
+	}
+	if err != nil {
+		f.Log.Error("checking the withdrawn blobs failed", "error", err.Error())
+	}
+}
