@@ -70,7 +70,7 @@ var FillVariables = [...]Variable{
 }
 
 func defaultOf(name string) string {
-	for _, list := range [][]Variable{Variables[:], FillVariables[:]} {
+	for _, list := range [][]Variable{Variables[:], FillVariables[:], RefreshVariables[:]} {
 		for _, v := range list {
 			if v.Name == name {
 				return v.Default

@@ -39,6 +39,12 @@ const (
 	AbsentContent   = "AbsentContent"   // count of tags, manifests and blobs that the source names and does not have
 )
 
+// The metrics of the refresher.
+const (
+	RangesUnchecked = "RangesUnchecked" // seconds since the document of AWS was last checked with success
+	RangesRefused   = "RangesRefused"   // 1 if a table waits for an approval, or a document is of an unknown form, else 0
+)
+
 // The dimensions.
 const (
 	Kind   = "Kind"   // of the request, an oci.Kind

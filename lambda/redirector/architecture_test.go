@@ -98,6 +98,14 @@ var layers = []struct {
 	{"lambda/route", []string{"lambda/oci", "ranges", "ranges/regions", "lambda/config"}, "a decision is pure: whether a mirror has a blob is checked afterwards"},
 	{"lambda/hosts", []string{"lambda/config"}, "the hosts follow from the configuration"},
 	{"lambda/worldmap", []string{"lambda/route", "lambda/oci", "lambda/config", "ranges", "ranges/regions"}, "the map is drawn from decisions, without I/O"},
+	{"lambda/refresher", []string{
+		"lambda/config", "lambda/index", "lambda/metrics", "ranges", "ranges/compile",
+		"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go",
+	}, "tables are published from documents, and nothing of that is on the way of a request"},
+	{"lambda/refresh", []string{
+		"lambda/refresher", "lambda/config", "lambda/route", "ranges/compile",
+		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2",
+	}, "the main only builds the refresher"},
 	{"lambda/download", nil, "what is downloaded is the caller's"},
 	{"lambda/rangetable", []string{"lambda/download", "lambda/index", "ranges"}, "the table is replaced between two lookups, and nothing else of a request is known"},
 	{"lambda/blobs", []string{"lambda/index", "lambda/config", "lambda/download"}, "a check is an HTTP request, and knows nothing of decisions"},

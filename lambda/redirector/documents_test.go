@@ -61,6 +61,7 @@ func TestReference(t *testing.T) {
 		{"Reasons", reasons},
 		{"Variables of the redirector", variableRows(config.Variables[:])},
 		{"Variables of the mirror functions", variableRows(config.FillVariables[:])},
+		{"Variables of the refresher", variableRows(config.RefreshVariables[:])},
 		{"Metrics", metricRows(t)},
 	} {
 		got := tableRows(text, tt.section)
