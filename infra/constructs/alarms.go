@@ -11,6 +11,7 @@ import (
 
 	"archeio/infra/stage"
 	"archeio/lambda/blobs"
+	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
 	"archeio/lambda/route"
@@ -131,7 +132,7 @@ func (a alarms) redirector() error {
 		}
 	}
 	if c.IndexRefresh > 0 && a.stage.Filler != nil {
-		age := c.IndexMaxAge.Seconds() / 2
+		age := (c.IndexMaxAge - config.IndexMargin).Seconds()
 		a.add("IndexStale", "The blob index is no longer updated. Check the planner's log group before the index is too old to be used.",
 			age, 1, metric(metrics.Namespace, metrics.IndexAge, "Maximum", minutes5))
 		if !a.stage.PlainAlarms {

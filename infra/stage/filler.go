@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"archeio/lambda/config"
 )
@@ -100,6 +101,9 @@ func (r *reader) fill(s *Stage) {
 	}
 	f := &Filler{}
 	s.Filler = f
+	if age, err := time.ParseDuration(s.variables["MIRROR_INDEX_MAX_AGE"]); err == nil && age < config.IndexMaxAge {
+		r.wrong("mirrorIndexMaxAge", "want at least %dh, in which the planner lists all mirrors", int(config.IndexMaxAge.Hours()))
+	}
 	r.text("fill.schedule", &f.Schedule, validSchedule)
 	number(r, "fill.rate", &f.Rate)
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html

@@ -85,7 +85,7 @@ var keys = []key{
 	passed("mirrorCheckTimeout", "a duration, for example 500ms", "MIRROR_CHECK_TIMEOUT"),
 	passed("mirrorHealthInterval", "a duration, for example 10s", "MIRROR_HEALTH_INTERVAL"),
 	passed("mirrorIndexRefresh", `a duration, for example 5m, or "none"`, "MIRROR_INDEX_REFRESH"),
-	passed("mirrorIndexMaxAge", "a duration, for example 24h", "MIRROR_INDEX_MAX_AGE"),
+	passed("mirrorIndexMaxAge", "a duration of at least 12h, for example 24h", "MIRROR_INDEX_MAX_AGE"),
 	passed("rangesRefresh", `a duration, for example 1h, or "none"`, "RANGES_REFRESH"),
 	passed("rangesMaxAge", "a duration, for example 720h", "RANGES_MAX_AGE"),
 	passed("failoverBudget", "requests per second and process", "FAILOVER_BUDGET"),

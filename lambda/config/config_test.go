@@ -52,7 +52,7 @@ var full = environment(
 	"MIRROR_CHECK_TIMEOUT", "1500ms",
 	"MIRROR_HEALTH_INTERVAL", "1m",
 	"MIRROR_INDEX_REFRESH", "10m",
-	"MIRROR_INDEX_MAX_AGE", "12h",
+	"MIRROR_INDEX_MAX_AGE", "36h",
 	"RANGES_REFRESH", "30m",
 	"RANGES_MAX_AGE", "240h",
 	"FAILOVER_BUDGET", "2.50",
@@ -88,7 +88,7 @@ func TestLoad(t *testing.T) {
 			CheckTimeout:   time.Second,
 			HealthInterval: 10 * time.Second,
 			IndexRefresh:   5 * time.Minute,
-			IndexMaxAge:    24 * time.Hour,
+			IndexMaxAge:    IndexMaxAge,
 			RangesRefresh:  time.Hour,
 			RangesMaxAge:   720 * time.Hour,
 			LogLevel:       slog.LevelInfo,
@@ -118,7 +118,7 @@ func TestLoad(t *testing.T) {
 			CheckTimeout:        1500 * time.Millisecond,
 			HealthInterval:      time.Minute,
 			IndexRefresh:        10 * time.Minute,
-			IndexMaxAge:         12 * time.Hour,
+			IndexMaxAge:         36 * time.Hour,
 			RangesRefresh:       30 * time.Minute,
 			RangesMaxAge:        240 * time.Hour,
 			FailoverBudget:      2.5,
@@ -166,7 +166,7 @@ func TestVariables(t *testing.T) {
 	t.Parallel()
 	defaults := map[string]string{
 		"UPSTREAM_CLOUDS": "GCP", "MIRROR_CHECK_TIMEOUT": "1s", "MIRROR_HEALTH_INTERVAL": "10s",
-		"MIRROR_INDEX_REFRESH": "5m", "MIRROR_INDEX_MAX_AGE": "24h",
+		"MIRROR_INDEX_REFRESH": "5m", "MIRROR_INDEX_MAX_AGE": "12h",
 		"FAILOVER_BUDGET": "0", "LOG_LEVEL": "info", "UPSTREAM_ACCESS": "open", "SINGLE_HOST": "false",
 		"RANGES_REFRESH": "1h", "RANGES_MAX_AGE": "720h",
 	}

@@ -20,6 +20,15 @@ const (
 	RangesName = "ranges.v1"
 )
 
+const (
+	// IndexMaxAge is the default of MIRROR_INDEX_MAX_AGE. The planner lists each part
+	// of each mirror often enough for it.
+	IndexMaxAge = 12 * time.Hour
+	// IndexMargin is how long before that an index counts as stale. If the planner runs
+	// as often as by default, no index is that old.
+	IndexMargin = 30 * time.Minute
+)
+
 // IndexURL returns the URL of the blob index: where the default mirror is
 // checked, else in the mirror nearest to the function. It is empty if there is
 // no mirror or the index is not used.

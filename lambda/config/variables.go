@@ -31,7 +31,7 @@ var Variables = [...]Variable{
 	{"MIRROR_CHECK_TIMEOUT", "deadline of one existence check, at most `1.5s`", "1s"},
 	{"MIRROR_HEALTH_INTERVAL", "how long a mirror is assumed healthy after its last response", "10s"},
 	{"MIRROR_INDEX_REFRESH", "how often the blob index is refreshed; `none` disables the index", "5m"},
-	{"MIRROR_INDEX_MAX_AGE", "maximum age of the blob index", "24h"},
+	{"MIRROR_INDEX_MAX_AGE", "maximum age of the blob index", "12h"},
 	{"RANGES_REFRESH", "how often the table of IP ranges is refreshed; `none` uses the one in the binary only", "1h"},
 	{"RANGES_MAX_AGE", "age of the table of IP ranges above which it is reported", "720h"},
 	{"FAILOVER_BUDGET", "requests per second and process that may go to the next mirror by distance; 0 disables failover", "0"},

@@ -28,6 +28,8 @@ type Bucket struct {
 	// maxPutSize and partSize are the constants of these names, less in tests.
 	maxPutSize int64
 	partSize   int64
+	// pages is page without S3, for tests.
+	pages func(digits, after string, yield func(Digest, int64)) (last string, err error)
 }
 
 // NewBucket returns a Bucket that uses a client for its region. It sends no
@@ -60,7 +62,18 @@ func key(digest string) *string { return aws.String(config.BlobPrefix + digest) 
 // after of the next page, empty if this was the last one. Keys that are not
 // digests are skipped.
 func (b *Bucket) Page(ctx context.Context, after string, yield func(Digest, int64)) (last string, err error) {
+	return b.page(ctx, "", after, yield)
+}
+
+// page is Page of the digests that begin with some hexadecimal digits.
+func (b *Bucket) page(ctx context.Context, digits, after string, yield func(Digest, int64)) (last string, err error) {
+	if b.pages != nil {
+		return b.pages(digits, after, yield)
+	}
 	in := &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: aws.String(config.BlobPrefix)}
+	if digits != "" {
+		in.Prefix = aws.String(config.BlobPrefix + "sha256:" + digits)
+	}
 	if after != "" {
 		in.StartAfter = aws.String(config.BlobPrefix + after)
 	}

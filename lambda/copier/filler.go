@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 	"archeio/lambda/registry"
 )
@@ -41,9 +40,8 @@ type Filler struct {
 	Log     *slog.Logger
 	Metrics io.Writer
 
-	mu           sync.Mutex
-	inventory    snapshot
-	inventoryRun string
+	mu   sync.Mutex
+	held *holdings // the last that were loaded
 }
 
 // Queue delivers messages to workers, each at least once.
@@ -70,7 +68,7 @@ type Message struct {
 	// "repository" copies the missing blobs of a repository or of one of its
 	// shards, "blob" copies one blob.
 	Do string `json:"do"`
-	// Run is the name of the planner run, which has the listings of the buckets.
+	// Run is the name of the planner run that has sent it.
 	Run string `json:"run"`
 
 	Repository string `json:"repository,omitempty"`
@@ -204,28 +202,4 @@ func (f *Filler) logWarnings(warnings []string) {
 	for _, text := range warnings {
 		f.Log.Warn("blob of another size than in its manifest", "blob", text)
 	}
-}
-
-func snapshotName(run string) string { return config.RunPrefix + run + "/inventory" }
-
-// snapshotOf returns the snapshot of the buckets of a run. It caches one.
-func (f *Filler) snapshotOf(ctx context.Context, run string) (snapshot, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.inventory != nil && f.inventoryRun == run {
-		return f.inventory, nil
-	}
-	f.inventory = nil // two at once may be too large
-	data, err := f.State.Get(ctx, snapshotName(run))
-	if err != nil {
-		return nil, err
-	}
-	if data == nil {
-		return nil, fmt.Errorf("run %q: its listing of the buckets has expired", run)
-	}
-	if f.inventory, err = parseSnapshot(data); err != nil {
-		return nil, err
-	}
-	f.inventoryRun = run
-	return f.inventory, nil
 }

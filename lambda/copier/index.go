@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -62,6 +61,8 @@ type IndexOptions struct {
 	Uncovered []int
 	// AllowFewer allows to replace an index that covers more mirrors.
 	AllowFewer bool
+	// Size is about the number of blobs, to allocate memory once.
+	Size int
 }
 
 // ErrFewerMirrors is in the chain of the error if the index in place covers a mirror
@@ -85,7 +86,8 @@ func (b *Bucket) region() string { return b.client.Options().Region }
 // indexState is what is known of the index in a bucket before it is replaced.
 type indexState struct {
 	etag    string
-	older   bool // than the listing, or invalid
+	header  []byte
+	older   bool // than the listing or as old, or invalid
 	mirrors []string
 }
 
@@ -98,18 +100,22 @@ func (b *Bucket) indexState(ctx context.Context, listed time.Time) (indexState, 
 	if err != nil { // no redirector uses it
 		return indexState{etag: etag, older: true}, nil
 	}
-	older := h.Listed.Before(listed.Truncate(time.Millisecond)) || h.Listed.After(time.Now().Add(index.Skew))
-	return indexState{etag, older, h.Mirrors}, nil
+	older := !h.Listed.After(listed) || h.Listed.After(time.Now().Add(index.Skew))
+	return indexState{etag, data, older, h.Mirrors}, nil
 }
 
 // WriteIndex writes the index of the blobs that all covered mirrors had when they were
-// listed into each bucket, unless the index in place is of a later listing. It returns
-// the number of blobs. If an index in place covers more mirrors, it writes none.
+// listed into each bucket, unless the index in place is of a later listing or the same.
+// It returns the number of blobs. If an index in place covers more mirrors, it writes
+// none.
+//
+// blobs calls yield for each blob, at best in ascending order; after an error of it, no
+// index is written.
 //
 // Blobs that are withdrawn at the same time are not in the index: the list is read
 // after the index in place, and a withdrawal records the digest before it changes the
 // index.
-func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, blobs iter.Seq[Digest]) (n int, err error) {
+func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, blobs func(yield func(Digest)) error) (n int, err error) {
 	places := make([]indexState, len(o.Buckets))
 	group, inner := errgroup.WithContext(ctx)
 	for i, b := range o.Buckets {
@@ -141,23 +147,23 @@ func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, 
 			gone[p] = true
 		}
 	}
-	data, err := index.Encode(listed, covered, func(yield func(index.Digest) bool) {
-		for d := range blobs {
-			if gone[binary.BigEndian.Uint64(d[:])] {
-				continue
-			}
+	encoder := index.NewEncoder(o.Size)
+	err = blobs(func(d Digest) {
+		if !gone[binary.BigEndian.Uint64(d[:])] {
+			encoder.Add(index.Digest(d))
 			n++
-			if !yield(index.Digest(d)) {
-				return
-			}
 		}
 	})
 	if err != nil {
 		return 0, err
 	}
+	data, err := encoder.Encode(listed, covered)
+	if err != nil {
+		return 0, err
+	}
 	var errs []error
 	for i, b := range o.Buckets {
-		if !places[i].older {
+		if !places[i].older || bytes.Equal(places[i].header, data[:index.HeaderSize]) {
 			continue
 		}
 		// If another run was first, its index is as good.
@@ -192,39 +198,27 @@ func (b *Bucket) takeOut(ctx context.Context, digest string) error {
 	}
 }
 
-// heldBy returns the blobs that all buckets of a mask had.
-func (s snapshot) heldBy(all uint64) iter.Seq[Digest] {
-	return func(yield func(Digest) bool) {
-		for i := range len(s) / entrySize {
-			entry := s.entry(i)
-			if binary.BigEndian.Uint64(entry[digestSize:])&all == all && !yield(Digest(entry[:digestSize])) {
-				return
-			}
-		}
-	}
-}
-
 // ListIndex lists all buckets and writes the index of the blobs that all of them have.
 // It returns the number of blobs.
 func ListIndex(ctx context.Context, s State, o IndexOptions) (n int, err error) {
 	listed := time.Now()
-	listing := Options{Buckets: o.Buckets}
-	listing.fill()
-	held, err := listing.list(ctx)
+	digits, err := digits(ctx, o.Buckets, nil)
 	if err != nil {
 		return 0, err
 	}
-	return WriteIndex(ctx, s, o, listed, func(yield func(Digest) bool) {
-	blobs:
-		for d := range held[0] {
-			for _, h := range held[1:] {
-				if _, ok := h[d]; !ok {
-					continue blobs
+	parts := inventory{Digits: digits, Parts: make([]part, 1<<(4*digits))}
+	return WriteIndex(ctx, s, o, listed, func(yield func(Digest)) error {
+		for i := range parts.Parts {
+			content, err := listSnapshot(ctx, o.Buckets, parts.prefix(i), nil)
+			if err != nil {
+				return err
+			}
+			for d, mask := range content.all {
+				if mask == 1<<len(o.Buckets)-1 {
+					yield(d)
 				}
 			}
-			if !yield(d) {
-				return
-			}
 		}
+		return nil
 	})
 }

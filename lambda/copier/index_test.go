@@ -52,12 +52,13 @@ func writeIndex(t *testing.T, state State, o IndexOptions, listed time.Time, dig
 
 func writeIndexErr(t *testing.T, state State, o IndexOptions, listed time.Time, digests ...string) error {
 	t.Helper()
-	_, err := WriteIndex(t.Context(), state, o, listed, func(yield func(Digest) bool) {
+	_, err := WriteIndex(t.Context(), state, o, listed, func(yield func(Digest)) error {
 		for _, text := range digests {
-			if d, ok := ParseDigest(text); !ok || !yield(d) {
-				return
+			if d, ok := ParseDigest(text); ok {
+				yield(d)
 			}
 		}
+		return nil
 	})
 	return err
 }

@@ -1,82 +1,240 @@
 package copier
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"archeio/lambda/config"
 )
 
-func pieceName(run string, bucket, piece int) string {
-	return fmt.Sprintf("%s%s/bucket-%d-%d", config.RunPrefix, run, bucket, piece)
+const (
+	// partsAtOnce and bucketsAtOnce limit the listings in memory.
+	partsAtOnce, bucketsAtOnce = 6, 4
+	deletesAtOnce              = 16
+	// saveInterval is the time after which the progress of listing is saved.
+	saveInterval = 10 * time.Second
+)
+
+// listPart lists the blobs of a bucket whose digests begin with a prefix, with their
+// sizes in bytes, in ascending order.
+func (b *Bucket) listPart(ctx context.Context, prefix string, yield func(Digest, int64)) error {
+	var before Digest
+	var wrong error
+	first := true
+	for after := ""; ; {
+		last, err := b.page(ctx, prefix, after, func(d Digest, size int64) {
+			if !first && bytes.Compare(before[:], d[:]) >= 0 {
+				wrong = fmt.Errorf("bucket %q: listing: %s follows %s: want the lexical order of S3", b.Name, d, before)
+			}
+			before, first = d, false
+			yield(d, size)
+		})
+		if err = errors.Join(err, wrong); err != nil || last == "" {
+			return err
+		}
+		after = last
+	}
 }
 
-// listAll lists all buckets in parallel until they are complete or the time is
-// up.
-func (p *planRun) listAll(ctx context.Context) error {
+// listSnapshot lists the blobs of buckets whose digests begin with a prefix. sizes is
+// called with the size of each blob in each bucket, by one goroutine at a time; it may be
+// nil.
+func listSnapshot(ctx context.Context, buckets []*Bucket, prefix string, sizes func(bucket int, d Digest, size int64)) (all snapshot, err error) {
+	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	for i := range p.filler.Buckets {
-		if p.job.Listings[i].Done {
-			continue
+	group.SetLimit(bucketsAtOnce)
+	for i, b := range buckets {
+		group.Go(func() error {
+			mu.Lock()
+			s := make(snapshot, 0, len(all)) // buckets have much in common
+			mu.Unlock()
+			err := b.listPart(ctx, prefix, func(d Digest, size int64) {
+				s = s.add(d, 1<<i)
+				if sizes != nil {
+					mu.Lock()
+					sizes(i, d, size)
+					mu.Unlock()
+				}
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			all = all.merge(s)
+			return err
+		})
+	}
+	return all, group.Wait()
+}
+
+// count returns about how many blobs a bucket has, by its first page: digests are
+// uniformly distributed.
+func (b *Bucket) count(ctx context.Context) (int, error) {
+	var n int
+	var end Digest
+	last, err := b.page(ctx, "", "", func(d Digest, _ int64) { n++; end = d })
+	if err != nil || last == "" || n == 0 {
+		return n, err
+	}
+	share := float64(binary.BigEndian.Uint64(end[:])) / math.MaxUint64
+	return int(float64(n) / max(share, 1e-6)), nil
+}
+
+// digits returns the Digits for a number of buckets. They stay as they are unless there
+// are four times less blobs than that.
+func digits(ctx context.Context, buckets []*Bucket, last *inventory) (int, error) {
+	counts := make([]int, len(buckets))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, b := range buckets {
+		group.Go(func() (err error) {
+			counts[i], err = b.count(ctx)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	n := slices.Max(counts)
+	if last == nil {
+		return digitsFor(n), nil
+	}
+	n = max(n, last.blobs())
+	return max(digitsFor(n), min(last.Digits, digitsFor(4*n))), nil
+}
+
+// list lists the primary and, in turns, the replicas, part by part. It saves the
+// inventory once it is complete.
+func (p *planRun) list(ctx context.Context) error {
+	if p.job.Inventory == nil {
+		if err := p.beginList(ctx); err != nil {
+			return err
 		}
-		group.Go(func() error { return p.listOne(ctx, i) })
+	}
+	found, err := p.filler.loadFound(ctx, p.job.Found)
+	if err != nil {
+		return err
+	}
+	saved := time.Now()
+	for p.job.Part < len(p.job.Inventory.Parts) {
+		if p.timeUp() {
+			return errTimeUp
+		}
+		end := min(p.job.Part+partsAtOnce, len(p.job.Inventory.Parts))
+		group, ctx := errgroup.WithContext(ctx)
+		for i := p.job.Part; i < end; i++ {
+			group.Go(func() error { return p.listPart(ctx, i, found) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		p.job.Part = end
+		p.step()
+		if time.Since(saved) > saveInterval {
+			if err := p.save(ctx); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+	}
+	return p.saveInventory(ctx)
+}
+
+func (p *planRun) beginList(ctx context.Context) error {
+	f := p.filler
+	last, err := f.loadInventory(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := digits(ctx, f.Buckets, last)
+	if err != nil {
+		return err
+	}
+	names, err := f.State.Names(ctx, foundPrefix)
+	if err != nil {
+		return err
+	}
+	inv := newInventory(f.bucketNames(), n, last)
+	inv.Updated = p.job.Began
+	p.job.Inventory, p.job.Part, p.job.Due = inv, 0, inv.due(f.now(), last)
+	p.job.Found = names[:min(len(names), maxFound)]
+	return nil
+}
+
+// listPart lists a part and writes its piece if it has changed. What workers have found
+// in replicas counts where these are not listed in this run.
+func (p *planRun) listPart(ctx context.Context, i int, found snapshot) error {
+	f, inv := p.filler, p.job.Inventory
+	part, prefix := inv.Parts[i], inv.prefix(i)
+	var content snapshot
+	if part.Piece != "" {
+		var err error
+		content, err = f.piece(ctx, part.Piece)
+		if errors.Is(err, errPiece) {
+			f.Log.Warn("a piece of the inventory is missing or damaged, listing its part again", "name", part.Piece)
+			part.Piece = ""
+		} else if err != nil {
+			return err
+		}
+	}
+	listed := 1
+	if part.Piece == "" || p.job.Due[i] {
+		listed = len(f.Buckets)
+	}
+	started := f.now().UTC()
+	now, err := listSnapshot(ctx, f.Buckets[:listed], prefix, nil)
+	if err != nil {
+		return err
+	}
+	content = content.merge(found.within(prefix)).without(1<<listed - 1).merge(now)
+	name := pieceName(inv.Digits, i, content)
+	if name != part.Piece {
+		if err := f.State.Put(ctx, name, content); err != nil {
+			return err
+		}
+	}
+	part.Piece, part.Blobs, part.Primary = name, content.len(), started
+	if listed == len(f.Buckets) {
+		part.Replicas = started
+	}
+	inv.Parts[i] = part
+	return nil
+}
+
+// saveInventory replaces the last inventory.
+func (p *planRun) saveInventory(ctx context.Context) error {
+	f, inv := p.filler, p.job.Inventory
+	last, err := f.loadInventory(ctx)
+	if err != nil {
+		return err
+	}
+	var old []string
+	pieces := inv.pieces()
+	if last != nil {
+		for name := range last.pieces() {
+			if !pieces[name] {
+				inv.Replaced = append(inv.Replaced, name)
+			}
+		}
+		slices.Sort(inv.Replaced)
+		old = slices.DeleteFunc(last.Replaced, func(name string) bool { return pieces[name] || slices.Contains(inv.Replaced, name) })
+	}
+	if err := f.write(ctx, inventoryName, inv); err != nil {
+		return err
+	}
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(deletesAtOnce)
+	for _, name := range append(old, p.job.Found...) {
+		group.Go(func() error { return f.State.Delete(inner, name) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for _, l := range p.job.Listings {
-		if !l.Done {
-			return errTimeUp
-		}
-	}
-	return nil
-}
-
-func (p *planRun) listOne(ctx context.Context, bucket int) error {
-	l := &p.job.Listings[bucket]
-	next := *l
-	var piece []byte
-	for pages := 0; !next.Done && (pages == 0 || !p.clock.over()); pages++ {
-		last, err := p.filler.Buckets[bucket].Page(ctx, next.After, func(d Digest, _ int64) { piece = append(piece, d[:]...) })
-		if err != nil {
-			return err
-		}
-		next.After, next.Done = last, last == ""
-	}
-	if err := p.filler.State.Put(ctx, pieceName(p.job.Run, bucket, next.Pieces), piece); err != nil {
-		return err
-	}
-	next.Pieces++
-	*l = next
-	p.step()
-	return nil
-}
-
-// merge writes one snapshot of all listings. It reads one bucket at a time,
-// because all of them at once would not fit into memory.
-func (p *planRun) merge(ctx context.Context) error {
-	var s snapshot
-	for bucket, l := range p.job.Listings {
-		var digests []byte
-		for piece := range l.Pieces {
-			name := pieceName(p.job.Run, bucket, piece)
-			data, err := p.filler.State.Get(ctx, name)
-			if err != nil {
-				return err
-			}
-			if data == nil || len(data)%digestSize != 0 {
-				return fmt.Errorf("reading state %q: it is missing or truncated", name)
-			}
-			digests = append(digests, data...)
-		}
-		s = s.with(bucket, digests)
-	}
-	if err := p.filler.State.Put(ctx, snapshotName(p.job.Run), s); err != nil {
-		return err
-	}
-	p.job.Merged = true
+	p.job.Listed, p.job.Found, p.job.Due = true, nil, nil
 	return nil
 }
 
@@ -84,21 +242,30 @@ func (p *planRun) merge(ctx context.Context) error {
 // them. An error does not end the run: redirectors then fall back to HEAD
 // checks.
 func (p *planRun) writeIndex(ctx context.Context) {
-	f := p.filler
-	inventory, err := f.snapshotOf(ctx, p.job.Run)
-	if err == nil {
-		routed := uint64(1)<<len(f.Buckets) - 1
-		for _, i := range f.Filling {
-			routed &^= 1 << i
-		}
-		// The buckets are those of the stage, which may have fewer mirrors now.
-		o := IndexOptions{Buckets: f.Buckets, Uncovered: f.Filling, AllowFewer: true}
-		var n int
-		if n, err = WriteIndex(ctx, f.State, o, p.job.Began, inventory.heldBy(routed)); err == nil {
-			f.Log.Info("blob index written", "blobs", n)
-		}
+	f, inv := p.filler, p.job.Inventory
+	routed := uint64(1)<<len(f.Buckets) - 1
+	for _, i := range f.Filling {
+		routed &^= 1 << i
 	}
+	// The buckets are those of the stage, which may have fewer mirrors now.
+	o := IndexOptions{Buckets: f.Buckets, Uncovered: f.Filling, AllowFewer: true, Size: inv.blobs()}
+	n, err := WriteIndex(ctx, f.State, o, inv.listed(), func(yield func(Digest)) error {
+		for _, part := range inv.Parts {
+			s, err := f.piece(ctx, part.Piece)
+			if err != nil {
+				return err
+			}
+			for d, mask := range s.all {
+				if mask&routed == routed {
+					yield(d)
+				}
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		f.Log.Error("writing the blob index failed", "error", err.Error())
+		return
 	}
+	f.Log.Info("blob index written", "blobs", n, "listed", inv.listed())
 }

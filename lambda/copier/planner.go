@@ -26,25 +26,22 @@ type job struct {
 	Run     string    `json:"run"`
 	Began   time.Time `json:"began"`
 	Touched time.Time `json:"touched"`
-	// Listings has one entry per bucket; Merged reports whether their snapshot
-	// has been written.
-	Listings []listing `json:"listings"`
-	Merged   bool      `json:"merged"`
+	// Inventory is what the buckets have, nil before they are listed. Part is the next
+	// part to list, Due are those of which the replicas are listed too, Found the names
+	// of what workers have found before. Listed reports whether all is done.
+	Inventory *inventory `json:"inventory,omitempty"`
+	Part      int        `json:"part,omitempty"`
+	Due       []bool     `json:"due,omitempty"`
+	Found     []string   `json:"found,omitempty"`
+	Listed    bool       `json:"listed"`
 	// After is where the next names start, Sent the number of messages.
 	After string `json:"after"`
 	Sent  int    `json:"sent"`
-	// Listed is the number of repositories that the source has listed.
-	Listed int `json:"listed,omitempty"`
+	// Repositories is the number of those that the source has listed.
+	Repositories int `json:"repositories,omitempty"`
 	// Missing is the number of blobs missing from each bucket, for a status run.
 	Missing []int `json:"missing,omitempty"`
 	Done    bool  `json:"done"`
-}
-
-// listing is the progress of listing one bucket.
-type listing struct {
-	After  string `json:"after"`
-	Pieces int    `json:"pieces"`
-	Done   bool   `json:"done"`
 }
 
 // PlanResult is the state of a planner run at the end of an invocation.
@@ -99,7 +96,7 @@ func (f *Filler) run(ctx context.Context, kind, run string) (*PlanResult, error)
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	f.Log.Info("plan run: messages sent", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", f.now().Sub(j.Began).Round(time.Millisecond).String())
-	result = &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Empty: kind == doPlan && j.Done && j.Listed == 0}
+	result = &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Empty: kind == doPlan && j.Done && j.Repositories == 0}
 	if result.Empty {
 		f.Log.Warn("the source has no repositories: there is nothing to mirror", "source", f.Source.Host())
 	}
@@ -135,8 +132,8 @@ func (f *Filler) openJob(ctx context.Context, kind, run string) (*job, *PlanResu
 		f.Log.Info("the queue still has messages of an earlier run", "kind", kind, "messages", waiting)
 		return nil, &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
 	}
-	if !known || j.Done || now.Sub(j.Began) > maxRunAge || len(j.Listings) != len(f.Buckets) {
-		j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Listings: make([]listing, len(f.Buckets)), Missing: make([]int, len(f.Buckets))}
+	if !known || j.Done || now.Sub(j.Began) > maxRunAge || len(j.Missing) != len(f.Buckets) || j.Inventory != nil && !slices.Equal(j.Inventory.Buckets, f.bucketNames()) {
+		j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Missing: make([]int, len(f.Buckets))}
 	}
 	return &j, nil, nil
 }
@@ -174,12 +171,9 @@ func (p *planRun) save(ctx context.Context) error {
 }
 
 func (p *planRun) advance(ctx context.Context) error {
-	if !p.job.Merged {
-		if err := p.listAll(ctx); err != nil {
+	if !p.job.Listed {
+		if err := p.list(ctx); err != nil {
 			return errors.Join(err, p.save(context.WithoutCancel(ctx)))
-		}
-		if err := p.merge(ctx); err != nil {
-			return err
 		}
 		p.writeIndex(ctx)
 		p.removeWithdrawn(ctx)
@@ -217,10 +211,10 @@ func (p *planRun) enqueueRepositories(ctx context.Context) error {
 				messages = append(messages, Message{Do: doRepository, Run: p.job.Run, Repository: repository, Leaf: leaf})
 			}
 		}
-		p.job.Listed += len(names)
+		p.job.Repositories += len(names)
 		return p.enqueue(ctx, messages, last)
 	})
-	if err != nil && f.AllowEmpty && errors.Is(err, registry.ErrAbsent) && p.job.Listed == 0 {
+	if err != nil && f.AllowEmpty && errors.Is(err, registry.ErrAbsent) && p.job.Repositories == 0 {
 		return nil
 	}
 	return err
@@ -232,7 +226,7 @@ const namesPerStep = 1000
 // enqueueNames enqueues the repositories that the Filter names.
 func (p *planRun) enqueueNames(ctx context.Context, names []string) error {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	p.job.Listed = len(names)
+	p.job.Repositories = len(names)
 	for step := range slices.Chunk(slices.DeleteFunc(names, func(name string) bool { return name <= p.job.After }), namesPerStep) {
 		messages := make([]Message, len(step))
 		for i, repository := range step {

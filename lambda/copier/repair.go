@@ -16,7 +16,7 @@ const repairChunk = 16
 // from a bucket, and counts these blobs.
 func (p *planRun) enqueueRepairs(ctx context.Context) error {
 	f := p.filler
-	inventory, err := f.snapshotOf(ctx, p.job.Run)
+	inventory, err := f.loadHoldings(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (p *planRun) enqueueRepairs(ctx context.Context) error {
 }
 
 // missingOf returns missingFrom of several caches, in their order.
-func (f *Filler) missingOf(ctx context.Context, names []string, inventory snapshot, withdrawn Withdrawn) ([]map[Digest]uint64, error) {
+func (f *Filler) missingOf(ctx context.Context, names []string, inventory *holdings, withdrawn Withdrawn) ([]map[Digest]uint64, error) {
 	missing := make([]map[Digest]uint64, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
@@ -60,7 +60,7 @@ func (f *Filler) missingOf(ctx context.Context, names []string, inventory snapsh
 
 // missingFrom returns the blobs of a manifest cache that at least one bucket
 // does not have, each with the mask of the buckets that have it.
-func (f *Filler) missingFrom(ctx context.Context, name string, inventory snapshot, withdrawn Withdrawn) (map[Digest]uint64, error) {
+func (f *Filler) missingFrom(ctx context.Context, name string, inventory *holdings, withdrawn Withdrawn) (map[Digest]uint64, error) {
 	var cache ManifestCache
 	if err := cache.Load(ctx, f.State, name); err != nil {
 		f.Log.Error("manifest cache is corrupt, skipping it", "error", err.Error())
@@ -119,7 +119,7 @@ func repairMessages(run string, names []string, missing []map[Digest]uint64) []M
 
 // report reports the number of blobs that each mirror is missing, and of those
 // that only a copy from the shell can fill.
-func (p *planRun) report(ctx context.Context, inventory snapshot) error {
+func (p *planRun) report(ctx context.Context, inventory *holdings) error {
 	f := p.filler
 	for i, region := range f.Regions {
 		f.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.job.Missing[i]})

@@ -3,13 +3,12 @@ package copier
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-
-	"archeio/lambda/registry"
+	"sort"
+	"strings"
 )
 
-// snapshot is the content of all buckets when they were listed: sorted digests,
-// each with a mask of the buckets that have it. It is searched in its stored form.
+// snapshot is what buckets have of a range of digests: sorted digests, each with a mask
+// of the buckets that have it.
 type snapshot []byte
 
 const (
@@ -20,68 +19,67 @@ const (
 	maxBuckets = 8*maskSize - 1
 )
 
-func parseSnapshot(data []byte) (snapshot, error) {
-	if len(data)%entrySize != 0 {
-		return nil, fmt.Errorf("invalid snapshot: %d bytes are not a whole number of entries", len(data))
-	}
-	return snapshot(data), nil
+func (s snapshot) len() int { return len(s) / entrySize }
+
+func (s snapshot) at(i int) (d Digest, mask uint64) {
+	entry := s[i*entrySize:][:entrySize]
+	return Digest(entry[:digestSize]), binary.BigEndian.Uint64(entry[digestSize:])
 }
 
-func (s snapshot) entry(i int) []byte { return s[i*entrySize : (i+1)*entrySize] }
+// add appends a digest. Digests must be added in ascending order.
+func (s snapshot) add(d Digest, mask uint64) snapshot {
+	return binary.BigEndian.AppendUint64(append(s, d[:]...), mask)
+}
 
-// mask returns a bit for each bucket that has a blob.
-func (s snapshot) mask(d Digest) uint64 {
-	low, high := 0, len(s)/entrySize
-	for low < high {
-		middle := int(uint(low+high) >> 1)
-		entry := s.entry(middle)
-		switch bytes.Compare(entry[:digestSize], d[:]) {
-		case 0:
-			return binary.BigEndian.Uint64(entry[digestSize:])
+// all iterates over the entries.
+func (s snapshot) all(yield func(d Digest, mask uint64) bool) {
+	for i := range s.len() {
+		if !yield(s.at(i)) {
+			return
+		}
+	}
+}
+
+// within returns the entries of the digests that begin with a prefix.
+func (s snapshot) within(prefix string) snapshot {
+	from := sort.Search(s.len(), func(i int) bool { d, _ := s.at(i); return d.String() >= "sha256:"+prefix })
+	to := from + sort.Search(s.len()-from, func(i int) bool {
+		d, _ := s.at(from + i)
+		return !strings.HasPrefix(d.String(), "sha256:"+prefix)
+	})
+	return s[from*entrySize : to*entrySize]
+}
+
+// merge returns the entries of two snapshots, with the bits of both.
+func (s snapshot) merge(other snapshot) snapshot {
+	switch {
+	case len(s) == 0:
+		return other
+	case len(other) == 0:
+		return s
+	}
+	out := make(snapshot, 0, max(len(s), len(other))+entrySize)
+	for len(s) > 0 && len(other) > 0 {
+		switch bytes.Compare(s[:digestSize], other[:digestSize]) {
 		case -1:
-			low = middle + 1
+			out, s = append(out, s[:entrySize]...), s[entrySize:]
+		case 1:
+			out, other = append(out, other[:entrySize]...), other[entrySize:]
 		default:
-			high = middle
+			_, one := s.at(0)
+			d, two := other.at(0)
+			out, s, other = out.add(d, one|two), s[entrySize:], other[entrySize:]
 		}
 	}
-	return 0
+	return append(append(out, s...), other...)
 }
 
-// Has implements Inventory. Sizes are unknown.
-func (s snapshot) Has(bucket int, d Digest) (int64, bool) {
-	return registry.SizeUnknown, s.mask(d)&(1<<bucket) != 0
-}
-
-// with returns the snapshot with one more bucket, of which digests are the sorted
-// digests, concatenated.
-func (s snapshot) with(bucket int, digests []byte) snapshot {
-	out := make(snapshot, 0, max(len(s), len(digests)/digestSize*entrySize))
-	for len(s) > 0 || len(digests) > 0 {
-		order := 0
-		switch {
-		case len(s) == 0:
-			order = 1
-		case len(digests) == 0:
-			order = -1
-		default:
-			order = bytes.Compare(s[:digestSize], digests[:digestSize])
-		}
-		var mask uint64
-		from := digests
-		if order <= 0 {
-			mask = binary.BigEndian.Uint64(s[digestSize:entrySize])
-			from = s
-		}
-		if order >= 0 {
-			mask |= 1 << bucket
-		}
-		out = append(out, from[:digestSize]...)
-		out = binary.BigEndian.AppendUint64(out, mask)
-		if order <= 0 {
-			s = s[entrySize:]
-		}
-		if order >= 0 {
-			digests = digests[digestSize:]
+// without returns the entries without the bits of a mask.
+func (s snapshot) without(mask uint64) snapshot {
+	out := make(snapshot, 0, len(s))
+	for d, has := range s.all {
+		if has &^= mask; has != 0 {
+			out = out.add(d, has)
 		}
 	}
 	return out

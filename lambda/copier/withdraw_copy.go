@@ -128,13 +128,16 @@ func later(a, b time.Time) time.Time {
 // failure does not stop the run: the next one tries again.
 func (p *planRun) removeWithdrawn(ctx context.Context) {
 	f := p.filler
-	var removed []Leftover
+	var found, removed []Leftover
 	withdrawn, err := LoadWithdrawn(ctx, f.State)
-	if err == nil {
-		var inventory snapshot
-		if inventory, err = f.snapshotOf(ctx, p.job.Run); err == nil {
-			removed, err = RemoveWithdrawn(ctx, f.State, f.Buckets, withdrawn.leftovers(len(f.Buckets), inventory), f.now())
+	if err == nil && len(withdrawn) > 0 {
+		var inventory *holdings
+		if inventory, err = f.loadHoldings(ctx); err == nil {
+			found = withdrawn.leftovers(len(f.Buckets), inventory)
 		}
+	}
+	if err == nil {
+		removed, err = RemoveWithdrawn(ctx, f.State, f.Buckets, found, f.now())
 	}
 	for _, x := range removed {
 		if x.Err != nil {

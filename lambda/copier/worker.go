@@ -104,7 +104,7 @@ type repositoryRun struct {
 
 func (w *repositoryRun) all(ctx context.Context) error {
 	f, m := w.filler, w.message
-	inventory, err := f.snapshotOf(ctx, m.Run)
+	inventory, err := f.loadHoldings(ctx)
 	if err != nil {
 		return err
 	}

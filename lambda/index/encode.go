@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"iter"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -15,43 +16,107 @@ import (
 // same blobs give the same index, in whatever order they are. It fails if there are
 // too many blobs or mirrors, or no mirror.
 func Encode(listed time.Time, mirrors []string, blobs iter.Seq[Digest]) ([]byte, error) {
-	var prefixes []uint64
-	// The witnesses are the first digest of each part of all digests.
-	var first [MaxWitnesses]Digest
-	var found [MaxWitnesses]bool
+	e := NewEncoder(0)
 	for d := range blobs {
-		prefixes = append(prefixes, d.prefix())
-		part := int(d[0]) * MaxWitnesses / 256
-		if !found[part] || bytes.Compare(d[:], first[part][:]) < 0 {
-			first[part], found[part] = d, true
-		}
+		e.Add(d)
 	}
-	var witnesses []Digest
-	for part, ok := range found {
-		if ok {
-			witnesses = append(witnesses, first[part])
-		}
-	}
-	return encode(listed, mirrors, witnesses, prefixes)
+	return e.Encode(listed, mirrors)
 }
 
-// encode sorts the prefixes in place. The witnesses must be sorted.
-func encode(listed time.Time, mirrors []string, witnesses []Digest, prefixes []uint64) ([]byte, error) {
-	mirrors = slices.Compact(slices.Sorted(slices.Values(mirrors)))
-	slices.Sort(prefixes)
-	prefixes = slices.Compact(prefixes)
+// Encoder encodes an index of blobs that are added one by one. It needs no more memory
+// than the index. It is not safe for concurrent use.
+type Encoder struct {
+	data []byte // space for the header, and the entries
+	// first are the smallest digests of each part of all digests, the witnesses.
+	first    [MaxWitnesses]Digest
+	found    [MaxWitnesses]bool
+	last     uint64 // entry
+	unsorted bool
+	tooMany  int // blobs that were not added
+}
+
+// NewEncoder returns an Encoder with memory for a number of blobs; more may be added.
+func NewEncoder(blobs int) *Encoder {
+	return &Encoder{data: make([]byte, HeaderSize, HeaderSize+entrySize*min(blobs, maxEntries))}
+}
+
+// Add adds a blob. It costs the least if the digests ascend.
+func (e *Encoder) Add(d Digest) {
+	part := int(d[0]) * MaxWitnesses / 256
+	if !e.found[part] || bytes.Compare(d[:], e.first[part][:]) < 0 {
+		e.first[part], e.found[part] = d, true
+	}
+	p, n := d.prefix(), e.Len()
 	switch {
-	case len(prefixes) > maxEntries:
-		return nil, fmt.Errorf("encoding the blob index: %d blobs: want at most %d", len(prefixes), maxEntries)
+	case n > 0 && p == e.last:
+	case n == maxEntries:
+		e.tooMany++
+	default:
+		e.unsorted = e.unsorted || n > 0 && p < e.last
+		e.data = binary.BigEndian.AppendUint64(e.data, p)
+		e.last = p
+	}
+}
+
+// Len returns the number of entries.
+func (e *Encoder) Len() int { return (len(e.data) - HeaderSize) / entrySize }
+
+// Encode returns the index of the blobs that the mirrors in some AWS regions have.
+// Nothing may be added afterwards.
+func (e *Encoder) Encode(listed time.Time, mirrors []string) ([]byte, error) {
+	if e.tooMany > 0 {
+		return nil, fmt.Errorf("encoding the blob index: %d blobs: want at most %d", maxEntries+e.tooMany, maxEntries)
+	}
+	if e.unsorted {
+		sorted := entries(e.data[HeaderSize:])
+		sort.Sort(sorted)
+		e.data = e.data[:HeaderSize+entrySize*sorted.compact()]
+	}
+	var witnesses []Digest
+	for part, ok := range e.found {
+		if ok {
+			witnesses = append(witnesses, e.first[part])
+		}
+	}
+	return finish(e.data, listed, mirrors, witnesses)
+}
+
+// entries are those of an index.
+type entries []byte
+
+func (x entries) at(i int) []byte    { return x[i*entrySize:][:entrySize] }
+func (x entries) Len() int           { return len(x) / entrySize }
+func (x entries) Less(i, j int) bool { return bytes.Compare(x.at(i), x.at(j)) < 0 }
+func (x entries) Swap(i, j int) {
+	a, b := [entrySize]byte(x.at(i)), x.at(j)
+	copy(x.at(i), b)
+	copy(b, a[:])
+}
+
+// compact removes duplicates of sorted entries, and returns how many entries are left.
+func (x entries) compact() (n int) {
+	for i := range x.Len() {
+		if n == 0 || !bytes.Equal(x.at(i), x.at(n-1)) {
+			copy(x.at(n), x.at(i))
+			n++
+		}
+	}
+	return n
+}
+
+// finish writes the header of an index. data has space for it, and the entries. The
+// witnesses must be sorted.
+func finish(data []byte, listed time.Time, mirrors []string, witnesses []Digest) ([]byte, error) {
+	mirrors = slices.Compact(slices.Sorted(slices.Values(mirrors)))
+	switch {
 	case len(mirrors) == 0:
 		return nil, errors.New("encoding the blob index: no mirrors: want at least one")
 	case len(mirrors) > MaxMirrors:
 		return nil, fmt.Errorf("encoding the blob index: %d mirrors: want at most %d", len(mirrors), MaxMirrors)
 	}
-	data := make([]byte, HeaderSize, HeaderSize+entrySize*len(prefixes))
 	copy(data, magic)
 	binary.BigEndian.PutUint64(data[8:], uint64(listed.UnixMilli()))
-	binary.BigEndian.PutUint32(data[16:], uint32(len(prefixes)))
+	binary.BigEndian.PutUint32(data[16:], uint32((len(data)-HeaderSize)/entrySize))
 	binary.BigEndian.PutUint16(data[20:], uint16(len(mirrors)))
 	binary.BigEndian.PutUint16(data[22:], uint16(len(witnesses)))
 	for i, name := range mirrors {
@@ -62,9 +127,6 @@ func encode(listed time.Time, mirrors []string, witnesses []Digest, prefixes []u
 	}
 	for i, w := range witnesses {
 		copy(data[witnessesAt+i*DigestSize:], w[:])
-	}
-	for _, p := range prefixes {
-		data = binary.BigEndian.AppendUint64(data, p)
 	}
 	sum := crc32.Update(crc32.Checksum(data[:checksumAt], castagnoli()), castagnoli(), data[checksumAt+4:])
 	binary.BigEndian.PutUint32(data[checksumAt:], sum)
@@ -85,14 +147,13 @@ func (x *Index) Without(digest string) ([]byte, error) {
 			witnesses = append(witnesses, w)
 		}
 	}
-	var prefixes []uint64
+	data := make([]byte, HeaderSize, HeaderSize+len(x.entries))
 	if len(witnesses) > 0 {
-		prefixes = make([]uint64, 0, x.Len())
 		for i := range x.Len() {
 			if p := x.at(i); p != gone {
-				prefixes = append(prefixes, p)
+				data = binary.BigEndian.AppendUint64(data, p)
 			}
 		}
 	}
-	return encode(x.Listed, x.Mirrors, witnesses, prefixes)
+	return finish(data, x.Listed, x.Mirrors, witnesses)
 }

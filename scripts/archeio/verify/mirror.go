@@ -96,7 +96,7 @@ func (d *deployment) blobIndex(ctx context.Context, region string) outcome {
 	}
 	age := d.now().Sub(h.Listed).Round(time.Second)
 	switch {
-	case age > c.IndexMaxAge/2:
+	case age > c.IndexMaxAge-config.IndexMargin:
 		return fail("the blob index is %s old, and is not used when it is older than %s; check the planner's log group", age, c.IndexMaxAge)
 	case !slices.Contains(h.Mirrors, region):
 		return pending("the blob index is %s old and does not cover this mirror, which is still being filled", age)

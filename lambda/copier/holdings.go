@@ -1,0 +1,118 @@
+package copier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sort"
+
+	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/registry"
+)
+
+// holdings are an inventory in memory. They need about 18 bytes a blob: 16 of its
+// digest, which no two blobs have in common by chance (a collision takes 2^64 hashes), and a
+// reference to the mask of its buckets.
+type holdings struct {
+	digits int
+	parts  []heldPart
+}
+
+// heldPart is a part of holdings.
+type heldPart struct {
+	piece string // that it was read from
+	keys  []byte
+	masks []uint16 // positions in table
+	table []uint64
+}
+
+const keySize = 16
+
+// newHeld packs the content of a part.
+func newHeld(piece string, s snapshot) heldPart {
+	h := heldPart{piece: piece, keys: make([]byte, 0, keySize*s.len()), masks: make([]uint16, 0, s.len())}
+	known := map[uint64]int{}
+	for d, mask := range s.all {
+		i, ok := known[mask]
+		if !ok {
+			if i = len(h.table); i > 1<<16-1 {
+				continue // too many combinations: it counts as missing, and is checked
+			}
+			known[mask] = i
+			h.table = append(h.table, mask)
+		}
+		h.keys = append(h.keys, d[:keySize]...)
+		h.masks = append(h.masks, uint16(i))
+	}
+	return h
+}
+
+// find returns the position of a digest.
+func (h *heldPart) find(d Digest) (i int, ok bool) {
+	n := len(h.keys) / keySize
+	i = sort.Search(n, func(i int) bool { return bytes.Compare(h.keys[i*keySize:][:keySize], d[:keySize]) >= 0 })
+	return i, i < n && bytes.Equal(h.keys[i*keySize:][:keySize], d[:keySize])
+}
+
+// mask returns a bit for each bucket that has a blob.
+func (h *holdings) mask(d Digest) uint64 {
+	if len(h.parts) == 0 {
+		return 0
+	}
+	part := &h.parts[int(d[0])>>(8-4*h.digits)]
+	if i, ok := part.find(d); ok {
+		return part.table[part.masks[i]]
+	}
+	return 0
+}
+
+// Has implements Inventory. Sizes are unknown.
+func (h *holdings) Has(bucket int, d Digest) (int64, bool) {
+	return registry.SizeUnknown, h.mask(d)&(1<<bucket) != 0
+}
+
+// loadHoldings returns what the buckets have by the last inventory. Without one, nothing
+// is known, so workers check each blob. Parts that have not changed are not read again.
+func (f *Filler) loadHoldings(ctx context.Context) (*holdings, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for attempt := 1; ; attempt++ {
+		inv, err := f.loadInventory(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
+			return &holdings{}, nil
+		}
+		h, err := f.readHoldings(ctx, inv)
+		if errors.Is(err, errPiece) && attempt == 1 {
+			continue // there is another inventory by now
+		}
+		if err == nil {
+			f.held = h
+		}
+		return h, err
+	}
+}
+
+func (f *Filler) readHoldings(ctx context.Context, inv *inventory) (*holdings, error) {
+	h := &holdings{digits: inv.Digits, parts: make([]heldPart, len(inv.Parts))}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(partsAtOnce)
+	for i, p := range inv.Parts {
+		if f.held != nil && f.held.digits == inv.Digits && f.held.parts[i].piece == p.Piece {
+			h.parts[i] = f.held.parts[i]
+			continue
+		}
+		group.Go(func() error {
+			s, err := f.piece(ctx, p.Piece)
+			if err == nil {
+				h.parts[i] = newHeld(p.Piece, s)
+			}
+			return err
+		})
+	}
+	return h, group.Wait()
+}
