@@ -146,6 +146,11 @@ sam: $(if $(shell command -v $(PYTHON)),python) ## invoke the function by sam lo
 deploy-emulated: python ## deploy to an AWS emulator and pull through it; KEEP=1 stays up
 	@go run ./scripts/prove/emulated -cdk "$(CDK) -c plainAlarms=true" $(if $(KEEP),-keep) $(ARGS)
 
+.PHONY: page
+page: ## check the registry's page in Chromium: ARGS=-screenshots writes .github/page-*.png
+	@go build -o .build/page-check ./scripts/prove/page
+	@.build/page-check $(ARGS)
+
 .PHONY: e2e
 e2e: ## pull with real clients, run OCI conformance, inject faults, send a million requests: ARGS=-h
 	@go build -o .build/e2e/e2e ./scripts/prove/e2e

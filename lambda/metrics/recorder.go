@@ -35,6 +35,7 @@ type Recorder struct {
 	mirrors  [2]map[string]int // by IndexContradicted, IndexDisabled
 	check    reservoir
 	total    reservoir
+	images   *images // nil before the first request for one
 }
 
 type check struct{ mirror, result string }
@@ -150,6 +151,9 @@ func (r *Recorder) Flush() {
 	if r.latest.Sub(r.written) >= Interval {
 		r.write(r.latest)
 	}
+	if r.images != nil && r.latest.Sub(r.images.since) >= ImageInterval {
+		r.writeImages(r.latest)
+	}
 }
 
 // Close writes the remaining metrics.
@@ -160,6 +164,7 @@ func (r *Recorder) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.write(r.now())
+	r.writeImages(r.now())
 }
 
 func (r *Recorder) write(now time.Time) {

@@ -250,7 +250,7 @@ func (p *Pages) mirrors(all []worldmap.Region) string {
 	if len(p.config.Mirrors) == 0 {
 		return "<p>No regional mirror is configured.</p>"
 	}
-	m.raw("<div class=\"scroll\" role=\"region\" aria-label=\"Mirrors\" tabindex=\"0\">\n<table>\n<caption>Mirrors</caption>\n" +
+	m.raw("<div class=\"scroll\" role=\"region\" aria-label=\"Table of mirrors\" tabindex=\"0\">\n<table>\n<caption>Mirrors</caption>\n" +
 		"<thead><tr><th scope=\"col\">Region</th><th scope=\"col\">Place</th><th scope=\"col\" class=\"number\">AWS regions served</th></tr></thead>\n<tbody>\n")
 	for _, mirror := range p.config.Mirrors {
 		place := ""

@@ -45,7 +45,7 @@
     };
     const km = where.distance_km[0];
     row('Your place', where.cloud ? where.cloud + ' ' + where.region : 'outside of the known clouds');
-    row('Blobs come from', source(where.candidates[0]) + (km === null ? '' : ', ' + km + ' km away'));
+    row('Blobs come from', source(where.candidates[0]) + (km === null ? '' : km === 0 ? ', in your region' : ', ' + km + ' km away'));
     if (where.candidates.length > 1) {
       row('If it has none', where.candidates.slice(1).map(source).join(', then '));
     }

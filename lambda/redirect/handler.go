@@ -130,6 +130,9 @@ func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	if !r.Client.IsValid() {
 		h.metrics.UnknownClient()
 	}
+	if (path.Kind == oci.Blob || path.Kind == oci.Manifest) && resp.Status < 400 && r.Method == "GET" {
+		h.metrics.Image(h.repository(path, r.Query), string(place.Cloud), place.Region)
+	}
 	if h.log != nil && h.log.Enabled(ctx, slog.LevelDebug) {
 		h.log.LogAttrs(ctx, slog.LevelDebug, "decision",
 			slog.Int("status", resp.Status),

@@ -127,6 +127,9 @@ func TestMetrics(t *testing.T) {
 				if err := json.Unmarshal([]byte(line), &root); err != nil {
 					t.Fatal(err)
 				}
+				if root["msg"] == metrics.ImageMessage {
+					continue
+				}
 				delete(root, "_aws")
 				for name, v := range root {
 					if name == "TotalLatency" {
@@ -146,6 +149,44 @@ func TestMetrics(t *testing.T) {
 			}
 			if !maps.Equal(got, want) {
 				t.Errorf("metrics %v, want %v", got, want)
+			}
+			checkNoAddress(t, out.String(), r.Client)
+		})
+	}
+}
+
+// TestImages checks which requests are counted by repository: those for a manifest or
+// blob that are answered, once a pull, by the name that clients use.
+func TestImages(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, method, path, query, place string
+		want                             string // of the line, empty for none
+	}{
+		{"blob", "GET", blobOf + digest, "", "AWS eu-west-3", `{"repository":"pause","cloud":"AWS","region":"eu-west-3","requests":1}`},
+		{"manifest", "GET", "/v2/a/b/manifests/1", "", "", `{"repository":"a/b","cloud":"unknown","region":"","requests":1}`},
+		{"prefix", "GET", "/v2/project/images/pause/manifests/1", "ns=a", "", `"repository":"pause"`},
+		{"prefix-without-ns", "GET", "/v2/project/images/pause/manifests/1", "", "", `"repository":"project/images/pause"`},
+		{"head", "HEAD", "/v2/pause/manifests/1", "", "", ""},
+		{"tags", "GET", "/v2/pause/tags/list", "", "", ""},
+		{"refused-digest", "GET", "/v2/pause/blobs/sha256:0", "", "", ""},
+		{"refused-name", "GET", "/v2/Pause/manifests/1", "", "", ""},
+		{"refused-length", "GET", "/v2/" + longName(255) + "/manifests/1", "", "", ""},
+		{"post", "POST", "/v2/pause/manifests/1", "", "", ""},
+		{"page", "GET", "/", "", "", ""},
+		{"where", "GET", "/where", "image=pause:1", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			recorder := metrics.NewRecorder(&out, time.Now)
+			h, _ := newRecorded(t, nil, allPresent, recorder)
+			r := Request{Method: tt.method, Path: tt.path, Query: tt.query, Client: client(t, tt.place), Country: "FR"}
+			h.Handle(t.Context(), r)
+			recorder.Close()
+			_, line, _ := strings.Cut(out.String(), `{"msg":"images"`)
+			if (line == "") != (tt.want == "") || !strings.Contains(line, tt.want) {
+				t.Errorf("line %s, want %s in it", line, tt.want)
 			}
 			checkNoAddress(t, out.String(), r.Client)
 		})

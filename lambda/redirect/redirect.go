@@ -127,3 +127,12 @@ func (h *Handler) prefixOf(p oci.Path, query string) string {
 	}
 	return h.prefix
 }
+
+// repository returns the name of a repository without the prefix of the upstream, if
+// the name has it already.
+func (h *Handler) repository(p oci.Path, query string) string {
+	if h.prefix != "" && h.prefixOf(p, query) == "" {
+		return p.Name[len(h.prefix):]
+	}
+	return p.Name
+}

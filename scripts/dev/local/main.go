@@ -25,6 +25,7 @@ import (
 	"syscall"
 
 	"archeio/lambda/build"
+	"archeio/scripts/lab/entrypoint"
 	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/system"
 	"archeio/scripts/lab/terminal"
@@ -77,8 +78,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	progress := terminal.NewProgress(stderr)
 	l := &local{
-		options: system.Options{ALB: *alb, Distribution: *distribution, Processes: 2, Token: *access == "token", Progress: progress.Step},
-		once:    *once, verbose: *verbose, env: *env, stdout: stdout, progress: progress,
+		options: system.Options{
+			ALB: *alb, Distribution: *distribution, Processes: 2, Token: *access == "token", Progress: progress.Step,
+			Env: map[string]string{"INFO_URL": ""}, // the function's own page
+		},
+		once: *once, verbose: *verbose, env: *env, stdout: stdout, progress: progress,
 	}
 	if *verbose {
 		l.options.Log = stderr
@@ -216,12 +220,17 @@ Try, the first as a client in %[8]s:
   crane manifest %[2]s/%[4]s:%[5]s
   docker run --rm %[2]s/%[4]s:%[5]s
 
+The page of the registry, as your own or a simulated client:
+
+  http://%[1]s/
+  http://%[1]s%[10]s
+
 In another shell, archeio can be tried on the mirrors:
 
   . %[9]s
   %[7]s
 `, strings.TrimPrefix(l.system.ALB, "http://"), strings.TrimPrefix(l.system.Distribution, "http://"), client.Addr,
-		pull.Repository, pull.Tag, l.image.Blobs[0], statusCommand, client.Name, relative(env))
+		pull.Repository, pull.Tag, l.image.Blobs[0], statusCommand, client.Name, relative(env), entrypoint.SimulatePath)
 }
 
 const statusCommand = `go run ./scripts/archeio mirror status -source "$SOURCE" -bucket mirror-default -bucket mirror-us-east-1 -state "$STATE"`

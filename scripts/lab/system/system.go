@@ -141,8 +141,12 @@ func Start(ctx context.Context, o Options) (_ *System, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.serve(albListener, entrypoint.ALB(s.API.Invoke, !o.SingleValue))
-	s.serve(distributionListener, entrypoint.CloudFront(s.API.Invoke, bucket))
+	var clients []entrypoint.SimulatedClient
+	for _, c := range Clients() {
+		clients = append(clients, entrypoint.SimulatedClient{Name: c.Name, Address: c.Addr.String()})
+	}
+	s.serve(albListener, entrypoint.Simulate(clients, entrypoint.ALB(s.API.Invoke, !o.SingleValue)))
+	s.serve(distributionListener, entrypoint.Simulate(clients, entrypoint.CloudFront(s.API.Invoke, bucket)))
 	return s, nil
 }
 
@@ -157,6 +161,7 @@ func (s *System) startFunction(ctx context.Context, bootstrap string, o Options)
 		"MIRROR_URL_TEMPLATE":        s.mirrors[Regions[0]] + "/mirror-{region}",
 		"CLIENT_ADDRESS_HEADER":      "CloudFront-Viewer-Address",
 		"INFO_URL":                   "https://archeio.example/",
+		"REGISTRY_HOST":              hostOf(s.Distribution),
 	}
 	var overrides []string
 	for _, region := range Regions[1:] {
