@@ -6,7 +6,7 @@
 // of manifests is cached. Concurrent runs are safe, and an invalid image does not
 // stop the others.
 //
-// NewPlan and Copy do everything in one run, from a shell. A Filler does the same
+// Run does everything in one run, from a shell; NewPlan and Copy are its parts. A Filler does the same
 // in many short invocations of functions: the planner lists the buckets and
 // enqueues repositories, and workers process one repository at a time.
 package copier
@@ -64,6 +64,8 @@ type Options struct {
 	// Progress is called from time to time, by one goroutine at a time; it may
 	// be nil.
 	Progress func(Progress)
+
+	early *early // copies what is found; nil for none
 }
 
 // Inventory is what the buckets have.
@@ -87,8 +89,12 @@ type Progress struct {
 	Phase string
 	// Done and Total count its units: repositories, blobs.
 	Done, Total int
-	// Bytes and TotalBytes are the sizes of blobs.
+	// Bytes and TotalBytes are the sizes of blobs. Bytes includes what was read of blobs
+	// in progress.
 	Bytes, TotalBytes int64
+	// Growing reports that TotalBytes is still growing, because the source is still
+	// being read.
+	Growing bool
 }
 
 // Plan is what a source has and what is missing from the buckets.

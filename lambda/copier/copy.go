@@ -48,14 +48,29 @@ const copyAttempts = 4
 // the result, and blobs that were copied before stay.
 func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 	o.fill()
-	c := &copying{o: o, result: &Result{Errors: slices.Clone(plan.Errors), Warnings: slices.Clone(plan.Warnings), Unfinished: make([][]MissingBlob, len(plan.Missing))},
+	return newCopying(o).all(ctx, plan)
+}
+
+func newCopying(o Options) *copying {
+	return &copying{o: o, result: &Result{Unfinished: make([][]MissingBlob, len(o.Buckets))}, meter: newMeter(o.Progress),
 		failed: map[string]error{}, hashed: map[string]string{}, primary: map[string]*Object{}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
-	for _, missing := range plan.Missing {
-		c.progress.Total += len(missing)
-		for _, blob := range missing {
-			c.progress.TotalBytes += max(blob.Size, 0)
+}
+
+// all copies the missing blobs of a plan.
+func (c *copying) all(ctx context.Context, plan *Plan) (*Result, error) {
+	c.mu.Lock()
+	c.result.Errors = append(c.result.Errors, plan.Errors...)
+	c.result.Warnings = append(c.result.Warnings, plan.Warnings...)
+	c.meter.change(func(p *Progress) {
+		*p = Progress{Phase: p.Phase, Done: c.result.Copied + c.result.Existed, Bytes: p.Bytes}
+		for _, missing := range plan.Missing {
+			p.Total += len(missing)
+			for _, blob := range missing {
+				p.TotalBytes += max(blob.Size, 0)
+			}
 		}
-	}
+	})
+	c.mu.Unlock()
 	for i, missing := range plan.Missing {
 		c.bucket(ctx, i, missing)
 	}
@@ -75,11 +90,13 @@ type copying struct {
 	o       Options
 	breaker *breaker // of the source
 
-	mu       sync.Mutex
-	result   *Result
-	progress Progress
-	failed   map[string]error // by digest, of what could not be copied to the primary
-	found    map[string]bool  // digests that the source has again
+	meter *meter
+	early *early // nil for none
+
+	mu     sync.Mutex
+	result *Result
+	failed map[string]error // by digest, of what could not be copied to the primary
+	found  map[string]bool  // digests that the source has again
 	// hashed are the ETags, by digest, of the objects that this run has written to
 	// the primary and hashed itself.
 	hashed map[string]string
@@ -88,17 +105,24 @@ type copying struct {
 }
 
 func (c *copying) bucket(ctx context.Context, i int, missing []MissingBlob) {
-	c.mu.Lock()
-	c.progress.Phase = "copying to " + c.o.Buckets[i].Name
-	c.mu.Unlock()
+	c.meter.change(func(p *Progress) { p.Phase = "copying to " + c.o.Buckets[i].Name })
 	group := &errgroup.Group{}
 	group.SetLimit(c.o.Parallel)
 	for _, blob := range missing {
 		group.Go(func() error {
 			var d done
 			err := context.Cause(ctx)
+			first := 1
+			if i == 0 {
+				var copied bool
+				var failed error
+				if copied, first, failed = c.early.settled(blob); copied {
+					return nil
+				}
+				err = or(err, failed)
+			}
 			if err == nil {
-				d, err = c.blob(ctx, i, blob)
+				d, err = c.blob(ctx, i, blob, first)
 			}
 			c.note(ctx, i, blob, d, err)
 			return nil
@@ -117,22 +141,15 @@ type done struct {
 // blob in any mirror must be in the primary.
 var errPrimary = errors.New("copying to the primary failed")
 
-func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, err error) {
+func (c *copying) blob(ctx context.Context, i int, blob MissingBlob, first int) (d done, err error) {
 	c.mu.Lock()
 	failed := c.failed[blob.Digest]
 	c.mu.Unlock()
 	if failed != nil {
 		return d, errPrimary
 	}
-	for attempt := 1; ; attempt++ {
-		err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[i], blob.Digest, func() (err error) {
-			if i == 0 {
-				d, err = c.toPrimary(ctx, blob, attempt)
-			} else {
-				d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
-			}
-			return err
-		})
+	for attempt := first; ; attempt++ {
+		d, err = c.attempt(ctx, i, blob, attempt)
 		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
 			return d, err
 		}
@@ -140,6 +157,18 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob) (d done, er
 			return d, err
 		}
 	}
+}
+
+func (c *copying) attempt(ctx context.Context, i int, blob MissingBlob, attempt int) (d done, err error) {
+	err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[i], blob.Digest, func() (err error) {
+		if i == 0 {
+			d, err = c.toPrimary(ctx, blob, attempt)
+		} else {
+			d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
+		}
+		return err
+	})
+	return d, err
 }
 
 func (c *copying) toPrimary(ctx context.Context, blob MissingBlob, attempt int) (done, error) {
@@ -247,7 +276,8 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob, attem
 	default:
 		size = registry.SizeUnknown
 	}
-	read := &countingReader{Reader: content}
+	c.meter.began(blob.Digest, 0)
+	read := &countingReader{Reader: &metered{content, c.meter, blob.Digest}}
 	if size < 0 && hint >= 0 {
 		read.limit = max(maxWithoutSize, 8*hint)
 	}
@@ -369,9 +399,7 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		}
 		c.result.Errors = append(c.result.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
 	}
-	c.progress.Done++
-	c.progress.Bytes += max(blob.Size, 0)
-	c.o.Progress(c.progress)
+	c.meter.done(blob.Digest, blob.Size)
 }
 
 // has notes that the source has a blob that it did not have before. The caller holds

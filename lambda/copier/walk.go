@@ -243,6 +243,9 @@ func (w *walk) entries(ctx context.Context, repository string, entries []registr
 	group := &errgroup.Group{}
 	group.SetLimit(w.o.Parallel)
 	for _, e := range entries {
+		if w.o.early != nil {
+			w.o.early.ready(ctx)
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -277,7 +280,11 @@ func (w *walk) collect(repository, image string, c *registry.Contents) {
 		}
 		known, twice := w.plan.blobs[key]
 		if !twice {
-			w.plan.blobs[key] = MissingBlob{Blob: b, Repository: repository, Image: image}
+			blob := MissingBlob{Blob: b, Repository: repository, Image: image}
+			w.plan.blobs[key] = blob
+			if w.o.early != nil {
+				w.o.early.found(key, blob)
+			}
 			continue
 		}
 		if known.Size == registry.SizeUnknown {

@@ -25,19 +25,28 @@ type mirrors struct {
 // first run takes hours and may be killed.
 const saveEvery = time.Minute
 
-// plan reads the source and compares it with the buckets. It saves the manifest
-// cache even if it is interrupted, so that the next run continues from there.
-func (m *mirrors) plan(ctx context.Context) (*copier.Plan, error) {
+// plan reads the source and compares it with the buckets.
+func (m *mirrors) plan(ctx context.Context) (plan *copier.Plan, err error) {
+	err = m.saving(ctx, func() error {
+		plan, err = copier.NewPlan(ctx, m.options)
+		return err
+	})
+	return plan, err
+}
+
+// saving saves the manifest cache during and after a function, even if it is
+// interrupted, so that the next run continues from there.
+func (m *mirrors) saving(ctx context.Context, do func() error) error {
 	if m.state == nil {
-		return copier.NewPlan(ctx, m.options)
+		return do()
 	}
 	stop := m.saveRegularly(ctx)
-	plan, err := copier.NewPlan(ctx, m.options)
+	err := do()
 	stop()
 	if err := m.save(context.WithoutCancel(ctx)); err != nil {
-		return nil, err
+		return err
 	}
-	return plan, err
+	return err
 }
 
 func (m *mirrors) save(ctx context.Context) error {
@@ -76,11 +85,12 @@ func showPlan(ctx context.Context, m *mirrors) (output, error) {
 
 // copy copies what is missing, and writes the blob index if there are options for it.
 func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output, error) {
-	plan, err := m.plan(ctx)
-	if err != nil {
-		return nil, err
-	}
-	result, err := copier.Copy(ctx, m.options, plan)
+	var plan *copier.Plan
+	var result *copier.Result
+	err := m.saving(ctx, func() (err error) {
+		plan, result, err = copier.Run(ctx, m.options)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
