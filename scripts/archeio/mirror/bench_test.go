@@ -13,15 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
-
+	"archeio/scripts/lab/images"
 	"archeio/scripts/lab/system"
 )
 
@@ -95,7 +87,9 @@ const benchImages, benchBlobs = 300, 2000
 // images each, into two buckets, and then again when nothing is missing.
 func BenchmarkFill(b *testing.B) {
 	s := start(b, "bench")
-	s.pushMany(b)
+	if _, err := images.Publish(b.Context(), s.source, benchImages, func(r *rand.Rand) int { return 1000 + r.IntN(20_000) }); err != nil {
+		b.Fatal(err)
+	}
 	source := &counted{next: passing(b, s.Upstream), kind: sourceKind, requests: map[string]int{}}
 	mirrors := &counted{next: passing(b, endpoint(s.System, system.Regions[0])), kind: bucketKind, requests: map[string]int{}}
 	env := []string{"AWS_ENDPOINT_URL_S3=" + serveHTTP(b, mirrors)}
@@ -198,64 +192,4 @@ func fillTable(runs *[2]fillRun) string {
 	fmt.Fprintf(t, "buckets, all\t%d, %s\t%d, %s\n", first.mirrorTotal, size(first.mirrorBytes), second.mirrorTotal, size(second.mirrorBytes))
 	t.Flush()
 	return out.String()
-}
-
-// pushMany publishes the images: each has a config, two or three layers of its
-// own, and ten that it shares with two other images.
-func (s *servers) pushMany(b *testing.B) {
-	b.Helper()
-	random := rand.NewChaCha8([32]byte{2})
-	layer := func() v1.Layer {
-		content := make([]byte, 1000+random.Uint64()%20_000)
-		random.Read(content)
-		return static.NewLayer(content, types.DockerLayer)
-	}
-	shared := make([]v1.Layer, benchBlobs/2)
-	for i := range shared {
-		shared[i] = layer()
-	}
-	pusher, err := remote.NewPusher()
-	if err != nil {
-		b.Fatal(err)
-	}
-	group, ctx := errgroup.WithContext(b.Context())
-	group.SetLimit(16)
-	const first = 100 // images, which have all of the shared layers
-	for i := range benchImages {
-		if i == first {
-			if err := group.Wait(); err != nil {
-				b.Fatal(err)
-			}
-			group, ctx = errgroup.WithContext(b.Context())
-			group.SetLimit(16)
-		}
-		var layers []v1.Layer
-		for range 2 + (i%3+2)/4 { // 700 in all
-			layers = append(layers, layer())
-		}
-		for j := range 10 {
-			// The registry mounts the blobs that it has.
-			from, err := name.ParseReference(fmt.Sprintf("%s/team-%d/app:v0", s.source, i%first/10))
-			if err != nil {
-				b.Fatal(err)
-			}
-			l := shared[(10*i+j)%len(shared)]
-			if i >= first {
-				l = &remote.MountableLayer{Layer: l, Reference: from}
-			}
-			layers = append(layers, l)
-		}
-		image, err := mutate.AppendLayers(empty.Image, layers...)
-		if err != nil {
-			b.Fatal(err)
-		}
-		ref, err := name.ParseReference(fmt.Sprintf("%s/team-%d/app:v%d", s.source, i/10, i%10))
-		if err != nil {
-			b.Fatal(err)
-		}
-		group.Go(func() error { return pusher.Push(ctx, ref, image) })
-	}
-	if err := group.Wait(); err != nil {
-		b.Fatal(err)
-	}
 }

@@ -37,6 +37,7 @@ var measurements = []measurement{
 	{"adapter", "invocation of the function and of an HTTP server behind an adapter", measureAdapter},
 	{"http", "request to the handler in a net/http server", measureHTTP},
 	{"pull", "pull through the local system", measurePull},
+	{"fill", "copy of 300 images to a mirror, and again", measureFill},
 	{"memory", "resident memory", measureMemory},
 	{"size", "sizes of the binary and the range table", measureSize},
 }
@@ -55,7 +56,8 @@ func help() string {
 
 Compares the redirector with its alternatives. The two of a pair take turns, so that
 both see every change of the machine's speed. The table has the medians of all rounds,
-and the median, the smallest and the largest of the rounds' ratios. Less is better.
+and the median, the smallest and the largest of the rounds' ratios. Less is better,
+except for bytes a second.
 
 Measurements:
 `)

@@ -9,7 +9,7 @@ type report struct {
 	Start []step `json:"start,omitempty"`
 }
 
-// row compares two values. Less is better.
+// row compares two values. Less is better, except for bytes a second.
 type row struct {
 	What    string  `json:"what"`
 	Against string  `json:"against"`
@@ -43,6 +43,9 @@ const (
 	ns          unit = "ns"
 	bytesOf     unit = "bytes"
 	allocations unit = "allocations"
+	countOf     unit = "count"
+	// bytesPerSecond is the unit of which more is better.
+	bytesPerSecond unit = "bytes/s"
 )
 
 // step is work between the start of the process and the first event.
@@ -65,6 +68,10 @@ func (r *report) compare(what, against string, u unit, ours, other []float64, b 
 	if len(ratios) > 0 {
 		x.Ratio, x.RatioMin, x.RatioMax = median(ratios), slices.Min(ratios), slices.Max(ratios)
 	}
-	x.Over = b.Ratio != nil && x.Ratio > *b.Ratio || b.Ours != nil && x.Ours > *b.Ours
+	if u == bytesPerSecond {
+		x.Over = b.Ratio != nil && x.Ratio < *b.Ratio
+	} else {
+		x.Over = b.Ratio != nil && x.Ratio > *b.Ratio || b.Ours != nil && x.Ours > *b.Ours
+	}
 	r.Rows = append(r.Rows, x)
 }

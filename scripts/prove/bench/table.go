@@ -91,12 +91,18 @@ func (u unit) format(v float64) string {
 		}
 		return fmt.Sprintf("%.2f ms", v/1e6)
 	case bytesOf:
-		if v < 1e6 {
-			return fmt.Sprintf("%.0f kB", v/1e3)
-		}
-		return fmt.Sprintf("%.2f MB", v/1e6)
+		return formatBytes(v)
+	case bytesPerSecond:
+		return formatBytes(v) + "/s"
 	}
 	return fmt.Sprintf("%.0f", v)
+}
+
+func formatBytes(v float64) string {
+	if v < 1e6 {
+		return fmt.Sprintf("%.0f kB", v/1e3)
+	}
+	return fmt.Sprintf("%.2f MB", v/1e6)
 }
 
 // formatCount formats a number of blobs in few characters.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"archeio/scripts/prove/cli"
+	"archeio/scripts/prove/clients"
 )
 
 // client is a program that pulls images. Every pull starts without the image in
@@ -150,7 +151,7 @@ func (s *testSystem) runClients(ctx context.Context, o *options, images *testIma
 			chosen, names = append(chosen, c), append(names, c.name)
 		}
 	}
-	missing, err := install(ctx, names, s.progress)
+	missing, err := clients.Install(ctx, names, s.progress)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,5 @@
-package main
+// Package clients installs the registry clients that are used in proofs.
+package clients
 
 import (
 	"bytes"
@@ -42,9 +43,9 @@ var programs = map[string][]string{
 // installTimeout is how long one installation may run.
 const installTimeout = 5 * time.Minute
 
-// install installs the clients that are missing, and puts them into PATH. It
+// Install installs the clients that are missing, and puts them into PATH. It
 // returns the reason for each that is still missing.
-func install(ctx context.Context, names []string, progress *cli.Progress) (missing map[string]error, err error) {
+func Install(ctx context.Context, names []string, progress *cli.Progress) (missing map[string]error, err error) {
 	missing = map[string]error{}
 	root, err := build.Root()
 	if err != nil {
