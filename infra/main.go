@@ -74,6 +74,9 @@ func buildFunctions(ctx context.Context, s *stage.Stage, built map[string]string
 	if s.Filler != nil {
 		code.Mirror = folder("mirror")
 	}
+	if s.Refreshes() {
+		code.Refresh = folder("refresh")
+	}
 	if s.Release != nil {
 		code.Rollout = folder("rollout")
 	}

@@ -55,6 +55,7 @@ type functionProps struct {
 	// prefix is that of the ids of the constructs, id the logical id of the
 	// function.
 	prefix, id                   string
+	name                         string // of the function, empty for a generated one
 	description, roleDescription string
 	code                         string // folder with the binary
 	env                          map[string]string
@@ -101,6 +102,9 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 		LogGroup:     logs,
 	})
 	fixLogicalID(function, p.id)
+	if p.name != "" {
+		function.Node().DefaultChild().(awslambda.CfnFunction).SetFunctionName(jsii.String(p.name))
+	}
 	return function, role
 }
 

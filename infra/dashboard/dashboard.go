@@ -7,6 +7,7 @@ import (
 	"archeio/lambda/blobs"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
+	"archeio/lambda/rangetable"
 	"archeio/lambda/route"
 	"archeio/ranges"
 )
@@ -86,6 +87,9 @@ func Widgets(s *stage.Stage) []Widget {
 		{"AWS charges of the account", Dollars, []Series{{
 			Label: "month to date", Of: []Metric{{"us-east-1", "AWS/Billing", "EstimatedCharges", "Maximum", []string{"Currency", "USD"}}},
 		}}},
+	}
+	if s.Refreshes() {
+		widgets = append(widgets, Widget{"IP ranges", "", m.ranges()})
 	}
 	if s.Filler != nil {
 		widgets = append(widgets, Widget{TitleFilling, "", m.filling()})
@@ -169,6 +173,22 @@ func (m source) index() []Series {
 		out = append(out, loads, contradicted)
 	}
 	return out
+}
+
+// ranges returns the age of the range tables, and what the refresher says of them.
+func (m source) ranges() []Series {
+	var out []Series
+	for _, region := range m.Redirectors {
+		out = append(out, Series{Label: region + ": age in seconds", Of: []Metric{{region, metrics.Namespace, metrics.RangesAge, "Maximum", nil}}})
+		loads := Series{Label: region + ": failed loads"}
+		for _, outcome := range []string{rangetable.Corrupt, rangetable.Future, rangetable.Unreachable} {
+			loads.Of = append(loads.Of, Metric{region, metrics.Namespace, metrics.RangesLoads, "Sum", []string{metrics.Ranges, outcome}})
+		}
+		out = append(out, loads)
+	}
+	return append(out,
+		Series{Label: "seconds since AWS's were checked", Of: []Metric{{stage.EdgeRegion, metrics.Namespace, metrics.RangesUnchecked, "Maximum", nil}}},
+		Series{Label: "refused", Of: []Metric{{stage.EdgeRegion, metrics.Namespace, metrics.RangesRefused, "Maximum", nil}}})
 }
 
 // checked returns the mirrors that redirectors check, by their names in metrics.

@@ -58,7 +58,7 @@ func user(ctx context.Context, l Lister, s *stage.Stage, of stage.Stack) (string
 		key   string
 		kinds []string
 	}{
-		"mirror":     {stage.UsesMirrors, []string{"mirror", "filler", "redirector", "edge"}},
+		"mirror":     {stage.UsesMirrors, []string{"mirror", "filler", "refresh", "redirector", "edge"}},
 		"redirector": {stage.UsesRedirectors, []string{"edge"}},
 		"edge":       {stage.DomainTarget, []string{"domain"}},
 	}[of.What]

@@ -24,9 +24,10 @@ import (
 // dimensions and documentation.
 var awsMetrics = map[string][]string{
 	// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-	"AWS/Lambda Errors":    {"FunctionName"},
-	"AWS/Lambda Throttles": {"FunctionName"},
-	"AWS/Lambda Duration":  {"FunctionName"},
+	"AWS/Lambda Errors":      {"FunctionName"},
+	"AWS/Lambda Throttles":   {"FunctionName"},
+	"AWS/Lambda Duration":    {"FunctionName"},
+	"AWS/Lambda Invocations": {"FunctionName"},
 	// https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
 	"AWS/Lambda Url5xxCount": {"FunctionName"},
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
@@ -86,7 +87,7 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.MissingBlobs:      prefixed(metrics.Mirror+"=", mirrors...),
 		metrics.IndexContradicted: prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
 		metrics.IndexDisabled:     prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
-		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.RangesAge: nil, metrics.UnknownClients: nil,
+		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.RangesAge: nil, metrics.RangesUnchecked: nil, metrics.RangesRefused: nil, metrics.UnknownClients: nil,
 		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
 	}
 }
@@ -204,15 +205,26 @@ func TestAlarmsNotify(t *testing.T) {
 			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !actions.MatchString(description) {
 				t.Errorf("%s: the description %q does not say what to do", id, description)
 			}
-			same(t, id+"'s missing data", at(props, "TreatMissingData"), `"notBreaching"`)
-			if at(props, "ComparisonOperator") != "GreaterThanThreshold" {
-				t.Errorf("%s has the comparison operator %v", id, at(props, "ComparisonOperator"))
+			missing, operator := "notBreaching", "GreaterThanThreshold"
+			switch id {
+			case "RangesRefused": // until the next run
+				missing = "ignore"
+			case "RangesIdle": // the metric is missing then
+				missing, operator = "breaching", "LessThanThreshold"
+			}
+			same(t, id+"'s missing data", at(props, "TreatMissingData"), text(missing))
+			if at(props, "ComparisonOperator") != operator {
+				t.Errorf("%s has the comparison operator %v, want %s", id, at(props, "ComparisonOperator"), operator)
 			}
 			// CloudWatch evaluates at most a day, or a week for periods of an hour.
 			period, _ := at(props, "Period").(float64)
 			periods, _ := at(props, "EvaluationPeriods").(float64)
-			if period*periods > 86400 {
-				t.Errorf("%s evaluates %v seconds, want at most a day", id, period*periods)
+			limit := 86400.0
+			if period >= 3600 {
+				limit *= 7
+			}
+			if period*periods > limit {
+				t.Errorf("%s evaluates %v seconds, want at most %v", id, period*periods, limit)
 			}
 		}
 	})
@@ -382,7 +394,7 @@ func TestMirrorAlarms(t *testing.T) {
 // Each custom metric is billed monthly, and so are the 16 request metrics of a bucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 func TestCustomMetricsAreFew(t *testing.T) {
-	const limit, requestMetrics, replicationMetrics = 300, 16, 4
+	const limit, requestMetrics, replicationMetrics = 310, 16, 4
 	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.MissingBlobs}
 	for _, s := range synthesized(t).stages {
 		for _, region := range s.Regions() {

@@ -119,7 +119,7 @@ func TestStateBucket(t *testing.T) {
 		if st.region != st.stage.Primary {
 			elsewhere++
 		}
-		if st.stage.Filler == nil {
+		if !st.stage.HasState() {
 			st.none(t, "AWS::S3::Bucket")
 			return
 		}
@@ -168,7 +168,7 @@ func TestStateBucket(t *testing.T) {
 	}
 	// No other stack refers to it.
 	each(t, "", func(t *testing.T, st *synthStack) {
-		if st.what == "filler" || st.what == "home" || st.stage.Filler == nil {
+		if st.what == "filler" || st.what == "refresh" || st.what == "home" || !st.stage.HasState() {
 			return
 		}
 		walk(st.template, "", func(path string, v any) {

@@ -79,8 +79,8 @@ func TestGoldenTemplates(t *testing.T) {
 			t.Errorf("%s differs from the synthesized template, first in line %s; if that is expected: go test ./infra/stacks -update", path, difference(got, want))
 		}
 	}
-	if len(written) != 7 {
-		t.Errorf("the stage smallest has %d stacks, want 7", len(written))
+	if len(written) != 8 {
+		t.Errorf("the stage smallest has %d stacks, want 8", len(written))
 	}
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {
@@ -120,8 +120,8 @@ func TestSynthesisIsDeterministic(t *testing.T) {
 	for _, st := range second.stacks {
 		files[st.name] = filepath.Join(second.dir, st.name+".template.json")
 	}
-	if len(files) != 11 {
-		t.Fatalf("stacks of the stage sandbox %v, want 11", slices.Sorted(maps.Keys(files)))
+	if len(files) != 12 {
+		t.Fatalf("stacks of the stage sandbox %v, want 12", slices.Sorted(maps.Keys(files)))
 	}
 	for name, path := range files {
 		got, err := os.ReadFile(path)

@@ -24,7 +24,7 @@ func TestFillingAndRetiringMirrors(t *testing.T) {
 		for _, tt := range []struct {
 			bucket string
 			want   bool
-		}{{filling, st.what == "mirror" || st.what == "filler"}, {retiring, false}} {
+		}{{filling, st.what == "mirror" || st.what == "filler" || st.what == "refresh"}, {retiring, false}} {
 			if got := strings.Contains(all, tt.bucket); got != tt.want {
 				t.Errorf("refers to %s: %v, want %v", tt.bucket, got, tt.want)
 			}
@@ -37,7 +37,7 @@ func TestFillingAndRetiringMirrors(t *testing.T) {
 			t.Error("the distribution has a filling or retiring mirror as an origin")
 		}
 	})
-	if n != 6 {
-		t.Errorf("tested %d stacks of the stage moving, want 6", n)
+	if n != 7 {
+		t.Errorf("tested %d stacks of the stage moving, want 7", n)
 	}
 }

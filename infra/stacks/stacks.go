@@ -25,8 +25,8 @@ import (
 )
 
 // Code holds the folders of the built functions. Mirror is required for stages with a
-// Filler, Rollout for stages with a Release.
-type Code struct{ Redirector, Mirror, Rollout string }
+// Filler, Refresh for those that refresh the IP ranges, Rollout for those with a Release.
+type Code struct{ Redirector, Mirror, Refresh, Rollout string }
 
 // Add adds all stacks of a stage to an app. It returns an error and adds none if the
 // stage is too large for a distribution.
@@ -53,6 +53,11 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 	primary := mirror(app, s, s.Primary)
 	for _, replica := range replicas {
 		primary.AddStackDependency(replica, jsii.String("the destinations of replication must exist"))
+	}
+	if s.Refreshes() {
+		if err := refresh(app, s, state, code.Refresh); err != nil {
+			return err
+		}
 	}
 	if s.Filler != nil {
 		if err := filler(app, s, state, primary, code.Mirror); err != nil {
@@ -114,9 +119,9 @@ func home(app constructs.Construct, s *stage.Stage) awscdk.Stack {
 	parts.Dashboard(st, s)
 	output(st, "DashboardURL", "CloudWatch dashboard", jsii.String(fmt.Sprintf(
 		"https://%s.console.aws.amazon.com/cloudwatch/home?region=%[1]s#dashboards/dashboard/%s", s.Home, s.Dashboard())))
-	if s.Filler != nil {
+	if s.HasState() {
 		parts.StateBucket(st, s)
-		output(st, "StateBucket", "bucket for the state of the fillers", jsii.String(s.StateBucket()))
+		output(st, "StateBucket", "bucket for the state of the functions", jsii.String(s.StateBucket()))
 	}
 	return st
 }
@@ -164,6 +169,19 @@ func filler(app constructs.Construct, s *stage.Stage, home, primary awscdk.Stack
 	output(st, "TryPlanner", "fills the mirrors now instead of on schedule", jsii.String(fmt.Sprintf(
 		`aws lambda invoke --region %s --function-name %s --invocation-type Event --cli-binary-format raw-in-base64-out --payload '{"mirror":"plan"}' /dev/stdout`,
 		s.Primary, *planner.FunctionName())))
+	return nil
+}
+
+// refresh adds the stack of the function that keeps the range tables up to date.
+func refresh(app constructs.Construct, s *stage.Stage, home awscdk.Stack, code string) error {
+	st := stack(app, s, "refresh", stage.EdgeRegion, "function that keeps the IP ranges up to date")
+	st.AddStackDependency(home, jsii.String("the function stores its state there"))
+	function, err := parts.Refresher(st, s, code)
+	if err != nil {
+		return err
+	}
+	uses(st, stage.UsesMirrors, s.Filled())
+	output(st, "RefresherName", "function that keeps the IP ranges up to date", function.FunctionName())
 	return nil
 }
 

@@ -59,6 +59,7 @@ const more = `{"balanced": {
 	"redirectors": ["eu-west-1"],
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"fill": false,
+	"rangesRefresh": "none",
 	"release": {"shift": "Linear10PercentEvery1Minute"}
 }, "moving": {
 	"account": "111122223333",
@@ -168,8 +169,8 @@ func readFile() (*file, error) {
 // assets in place of the functions.
 func newApp(f *file, name string) (app awscdk.App, dir string, code Code, err error) {
 	dir = filepath.Join(workDir, name)
-	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Rollout: filepath.Join(workDir, "rollout")}
-	for _, folder := range []string{code.Redirector, code.Mirror, code.Rollout} {
+	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Refresh: filepath.Join(workDir, "refresh"), Rollout: filepath.Join(workDir, "rollout")}
+	for _, folder := range []string{code.Redirector, code.Mirror, code.Refresh, code.Rollout} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return nil, "", code, err
 		}

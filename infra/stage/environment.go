@@ -117,6 +117,16 @@ func (r *reader) environments(s *Stage) {
 			return
 		}
 	}
+	if s.Refreshes() {
+		c, err := s.Refresh()
+		if err != nil {
+			r.refused(s, "", err)
+			return
+		}
+		if n := size(c.Env()); n > maxEnvironment {
+			r.problem("mirrors", "the environment of the function that refreshes the IP ranges has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors or mirrorFor", n, maxEnvironment)
+		}
+	}
 	if s.Filler == nil {
 		return
 	}

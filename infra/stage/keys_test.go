@@ -81,8 +81,8 @@ var invalidValues = []struct{ name, changes, want string }{
 	{"prefix-hyphen-first", `{"mirrorPrefix": "-images"}`, `mirrorPrefix="-images": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
 	{"prefix-hyphen-last", `{"mirrorPrefix": "images-"}`, `mirrorPrefix="images-": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
 	{"prefix-empty", `{"mirrorPrefix": ""}`, `mirrorPrefix="": want lower-case letters, digits and hyphens, without a hyphen at the beginning or end`},
-	{"prefix-too-long", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-eu-central-1-an" is longer than the 63 characters that S3 allows: want at most 34 characters`},
-	{"prefix-too-long-in-one", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-ap-southeast-1-an" is longer than the 63 characters that S3 allows: want at most 32 characters`},
+	{"prefix-too-long", `{"fill": false, "rangesRefresh": "none", "mirrorPrefix": "` + strings.Repeat("i", 35) + `"}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-eu-central-1-an" is longer than the 63 characters that S3 allows: want at most 34 characters`},
+	{"prefix-too-long-in-one", `{"fill": false, "rangesRefresh": "none", "mirrorPrefix": "` + strings.Repeat("i", 39) + `", "mirrors": ["us-east-1", "ap-southeast-1", "me-south-1"]}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-ap-southeast-1-an" is longer than the 63 characters that S3 allows: want at most 32 characters`},
 	{"prefix-too-long-for-state", `{"mirrorPrefix": "` + strings.Repeat("i", 29) + `"}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiii-state-123456789012-eu-central-1-an" is longer than the 63 characters that S3 allows: want at most 28 characters`},
 	{"prefix-too-long-for-mirror", `{"mirrorPrefix": "` + strings.Repeat("i", 34) + `", "mirrors": ["me-south-1", "ap-southeast-1"]}`, `mirrorPrefix: the bucket name "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-123456789012-ap-southeast-1-an" is longer than the 63 characters that S3 allows: want at most 32 characters`},
 	{"architecture", `{"architecture": "amd64"}`, `architecture="amd64": want "arm64" or "x86_64"`},
@@ -320,10 +320,12 @@ func TestLoadValues(t *testing.T) {
 			}, []bool{true, false, false, true, false}},
 		{"regions", `{"mirrors": ["us-west-2", "eu-central-1"], "redirectors": ["eu-central-1", "sa-east-1"]}`,
 			func(s *Stage) any { return s.Regions() }, []string{"eu-central-1", "sa-east-1", "us-east-1", "us-west-2"}},
-		{"regions-without-edge", `{"mirrors": ["us-west-2"], "redirectors": ["sa-east-1"], "front": "alb", "domain": "example.com", "hostedZone": {"id": "Z0", "name": "example.com"}}`,
+		{"regions-without-edge", `{"mirrors": ["us-west-2"], "redirectors": ["sa-east-1"], "front": "alb", "rangesRefresh": "none", "domain": "example.com", "hostedZone": {"id": "Z0", "name": "example.com"}}`,
 			func(s *Stage) any { return s.Regions() }, []string{"sa-east-1", "us-west-2"}},
 		{"edge-region-retired", `{"mirrors": ["eu-central-1", "us-east-1"], "redirectors": ["eu-central-1"], "retiring": ["us-east-1"]}`,
-			func(s *Stage) any { return []bool{s.IsRetired("mirror", "us-east-1"), s.IsRetired("watch", "us-east-1")} }, []bool{true, false}},
+			func(s *Stage) any {
+				return []bool{s.IsRetired("mirror", "us-east-1"), s.IsRetired("watch", "us-east-1")}
+			}, []bool{true, false}},
 		{"moving-routes", `{"mirrors": ["us-east-1", "eu-central-1", "us-west-2"], "filling": ["eu-central-1"], "retiring": ["us-west-2"]}`,
 			func(s *Stage) any {
 				e := s.environment("eu-central-1")
@@ -358,7 +360,7 @@ func TestLoadValues(t *testing.T) {
 			func(s *Stage) any { return s.Networks }, map[string]Network{"eu-central-1": {"vpc-0123abcd", []string{"subnet-0123abcd", "subnet-4567cdef"}, false}}},
 		{"networks-ipv6", `{"front": "alb", ` + domain + `, "networks": {"eu-central-1": {"vpc": "vpc-0123abcd", "subnets": ["subnet-0123abcd", "subnet-4567cdef"], "ipv6": true}}}`,
 			func(s *Stage) any { return s.BalancerIPv6("eu-central-1") }, true},
-		{"longest-prefix", `{"fill": false, "mirrorPrefix": "` + strings.Repeat("i", 34) + `"}`, func(s *Stage) any { return len(s.Bucket("eu-central-1")) }, 63},
+		{"longest-prefix", `{"fill": false, "rangesRefresh": "none", "mirrorPrefix": "` + strings.Repeat("i", 34) + `"}`, func(s *Stage) any { return len(s.Bucket("eu-central-1")) }, 63},
 		{"longest-prefix-with-state", `{"mirrorPrefix": "` + strings.Repeat("i", 28) + `"}`, func(s *Stage) any { return len(s.StateBucket()) }, 63},
 
 		{"default-fill", `{}`, filler, Filler{Schedule: "rate(1 hour)", Rate: 20, Workers: 4, Referrers: true, Secret: ""}},

@@ -19,10 +19,10 @@ func (r *reader) monitoring(s *Stage) {
 }
 
 // Regions returns the regions with alarms, sorted: those of mirrors and redirectors, and
-// that of the edge stack.
+// that of the edge and refresh stacks.
 func (s *Stage) Regions() []string {
 	all := slices.Concat(s.Mirrors, s.Redirectors)
-	if s.HasDistribution() {
+	if s.HasDistribution() || s.Refreshes() {
 		all = append(all, EdgeRegion)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(all)))
@@ -35,6 +35,9 @@ func (s *Stage) AlarmMetrics() int {
 	n := len(s.Mirrors) + len(s.Replicas())
 	if s.Filler != nil {
 		n += 9 // two of the queues, blobs that need a copy, three of each function
+	}
+	if s.Refreshes() {
+		n += 6 // three of the function, its last check, refused changes, no runs
 	}
 	if s.HasDistribution() {
 		n += 3 // server errors, two of the function

@@ -61,6 +61,7 @@ const (
 	PlannerID    = "Planner"
 	WorkerID     = "Worker"
 	HookID       = "RolloutHook"
+	RefreshID    = "Refresher"
 )
 
 // ViewerRequest returns the beginning of the name of the CloudFront function. The rest is
@@ -98,7 +99,7 @@ const (
 )
 
 // Kinds are the kinds of stacks, each after those that it depends on.
-var Kinds = []string{"watch", "home", "mirror", "filler", "redirector", "edge", "domain", "budget"}
+var Kinds = []string{"watch", "home", "mirror", "filler", "refresh", "redirector", "edge", "domain", "budget"}
 
 // Stack is a stack of a stage. What is its kind.
 type Stack struct{ What, Region, Name string }
@@ -117,6 +118,9 @@ func (s *Stage) Stacks() []Stack {
 	add("mirror", s.Primary)
 	if s.Filler != nil {
 		add("filler", s.Primary)
+	}
+	if s.Refreshes() {
+		add("refresh", EdgeRegion)
 	}
 	add("redirector", s.Redirectors...)
 	if s.HasDistribution() {
@@ -150,7 +154,7 @@ func (s *Stage) RetainedBuckets() []Retained {
 	for _, region := range s.Mirrors {
 		all = append(all, Retained{s.Bucket(region), region, s.Stack("mirror", region)})
 	}
-	if s.Filler != nil {
+	if s.HasState() {
 		all = append(all, Retained{s.StateBucket(), s.Home, s.Stack("home", s.Home)})
 	}
 	return all

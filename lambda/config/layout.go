@@ -16,6 +16,9 @@ const (
 	// RunPrefix is the key prefix in the state bucket of what only one run of
 	// the mirror functions needs. It may be expired.
 	RunPrefix = "run/"
+	// RangesPrefix is the key prefix in the state bucket of the state and the history
+	// of the range tables.
+	RangesPrefix = "ranges/"
 	// RangesName is the key below BlobPrefix of the range table.
 	RangesName = "ranges.v1"
 )

@@ -28,7 +28,11 @@ const maxObject = 32 << 20
 func (b Bucket) Get(ctx context.Context, key string) (data []byte, etag string, err error) {
 	o, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key})
 	if err != nil {
-		if code, _ := cause(err); code == "NoSuchKey" {
+		// Without s3:ListBucket a missing object is a 403. If reading is denied,
+		// replacing fails.
+		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+		switch code, status := cause(err); {
+		case code == "NoSuchKey", code == "AccessDenied", code == "" && status == http.StatusForbidden:
 			return nil, "", nil
 		}
 		return nil, "", b.explain(key, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"archeio/lambda/config"
 	"archeio/ranges"
 	"archeio/ranges/compile"
 )
@@ -18,11 +19,9 @@ import (
 // The keys in the state bucket. Tables have the suffix tableSuffix, and next to them
 // is the record of the change with recordSuffix.
 const (
-	// Prefix is that of all keys.
-	Prefix        = "ranges/"
-	stateKey      = Prefix + "state.json"
-	historyPrefix = Prefix + "history/"
-	waitingPrefix = Prefix + "waiting/"
+	stateKey      = config.RangesPrefix + "state.json"
+	historyPrefix = config.RangesPrefix + "history/"
+	waitingPrefix = config.RangesPrefix + "waiting/"
 	tableSuffix   = ".bin"
 	recordSuffix  = ".json"
 

@@ -21,7 +21,7 @@ func Command() *cobra.Command {
 			"and this program have it built in; in the repository it is ranges/table.bin.",
 		Example: cli.Example("archeio ranges show -ip 35.180.1.1"),
 	}
-	c.AddCommand(compileCommand(), diffCommand(), showCommand())
+	c.AddCommand(compileCommand(), diffCommand(), showCommand(), refreshCommand(invoke), approveCommand(invoke), rollbackCommand(invoke))
 	return c
 }
 

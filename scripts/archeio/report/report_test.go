@@ -131,7 +131,7 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &parsed); err != nil {
 		t.Fatalf("%v in %s", err, got.stdout)
 	}
-	if parsed.Stage != "test" || parsed.To.Sub(parsed.From) != time.Hour || len(parsed.Widgets) != 10 || *parsed.Widgets[0].Values[1].Value != 50 || parsed.Widgets[2].Values[2].Value != nil {
+	if parsed.Stage != "test" || parsed.To.Sub(parsed.From) != time.Hour || len(parsed.Widgets) != 11 || *parsed.Widgets[0].Values[1].Value != 50 || parsed.Widgets[2].Values[2].Value != nil {
 		t.Errorf("got %+v", parsed)
 	}
 }
