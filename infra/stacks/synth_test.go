@@ -66,6 +66,7 @@ const more = `{"balanced": {
 	"mirrors": ["eu-west-1", "us-west-2", "ap-south-1", "me-central-1"],
 	"redirectors": ["ap-south-1"],
 	"upstream": {"endpoint": "https://111122223333.dkr.ecr.eu-west-1.amazonaws.com", "path": "example-project/images"},
+	"publishes": true,
 	"filling": ["ap-south-1"],
 	"home": "us-west-2",
 	"retiring": ["me-central-1"],
@@ -81,6 +82,7 @@ const more = `{"balanced": {
 	"upstream": {"endpoint": "https://registry.example:8443", "path": "images"},
 	"accessLogs": true,
 	"firewall": {"countOnly": false},
+	"publishes": true,
 	"fill": {
 		"schedule": "cron(0/30 * * * ? *)", "rate": 7, "workers": 3, "referrers": false,
 		"repositories": ["pause", "team/**"], "tags": ["v*"], "excludeTags": ["*-rc*"], "platforms": ["linux/*"], "allowEmpty": true,

@@ -124,6 +124,25 @@ func (r *reader) fill(s *Stage) {
 	}
 }
 
+// publishes checks that a stage that fills public mirrors with a login says so: whoever
+// knows a digest can then pull what only the login could read.
+func (r *reader) publishes(s *Stage) {
+	publishes := false
+	if !r.decode("publishes", &publishes) || publishes || s.Filler == nil {
+		return
+	}
+	login := ""
+	if _, _, isECR := config.ECR(s.Source()); isECR {
+		login = "the upstream is a private registry"
+	}
+	if s.Filler.Secret != "" {
+		login = "fill.secret is a login"
+	}
+	if login != "" {
+		r.problem("publishes", "%s and mirrors are public, so that everybody can pull what it can read: want true if that is intended", login)
+	}
+}
+
 // patterns reads a list of names or patterns, at least one if the key is there.
 func (r *reader) patterns(name string, into *[]string) {
 	if !r.decode(name, into) {

@@ -101,6 +101,7 @@ var keys = []key{
 	{name: "fill.platforms", want: "a list of patterns of platforms, for example linux/amd64", otherwise: "all", meaning: "platforms to mirror; without a variant all variants"},
 	{name: "fill.allowEmpty", want: boolean, value: "false", meaning: "whether an upstream that does not exist yet is no error"},
 	{name: "fill.secret", want: "the full ARN of a secret", meaning: "secret in the primary region that holds credentials for the upstream, as a Docker configuration file does"},
+	{name: "publishes", want: boolean, value: "false", meaning: "whether everybody may pull from the mirrors what only a login can read from the upstream; must be true with `fill.secret`, or with a private Amazon ECR registry that functions fill the mirrors from"},
 
 	{name: "release", want: anObject, otherwise: "none: a new version serves all traffic at once", meaning: "rollout of new redirector versions by CodeDeploy: smoke test, gradual traffic shift, rollback on alarms"},
 	{name: "release.shift", want: "one of " + strings.Join(shifts, ", "), value: strconv.Quote(shifts[0]), meaning: "CodeDeploy configuration for the traffic shift"},

@@ -135,12 +135,15 @@ var invalidValues = []struct{ name, changes, want string }{
 	{"fill-exclude-tags", `{"fill": {"excludeTags": [""]}}`, `fill.excludeTags: invalid list: want a list of patterns of tags`},
 	{"fill-platforms", `{"fill": {"platforms": ["/amd64"]}}`, `fill.platforms: invalid list: want a list of patterns of platforms, for example linux/amd64`},
 	{"fill-allow-empty", `{"fill": {"allowEmpty": "yes"}}`, `fill.allowEmpty="yes": want true or false`},
-	{"fill-secret-name", `{"fill": {"secret": "upstream"}}`, `fill.secret="upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
-	{"fill-secret-half", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
-	{"fill-secret-elsewhere", `{"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
-	{"fill-secret-of-others", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
-	{"fill-secret-any", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
-	{"fill-secret-parameter", `{"fill": {"secret": "arn:aws:ssm:eu-central-1:123456789012:parameter/upstream"}}`, `fill.secret="arn:aws:ssm:eu-central-1:123456789012:parameter/upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"publishes-text", `{"publishes": "yes"}`, `publishes="yes": want true or false`},
+	{"publishes-missing", `{"fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream-AbCdEf"}}`, `publishes: fill.secret is a login and mirrors are public, so that everybody can pull what it can read: want true if that is intended`},
+	{"publishes-false", `{"publishes": false, "upstream": {"endpoint": "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"}}`, `publishes: the upstream is a private registry and mirrors are public, so that everybody can pull what it can read: want true if that is intended`},
+	{"fill-secret-name", `{"publishes": true, "fill": {"secret": "upstream"}}`, `fill.secret="upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-half", `{"publishes": true, "fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-elsewhere", `{"publishes": true, "fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:us-east-1:123456789012:secret:upstream-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-of-others", `{"publishes": true, "fill": {"secret": "arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:210987654321:secret:upstream-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-any", `{"publishes": true, "fill": {"secret": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf"}}`, `fill.secret="arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
+	{"fill-secret-parameter", `{"publishes": true, "fill": {"secret": "arn:aws:ssm:eu-central-1:123456789012:parameter/upstream"}}`, `fill.secret="arn:aws:ssm:eu-central-1:123456789012:parameter/upstream": want the full ARN of a secret, for example arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-AbCdEf`},
 	{"fill-source", `{"upstream": {"endpoint": "http://[::1]:5000"}}`, `upstream.endpoint="[::1]:5000": invalid source: want REGISTRY or REGISTRY/PREFIX without a scheme, for example us-docker.pkg.dev/project/images`},
 	{"email-word", `{"email": "operators"}`, `email="operators": want an email address`},
 	{"email-two", `{"email": "a@example.com,b@example.com"}`, `email="a@example.com,b@example.com": want an email address`},
@@ -366,7 +369,7 @@ func TestLoadValues(t *testing.T) {
 		{"default-fill", `{}`, filler, Filler{Schedule: "rate(1 hour)", Rate: 20, Workers: 4, Referrers: true, Secret: ""}},
 		{"fill-nothing-changed", `{"fill": {}}`, filler, Filler{Schedule: "rate(1 hour)", Rate: 20, Workers: 4, Referrers: true, Secret: ""}},
 		{"no-fill", `{"fill": false}`, func(s *Stage) any { return s.Filler == nil }, true},
-		{"fill-all", `{"mirrors": ["eu-central-1", "us-east-1"], "primary": "us-east-1", "fill": {"schedule": "cron(0/15 6 ? * MON-FRI *)", "rate": 0.1, "workers": 1000, "referrers": false,
+		{"fill-all", `{"publishes": true, "mirrors": ["eu-central-1", "us-east-1"], "primary": "us-east-1", "fill": {"schedule": "cron(0/15 6 ? * MON-FRI *)", "rate": 0.1, "workers": 1000, "referrers": false,
 			"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf"}}`,
 			filler, Filler{Schedule: "cron(0/15 6 ? * MON-FRI *)", Rate: 0.1, Workers: 1000, Referrers: false, Secret: "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf"}},
 		{"fill-some", `{"fill": {"schedule": "rate(10 minutes)", "workers": 2}}`, filler, Filler{Schedule: "rate(10 minutes)", Rate: 20, Workers: 2, Referrers: true, Secret: ""}},
@@ -445,7 +448,7 @@ func TestLongestEnvironment(t *testing.T) {
 // secret, unlike that of the redirectors: a stage may fit one and not the other.
 func TestLongestFillEnvironment(t *testing.T) {
 	t.Parallel()
-	secret := `"fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:` + strings.Repeat("s", 512) + `-AbCdEf"}`
+	secret := `"publishes": true, "fill": {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:` + strings.Repeat("s", 512) + `-AbCdEf"}`
 	mirrors := `"mirrors": ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3"]`
 	with := func(n int) string {
 		return `{` + secret + `, ` + mirrors + `, "upstream": {"endpoint": "https://` + strings.Repeat("x", n) + `"}}`

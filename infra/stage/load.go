@@ -118,6 +118,7 @@ func (r *reader) read(text json.RawMessage) *Stage {
 	r.upstream(s)
 	r.passed(s)
 	r.fill(s)
+	r.publishes(s)
 	r.monitoring(s)
 	r.accessLogs(s)
 	r.firewall(s)

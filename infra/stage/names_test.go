@@ -190,7 +190,7 @@ func TestFill(t *testing.T) {
 			return len(f.Repositories) + len(f.Tags) + len(f.ExcludeTags) + len(f.Platforms)
 		}, 0},
 		{"secret-default", `{}`, func(f *config.Fill) any { return f.Secret }, ""},
-		{"secret", `{"fill": {"secret": "` + secret + `"}}`, func(f *config.Fill) any { return f.Secret }, secret},
+		{"secret", `{"publishes": true, "fill": {"secret": "` + secret + `"}}`, func(f *config.Fill) any { return f.Secret }, secret},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
