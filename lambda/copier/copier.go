@@ -109,6 +109,9 @@ type Plan struct {
 	LeftOut, Withdrawn int
 	// Leftovers are withdrawn blobs that buckets still have.
 	Leftovers []Leftover
+	// Unreferenced are the blobs of each bucket that no manifest refers to, in the order
+	// of the buckets.
+	Unreferenced []Blobs
 	// Filtered counts what the Filter left out.
 	Filtered Filtered
 	// Missing are the missing blobs of each bucket, in the order of the buckets.
@@ -195,6 +198,7 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		return nil, err
 	}
 	w.compare(ctx)
+	w.plan.countUnreferenced(o)
 	w.plan.Leftovers = o.Withdrawn.leftovers(len(o.Buckets), o.Inventory)
 	return w.plan, context.Cause(ctx)
 }

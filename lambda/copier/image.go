@@ -43,11 +43,15 @@ func (i *imageWalk) visit(run context.Context) {
 		digest, err = i.o.Source.Resolve(ctx, i.repository, i.entry.Tag)
 		i.breaker.done(ctx, i.repository, err)
 		if err != nil {
+			if absence(err) {
+				i.o.Manifests.PutRoot(i.name(), "")
+			}
 			i.failed(ctx, i.name(), "", err)
 			return
 		}
 		i.o.Manifests.ClearAbsent(i.name())
 	}
+	i.o.Manifests.PutRoot(i.name(), digest)
 	queued := map[string]bool{digest: true}
 	for i.queue = []string{digest}; len(i.queue) > 0; {
 		if run.Err() != nil {
@@ -92,6 +96,7 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 		var err error
 		c, err = i.o.Source.Manifest(ctx, i.repository, digest)
 		if moved := (*registry.MovedError)(nil); errors.As(err, &moved) {
+			i.o.Manifests.PutReferrers(digest, []string{moved.Digest})
 			digest, c, err = moved.Digest, moved.Contents, nil
 			if _, twice := i.seen.LoadOrStore(digest, true); twice {
 				return nil
@@ -115,6 +120,9 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 		i.breaker.done(ctx, i.repository, err)
 		if err != nil && !absence(err) {
 			i.failed(ctx, "", digest, err)
+		}
+		if err == nil {
+			i.o.Manifests.PutReferrers(digest, referrers)
 		}
 		more = append(more, referrers...)
 	}

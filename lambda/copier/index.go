@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -135,14 +136,16 @@ func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, 
 			}
 		}
 	}
-	withdrawn := Withdrawn{}
-	if s != nil {
-		if withdrawn, err = LoadWithdrawn(ctx, s); err != nil {
-			return 0, err
-		}
+	withdrawn, err := LoadWithdrawn(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	pruned, err := beingPruned(ctx, s, time.Now())
+	if err != nil {
+		return 0, err
 	}
 	gone := map[uint64]bool{} // by entry
-	for digest := range withdrawn {
+	for _, digest := range append(slices.Collect(maps.Keys(withdrawn)), pruned...) {
 		if p, ok := index.Prefix(digest); ok {
 			gone[p] = true
 		}
@@ -174,8 +177,8 @@ func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, 
 	return n, errors.Join(errs...)
 }
 
-// takeOut removes a digest from the index of a bucket.
-func (b *Bucket) takeOut(ctx context.Context, digest string) error {
+// takeOut removes digests from the index of a bucket.
+func (b *Bucket) takeOut(ctx context.Context, digests ...string) error {
 	for try := 1; ; try++ {
 		data, etag, err := b.indexThere(ctx, false)
 		if err != nil || data == nil {
@@ -185,10 +188,10 @@ func (b *Bucket) takeOut(ctx context.Context, digest string) error {
 		if err != nil {
 			return nil // no redirector uses it either
 		}
-		if !x.Has(digest) {
+		if !slices.ContainsFunc(digests, x.Has) {
 			return nil
 		}
-		if data, err = x.Without(digest); err != nil {
+		if data, err = x.Without(digests...); err != nil {
 			return err
 		}
 		err = b.putIndex(ctx, data, etag)

@@ -28,6 +28,7 @@ type ManifestCache struct {
 	// absent are what the source did not have: REPOSITORY@DIGEST, REPOSITORY:TAG or
 	// REPOSITORY.
 	absent map[string]absent
+	roots  roots
 	dirty  bool
 }
 
@@ -118,10 +119,18 @@ type entry struct {
 	Key string    `json:"key,omitempty"`
 	Why string    `json:"why,omitempty"`
 	At  time.Time `json:"at,omitzero"`
+	// Image is one of the source, and Digest its manifest; neither is set in the line
+	// that says that images are known.
+	Image  string `json:"image,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	Images bool   `json:"images,omitempty"`
+	// Referrers are those of the manifest Subject.
+	Subject   string   `json:"subject,omitempty"`
+	Referrers []string `json:"referrers,omitempty"`
 }
 
 // decode reads the output of encode.
-func decode(data []byte, into map[string]*registry.Contents, gone map[string]absent) error {
+func decode(data []byte, into map[string]*registry.Contents, gone map[string]absent, roots *roots) error {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return err
@@ -134,6 +143,12 @@ func decode(data []byte, into map[string]*registry.Contents, gone map[string]abs
 			return err
 		}
 		switch {
+		case e.Images:
+			roots.known = true
+		case e.Image != "":
+			roots.put(e.Image, e.Digest)
+		case e.Subject != "":
+			roots.putReferrers(e.Subject, e.Referrers)
 		case e.Key != "" && len(gone) < maxAbsent:
 			gone[e.Key] = absent{e.Why, e.At}
 		case e.Key != "" || e.Contents == nil:
@@ -146,7 +161,7 @@ func decode(data []byte, into map[string]*registry.Contents, gone map[string]abs
 }
 
 // encode returns gzipped lines of JSON, sorted by digest and key.
-func encode(held map[string]*registry.Contents, gone map[string]absent) ([]byte, error) {
+func encode(held map[string]*registry.Contents, gone map[string]absent, roots *roots) ([]byte, error) {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
 	e := json.NewEncoder(z)
@@ -157,6 +172,21 @@ func encode(held map[string]*registry.Contents, gone map[string]absent) ([]byte,
 	}
 	for _, key := range slices.Sorted(maps.Keys(gone)) {
 		if err := e.Encode(entry{Key: key, Why: gone[key].Why, At: gone[key].At}); err != nil {
+			return nil, err
+		}
+	}
+	if roots.known {
+		if err := e.Encode(entry{Images: true}); err != nil {
+			return nil, err
+		}
+	}
+	for _, image := range slices.Sorted(maps.Keys(roots.digests)) {
+		if err := e.Encode(entry{Image: image, Digest: roots.digests[image]}); err != nil {
+			return nil, err
+		}
+	}
+	for _, digest := range slices.Sorted(maps.Keys(roots.referrers)) {
+		if err := e.Encode(entry{Subject: digest, Referrers: roots.referrers[digest]}); err != nil {
 			return nil, err
 		}
 	}
@@ -178,7 +208,7 @@ func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	if m.absent == nil {
 		m.absent = map[string]absent{}
 	}
-	if err := decode(data, m.held, m.absent); err != nil {
+	if err := decode(data, m.held, m.absent, &m.roots); err != nil {
 		return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
 	}
 	return nil
@@ -202,7 +232,8 @@ func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) err
 		if err != nil {
 			return err
 		}
-		if err := decode(data, m.others, gone); err != nil {
+		var images roots // not those of this cache
+		if err := decode(data, m.others, gone, &images); err != nil {
 			return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
 		}
 	}
@@ -218,7 +249,7 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 		return nil
 	}
 	maps.DeleteFunc(m.absent, func(_ string, a absent) bool { return time.Since(a.At) > absentFor })
-	data, err := encode(m.held, m.absent)
+	data, err := encode(m.held, m.absent, &m.roots)
 	if err == nil {
 		err = s.Put(ctx, name, data)
 	}
@@ -229,11 +260,12 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 	return nil
 }
 
-// all iterates over the cache, without the entries of LoadOthers.
+// all iterates over the manifests that an image of the source refers to, without the
+// entries of LoadOthers.
 func (m *ManifestCache) all(yield func(digest string, c *registry.Contents) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for digest, c := range m.held {
+	for digest, c := range m.live() {
 		if !yield(digest, c) {
 			return
 		}

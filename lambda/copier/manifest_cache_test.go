@@ -122,7 +122,7 @@ func TestFolder(t *testing.T) {
 func TestOldCache(t *testing.T) {
 	t.Parallel()
 	s := Folder(t.TempDir())
-	data, err := encode(map[string]*registry.Contents{a: {Children: []string{b}}, b: {LeftOut: 1}}, nil)
+	data, err := encode(map[string]*registry.Contents{a: {Children: []string{b}}, b: {LeftOut: 1}}, nil, &roots{})
 	if err != nil {
 		t.Fatal(err)
 	}

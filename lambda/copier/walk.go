@@ -172,6 +172,7 @@ func (w *walk) list(ctx context.Context, repository string) *registry.Listing {
 	}
 	switch {
 	case absence(err):
+		w.o.Manifests.KeepRoots(repository, nil)
 		w.absent(repository, repository, "", "", err)
 		return nil
 	case err != nil:
@@ -181,6 +182,10 @@ func (w *walk) list(ctx context.Context, repository string) *registry.Listing {
 		return nil
 	}
 	w.o.Manifests.ClearAbsent(repository)
+	if err == nil {
+		entries, _ := w.o.Filter.entries(l)
+		w.o.Manifests.KeepRoots(repository, entries)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.listed++

@@ -136,21 +136,25 @@ func finish(data []byte, listed time.Time, mirrors []string, witnesses []Digest)
 // Without returns the encoded index without a digest. It fails if an index cannot
 // have the digest. If no witness remains, the index is empty, because nothing would
 // show that it is wrong.
-func (x *Index) Without(digest string) ([]byte, error) {
-	gone, ok := Prefix(digest)
-	if !ok {
-		return nil, fmt.Errorf("removing a digest from the blob index: %q: want sha256: and 64 hexadecimal digits", digest)
+func (x *Index) Without(digests ...string) ([]byte, error) {
+	gone := make(map[uint64]bool, len(digests))
+	for _, digest := range digests {
+		p, ok := Prefix(digest)
+		if !ok {
+			return nil, fmt.Errorf("removing a digest from the blob index: %q: want sha256: and 64 hexadecimal digits", digest)
+		}
+		gone[p] = true
 	}
 	var witnesses []Digest
 	for _, text := range x.Witnesses {
-		if w, ok := ParseDigest(text); ok && w.prefix() != gone {
+		if w, ok := ParseDigest(text); ok && !gone[w.prefix()] {
 			witnesses = append(witnesses, w)
 		}
 	}
 	data := make([]byte, HeaderSize, HeaderSize+len(x.entries))
 	if len(witnesses) > 0 {
 		for i := range x.Len() {
-			if p := x.at(i); p != gone {
+			if p := x.at(i); !gone[p] {
 				data = binary.BigEndian.AppendUint64(data, p)
 			}
 		}

@@ -25,7 +25,7 @@ func Command() *cobra.Command {
 			"archeio mirror plan -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1",
 			"archeio mirror verify -bucket my-primary@us-east-1 -sample 5%"),
 	}
-	c.AddCommand(planCommand(), copyCommand(), statusCommand(), verifyCommand(), withdrawCommand())
+	c.AddCommand(planCommand(), copyCommand(), statusCommand(), whereCommand(), verifyCommand(), withdrawCommand(), pruneCommand())
 	return c
 }
 
@@ -95,6 +95,7 @@ func copyCommand() *cobra.Command {
 
 func statusCommand() *cobra.Command {
 	var o options
+	var missing bool
 	c := &cobra.Command{
 		Use:   "status" + sourceUsage,
 		Short: "show what each mirror has and is missing",
@@ -105,10 +106,11 @@ func statusCommand() *cobra.Command {
 			"not full, unless the source is empty.",
 		Example: cli.Example("archeio mirror status -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -state s3://my-state"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx) })
+			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx, missing) })
 		},
 	}
 	o.planFlags(c)
+	c.Flags().BoolVar(&missing, "missing", false, "list the blobs that mirrors are missing")
 	o.jsonFlag(c)
 	return c
 }

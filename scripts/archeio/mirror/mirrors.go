@@ -118,7 +118,7 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 	return report, nil
 }
 
-func (m *mirrors) status(ctx context.Context) (output, error) {
+func (m *mirrors) status(ctx context.Context, missing bool) (output, error) {
 	plan, err := m.plan(ctx)
 	if err != nil {
 		return nil, err
@@ -130,6 +130,9 @@ func (m *mirrors) status(ctx context.Context) (output, error) {
 		}
 	}
 	report := newStatusReport(m.options.Buckets, plan, needs)
+	if missing {
+		report.MissingBlobs = newMissing(m.options.Buckets, plan)
+	}
 	var failed []string
 	if report.Leftovers, failed, err = m.removeWithdrawn(ctx, plan); err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 type options struct {
 	buckets                      []string
 	source, repositories         string
+	patterns                     []string // of repositories, of a stage
 	tags, excludeTags, platforms []string
 	state                        string
 	noState                      bool // -state is set and empty
@@ -234,7 +235,11 @@ func (o *options) filter(source *registry.Client) (f copier.Filter, err error) {
 // listed returns the repositories in the file of -repositories, nil without one.
 func (o *options) listed(source *registry.Client) ([]string, error) {
 	if o.repositories == "" {
-		return nil, nil
+		var all []string
+		for _, pattern := range o.patterns {
+			all = append(all, source.Repository(pattern))
+		}
+		return all, nil
 	}
 	text, err := os.ReadFile(o.repositories)
 	if err != nil {

@@ -243,6 +243,8 @@ type statusReport struct {
 	Mirrors []mirrorReport `json:"mirrors"`
 	// NeedsCopy are the digests of the blobs that the functions could not copy.
 	NeedsCopy []string `json:"needsCopy"`
+	// MissingBlobs are listed with -missing.
+	MissingBlobs []missingReport `json:"missingBlobs,omitempty"`
 	// Leftovers are withdrawn blobs that buckets still had.
 	Leftovers []leftoverReport `json:"leftovers,omitempty"`
 	Errors    []string         `json:"errors"`
@@ -251,6 +253,8 @@ type statusReport struct {
 type mirrorReport struct {
 	bucketReport
 	Has int `json:"has"`
+	// Unreferenced is what no manifest refers to.
+	Unreferenced copier.Blobs `json:"unreferenced"`
 	// Full reports that Status is full.
 	Full   bool   `json:"full"`
 	Status string `json:"status"`
@@ -265,7 +269,7 @@ const (
 
 func newStatusReport(buckets []*copier.Bucket, p *copier.Plan, needs []string) *statusReport {
 	out := &statusReport{sourceReport: newSourceReport(p), NeedsCopy: append([]string{}, needs...), Errors: texts(p.Errors)}
-	for _, row := range newCopyReport(buckets, p, nil).Buckets {
+	for i, row := range newCopyReport(buckets, p, nil).Buckets {
 		status := statusFull
 		switch {
 		case row.Missing > 0 || len(p.Errors) > 0:
@@ -273,7 +277,7 @@ func newStatusReport(buckets []*copier.Bucket, p *copier.Plan, needs []string) *
 		case p.Empty():
 			status = statusEmpty
 		}
-		out.Mirrors = append(out.Mirrors, mirrorReport{row, p.Blobs - p.Withdrawn - row.Missing, status == statusFull, status})
+		out.Mirrors = append(out.Mirrors, mirrorReport{row, p.Blobs - p.Withdrawn - row.Missing, p.Unreferenced[i], status == statusFull, status})
 	}
 	return out
 }
@@ -291,6 +295,14 @@ func (r *statusReport) writeText(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", m.Name, blobCount(m.Has), blobCount(m.Missing), size(m.MissingBytes), full)
 	}
 	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, m := range r.Mirrors {
+		if x := m.Unreferenced; x.Count > 0 {
+			fmt.Fprintf(w, "no manifest refers to %s of %s in %s\n", blobCount(x.Count), size(x.Bytes), m.Name)
+		}
+	}
+	if err := writeMissing(w, r.MissingBlobs); err != nil {
 		return err
 	}
 	for _, digest := range r.NeedsCopy {

@@ -32,13 +32,19 @@ func (o *options) runStage(c *cobra.Command, s *stageFlag, do func(context.Conte
 		return err
 	}
 	if s.flags.Name != "" {
-		if err := cli.NoEffect(c, "with -stage", "bucket", "state"); err != nil {
+		if err := cli.NoEffect(c, "with -stage", "bucket", "state", "source", "repositories"); err != nil {
 			return err
 		}
 		if err := s.load(); err != nil {
 			return err
 		}
 		o.state = "s3://" + s.read.StateBucket() + "@" + s.read.Home
+		if o.needsSource {
+			o.source = s.read.Source()
+			if s.read.Filler != nil {
+				o.patterns = s.read.Filler.Repositories
+			}
+		}
 		o.buckets = nil
 		if !o.noBuckets {
 			o.buckets = s.buckets()
