@@ -24,6 +24,13 @@ func Dashboard(scope constructs.Construct, s *stage.Stage) {
 			},
 		})
 	}
+	for _, widget := range dashboard.LogWidgets(s) {
+		i := len(widgets)
+		widgets = append(widgets, map[string]any{
+			"type": "log", "x": i % 2 * 12, "y": i / 2 * 7, "width": 12, "height": 7,
+			"properties": map[string]any{"title": widget.Title, "region": widget.Region, "view": "table", "query": widget.Query},
+		})
+	}
 	awscloudwatch.NewCfnDashboard(scope, jsii.String("Dashboard"), &awscloudwatch.CfnDashboardProps{
 		DashboardName: jsii.String(s.Dashboard()),
 		DashboardBody: jsii.String(literal(map[string]any{"widgets": widgets})),

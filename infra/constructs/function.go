@@ -34,6 +34,7 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		env:             c.Env(),
 		memory:          s.Memory,
 		timeout:         timeout,
+		logGroup:        jsii.String(s.RedirectorLogs()),
 	})
 	a := alarms{scope, s, region}
 	a.function(stage.RedirectorID, function, 3, timeout, closeToTimeout)
@@ -59,7 +60,8 @@ type functionProps struct {
 	description, roleDescription string
 	code                         string // folder with the binary
 	env                          map[string]string
-	memory, timeout              int // in MB, in seconds
+	memory, timeout              int     // in MB, in seconds
+	logGroup                     *string // nil for a generated name
 }
 
 // memoryShare is how many percent of a function's memory its Go runtime may use. The
@@ -77,6 +79,7 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 	// https://pkg.go.dev/runtime#hdr-Environment_Variables
 	env["GOMEMLIMIT"] = jsii.String(fmt.Sprintf("%dMiB", p.memory*memoryShare/100))
 	logs := awslogs.NewLogGroup(scope, jsii.String(p.prefix+"Logs"), &awslogs.LogGroupProps{
+		LogGroupName:  p.logGroup,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(float64(s.LogRetention)))

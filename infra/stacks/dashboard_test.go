@@ -37,7 +37,15 @@ func TestDashboard(t *testing.T) {
 			return
 		}
 		all, lines := 0, ""
+		logs := map[any]bool{}
 		for _, widget := range st.widgets(t) {
+			if at(widget, "type") == "log" {
+				logs[at(widget, "properties", "region")] = true
+				if query, _ := at(widget, "properties", "query").(string); !strings.HasPrefix(query, "SOURCE 'archeio-"+st.stage.Name+"-redirector' | filter ") {
+					t.Errorf("query %q", query)
+				}
+				continue
+			}
 			ids := map[string]bool{}
 			metrics := list(at(widget, "properties", "metrics"))
 			for _, m := range metrics {
@@ -76,6 +84,11 @@ func TestDashboard(t *testing.T) {
 				t.Errorf("%v has %d metrics, CloudWatch allows 500", at(widget, "properties", "title"), n)
 			}
 			all += len(metrics)
+		}
+		for _, region := range st.stage.Redirectors {
+			if !logs[region] {
+				t.Errorf("the dashboard does not show the images of the redirector in %s", region)
+			}
 		}
 		if all > 2500 {
 			t.Errorf("the dashboard has %d metrics, CloudWatch allows 2500", all)

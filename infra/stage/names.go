@@ -73,6 +73,9 @@ func (s *Stage) Stack(what, region string) string {
 	return "archeio-" + s.Name + "-" + what + "-" + region
 }
 
+// RedirectorLogs returns the name of the redirector's log group in each region.
+func (s *Stage) RedirectorLogs() string { return "archeio-" + s.Name + "-redirector" }
+
 // EdgeRegion is the region of the edge stack, because CloudFront requires its
 // certificates there, and of the domain and budget stacks. Budgets are not in every
 // region.

@@ -168,7 +168,7 @@ func (r *Recorder) Image(repository, cloud, region string) {
 		return
 	}
 	if cloud == "" {
-		cloud = "unknown"
+		cloud = UnknownCloud
 	}
 	r.mu.Lock()
 	if r.images == nil {

@@ -3,8 +3,9 @@
 // A Recorder counts in memory and writes an aggregate at the end of an
 // invocation, at most every Interval, because a function is frozen between
 // invocations. Each metric has one dimension: every combination of dimensions
-// would be a metric of its own, and is billed. Nothing about a client but its
-// cloud is recorded, in particular no address.
+// would be a metric of its own, and is billed. Requests by repository are not metrics
+// but a line of JSON a minute, see Recorder.Image. Nothing about a client but its
+// cloud and, in that line, its region is recorded, in particular no address.
 //
 // The format is specified at
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -57,3 +58,6 @@ const (
 	// dimension, so that a mirror has only as many metrics as results.
 	Check = "Check"
 )
+
+// UnknownCloud is the value of Cloud for clients outside of the known clouds.
+const UnknownCloud = "unknown"

@@ -67,7 +67,7 @@ func (r *Recorder) Request(kind, cloud, reason string, start, end time.Time) {
 		kind = "unknown"
 	}
 	if cloud == "" {
-		cloud = "unknown"
+		cloud = UnknownCloud
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -81,7 +81,7 @@ func report(t *testing.T, ctx context.Context, regions map[string]fake, args ...
 		}, nil
 	}
 	var stdout, stderr strings.Builder
-	code := cli.Run(ctx, command(connect), append([]string{"-file", file, "-stage", "test"}, args...), strings.NewReader(""), &stdout, &stderr)
+	code := cli.Run(ctx, command(connect, nil), append([]string{"-file", file, "-stage", "test"}, args...), strings.NewReader(""), &stdout, &stderr)
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
