@@ -45,6 +45,9 @@ type Options struct {
 	// State has the list of withdrawn blobs, which is checked again before and after
 	// each blob; nil if there is none.
 	State State
+	// KeepUploads saves in State how far the upload of a large blob is, so that another
+	// run continues it.
+	KeepUploads bool
 	// Manifests may be nil; then every manifest is fetched.
 	Manifests *ManifestCache
 	// CheckExisting sends a HEAD request for each blob before it is copied, for

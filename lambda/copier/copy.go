@@ -262,6 +262,9 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob, attem
 	if err := c.breaker.open(blob.Repository); err != nil {
 		return done{}, "", err
 	}
+	if c.keeps(b, blob, attempt) {
+		return c.uploadKept(ctx, b, blob)
+	}
 	content, size, err := openBlob(ctx, c.o.Source, blob, 0)
 	c.breaker.done(ctx, blob.Repository, err)
 	if err != nil {

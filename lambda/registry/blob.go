@@ -252,6 +252,7 @@ func (r *blobReader) again(err error) bool {
 		_ = r.final(err)
 		return false
 	}
+	r.client.transport.again()
 	if err := pace.Sleep(r.ctx, pace.Backoff(r.failed)); err != nil {
 		r.err = err
 		return false

@@ -60,6 +60,9 @@ type Options struct {
 	// of the source. It gets one line and must be safe for concurrent use; it may
 	// be nil.
 	Notify func(message string)
+	// Retried is called before a request is sent again. It must be safe for concurrent
+	// use; it may be nil.
+	Retried func()
 }
 
 // New returns a Client for HOST[/PREFIX], which is limited to the
@@ -85,7 +88,7 @@ func New(source string, o Options) (*Client, error) {
 		t.MaxResponseHeaderBytes = 256 << 10
 		next = t
 	}
-	c.transport = &retryTransport{next: next, limiter: pace.Limiter(o.Rate, max(1, int(o.Rate))), outages: outage.New(o.Notify, maxAttempts), notify: o.Notify, patience: o.Patience}
+	c.transport = &retryTransport{next: next, limiter: pace.Limiter(o.Rate, max(1, int(o.Rate))), outages: outage.New(o.Notify, maxAttempts), notify: o.Notify, retried: o.Retried, patience: o.Patience}
 	c.auth = newAuthenticator(strings.TrimSuffix(c.Host()+"/"+prefix, "/"), keychain, c.transport.RoundTrip, o.Notify)
 	return c, nil
 }

@@ -25,6 +25,7 @@ type retryTransport struct {
 	limiter  *rate.Limiter
 	outages  *outage.Watcher
 	notify   func(message string)
+	retried  func()
 	patience time.Duration
 
 	mu    sync.Mutex
@@ -117,10 +118,18 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err == nil {
 			drain(resp)
 		}
+		t.again()
 		if err := pace.Sleep(r.Context(), wait); err != nil {
 			return nil, err
 		}
 		waited += wait
+	}
+}
+
+// again reports that a request is sent again.
+func (t *retryTransport) again() {
+	if t.retried != nil {
+		t.retried()
 	}
 }
 

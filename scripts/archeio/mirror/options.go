@@ -134,6 +134,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 		return nil, err
 	}
 	copier.NotifyOutages(&m.aws, p.note)
+	m.aws.HTTPClient = &retryCounter{m.aws.HTTPClient, p.retried}
 	for _, b := range o.buckets {
 		name, client, err := m.bucket("-bucket", b, b)
 		if err != nil {
@@ -145,7 +146,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 		m.options.Buckets = append(m.options.Buckets, copier.NewBucket(name, client))
 	}
 	if o.source != "" {
-		if m.options.Source, err = registry.New(o.source, registry.Options{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note}); err != nil {
+		if m.options.Source, err = registry.New(o.source, registry.Options{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note, Retried: p.retried}); err != nil {
 			return nil, cli.Usage(err)
 		}
 		m.options.AllowEmpty = o.allowEmpty
@@ -170,7 +171,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 			return nil, err
 		}
 	}
-	m.options.State = m.state
+	m.options.State, m.options.KeepUploads = m.state, true
 	m.options.Withdrawn, err = copier.LoadWithdrawn(ctx, m.state)
 	return m, err
 }

@@ -3,9 +3,13 @@ package mirror
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"archeio/lambda/copier"
 	"archeio/scripts/archeio/cli"
@@ -21,9 +25,10 @@ type progress struct {
 	command string // that notes begin with
 	width   int    // of the terminal in columns, 0 if out is none
 
+	retries atomic.Int64
+
 	mu    sync.Mutex
-	doing string
-	start time.Time // of what is being done
+	rate  rate
 	last  time.Time // something was shown
 	drawn bool
 }
@@ -39,9 +44,7 @@ func (p *progress) show(x copier.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if x.Phase != p.doing {
-		p.doing, p.start = x.Phase, now
-	}
+	rate := p.rate.add(now, x.Bytes)
 	every := 10 * time.Second
 	if p.width > 0 {
 		every = 200 * time.Millisecond
@@ -50,7 +53,7 @@ func (p *progress) show(x copier.Progress) {
 		return
 	}
 	p.last = now
-	text := line(x, now.Sub(p.start), p.width)
+	text := line(x, rate, p.retries.Load(), p.width)
 	if p.width == 0 {
 		fmt.Fprintln(p.out, text)
 		return
@@ -58,6 +61,9 @@ func (p *progress) show(x copier.Progress) {
 	fmt.Fprint(p.out, clearLine, text)
 	p.drawn = true
 }
+
+// retried counts a request that is sent again.
+func (p *progress) retried() { p.retries.Add(1) }
 
 // note prints a line that stays.
 func (p *progress) note(text string) {
@@ -84,31 +90,91 @@ func (p *progress) erase() {
 // barWidth is how many columns the bar has between its brackets.
 const barWidth = 20
 
-// line returns a line of progress with the rate and the time that is left. With a
-// width it begins with a bar, and what does not fit is left out: the bar first,
-// then the end of the text.
-func line(x copier.Progress, since time.Duration, width int) string {
-	text := fmt.Sprintf("%s: %d of %d", x.Phase, x.Done, x.Total)
+// line returns a line of progress with the rate in bytes per second, the time that is
+// left, and the number of retries. With a width it begins with a bar, and what does not
+// fit is left out: the bar first, then the end of the phase.
+func line(x copier.Progress, rate float64, retries int64, width int) string {
+	text := fmt.Sprintf("%d of %d", x.Done, x.Total)
 	part := 0.0
 	if x.Total > 0 {
 		part = float64(x.Done) / float64(x.Total)
 	}
-	if x.TotalBytes > 0 {
+	switch {
+	case x.TotalBytes == 0:
+	case x.Growing:
+		text += fmt.Sprintf(", copied %s of %s so far, %s/s", size(x.Bytes), size(x.TotalBytes), size(int64(rate)))
+	default:
 		part = float64(x.Bytes) / float64(x.TotalBytes)
-		rate := float64(x.Bytes) / max(since.Seconds(), 0.001)
 		text += fmt.Sprintf(", %s of %s, %s/s", size(x.Bytes), size(x.TotalBytes), size(int64(rate)))
 		if rate > 0 {
 			left := time.Duration(float64(x.TotalBytes-x.Bytes) / rate * float64(time.Second))
-			text += ", " + left.Round(time.Second).String() + " left"
+			text += ", " + max(0, left).Round(time.Second).String() + " left"
 		}
 	}
+	if retries > 0 {
+		text += ", " + count(int(retries), "retry", "retries")
+	}
+	whole := x.Phase + ": " + text
 	if width == 0 {
-		return text
+		return whole
 	}
-	full := min(int(part*barWidth), barWidth)
-	if bar := "[" + strings.Repeat("#", full) + strings.Repeat("-", barWidth-full) + "] "; len(bar)+len(text) < width {
-		return bar + text
-	}
+	full := max(0, min(int(part*barWidth), barWidth))
+	bar := "[" + strings.Repeat("#", full) + strings.Repeat("-", barWidth-full) + "] "
 	// A character in the last column would move the cursor to the next line.
-	return text[:min(len(text), width-1)]
+	room := width - 1 - len(": "+text)
+	switch {
+	case len(bar+whole) < width:
+		return bar + whole
+	case len(whole) < width:
+		return whole
+	case room >= 8:
+		return strings.TrimSpace(x.Phase[:room]) + ": " + text
+	}
+	return text[:max(0, min(len(text), width-1))]
+}
+
+// rateWindow is the time over which the rate is measured.
+const rateWindow = 15 * time.Second
+
+// rate is the rate of what was copied lately.
+type rate struct {
+	samples []sample // one a second
+}
+
+type sample struct {
+	at    time.Time
+	bytes int64
+}
+
+// add adds how many bytes have been copied, and returns the rate in bytes per second.
+func (r *rate) add(now time.Time, bytes int64) float64 {
+	if n := len(r.samples); n > 0 && bytes < r.samples[n-1].bytes {
+		r.samples = nil // it starts again
+	}
+	if n := len(r.samples); n == 0 || now.Sub(r.samples[n-1].at) >= time.Second {
+		r.samples = append(r.samples, sample{now, bytes})
+	}
+	for len(r.samples) > 2 && now.Sub(r.samples[1].at) >= rateWindow {
+		r.samples = r.samples[1:]
+	}
+	first := r.samples[0]
+	if now.Sub(first.at) <= 0 {
+		return 0
+	}
+	return float64(bytes-first.bytes) / now.Sub(first.at).Seconds()
+}
+
+// retryCounter is an HTTP client of the AWS SDK that reports when a request is sent
+// again.
+type retryCounter struct {
+	next    aws.HTTPClient
+	retried func()
+}
+
+// Do sends a request. The SDK numbers the attempts in a header.
+func (c *retryCounter) Do(r *http.Request) (*http.Response, error) {
+	if attempt := r.Header.Get("Amz-Sdk-Request"); attempt != "" && !strings.HasPrefix(attempt, "attempt=1;") && attempt != "attempt=1" {
+		c.retried()
+	}
+	return c.next.Do(r)
 }
