@@ -80,6 +80,9 @@ func buildFunctions(ctx context.Context, s *stage.Stage, built map[string]string
 	if s.Release != nil {
 		code.Rollout = folder("rollout")
 	}
+	if s.Canary != nil {
+		code.Canary = folder("canary")
+	}
 	return code, err
 }
 

@@ -46,8 +46,8 @@ func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.
 		MaxConcurrency:          jsii.Number(float64(s.Filler.Workers)),
 		ReportBatchItemFailures: jsii.Bool(true),
 	})
-	invokeOn(scope, planner.function, "Plan", "finds missing blobs", s.Filler.Schedule, `{"mirror":"plan"}`)
-	invokeOn(scope, planner.function, "Status", "compares every mirror with the upstream", "rate(1 day)", `{"mirror":"status"}`)
+	invokeOn(scope, planner.function, stage.PlannerID, "Plan", "finds missing blobs", s.Filler.Schedule, `{"mirror":"plan"}`)
+	invokeOn(scope, planner.function, stage.PlannerID, "Status", "compares every mirror with the upstream", "rate(1 day)", `{"mirror":"status"}`)
 	alarms{scope, s, s.Primary}.filler(planner, worker, queue, dead)
 	return planner.function, nil
 }
@@ -75,14 +75,15 @@ func fillQueues(scope constructs.Construct, s *stage.Stage) (queue, dead awssqs.
 	return queue, dead
 }
 
-// invokeOn creates a schedule that invokes a function with an event.
-func invokeOn(scope constructs.Construct, function awslambda.Function, id, description, schedule, event string) {
+// invokeOn creates a schedule that invokes a function with an event. target is the ID of
+// the function in the rule.
+func invokeOn(scope constructs.Construct, function awslambda.Function, target, id, description, schedule, event string) {
 	rule := awsevents.NewCfnRule(scope, jsii.String(id), &awsevents.CfnRuleProps{
 		Description:        jsii.String("Archeio: " + description),
 		ScheduleExpression: jsii.String(schedule),
 		State:              jsii.String("ENABLED"),
 		Targets: []interface{}{&awsevents.CfnRule_TargetProperty{
-			Id:          jsii.String(stage.PlannerID),
+			Id:          jsii.String(target),
 			Arn:         function.FunctionArn(),
 			Input:       jsii.String(event),
 			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{MaximumRetryAttempts: jsii.Number(2)},

@@ -54,7 +54,7 @@ func Refresher(scope constructs.Construct, s *stage.Stage, code string) (awslamb
 		Principal:    jsii.String("sns.amazonaws.com"),
 		SourceArn:    jsii.String(config.AWSNotices),
 	})
-	invokeOn(scope, function, "Daily", "fetches the IP ranges of all clouds", "rate(1 day)", `{"ranges":"refresh"}`)
+	invokeOn(scope, function, stage.RefreshID, "Daily", "fetches the IP ranges of all clouds", "rate(1 day)", `{"ranges":"refresh"}`)
 	alarms{scope, s, stage.EdgeRegion}.refresher(function)
 	return function, nil
 }

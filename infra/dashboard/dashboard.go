@@ -94,6 +94,9 @@ func Widgets(s *stage.Stage) []Widget {
 	if s.Filler != nil {
 		widgets = append(widgets, Widget{TitleFilling, "", m.filling()})
 	}
+	if s.Canary != nil {
+		widgets = append(widgets, Widget{"Canary", "", m.canary()}, Widget{"Canary blobs by reason", Requests, m.canaryBlobs()})
+	}
 	return widgets
 }
 
@@ -220,6 +223,36 @@ func (m source) filling() []Series {
 	}
 	for _, mirror := range m.Filled() {
 		out = append(out, one("missing blobs in "+mirror, metrics.Namespace, metrics.MissingBlobs, "Maximum", metrics.Mirror, mirror))
+	}
+	return out
+}
+
+func (m source) canary() []Series {
+	var out []Series
+	for _, region := range m.Redirectors {
+		for _, name := range m.EntryPoints() {
+			of := func(metric, stat string) []Metric {
+				return []Metric{{region, metrics.Namespace, metric, stat, []string{metrics.EntryPoint, name}}}
+			}
+			out = append(out,
+				Series{Label: region + ", " + name + ": failed pulls", Of: of(metrics.CanaryFailures, "Sum")},
+				Series{Label: region + ", " + name + ": milliseconds p50", Of: of(metrics.CanaryLatency, "p50")})
+		}
+	}
+	return out
+}
+
+func (m source) canaryBlobs() []Series {
+	var out []Series
+	for _, reason := range route.Reasons() {
+		if !reason.ForBlob() {
+			continue
+		}
+		s := Series{Label: reason.String()}
+		for _, region := range m.Redirectors {
+			s.Of = append(s.Of, Metric{region, metrics.Namespace, metrics.CanaryBlobs, "Sum", []string{metrics.Reason, reason.String()}})
+		}
+		out = append(out, s)
 	}
 	return out
 }

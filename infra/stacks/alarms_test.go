@@ -62,7 +62,7 @@ func ofVersion(m map[string]any, dimensions []string) bool {
 // ourMetrics returns the metrics of package metrics with all values of their
 // dimension, nil for those that have none.
 func ourMetrics(mirrors []string) map[string][]string {
-	var kinds, clouds, reasons, checks []string
+	var kinds, clouds, reasons, blobReasons, checks []string
 	for k := range oci.Kinds {
 		kinds = append(kinds, metrics.Kind+"="+cmp.Or(oci.Kind(k).String(), "unknown"))
 	}
@@ -71,6 +71,9 @@ func ourMetrics(mirrors []string) map[string][]string {
 	}
 	for _, r := range route.Reasons() {
 		reasons = append(reasons, metrics.Reason+"="+r.String())
+		if r.ForBlob() {
+			blobReasons = append(blobReasons, metrics.Reason+"="+r.String())
+		}
 	}
 	for _, m := range append(slices.Clone(mirrors), "default", "upstream") {
 		for _, a := range []blobs.Answer{blobs.Unknown, blobs.Present, blobs.Absent} {
@@ -88,7 +91,10 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.IndexContradicted: prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
 		metrics.IndexDisabled:     prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
 		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.RangesAge: nil, metrics.RangesUnchecked: nil, metrics.RangesRefused: nil, metrics.UnknownClients: nil,
-		metrics.Copied: nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
+		metrics.CanaryFailures: prefixed(metrics.EntryPoint+"=", stage.DistributionEntry, stage.BalancerEntry),
+		metrics.CanaryLatency:  prefixed(metrics.EntryPoint+"=", stage.DistributionEntry, stage.BalancerEntry),
+		metrics.CanaryBlobs:    blobReasons,
+		metrics.Copied:         nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil,
 	}
 }
 
@@ -394,7 +400,7 @@ func TestMirrorAlarms(t *testing.T) {
 // Each custom metric is billed monthly, and so are the 16 request metrics of a bucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 func TestCustomMetricsAreFew(t *testing.T) {
-	const limit, requestMetrics, replicationMetrics = 310, 16, 4
+	const limit, requestMetrics, replicationMetrics = 330, 16, 4
 	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.MissingBlobs}
 	for _, s := range synthesized(t).stages {
 		for _, region := range s.Regions() {

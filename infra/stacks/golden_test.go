@@ -120,8 +120,8 @@ func TestSynthesisIsDeterministic(t *testing.T) {
 	for _, st := range second.stacks {
 		files[st.name] = filepath.Join(second.dir, st.name+".template.json")
 	}
-	if len(files) != 12 {
-		t.Fatalf("stacks of the stage sandbox %v, want 12", slices.Sorted(maps.Keys(files)))
+	if len(files) != 14 {
+		t.Fatalf("stacks of the stage sandbox %v, want 14", slices.Sorted(maps.Keys(files)))
 	}
 	for name, path := range files {
 		got, err := os.ReadFile(path)

@@ -2,7 +2,7 @@
 // region, a filler stack in the primary's region, a home stack with state and dashboard,
 // a redirector stack in each redirector region, an edge stack for the distribution, a
 // domain stack for the records of the domain, a budget stack, and a watch stack with the
-// alarm topic in each region.
+// alarm topic in each region, and a canary stack in each redirector region.
 //
 // A stack refers to what AWS generates in another one by an output of that stack, which
 // CloudFormation reads when the referring stack is deployed: nothing is exported, so no
@@ -25,8 +25,9 @@ import (
 )
 
 // Code holds the folders of the built functions. Mirror is required for stages with a
-// Filler, Refresh for those that refresh the IP ranges, Rollout for those with a Release.
-type Code struct{ Redirector, Mirror, Refresh, Rollout string }
+// Filler, Refresh for those that refresh the IP ranges, Rollout for those with a Release,
+// Canary for those with a Canary.
+type Code struct{ Redirector, Mirror, Refresh, Rollout, Canary string }
 
 // Add adds all stacks of a stage to an app. It returns an error and adds none if the
 // stage is too large for a distribution.
@@ -86,7 +87,12 @@ func Add(app constructs.Construct, s *stage.Stage, code Code) error {
 		entry = []awscdk.Stack{st}
 	}
 	if slices.ContainsFunc(s.Hosts(), s.InZone) {
-		domain(app, s, entry)
+		entry = append(slices.Clone(entry), domain(app, s, entry))
+	}
+	if s.Canary != nil {
+		for _, region := range s.Redirectors {
+			canary(app, s, region, entry, code.Canary)
+		}
 	}
 	if s.Budget > 0 {
 		parts.Budget(stack(app, s, "budget", stage.EdgeRegion, "monthly budget"), s)
@@ -252,7 +258,7 @@ func outputOf(st awscdk.Stack, name string) *string {
 // domain adds the stack with the records of the domain, which lead to the entry points:
 // the edge stack, or the redirector stacks. One stack has them for all fronts, so that
 // another front changes records that exist.
-func domain(app constructs.Construct, s *stage.Stage, entry []awscdk.Stack) {
+func domain(app constructs.Construct, s *stage.Stage, entry []awscdk.Stack) awscdk.Stack {
 	st := stack(app, s, "domain", stage.EdgeRegion, "records of the domain")
 	for _, before := range entry {
 		st.AddStackDependency(before, jsii.String("the domain leads there"))
@@ -265,6 +271,21 @@ func domain(app constructs.Construct, s *stage.Stage, entry []awscdk.Stack) {
 		parts.BalancerAlias(st, s)
 	}
 	output(st, stage.DomainTarget, "what the domain leads to", jsii.String(to))
+	return st
+}
+
+// canary adds the stack with the canary of a region. entry are the stacks that clients
+// connect to.
+func canary(app constructs.Construct, s *stage.Stage, region string, entry []awscdk.Stack, code string) {
+	st := stack(app, s, "canary", region, "synthetic pulls")
+	for _, before := range entry {
+		st.AddStackDependency(before, jsii.String("the canary pulls through the entry points"))
+	}
+	distribution := ""
+	if s.HasDistribution() {
+		distribution = *outputOf(entry[0], stage.DistributionName)
+	}
+	parts.Canary(st, s, region, distribution, code)
 }
 
 // toCreate outputs the records of hosts that are not in the hosted zone: the operators of

@@ -21,7 +21,8 @@ import (
 )
 
 // more are stages with what no stage of cdk.json has. The first has load balancers
-// without a distribution, one of them in an existing VPC, and an alias; one has a domain
+// without a distribution, one of them in an existing VPC, an alias, and a canary with an
+// image of its own; one has a domain
 // without a hosted zone; another has no functions
 // that fill its mirrors; the third has a filling and a retiring mirror, and a load
 // balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
@@ -38,6 +39,7 @@ const more = `{"balanced": {
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
 	"architecture": "x86_64",
+	"canary": {"image": "pause:3.9"},
 	"firewall": {"limit": 5000, "countOnly": false},
 	"release": {"shift": "AllAtOnce"}
 }, "certified": {
@@ -171,8 +173,8 @@ func readFile() (*file, error) {
 // assets in place of the functions.
 func newApp(f *file, name string) (app awscdk.App, dir string, code Code, err error) {
 	dir = filepath.Join(workDir, name)
-	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Refresh: filepath.Join(workDir, "refresh"), Rollout: filepath.Join(workDir, "rollout")}
-	for _, folder := range []string{code.Redirector, code.Mirror, code.Refresh, code.Rollout} {
+	code = Code{Redirector: filepath.Join(workDir, "redirector"), Mirror: filepath.Join(workDir, "mirror"), Refresh: filepath.Join(workDir, "refresh"), Rollout: filepath.Join(workDir, "rollout"), Canary: filepath.Join(workDir, "canary")}
+	for _, folder := range []string{code.Redirector, code.Mirror, code.Refresh, code.Rollout, code.Canary} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return nil, "", code, err
 		}

@@ -120,6 +120,7 @@ func (r *reader) read(text json.RawMessage) *Stage {
 	r.fill(s)
 	r.publishes(s)
 	r.monitoring(s)
+	r.canary(s)
 	r.accessLogs(s)
 	r.firewall(s)
 	r.release(s)

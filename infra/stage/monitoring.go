@@ -44,6 +44,9 @@ func (s *Stage) AlarmMetrics() int {
 	}
 	for _, region := range s.Redirectors {
 		n += 3 // of the function
+		if s.Canary != nil {
+			n += 3 + len(s.EntryPoints()) // of the function, failed pulls
+		}
 		if HasFunctionURL(region) {
 			n++
 		}

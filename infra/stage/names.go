@@ -62,6 +62,7 @@ const (
 	WorkerID     = "Worker"
 	HookID       = "RolloutHook"
 	RefreshID    = "Refresher"
+	CanaryID     = "Canary"
 )
 
 // ViewerRequest returns the beginning of the name of the CloudFront function. The rest is
@@ -102,7 +103,7 @@ const (
 )
 
 // Kinds are the kinds of stacks, each after those that it depends on.
-var Kinds = []string{"watch", "home", "mirror", "filler", "refresh", "redirector", "edge", "domain", "budget"}
+var Kinds = []string{"watch", "home", "mirror", "filler", "refresh", "redirector", "edge", "domain", "canary", "budget"}
 
 // Stack is a stack of a stage. What is its kind.
 type Stack struct{ What, Region, Name string }
@@ -131,6 +132,9 @@ func (s *Stage) Stacks() []Stack {
 	}
 	if slices.ContainsFunc(s.Hosts(), s.InZone) {
 		add("domain", EdgeRegion)
+	}
+	if s.Canary != nil {
+		add("canary", s.Redirectors...)
 	}
 	if s.Budget > 0 {
 		add("budget", EdgeRegion)

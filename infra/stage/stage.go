@@ -54,6 +54,8 @@ type Stage struct {
 	Filler *Filler
 	// Email receives alarms and budget notifications; empty for none.
 	Email string
+	// Canary is nil if no function pulls through the entry points.
+	Canary *Canary
 	// DownloadAlarm is how many GB may be downloaded from a bucket within an hour
 	// before an alarm fires.
 	DownloadAlarm int

@@ -29,7 +29,7 @@ const linkerFlags = "-s -w -buildid="
 
 // Functions are the functions that are deployed, each the main package of that
 // name below lambda/.
-var Functions = [...]string{"redirector", "mirror", "rollout"}
+var Functions = [...]string{"redirector", "mirror", "rollout", "canary"}
 
 // Function builds the function of that name as a file called bootstrap in the
 // folder dir, which is below .build of the repository. The same source gives the

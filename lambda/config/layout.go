@@ -19,6 +19,8 @@ const (
 	// RangesPrefix is the key prefix in the state bucket of the state and the history
 	// of the range tables.
 	RangesPrefix = "ranges/"
+	// CanaryImageName is the key in the state bucket of a [CanaryImage].
+	CanaryImageName = "canary.json"
 	// RangesName is the key below BlobPrefix of the range table.
 	RangesName = "ranges.v1"
 )
@@ -31,6 +33,16 @@ const (
 	// as often as by default, no index is that old.
 	IndexMargin = 30 * time.Minute
 )
+// CanaryImage is the smallest image that the mirror functions have seen in a run, for the
+// canary, as JSON.
+type CanaryImage struct {
+	// Run is the name of the run.
+	Run string `json:"run"`
+	// Image is NAME:TAG as clients of the redirector name it.
+	Image string `json:"image"`
+	// Size is that of the image's smallest blob in bytes.
+	Size int64 `json:"size"`
+}
 
 // IndexURL returns the URL of the blob index: where the default mirror is
 // checked, else in the mirror nearest to the function. It is empty if there is

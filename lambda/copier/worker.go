@@ -77,6 +77,9 @@ func (f *Filler) repository(ctx context.Context, m Message) error {
 		return nil // the message was delivered twice
 	}
 	err := w.all(ctx)
+	if failed := f.recordSmallest(context.WithoutCancel(ctx), m.Run, w.smallest); failed != nil {
+		f.Log.Error("recording the image for the canary failed", "error", failed.Error())
+	}
 	f.countCopied(w.result.Copied, w.result.Bytes)
 	f.Log.Info("repository processed", "repository", m.Repository, "shard", m.Shard, "of", max(m.Of, 1), "done", w.progress.Done,
 		"copied", w.result.Copied, "bytes", w.result.Bytes, "fromBucket", w.result.FromBucket, "existed", w.result.Existed, "pending", w.result.Pending, "failed", len(w.progress.Failed), "absent", w.absent, "filtered", w.filtered.Images+w.filtered.Platforms)
@@ -95,6 +98,7 @@ type repositoryRun struct {
 	name     string // of the progress in the state
 	progress progress
 	result   Result
+	smallest config.CanaryImage
 	absent   int // manifests, tags and blobs that the source does not have
 	filtered Filtered
 
@@ -277,6 +281,7 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry
 	walk.compare(ctx)
 	w.note(walk)
 	plan := walk.plan
+	w.smallest = smallestOf(w.smallest, plan.blobs)
 	late := map[string]MissingBlob{}
 	fits := fitsInto(w.clock.stop)
 	for i, missing := range plan.Missing {

@@ -46,6 +46,13 @@ const (
 	RangesRefused   = "RangesRefused"   // 1 if a table waits for an approval, or a document is of an unknown form, else 0
 )
 
+// The metrics of the canary.
+const (
+	CanaryFailures = "CanaryFailures" // pulls of the canary that failed, count, by EntryPoint
+	CanaryLatency  = "CanaryLatency"  // milliseconds of one pull of the canary, by EntryPoint
+	CanaryBlobs    = "CanaryBlobs"    // blobs that the canary pulled, count, by Reason
+)
+
 // The dimensions.
 const (
 	Kind   = "Kind"   // of the request, an oci.Kind
@@ -54,6 +61,8 @@ const (
 	Ranges = "Ranges" // outcome of an attempt to load the range table, a rangetable.Event's
 	Reason = "Reason" // of the decision, a route.Reason
 	Mirror = "Mirror" // the AWS region of a mirror, or "default"
+	// EntryPoint is what the canary pulls through, "distribution" or "load-balancer".
+	EntryPoint = "EntryPoint"
 	// Check is "<mirror> <result>", for example "eu-west-3 absent": one
 	// dimension, so that a mirror has only as many metrics as results.
 	Check = "Check"

@@ -129,6 +129,14 @@ func (c Client) Pull(ctx context.Context, image Image) (*Pull, error) {
 	return p, nil
 }
 
+// Ping makes the API version check only.
+func (c Client) Ping(ctx context.Context) error {
+	if _, _, err := c.get(ctx, "/v2/", "", c.MaxBytes); err != nil {
+		return fmt.Errorf("API version check: %w", err)
+	}
+	return nil
+}
+
 // get requests a path of the entry point, follows redirects and returns the body, of
 // at most limit bytes.
 func (c Client) get(ctx context.Context, path, accept string, limit int64) (body []byte, s Step, err error) {

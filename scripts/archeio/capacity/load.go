@@ -57,7 +57,7 @@ var large = Load{
 	Pulls: 400e6, Pings: 1, Manifests: 3, Blobs: 10, BlobMB: 2.5,
 	AWS: 0.65, UpstreamCloud: 0.2, SameRegion: 0.97, Absent: 0.01,
 	PingHit: 0.99, ManifestHit: 0.9, EdgeHit: 0.95, IndexHit: 0.99, CacheHit: 0.5,
-	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 751, StorageGB: 20_000, GrowthGB: 300,
+	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 783, StorageGB: 20_000, GrowthGB: 300,
 	Runs: 2 * hours, Repositories: 2000, Images: 300_000, Canaries: 8,
 	MemoryMB: 512, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.0005, Peak: 4, Busiest: 0.4,
 	Places: []string{

@@ -18,8 +18,8 @@ func (l *Load) deployAs(s *stage.Stage) {
 	}
 	l.Regions, l.AlarmMetrics = float64(len(s.Regions())), float64(s.AlarmMetrics())
 	l.Canaries = 0
-	if s.Email != "" { // the canary's default
-		l.Canaries = l.Redirectors * float64(entryPoints(s))
+	if s.Canary != nil {
+		l.Canaries = l.Redirectors * float64(len(s.EntryPoints()))
 	}
 	l.Balancers, l.BalancerShare, l.Firewalls = 0, 0, 0
 	if s.HasLoadBalancers() {
@@ -34,15 +34,4 @@ func (l *Load) deployAs(s *stage.Stage) {
 			l.Firewalls++
 		}
 	}
-}
-
-// entryPoints returns the number of entry points of a stage in each redirector region.
-func entryPoints(s *stage.Stage) (n int) {
-	if s.HasLoadBalancers() {
-		n++
-	}
-	if s.HasDistribution() {
-		n++
-	}
-	return n
 }
