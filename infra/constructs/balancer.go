@@ -79,15 +79,13 @@ func LoadBalancer(scope constructs.Construct, s *stage.Stage, region string, ali
 		Matcher:                    &awselasticloadbalancingv2.CfnTargetGroup_MatcherProperty{HttpCode: jsii.String("200")},
 	})
 	target.AddResourceDependency(permission, nil)
-	// The same names for every front: while it changes, clients use both.
-	names := append([]string{s.Domain, s.BalancerDomain()}, s.Aliases...)
 	awselasticloadbalancingv2.NewCfnListener(scope, jsii.String("Listener"), &awselasticloadbalancingv2.CfnListenerProps{
 		LoadBalancerArn: balancer.Ref(),
 		Port:            jsii.Number(443),
 		Protocol:        jsii.String("HTTPS"),
 		SslPolicy:       jsii.String(tlsPolicy),
 		Certificates: []interface{}{
-			&awselasticloadbalancingv2.CfnListener_CertificateProperty{CertificateArn: certificate(scope, "BalancerCertificate", s, region, names)},
+			&awselasticloadbalancingv2.CfnListener_CertificateProperty{CertificateArn: certificate(scope, "BalancerCertificate", s, region, s.CertificateNames(region))},
 		},
 		DefaultActions: []interface{}{
 			&awselasticloadbalancingv2.CfnListener_ActionProperty{Type: jsii.String("forward"), TargetGroupArn: target.Ref()},

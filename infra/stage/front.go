@@ -138,6 +138,16 @@ func (s *Stage) certificateRegions() []string {
 	return all
 }
 
+// CertificateNames returns the host names that the certificate in a region must be for.
+func (s *Stage) CertificateNames(region string) []string {
+	names := s.Hosts()
+	// The same names for every front: while it changes, clients use both.
+	if s.HasLoadBalancers() && slices.Contains(s.Redirectors, region) {
+		names = append([]string{s.Domain, s.BalancerDomain()}, s.Aliases...)
+	}
+	return names
+}
+
 // Hosts returns the host names of the registry, empty if it has only that of the
 // distribution.
 func (s *Stage) Hosts() []string {

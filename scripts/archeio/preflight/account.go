@@ -71,12 +71,12 @@ func (p *preflight) zone(ctx context.Context) {
 		return
 	}
 	p.pass(inAccount, what, "%s is the public zone %s", id, name)
-	p.certificate(ctx, z)
+	p.validation(ctx, z)
 }
 
-// certificate checks that public DNS uses the hosted zone. If it does not, the
+// validation checks that public DNS uses the hosted zone. If it does not, the
 // deployment would wait for the certificate until it times out.
-func (p *preflight) certificate(ctx context.Context, z zone) {
+func (p *preflight) validation(ctx context.Context, z zone) {
 	const what = "certificate"
 	name := p.stage.Zone.Name
 	servers, err := p.nameServers(ctx, name)

@@ -37,6 +37,7 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.publicAccess(ctx)
 	p.organization(ctx)
 	p.zone(ctx)
+	p.certificates(ctx)
 	p.domain(ctx)
 	p.hosts(ctx)
 	p.alarms()

@@ -46,6 +46,8 @@ type cloud interface {
 	// aliases returns the host names of the account's distributions by their alternate
 	// domain names.
 	aliases(context.Context) (map[string]string, error)
+	// certificate returns the certificate with an ARN, nil if there is none.
+	certificate(ctx context.Context, region, arn string) (*certificate, error)
 	// quota returns the quota of a service with a name in a region, and whether Service
 	// Quotas lists it. Global services are in stage.EdgeRegion.
 	quota(ctx context.Context, region, service, name string) (limit int, listed bool, err error)

@@ -38,11 +38,12 @@ type fake struct {
 	missing             map[string]int      // blobs by mirror
 	networks            []subnet
 	vpcCount            int
-	qualifier           string              // of the bootstrap stacks, empty for the default
-	recordsOf           map[string][]string // types by host
-	aliasOf             map[string]string   // distributions by host
-	canonical           map[string]string   // by host
-	domainKeys          string              // in place of domain and hostedZone
+	qualifier           string                  // of the bootstrap stacks, empty for the default
+	recordsOf           map[string][]string     // types by host
+	aliasOf             map[string]string       // distributions by host
+	canonical           map[string]string       // by host
+	certificateOf       map[string]*certificate // by ARN
+	domainKeys          string                  // in place of domain and hostedZone
 	noEmail             bool
 	context             string // of cdk.json, before the stages
 	all                 int    // concurrent executions, 0 for 1000
@@ -85,6 +86,9 @@ func (f fake) records(_ context.Context, _, host string) ([]string, error) {
 	return f.recordsOf[host], nil
 }
 func (f fake) aliases(context.Context) (map[string]string, error) { return f.aliasOf, nil }
+func (f fake) certificate(_ context.Context, _, arn string) (*certificate, error) {
+	return f.certificateOf[arn], nil
+}
 func (f fake) quota(_ context.Context, _, _, name string) (int, bool, error) {
 	n, ok := f.quotas[name]
 	return n, ok, nil

@@ -117,7 +117,7 @@ func (d *deployment) awaitReplica(ctx context.Context, region string, digests []
 		case missing == 0:
 			return pass("the probe blobs arrived within %s", max(passed, time.Second))
 		case passed >= d.wait:
-			return fail("%d of %d probe blobs did not arrive within %s; check the replication rules and role of the primary, and whether the bucket exists with versioning", missing, len(digests), d.wait)
+			return fail("%d of %d probe blobs did not arrive within %s; check the replication rules and role of the primary, and whether the bucket exists with versioning", missing, len(digests), cli.Duration(d.wait))
 		case !d.sleep(ctx):
 			return fail("interrupted")
 		}
