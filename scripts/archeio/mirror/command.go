@@ -34,17 +34,28 @@ const sourceUsage = " [flags] -source REGISTRY[/PREFIX] -bucket NAME[@REGION] ..
 
 func planCommand() *cobra.Command {
 	var o options
+	var f fillOptions
 	c := &cobra.Command{
 		Use:   "plan" + sourceUsage,
-		Short: "show what would be copied",
-		Long: "Shows what copy would copy: how much to each mirror, and of which images. It changes\n" +
-			"nothing but the state. The exit code is 1 if something could not be read.",
-		Example: cli.Example("archeio mirror plan -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1"),
+		Short: "show what would be copied, how long it takes and what it costs",
+		Long: "Shows what copy would copy: how much to each mirror, and of which images; and how long\n" +
+			"the functions of a stage take for it by what limits them, and what it costs once. It\n" +
+			"reads manifests only and changes nothing but the state. With -images, -blobs and\n" +
+			"-bytes it reads nothing. The exit code is 1 if something could not be read.",
+		Example: cli.Example("archeio mirror plan -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1",
+			"archeio mirror plan -images 300000 -blobs 1000000 -bytes 33T -bucket a@us-east-1 -bucket b@eu-central-1 -fill-workers 20"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.run(c, showPlan)
+			if err := f.check(); err != nil {
+				return err
+			}
+			if f.assumed() {
+				return o.assume(c, &f)
+			}
+			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return showPlan(ctx, m, &f) })
 		},
 	}
 	o.planFlags(c)
+	f.flags(c)
 	o.jsonFlag(c)
 	return c
 }
@@ -74,7 +85,7 @@ func copyCommand() *cobra.Command {
 			}
 			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
 				if dryRun {
-					return showPlan(ctx, m)
+					return showPlan(ctx, m, nil)
 				}
 				if !index {
 					return m.copy(ctx, nil)

@@ -18,6 +18,7 @@ type mirrors struct {
 	bandwidth float64      // in bytes per second; 0 is no limit
 	state     copier.State // nil for none
 	aws       aws.Config
+	regions   []string // of the buckets
 	progress  *progress
 }
 
@@ -73,13 +74,22 @@ func (m *mirrors) saveRegularly(ctx context.Context) (stop func()) {
 	return func() { cancel(); group.Wait() }
 }
 
-func showPlan(ctx context.Context, m *mirrors) (output, error) {
+// showPlan reports what would be copied, and how long functions take for it if there are
+// options for that.
+func showPlan(ctx context.Context, m *mirrors, fill *fillOptions) (output, error) {
 	plan, err := m.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
 	report := newCopyReport(m.options.Buckets, plan, nil)
 	report.Leftovers = m.leftovers(plan)
+	if fill != nil {
+		missing := make([]missingIn, len(report.Buckets))
+		for i, b := range report.Buckets {
+			missing[i] = missingIn{region: m.regions[i], blobs: int64(b.Missing), bytes: b.MissingBytes}
+		}
+		report.Fill = newFillReport(fill, int64(plan.Manifests), m.options.Referrers, missing)
+	}
 	return report, nil
 }
 

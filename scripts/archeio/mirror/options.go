@@ -123,6 +123,26 @@ func (o *options) run(c *cobra.Command, do func(context.Context, *mirrors) (outp
 	return err
 }
 
+// assume prints the first fill of a source that is not read.
+func (o *options) assume(c *cobra.Command, f *fillOptions) error {
+	if len(o.buckets) == 0 {
+		return cli.Usagef("missing -bucket NAME[@REGION]")
+	}
+	if err := cli.NoEffect(c, "with -images", "source", "repositories", "tags", "exclude-tags", "platforms", "allow-empty", "state", "rate", "parallel"); err != nil {
+		return err
+	}
+	var missing []missingIn
+	for _, b := range o.buckets {
+		_, region, _ := strings.Cut(b, "@")
+		missing = append(missing, missingIn{region: region, blobs: f.blobs, bytes: int64(f.bytes)})
+	}
+	r := newFillReport(f, f.images, o.referrers, missing)
+	if o.asJSON {
+		return cli.JSON(c.OutOrStdout(), r)
+	}
+	return r.writeText(c.OutOrStdout())
+}
+
 // open makes what the flags name, and reads the state.
 func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	m := &mirrors{progress: p}
@@ -144,6 +164,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 			return nil, cli.Usagef("-bucket %q: duplicate bucket", b)
 		}
 		m.options.Buckets = append(m.options.Buckets, copier.NewBucket(name, client))
+		m.regions = append(m.regions, client.Options().Region)
 	}
 	if o.source != "" {
 		if m.options.Source, err = registry.New(o.source, registry.Options{Rate: o.rate, Bandwidth: m.bandwidth, Notify: p.note, Retried: p.retried}); err != nil {

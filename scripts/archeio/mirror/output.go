@@ -102,7 +102,9 @@ type copyReport struct {
 	Indexed int `json:"indexed,omitempty"`
 	// Leftovers are withdrawn blobs that buckets still had.
 	Leftovers []leftoverReport `json:"leftovers,omitempty"`
-	Errors    []string         `json:"errors"`
+	// Fill is what a first fill by functions takes.
+	Fill   *fillReport `json:"fill,omitempty"`
+	Errors []string    `json:"errors"`
 }
 
 type bucketReport struct {
@@ -192,6 +194,12 @@ func (r *copyReport) writeText(w io.Writer) error {
 		r.writeCopied(w)
 	} else if err := r.writeImages(w); err != nil {
 		return err
+	}
+	if r.Fill != nil {
+		fmt.Fprintln(w)
+		if err := r.Fill.writeText(w); err != nil {
+			return err
+		}
 	}
 	r.writeNotes(w)
 	writeLeftovers(w, r.Leftovers)
