@@ -2,7 +2,6 @@ package blobs
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"archeio/lambda/config"
@@ -141,7 +140,7 @@ func (c *Checker) check(ctx context.Context, deadline time.Time, x object, why p
 	ended := bounded.Err() // the first one
 	cancel()
 	end := c.options.Now()
-	alive := status != 0 && status < 500 && status != http.StatusTooManyRequests
+	alive := status != 0 && !trouble(status)
 	a = o.read(status)
 	// Whether the object at this path exists does not matter, and a registry may
 	// want a token for it.

@@ -93,6 +93,7 @@ var layers = []struct {
 	{"lambda/index", nil, "the index is a format of bytes"},
 	{"lambda/spelling", nil, "suggestions depend on nothing but the names"},
 	{"lambda/build", nil, "binaries are built by the go command"},
+	{"lambda/field", nil, "parsing header fields is pure"},
 	{"lambda/upstreams", nil, "known registries are data"},
 	{"lambda/config", []string{"lambda/index", "lambda/oci", "lambda/spelling", "lambda/upstreams", "ranges", "ranges/regions"}, "a configuration is validated without I/O"},
 	{"lambda/route", []string{"lambda/oci", "ranges", "ranges/regions", "lambda/config"}, "a decision is pure: whether a mirror has a blob is checked afterwards"},
@@ -117,7 +118,7 @@ var layers = []struct {
 	{"lambda/pace", []string{"golang.org/x/time"}, "registries and buckets share it"},
 	{"lambda/outage", nil, "registries and buckets share it"},
 	{"lambda/registry", []string{
-		"lambda/oci", "lambda/outage", "lambda/pace", "lambda/upstreams",
+		"lambda/field", "lambda/oci", "lambda/outage", "lambda/pace", "lambda/upstreams",
 		"github.com/google/go-containerregistry", "golang.org/x/time",
 	}, "a source is read the same way whatever it is copied to"},
 	{"lambda/copier", []string{

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+
+	"archeio/lambda/field"
 )
 
 // authenticator responds to the challenges of hosts, and caches tokens. The
@@ -23,8 +25,8 @@ type authenticator struct {
 
 	reloading  sync.Mutex
 	mu         sync.Mutex
-	challenges map[string]challenge // the last one by host
-	scopes     map[scopeKey]string  // that a challenge named
+	challenges map[string]field.Challenge // the last one by host
+	scopes     map[scopeKey]string        // that a challenge named
 	tokens     map[scopeKey]*token
 	requested  map[scopeKey]chan struct{}  // closed once the token is there
 	logins     map[string]authn.AuthConfig // by repository
@@ -40,7 +42,7 @@ const maxCached = 1000
 
 func newAuthenticator(source string, keychain authn.Keychain, send func(*http.Request) (*http.Response, error), notify func(string)) *authenticator {
 	return &authenticator{source: source, keychain: keychain, send: send, notify: notify,
-		challenges: map[string]challenge{}, scopes: map[scopeKey]string{}, tokens: map[scopeKey]*token{}, requested: map[scopeKey]chan struct{}{}, logins: map[string]authn.AuthConfig{}}
+		challenges: map[string]field.Challenge{}, scopes: map[scopeKey]string{}, tokens: map[scopeKey]*token{}, requested: map[scopeKey]chan struct{}{}, logins: map[string]authn.AuthConfig{}}
 }
 
 // own reports whether a host is the registry, and may have the credentials.
@@ -68,7 +70,7 @@ func (a *authenticator) authorization(ctx context.Context, u *url.URL, repositor
 	switch {
 	case login.RegistryToken != "":
 		return "Bearer " + login.RegistryToken, generation, nil
-	case c.scheme == "basic":
+	case c.Scheme == "basic":
 		if login.Username == "" && login.Password == "" {
 			return "", generation, nil
 		}
@@ -96,13 +98,13 @@ func (a *authenticator) refused(ctx context.Context, resp *http.Response, u *url
 		}
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
-		if c, ok := choose(challenges(resp.Header)); ok {
+		if c, ok := choose(field.Challenges(resp.Header)); ok {
 			a.mu.Lock()
 			if len(a.challenges) >= maxHosts {
 				clear(a.challenges)
 			}
 			a.challenges[u.Host] = c
-			if scope := c.params["scope"]; scope != "" {
+			if scope := c.Params["scope"]; scope != "" {
 				put(a.scopes, key, scope)
 			}
 			a.mu.Unlock()
@@ -131,17 +133,17 @@ func (a *authenticator) refused(ctx context.Context, resp *http.Response, u *url
 
 // choose returns the challenge that can be responded to, a token before a
 // password.
-func choose(all []challenge) (challenge, bool) {
-	var out challenge
+func choose(all []field.Challenge) (field.Challenge, bool) {
+	var out field.Challenge
 	for _, c := range all {
 		switch {
-		case c.scheme == "bearer" && c.params["realm"] != "":
+		case c.Scheme == "bearer" && c.Params["realm"] != "":
 			return c, true
-		case c.scheme == "basic":
+		case c.Scheme == "basic":
 			out = c
 		}
 	}
-	return out, out.scheme != ""
+	return out, out.Scheme != ""
 }
 
 // put adds to a cache, which it clears when it is full.

@@ -5,83 +5,38 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"archeio/lambda/field"
 )
-
-// link is one of a Link header. RFC 8288, section 3.
-type link struct {
-	target string
-	rel    string // in lower case
-	hasRel bool
-}
-
-// maxLinks limits how many links of a response are read.
-const maxLinks = 64
-
-// links parses the Link headers of a response: several fields, and several links
-// in a field. The error is an ErrIncomplete if it cannot be read.
-func links(header http.Header) ([]link, error) {
-	var out []link
-	for _, field := range header.Values("Link") {
-		for p := (scanner{field}); ; {
-			p.skip(" \t,")
-			if p.rest == "" {
-				break
-			}
-			end := strings.IndexByte(p.rest, '>')
-			if p.rest[0] != '<' || end < 0 || len(out) == maxLinks {
-				return nil, incomplete("the Link header %s cannot be read", quote(field))
-			}
-			l := link{target: strings.TrimSpace(p.rest[1:end])}
-			p.rest = p.rest[end+1:]
-			for p.skip(" \t"); strings.HasPrefix(p.rest, ";"); p.skip(" \t") {
-				p.skip("; \t")
-				key := strings.ToLower(p.token())
-				p.skip(" \t")
-				text := ""
-				if strings.HasPrefix(p.rest, "=") {
-					p.drop()
-					p.skip(" \t")
-					text = p.value(",;")
-				}
-				if key == "rel" && !l.hasRel { // the first one counts
-					l.rel, l.hasRel = strings.ToLower(text), true
-				}
-			}
-			if p.rest != "" && p.rest[0] != ',' {
-				return nil, incomplete("the Link header %s cannot be read", quote(field))
-			}
-			out = append(out, l)
-		}
-	}
-	return out, nil
-}
 
 // nextPage returns the path and query of the next page of a listing, empty if
 // this is the last one. asked is the URL of this page. A link without rel counts
 // if there is no other. The error is an ErrIncomplete for a link that cannot be
 // read or that leads to another host.
 func nextPage(header http.Header, asked *url.URL) (string, error) {
-	all, err := links(header)
-	if err != nil {
-		return "", err
-	}
 	next, bare := "", ""
-	for _, l := range all {
-		to := &bare
-		switch {
-		case strings.Contains(" "+strings.Join(strings.Fields(l.rel), " ")+" ", " next "):
-			to = &next
-		case l.hasRel:
-			continue
+	for _, text := range header.Values("Link") {
+		all, ok := field.Links(text)
+		if !ok {
+			return "", incomplete("the Link header %s cannot be read", quote(text))
 		}
-		address, err := pageAddress(l.target, asked)
-		if err != nil {
-			return "", err
+		for _, l := range all {
+			to := &bare
+			switch {
+			case l.Is("next"):
+				to = &next
+			case l.HasRel:
+				continue
+			}
+			address, err := pageAddress(l.Target, asked)
+			if err != nil {
+				return "", err
+			}
+			if *to != "" && *to != address {
+				return "", incomplete("two links to the next page: %s and %s", quote(*to), quote(address))
+			}
+			*to = address
 		}
-		if *to != "" && *to != address {
-			return "", incomplete("two links to the next page: %s and %s", quote(*to), quote(address))
-		}
-		*to = address
 	}
 	if next != "" {
 		return next, nil

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+
+	"archeio/lambda/field"
 )
 
 // token is a bearer token.
@@ -40,7 +42,7 @@ const (
 
 // token returns a token for a repository, or for the catalog. It is requested
 // once for all who need it at the same time.
-func (a *authenticator) token(ctx context.Context, u *url.URL, repository string, c challenge, login authn.AuthConfig, generation int) (string, error) {
+func (a *authenticator) token(ctx context.Context, u *url.URL, repository string, c field.Challenge, login authn.AuthConfig, generation int) (string, error) {
 	key := scopeKey{u.Host, repository}
 	for {
 		a.mu.Lock()
@@ -96,13 +98,13 @@ func defaultScope(repository string) string {
 }
 
 // request requests a token from the token server of a challenge.
-func (a *authenticator) request(ctx context.Context, u *url.URL, c challenge, scope string, login authn.AuthConfig) (*token, error) {
-	realm, err := u.Parse(c.params["realm"])
+func (a *authenticator) request(ctx context.Context, u *url.URL, c field.Challenge, scope string, login authn.AuthConfig) (*token, error) {
+	realm, err := u.Parse(c.Params["realm"])
 	if err != nil || !mayFollow(u, realm) || realm.Scheme == "http" && !loopback(realm.Host) {
-		return nil, fmt.Errorf("requesting a token: the token server %s is not an https address", quote(c.params["realm"]))
+		return nil, fmt.Errorf("requesting a token: the token server %s is not an https address", quote(c.Params["realm"]))
 	}
 	values := url.Values{}
-	if service := c.params["service"]; service != "" {
+	if service := c.Params["service"]; service != "" {
 		values.Set("service", service)
 	}
 	if login.IdentityToken != "" { // OAuth 2, as after docker login with a token

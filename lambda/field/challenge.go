@@ -1,23 +1,27 @@
-package registry
+// Package field parses header fields of a registry: challenges and links. It skips or
+// reports what it cannot read, and is total: for every field it returns something.
+package field
 
 import (
 	"net/http"
 	"strings"
 )
 
-// challenge is one of a WWW-Authenticate header. RFC 9110, section 11.6.1.
-type challenge struct {
-	scheme string // in lower case
-	params map[string]string
+// Challenge is one of a WWW-Authenticate header. RFC 9110, section 11.6.1.
+type Challenge struct {
+	Scheme string // in lower case
+	// Params are by name in lower case. If a name is there twice, the first value
+	// counts.
+	Params map[string]string
 }
 
 // maxChallenges limits how many challenges of a response are read.
 const maxChallenges = 16
 
-// challenges parses the WWW-Authenticate headers of a response: several fields,
+// Challenges parses the WWW-Authenticate headers of a response: several fields,
 // and several challenges in a field. It skips what it cannot read.
-func challenges(header http.Header) []challenge {
-	var out []challenge
+func Challenges(header http.Header) []Challenge {
+	var out []Challenge
 	for _, value := range header.Values("Www-Authenticate") {
 		inField := len(out) // parameters belong to a challenge of the same field
 		for p := (scanner{value}); p.rest != ""; {
@@ -32,7 +36,7 @@ func challenges(header http.Header) []challenge {
 				if len(out) == maxChallenges {
 					return out
 				}
-				out = append(out, challenge{scheme: word, params: map[string]string{}})
+				out = append(out, Challenge{Scheme: word, Params: map[string]string{}})
 				continue
 			}
 			p.drop()
@@ -41,7 +45,7 @@ func challenges(header http.Header) []challenge {
 			if len(out) == inField {
 				continue
 			}
-			params := out[len(out)-1].params
+			params := out[len(out)-1].Params
 			if _, twice := params[word]; !twice {
 				params[word] = text
 			}
