@@ -27,6 +27,10 @@ const (
 	RangesAge      = "RangesAge"      // seconds since the range table in use was issued, or else since its newest document
 	UnknownClients = "UnknownClients" // count of events with a missing or invalid client address
 
+	RelayLatency = "RelayLatency" // milliseconds of one relayed request that the upstream was needed for
+	Relayed      = "Relayed"      // relayed responses, count, by Relay
+	TokenFetches = "TokenFetches" // requests to a token server, count, by Token
+
 	IndexContradicted = "IndexContradicted" // blobs that the index lists and a mirror does not have, count, by Mirror
 	IndexDisabled     = "IndexDisabled"     // processes in which the index does not count for a mirror, count at each load, by Mirror
 )
@@ -66,6 +70,10 @@ const (
 	// Check is "<mirror> <result>", for example "eu-west-3 absent": one
 	// dimension, so that a mirror has only as many metrics as results.
 	Check = "Check"
+	// Relay is "<kind> <outcome>", for example "manifest limited": an oci.Kind and a
+	// relay.Outcome.
+	Relay = "Relay"
+	Token = "Token" // outcome of a request to a token server, a relay.TokenOutcome
 )
 
 // UnknownCloud is the value of Cloud for clients outside of the known clouds.

@@ -33,8 +33,11 @@ type Recorder struct {
 	tables   map[string]int
 	tableAge float64           // seconds, after the last attempt
 	mirrors  [2]map[string]int // by IndexContradicted, IndexDisabled
+	relayed  map[string]int    // by Relay
+	tokens   map[string]int    // by Token
 	check    reservoir
 	total    reservoir
+	relay    reservoir
 	images   *images // nil before the first request for one
 }
 
@@ -47,7 +50,10 @@ var (
 
 // NewRecorder returns a Recorder that writes lines to out. now is the clock.
 func NewRecorder(out io.Writer, now func() time.Time) *Recorder {
-	r := &Recorder{out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}, tables: map[string]int{}}
+	r := &Recorder{
+		out: out, now: now, checks: map[check]int{}, indexes: map[string]int{}, tables: map[string]int{},
+		relayed: map[string]int{}, tokens: map[string]int{},
+	}
 	for i := range r.requests {
 		r.requests[i] = map[string]int{}
 	}
@@ -139,6 +145,30 @@ func (r *Recorder) countMirror(metric int, mirror string) {
 	r.mirrors[metric][mirror]++
 }
 
+// Relayed counts a relayed response. took is the time that the upstream was waited for,
+// 0 if it was not needed.
+func (r *Recorder) Relayed(kind, outcome string, took time.Duration) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.relayed[kind+" "+outcome]++
+	if took > 0 {
+		r.relay.add(took)
+	}
+}
+
+// TokenFetch counts a request to a token server.
+func (r *Recorder) TokenFetch(outcome string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tokens[outcome]++
+}
+
 // Flush writes the metrics if the last write is at least an Interval before the
 // end of the last request; the first call always writes. Call it at the end of an
 // invocation.
@@ -195,6 +225,14 @@ func (r *Recorder) write(now time.Time) {
 		}
 		clear(counts)
 	}
+	for value, n := range r.relayed {
+		put(Relay, value, Datum{Relayed, "Count", n})
+	}
+	clear(r.relayed)
+	for value, n := range r.tokens {
+		put(Token, value, Datum{TokenFetches, "Count", n})
+	}
+	clear(r.tokens)
 	var whole []Datum
 	if !r.started {
 		r.started = true
@@ -215,7 +253,7 @@ func (r *Recorder) write(now time.Time) {
 	for _, s := range []struct {
 		name string
 		*reservoir
-	}{{CheckLatency, &r.check}, {TotalLatency, &r.total}} {
+	}{{CheckLatency, &r.check}, {TotalLatency, &r.total}, {RelayLatency, &r.relay}} {
 		if len(s.values) > 0 {
 			whole = append(whole, Datum{s.name, "Milliseconds", append([]float64(nil), s.values...)})
 			s.reset()

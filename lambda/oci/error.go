@@ -11,10 +11,16 @@ type Code string
 
 // The codes that the redirector uses.
 const (
-	DigestInvalid Code = "DIGEST_INVALID"
-	NameInvalid   Code = "NAME_INVALID"
-	TagInvalid    Code = "TAG_INVALID"
-	Unsupported   Code = "UNSUPPORTED"
+	BlobUnknown     Code = "BLOB_UNKNOWN"
+	DigestInvalid   Code = "DIGEST_INVALID"
+	ManifestUnknown Code = "MANIFEST_UNKNOWN"
+	NameInvalid     Code = "NAME_INVALID"
+	NameUnknown     Code = "NAME_UNKNOWN"
+	TagInvalid      Code = "TAG_INVALID"
+	TooManyRequests Code = "TOOMANYREQUESTS"
+	Unsupported     Code = "UNSUPPORTED"
+	// Unavailable is not in the specification; the distribution registry uses it.
+	Unavailable Code = "UNAVAILABLE"
 )
 
 // Error is an error response.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"archeio/lambda/blobs"
+	"archeio/lambda/bucket"
 	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
@@ -32,7 +33,7 @@ type Handler struct {
 	origins  Origins
 	metrics  *metrics.Recorder
 	log      *slog.Logger
-	failover bucket
+	failover bucket.Bucket
 	now      func() time.Time
 
 	upstream, signatures string // base URLs, up to and including "/v2/"
@@ -95,7 +96,7 @@ func New(c *config.Config, origins Origins, recorder *metrics.Recorder, log *slo
 		upstream:      c.Upstream + "/v2/",
 		signatures:    c.SignatureUpstream + "/v2/",
 		defaultMirror: c.DefaultMirror + blobPath,
-		failover:      bucket{rate: c.FailoverBudget},
+		failover:      bucket.Bucket{Rate: c.FailoverBudget},
 		pages:         page.New(c),
 	}
 	h.supposed = sync.OnceValue(h.suppose)
@@ -153,7 +154,7 @@ func (h *Handler) respond(ctx context.Context, r *Request, place ranges.Place) (
 	if r.Malformed {
 		return oci.Path{}, Refuse(oci.MalformedPath())
 	}
-	if !validQuery(r.Query) {
+	if !oci.ValidQuery(r.Query) {
 		return oci.Path{}, Refuse(oci.MalformedQuery())
 	}
 	path, err := oci.Parse(r.Path)

@@ -60,11 +60,11 @@ func (h *Handler) failOver(ctx context.Context, limit *blobs.Limit, q *route.Req
 		return ""
 	}
 	next := h.plan.Next(q, d)
-	if next < 0 || !h.failover.take(h.now()) {
+	if next < 0 || !h.failover.Take(h.now()) {
 		return ""
 	}
 	if h.origins.Mirrors[next].Has(ctx, limit, q.Path.Reference) != blobs.Present {
-		h.failover.putBack()
+		h.failover.PutBack()
 		return ""
 	}
 	return h.mirrors[next] + q.Path.Reference

@@ -93,6 +93,7 @@ var layers = []struct {
 	{"lambda/index", nil, "the index is a format of bytes"},
 	{"lambda/spelling", nil, "suggestions depend on nothing but the names"},
 	{"lambda/build", nil, "binaries are built by the go command"},
+	{"lambda/bucket", nil, "a rate depends on nothing but the time"},
 	{"lambda/field", nil, "parsing header fields is pure"},
 	{"lambda/upstreams", nil, "known registries are data"},
 	{"lambda/config", []string{"lambda/index", "lambda/oci", "lambda/spelling", "lambda/upstreams", "ranges", "ranges/regions"}, "a configuration is validated without I/O"},
@@ -111,7 +112,7 @@ var layers = []struct {
 	{"lambda/rangetable", []string{"lambda/download", "lambda/index", "ranges"}, "the table is replaced between two lookups, and nothing else of a request is known"},
 	{"lambda/blobs", []string{"lambda/index", "lambda/config", "lambda/download"}, "a check is an HTTP request, and knows nothing of decisions"},
 	{"lambda/page", []string{"lambda/config", "lambda/hosts", "lambda/worldmap", "ranges"}, "pages are rendered from the configuration, without I/O"},
-	{"lambda/redirect", []string{"lambda/oci", "lambda/page", "lambda/route", "lambda/blobs", "lambda/config", "lambda/metrics", "ranges", "ranges/regions"}, "the handler does not know the entry points: gateway calls it"},
+	{"lambda/redirect", []string{"lambda/oci", "lambda/page", "lambda/route", "lambda/blobs", "lambda/bucket", "lambda/config", "lambda/metrics", "ranges", "ranges/regions"}, "the handler does not know the entry points: gateway calls it"},
 	{"lambda/gateway", []string{"lambda/redirect", "lambda/clientip", "ranges/regions", "github.com/go-json-experiment/json"}, "events are decoded and encoded, and nothing else"},
 	{"lambda/redirector", []string{"lambda/gateway", "lambda/redirect", "lambda/blobs", "lambda/config", "lambda/metrics", "lambda/rangetable", "github.com/aws/aws-lambda-go"}, "the main only builds the handler"},
 

@@ -89,7 +89,7 @@ func manifestRequest(repository, reference string) (request, error) {
 	if !oci.ValidName(repository) || !validTag.MatchString(reference) && !oci.ValidDigest(reference) {
 		return request{}, fmt.Errorf("%w: invalid name", ErrMalformed)
 	}
-	return request{address: "/v2/" + repository + "/manifests/" + reference, repository: repository, header: http.Header{"Accept": {manifestTypes}}}, nil
+	return request{address: "/v2/" + repository + "/manifests/" + reference, repository: repository, header: http.Header{"Accept": {oci.ManifestTypes}}}, nil
 }
 
 // manifestAttempts is how often a manifest is fetched that does not match its

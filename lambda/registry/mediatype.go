@@ -1,22 +1,13 @@
 package registry
 
-import "strings"
+import (
+	"strings"
 
-// manifestTypes are the media types of the manifests that Parse parses, as an
-// Accept header.
-var manifestTypes = strings.Join([]string{
-	indexType,
-	"application/vnd.oci.image.manifest.v1+json",
-	"application/vnd.docker.distribution.manifest.list.v2+json",
-	"application/vnd.docker.distribution.manifest.v2+json",
-	"application/vnd.oci.artifact.manifest.v1+json",
-	"application/vnd.cncf.oras.artifact.manifest.v1+json",
-	"application/vnd.docker.distribution.manifest.v1+prettyjws",
-	"application/vnd.docker.distribution.manifest.v1+json",
-}, ", ")
+	"archeio/lambda/oci"
+)
 
 // indexType is the media type of an index.
-const indexType = "application/vnd.oci.image.index.v1+json"
+const indexType = oci.IndexType
 
 // isManifest reports whether an entry of an index is a manifest, by its media
 // type. Other entries are blobs: BuildKit stores caches as an index of layers.

@@ -25,6 +25,9 @@ const (
 	Tags
 	Referrers
 	Signature
+	UpstreamLimited
+	UpstreamFailed
+	TooLarge
 	Ping
 	Info
 	Privacy
@@ -61,6 +64,10 @@ var reasons = [endOfReasons]struct {
 	Tags:      {token: "tags", leads: Upstream, meaning: "a list of tags"},
 	Referrers: {token: "referrers", leads: Upstream, meaning: "a list of referrers; it is in the signature upstream if one is configured"},
 	Signature: {token: "signature", leads: SignatureUpstream, blob: true, meaning: "a signature, attestation or SBOM tag, or content that the upstream does not have"},
+
+	UpstreamLimited: {token: "upstream-limited", leads: Nowhere, blob: true, meaning: "not relayed: the upstream limits requests, or `UPSTREAM_RATE` does"},
+	UpstreamFailed:  {token: "upstream-failed", leads: Nowhere, blob: true, meaning: "not relayed: the upstream is unavailable, refuses anonymous clients, or its response is not valid"},
+	TooLarge:        {token: "too-large", leads: Nowhere, blob: true, meaning: "not relayed: larger than 4 MiB, and no mirror has it"},
 
 	Ping:    {token: "ping", leads: Nowhere, meaning: "the API version check"},
 	Info:    {token: "info", leads: InfoPage, meaning: "the page at `/` or its redirect, `/where`, `/hosts.json`"},

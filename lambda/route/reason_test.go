@@ -11,7 +11,7 @@ func TestReasonTokens(t *testing.T) {
 	t.Parallel()
 	want := strings.Fields(`aws-region nearest-region mirror-rule failover-region viewer-position function-region default-mirror authorization
 		upstream-cloud upstream-digest no-mirror mirror-absent mirror-unavailable
-		manifest tags referrers signature ping info privacy refused`)
+		manifest tags referrers signature upstream-limited upstream-failed too-large ping info privacy refused`)
 	var got []string
 	for _, r := range Reasons() {
 		got = append(got, r.String())

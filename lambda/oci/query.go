@@ -1,10 +1,10 @@
-package redirect
+package oci
 
 import "strings"
 
-// validQuery reports whether a query consists of pchar, "/" and "?", as RFC 3986,
-// section 3.4, requires. It is appended to a Location unchanged.
-func validQuery(q string) bool {
+// ValidQuery reports whether a query consists of pchar, "/" and "?", as RFC 3986,
+// section 3.4, requires, so that it can be appended to a URL unchanged.
+func ValidQuery(q string) bool {
 	for i := 0; i < len(q); i++ {
 		switch c := q[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
