@@ -6,11 +6,12 @@ import (
 )
 
 // Do calls send, which sends one request that is not a check to the origin and returns
-// the status of the response, 0 without one. What that means for the health of the
-// origin is recorded as for a check: its path was chosen by a client. Do reports
-// whether send was called, which it is not while the breaker is open. After a failure
-// Do may wait for a check of what always works, until the deadline of ctx.
-func (o *Origin) Do(ctx context.Context, send func() (status int)) bool {
+// the status of the response, 0 without one, and whether its time was too short for
+// that to count. What it means for the health of the origin is recorded as for a check:
+// its path was chosen by a client. Do reports whether send was called, which it is not
+// while the breaker is open. After a failure Do may wait for a check of what always
+// works, until the deadline of ctx.
+func (o *Origin) Do(ctx context.Context, send func() (status int, interrupted bool)) bool {
 	c := o.checker
 	start := c.options.Now()
 	c.wake(start)
@@ -18,12 +19,12 @@ func (o *Origin) Do(ctx context.Context, send func() (status int)) bool {
 		return false
 	}
 	o.accompany(ctx, start)
-	status := send()
+	status, interrupted := send()
 	end := c.options.Now()
 	switch {
 	case status != 0 && !trouble(status):
 		o.responded(end)
-	case status == 0 && context.Cause(ctx) == context.Canceled:
+	case status == 0 && interrupted:
 		o.cancel(requested)
 		return true
 	default:

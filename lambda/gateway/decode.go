@@ -130,7 +130,7 @@ func (d *Decoder) payload2(e *event) (redirect.Request, Shape, error) {
 	case len(e.domainName) == 0:
 		DecodePath(&r, e.rawPath)
 	default:
-		r.Path = string(withoutStage(e.rawPath, e.stage))
+		r.Path, r.LengthLost = string(withoutStage(e.rawPath, e.stage)), true
 	}
 	d.viewer(&r, e, &e.single)
 	return r, Proxy, nil
@@ -155,7 +155,7 @@ func (d *Decoder) rest(e *event) (redirect.Request, Shape, error) {
 	if e.hasMulti {
 		h, shape = &e.multi, ProxyMulti
 	}
-	r := redirect.Request{Method: method(e.httpMethod)}
+	r := redirect.Request{Method: method(e.httpMethod), LengthLost: true}
 	var err error
 	if len(e.multiQuery) > 0 && e.multiQuery[0] == '{' {
 		r.Query, err = joinQuery(e.multiQuery, true, escape)

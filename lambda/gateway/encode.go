@@ -43,6 +43,9 @@ func (s Shape) Encode(r *redirect.Response) []byte {
 		out = append(out, after...)
 		end = ","
 	}
+	if r.Relayed != nil {
+		return s.relayed(out, r, end, before, after)
+	}
 	out = append(out, `},"body":`...)
 	out = quote(out, r.Body)
 	return append(out, `,"isBase64Encoded":false}`...)
@@ -61,21 +64,11 @@ func edgeResponse(out []byte, r *redirect.Response) []byte {
 		if f.Value == "" {
 			continue
 		}
-		out = append(out, end...)
-		out = append(out, '"')
-		for i := range len(f.Name) {
-			c := f.Name[i]
-			if 'A' <= c && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			out = append(out, c)
-		}
-		out = append(out, `":[{"key":`...)
-		out = quote(out, f.Name)
-		out = append(out, `,"value":`...)
-		out = quote(out, f.Value)
-		out = append(out, `}]`...)
+		out = edgeField(append(out, end...), f)
 		end = ","
+	}
+	if r.Relayed != nil {
+		return relayedEdge(out, r, end)
 	}
 	out = append(out, `},"body":`...)
 	out = quote(out, r.Body)

@@ -144,9 +144,9 @@ func (e *plainEvent) request(addressHeader string) (redirect.Request, Shape, err
 		case url || c.DomainName == "":
 			unescape(e.RawPath)
 		case ok && c.Stage != "" && c.Stage != "$default":
-			r.Path = "/" + below
+			r.Path, r.LengthLost = "/"+below, true
 		default:
-			r.Path = e.RawPath
+			r.Path, r.LengthLost = e.RawPath, true
 		}
 		if hosts := slices.Compact(headers["x-viewer-host"]); url && len(hosts) == 1 && !r.Malformed {
 			r.ViewerHost = hosts[0]
@@ -157,7 +157,7 @@ func (e *plainEvent) request(addressHeader string) (redirect.Request, Shape, err
 		viewerPlainly(&r, headers, c.HTTP.SourceIP, addressHeader)
 		return r, Proxy, nil
 	case c != nil && e.HTTPMethod != nil && e.Path != nil:
-		r.Method = *e.HTTPMethod
+		r.Method, r.LengthLost = *e.HTTPMethod, true
 		q := e.MultiValueQueryStringParameters
 		if q == nil {
 			q = lists(e.QueryStringParameters)

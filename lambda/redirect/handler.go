@@ -59,6 +59,8 @@ type Origins struct {
 	Mirrors  []Origin
 	Default  Origin
 	Upstream Origin
+	// Relay is set if config.Config.Relays; Upstream is not used then.
+	Relay Relay
 }
 
 // blobPath is the path between a mirror's base URL and a digest.
@@ -78,7 +80,7 @@ func NewOrigins(c *config.Config, checker *blobs.Checker) Origins {
 	if c.DefaultMirror != "" {
 		o.Default = checker.Mirror("default", c.DefaultMirrorCheck+blobPath, defaultRegion)
 	}
-	if c.SignatureUpstream != "" {
+	if c.SignatureUpstream != "" && !c.Relays() {
 		o.Upstream = checker.Origin("upstream", c.Upstream+"/v2/", blobs.Registry)
 	}
 	return o

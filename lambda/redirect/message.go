@@ -35,6 +35,9 @@ type Request struct {
 	// ViewerHost is the host that the client requested, as the edge function of
 	// a distribution reports it; empty if there is none. It is not validated.
 	ViewerHost string
+	// LengthLost reports whether the entry point replaces Content-Length in a response
+	// without a body, as to HEAD.
+	LengthLost bool
 	// NoDistribution reports whether the requested host is not a CloudFront
 	// distribution.
 	NoDistribution bool
@@ -54,6 +57,9 @@ type Response struct {
 	// sent too.
 	Policy string
 	Body   string
+	// Relayed is nil unless the response is that of an upstream that is relayed. The
+	// body may not be text then.
+	Relayed *Relayed
 }
 
 // Field is a header field.

@@ -18,6 +18,9 @@ func (h *Handler) redirect(ctx context.Context, r *Request, q *route.Request) Re
 	if location != "" {
 		return found(location, cacheNothing, reason)
 	}
+	if h.origins.Relay != nil {
+		return h.relayed(ctx, r, q, &d, reason)
+	}
 	return h.registry(ctx, &limit, q, &d, reason, r.Query)
 }
 

@@ -16,6 +16,7 @@ import (
 	"archeio/lambda/metrics"
 	"archeio/lambda/rangetable"
 	"archeio/lambda/redirect"
+	"archeio/lambda/relay"
 )
 
 func main() {
@@ -37,7 +38,11 @@ func main() {
 			Observe: observeIndex(recorder, log),
 		},
 	})
-	handler := redirect.New(c, redirect.NewOrigins(c, checker), recorder, log)
+	origins := redirect.NewOrigins(c, checker)
+	if c.Relays() {
+		origins.Relay = relay.New(c, checker, relay.Options{Observe: recorder.Relayed, ObserveToken: recorder.TokenFetch})
+	}
+	handler := redirect.New(c, origins, recorder, log)
 	checker.Accompany(rangetable.New(rangetable.Options{
 		URL: c.RangesURL(), Refresh: c.RangesRefresh, MaxAge: c.RangesMaxAge,
 		Transport: transport, Current: handler.Ranges(), Observe: observeRanges(recorder, log),

@@ -181,6 +181,9 @@ func (p *Planner) byDigest(reason Reason, path oci.Path) Decision {
 
 // blob returns the mirrors in order, followed by the upstream.
 func (p *Planner) blob(r *Request) Decision {
+	if p.config.SingleHost {
+		return p.onHost(r)
+	}
 	if slices.Contains(p.config.UpstreamClouds, r.Place.Cloud) {
 		return p.byDigest(UpstreamCloud, r.Path)
 	}
@@ -210,6 +213,20 @@ func (p *Planner) blob(r *Request) Decision {
 	if p.config.SignatureUpstream != "" {
 		d.add(Candidate{Target: SignatureUpstream})
 	}
+	return d
+}
+
+// onHost returns the default mirror, which is on the requested host, followed by the
+// upstream, which is relayed: no client is sent to another host.
+func (p *Planner) onHost(r *Request) Decision {
+	switch {
+	case !oci.Mirrored(r.Path.Reference):
+		return p.byDigest(UpstreamDigest, r.Path)
+	case r.NoDistribution:
+		return p.byDigest(NoMirror, r.Path)
+	}
+	d := decision(DefaultMirror, Candidate{Target: Default})
+	d.add(Candidate{Target: Upstream})
 	return d
 }
 

@@ -1,0 +1,51 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+)
+
+// blob asks the upstream for a blob: for its address in the storage, or for the content
+// if the upstream sends that itself or if clients may not be redirected.
+func (r *Relay) blob(ctx context.Context, q *Request) (Response, *entry) {
+	if r.singleHost {
+		got, failure := r.whole(ctx, q)
+		return r.sent(q, got, failure)
+	}
+	got, failure := r.exchange(ctx, q)
+	if failure != nil || !redirected(got.status) {
+		return r.sent(q, got, failure)
+	}
+	u, location, failure := r.address(got.header)
+	if failure != nil {
+		return *failure, nil
+	}
+	resp := Response{Status: http.StatusTemporaryRedirect, Outcome: Redirected, Location: location}
+	now := r.options.Now()
+	left := remaining(u, got.header, now)
+	if left <= 0 {
+		return resp, nil
+	}
+	return resp, &entry{fresh: now.Add(left), stale: now.Add(left)}
+}
+
+// sent returns the response for a blob that the upstream sent itself, or failed to.
+func (r *Relay) sent(q *Request, got result, failure *Response) (Response, *entry) {
+	if failure != nil {
+		return *failure, r.negative(failure)
+	}
+	resp := Response{Status: http.StatusOK, Outcome: Fetched, ContentType: "application/octet-stream", Digest: q.Reference}
+	if r.method(q) == http.MethodHead {
+		if got.length < 0 || got.length > MaxBody {
+			return r.tooLarge(q), nil
+		}
+		resp.Length = int(got.length)
+		return resp, nil
+	}
+	if coding := got.header.Get("Content-Encoding"); coding != "" && coding != "identity" || digest(q.Reference, got.body) != q.Reference {
+		return invalid("the blob of the upstream does not match its digest"), nil
+	}
+	resp.Body, resp.Length = string(got.body), len(got.body)
+	now := r.options.Now()
+	return resp, &entry{fresh: now.Add(freshFor), stale: now.Add(staleFor)}
+}
