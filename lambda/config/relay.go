@@ -36,6 +36,9 @@ func (c *Config) SignaturesAtUpstream() bool {
 	return c.SignatureUpstream != "" && strings.EqualFold(c.SignatureUpstream, c.Upstream)
 }
 
+// AllowsBlobHost reports whether blobs may be redirected to a host in lower case.
+func (r *Relay) AllowsBlobHost(host string) bool { return upstreams.MatchAny(r.BlobHosts, host) }
+
 // relay reads the access to the upstream and what is relayed from it.
 func (l *loader) relay(c *Config) {
 	const endpoint, access, single = "UPSTREAM_REGISTRY_ENDPOINT", "UPSTREAM_ACCESS", "SINGLE_HOST"

@@ -42,6 +42,9 @@ func Of(configs ...*config.Config) []Host {
 		}
 	}
 	for _, c := range configs {
+		if c.SingleHost {
+			continue
+		}
 		for _, m := range c.Mirrors {
 			add(m.URL, "/"+config.BlobPrefix, "blobs from the mirror in "+m.Region)
 		}
@@ -59,12 +62,24 @@ func Of(configs ...*config.Config) []Host {
 		}
 	}
 	for _, c := range configs {
+		if c.SingleHost {
+			continue
+		}
+		for _, host := range c.Relay.BlobHosts {
+			add("https://"+host, "/", "blobs that no mirror has")
+		}
+	}
+	for _, c := range configs {
 		repositories := "/v2/"
 		if c.Prefix != "" {
 			repositories += c.Prefix + "/"
 		}
-		add(c.Upstream, repositories, "manifests, tags, and blobs that no mirror has")
-		add(c.SignatureUpstream, repositories, "signatures and referrers")
+		if !c.Relays() {
+			add(c.Upstream, repositories, "manifests, tags, and blobs that no mirror has")
+		}
+		if !c.Relays() || !c.SignaturesAtUpstream() {
+			add(c.SignatureUpstream, repositories, "signatures and referrers")
+		}
 	}
 	for _, c := range configs {
 		add(c.InfoURL, "", "the page at /")

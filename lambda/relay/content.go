@@ -128,7 +128,7 @@ func etag(header http.Header) string {
 // empty if there is none. Only the query of the upstream's link is used. It reports false
 // if there is a link that cannot be followed: without it the list would seem complete.
 func (q *Request) nextPage(header http.Header, base string) (string, bool) {
-	asked, err := url.Parse(base + q.path())
+	asked, err := url.Parse(base + q.Path())
 	if err != nil {
 		return "", false
 	}

@@ -57,7 +57,7 @@ func (r *Relay) ask(ctx context.Context, q *Request, t *token) (got result, ok b
 		header.Set("Authorization", "Bearer "+t.text)
 	}
 	ok = r.origin.Do(ctx, func() (int, bool) {
-		got = r.send(ctx, r.method(q), r.base+q.path(), header, MaxBody)
+		got = r.send(ctx, r.method(q), r.base+q.Path(), header, MaxBody)
 		return got.status, got.interrupted
 	})
 	return got, ok

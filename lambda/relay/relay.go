@@ -233,8 +233,8 @@ func (r *Relay) fetch(ctx context.Context, q *Request, now time.Time) (Response,
 	return r.content(ctx, q)
 }
 
-// path returns the path of a request below "/v2/", with the query.
-func (q *Request) path() string {
+// Path returns the path of a request below "/v2/", with the query.
+func (q *Request) Path() string {
 	switch q.Kind {
 	case oci.Blob:
 		return q.Name + "/blobs/" + q.Reference
@@ -254,9 +254,9 @@ func (q *Request) path() string {
 // key returns the cache key of a request. A signed address is for one method.
 func (r *Relay) key(q *Request) string {
 	if q.Kind == oci.Blob {
-		return r.method(q) + " " + q.path()
+		return r.method(q) + " " + q.Path()
 	}
-	return q.path()
+	return q.Path()
 }
 
 // method returns the method of the upstream's request. Everything but a blob in storage

@@ -59,6 +59,9 @@ func test(ctx context.Context, c *config.Config, e EntryPoint, s sample, invoke 
 	}
 	token := r.headers["x-redirect-reason"]
 	reason, _ := route.ParseReason(token)
+	if c.Relays() && s.status == http.StatusTemporaryRedirect && (r.status != s.status || reason.Leads() == route.Upstream) {
+		return checkRelayed(c, s, r, reason)
+	}
 	switch {
 	case r.status != s.status:
 		return fmt.Errorf("status %d, want %d", r.status, s.status)
@@ -69,6 +72,29 @@ func test(ctx context.Context, c *config.Config, e EntryPoint, s sample, invoke 
 		reason = 0
 	}
 	return checkLocation(c, reason, e.viewerHost(c, s), r.headers["location"])
+}
+
+// checkRelayed checks a response that depends on an upstream that is relayed: any that
+// the upstream may cause, or a redirect to its storage.
+func checkRelayed(c *config.Config, s sample, r response, reason route.Reason) error {
+	location := r.headers["location"]
+	switch r.status {
+	case http.StatusOK, http.StatusNotFound, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable:
+		if location != "" {
+			return fmt.Errorf("redirect to %q with the status %d", location, r.status)
+		}
+	case http.StatusTemporaryRedirect:
+		to, err := url.Parse(location)
+		if err != nil || c.SingleHost || to.Scheme != "https" || to.User != nil || !c.Relay.AllowsBlobHost(strings.ToLower(to.Host)) {
+			return fmt.Errorf("redirect to %q, want a host of UPSTREAM_BLOB_HOSTS", location)
+		}
+	default:
+		return fmt.Errorf("status %d of a relayed response", r.status)
+	}
+	if !slices.Contains(append(slices.Clone(s.reasons), route.UpstreamLimited, route.UpstreamFailed, route.TooLarge), reason) {
+		return fmt.Errorf("reason %q, want one of %v or of a relayed error", reason, s.reasons)
+	}
+	return nil
 }
 
 // checkLocation checks that a Location is below a base URL that the configuration

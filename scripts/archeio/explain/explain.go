@@ -49,6 +49,8 @@ type explanation struct {
 	Candidates []string `json:"candidates"`
 	Reason     string   `json:"reason"`
 	Location   string   `json:"location"`
+	// Relayed is the URL at the upstream whose response is relayed, empty for none.
+	Relayed string `json:"relayed,omitempty"`
 	// Range is the matching range of the table, as "first - last".
 	Range string `json:"range"`
 	// Distances are those from the client to each of Candidates, null where one
@@ -74,7 +76,7 @@ type target struct {
 
 // outcome is the response under a condition that is known only at the time of a request.
 type outcome struct {
-	condition, location, reason string
+	condition, answer, reason string
 }
 
 // exampleHost is the name of a distribution in the documentation of AWS. It is shown
@@ -100,11 +102,10 @@ func (e *explainer) explain(ctx context.Context, ip, path string) *explanation {
 		r.ViewerHost = f.config.ViewerHosts[0]
 	}
 
-	*f.script = script{first: blobs.Present, others: blobs.Present, upstream: blobs.Present}
-	resp := f.handler.Handle(ctx, r)
+	resp, relayed := f.run(ctx, script{first: blobs.Present, others: blobs.Present, upstream: blobs.Present}, r)
 	x := &explanation{
 		IP: ip, Path: path, Method: e.method,
-		Status: resp.Status, Reason: resp.Reason, Location: resp.Location,
+		Status: resp.Status, Reason: resp.Reason, Location: resp.Location, Relayed: relayed,
 		Cloud: string(place.Cloud), Region: place.Region, Range: e.matched(r.Client),
 		Candidates: []string{}, Distances: []*int{},
 		addr: r.Client, date: e.table.Date(), function: f.region, body: resp.Body, unnamed: unnamed,
@@ -154,19 +155,22 @@ func outcomes(ctx context.Context, f function, r redirect.Request, expected redi
 		condition string
 		script    script
 	}{
-		{"if that mirror does not have the blob", script{blobs.Absent, blobs.Present, blobs.Present, 0}},
-		{"if that mirror is unavailable", script{blobs.Unknown, blobs.Present, blobs.Present, 0}},
-		{"if no mirror has the blob", script{blobs.Absent, blobs.Absent, blobs.Present, 0}},
-		{"if every mirror is unavailable", script{blobs.Unknown, blobs.Unknown, blobs.Present, 0}},
-		{"if the upstream does not have it either", script{blobs.Absent, blobs.Absent, blobs.Absent, 0}},
+		{"if that mirror does not have the blob", script{first: blobs.Absent, others: blobs.Present, upstream: blobs.Present}},
+		{"if that mirror is unavailable", script{first: blobs.Unknown, others: blobs.Present, upstream: blobs.Present}},
+		{"if no mirror has the blob", script{first: blobs.Absent, others: blobs.Absent, upstream: blobs.Present}},
+		{"if every mirror is unavailable", script{first: blobs.Unknown, others: blobs.Unknown, upstream: blobs.Present}},
+		{"if the upstream does not have it either", script{first: blobs.Absent, others: blobs.Absent, upstream: blobs.Absent}},
 	} {
-		*f.script = s.script
-		resp := f.handler.Handle(ctx, r)
+		resp, relayed := f.run(ctx, s.script, r)
 		if slices.ContainsFunc(seen, func(o redirect.Response) bool { return o.Location == resp.Location && o.Reason == resp.Reason }) {
 			continue
 		}
 		seen = append(seen, resp)
-		all = append(all, outcome{s.condition, resp.Location, resp.Reason})
+		to := "to " + resp.Location
+		if relayed != "" {
+			to = answer(resp.Status, "", relayed)
+		}
+		all = append(all, outcome{s.condition, to, resp.Reason})
 	}
 	return all
 }

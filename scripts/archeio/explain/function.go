@@ -7,7 +7,9 @@ import (
 	"archeio/infra/stage"
 	"archeio/lambda/blobs"
 	"archeio/lambda/config"
+	"archeio/lambda/oci"
 	"archeio/lambda/redirect"
+	"archeio/lambda/relay"
 	"archeio/lambda/route"
 	"archeio/ranges"
 	"archeio/ranges/regions"
@@ -29,6 +31,9 @@ type script struct {
 	// mirrors checked after it, upstream that of the upstream.
 	first, others, upstream blobs.Answer
 	checked                 int
+	// relayed is the path at the upstream that was relayed last, empty for none.
+	relayed    string
+	singleHost bool
 }
 
 type scripted struct {
@@ -48,15 +53,43 @@ func (s scripted) Has(context.Context, *blobs.Limit, string) blobs.Answer {
 	return s.script.others
 }
 
+// Fetch returns the response to a relayed request, of which only the kind is known
+// without a network.
+func (s *script) Fetch(_ context.Context, q *relay.Request) relay.Response {
+	s.relayed = q.Path()
+	if s.upstream == blobs.Absent {
+		return relay.Response{Status: 404, Outcome: relay.Absent, Error: &oci.Error{Status: 404, Code: oci.ManifestUnknown, Message: "the upstream does not have it"}}
+	}
+	if q.Kind == oci.Blob && !s.singleHost {
+		return relay.Response{Status: 307, Outcome: relay.Redirected}
+	}
+	return relay.Response{Status: 200, Outcome: relay.Fetched}
+}
+
 func newFunction(region string, c *config.Config, table ranges.Table) function {
-	script := &script{}
+	script := &script{singleHost: c.SingleHost}
 	origins := redirect.Origins{Default: scripted{script, true}, Upstream: scripted{script, false}}
 	for range c.Mirrors {
 		origins.Mirrors = append(origins.Mirrors, scripted{script, true})
 	}
+	if c.Relays() {
+		origins.Relay = script
+	}
 	handler := redirect.New(c, origins, nil, nil)
 	handler.Ranges().Replace(table)
 	return function{region, c, route.New(c), handler, script}
+}
+
+// run handles a request with a script. It also returns the URL that is relayed, empty if
+// nothing is.
+func (f function) run(ctx context.Context, s script, r redirect.Request) (redirect.Response, string) {
+	s.singleHost = f.config.SingleHost
+	*f.script = s
+	resp := f.handler.Handle(ctx, r)
+	if f.script.relayed == "" || resp.Location != "" { // of the signature upstream
+		return resp, ""
+	}
+	return resp, f.config.Upstream + "/v2/" + f.script.relayed
 }
 
 // stage makes the functions of a stage, one per redirector region.

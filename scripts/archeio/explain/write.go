@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -106,21 +107,30 @@ func (x *explanation) write(w io.Writer, asJSON bool) error {
 	}
 	row("candidates", strings.Join(candidates, ", "))
 	row("reason", x.Reason)
-	answer := fmt.Sprint(x.Status)
-	if x.Location != "" {
-		answer += " to " + x.Location + x.assigned(x.Location)
-	}
-	row("answer", answer)
+	row("answer", answer(x.Status, x.Location+x.assigned(x.Location), x.Relayed))
 	row("body", x.body)
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, o := range x.outcomes {
-		if _, err := fmt.Fprintf(w, "\n%s: %s\n  to %s%s\n", o.condition, o.reason, cli.Printable(o.location), x.assigned(o.location)); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s: %s\n  %s%s\n", o.condition, o.reason, cli.Printable(o.answer), x.assigned(strings.TrimPrefix(o.answer, "to "))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// answer describes a response: its status, and where it leads or what is relayed.
+func answer(status int, location, relayed string) string {
+	switch {
+	case relayed != "" && status == http.StatusTemporaryRedirect:
+		return fmt.Sprint(status, " to the storage of the upstream, relayed from ", relayed)
+	case relayed != "":
+		return fmt.Sprint(status, ", relayed from ", relayed)
+	case location != "":
+		return fmt.Sprint(status, " to ", location)
+	}
+	return fmt.Sprint(status)
 }
 
 // assigned returns a note about a location at the distribution if its name is not known.
