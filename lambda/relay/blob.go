@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// blob asks the upstream for a blob: for its address in the storage, or for the content
-// if the upstream sends that itself or if clients may not be redirected.
+// blob returns the address of a blob in the upstream's storage, or its content if the
+// upstream sends that itself or if clients may not be redirected.
 func (r *Relay) blob(ctx context.Context, q *Request) (Response, *entry) {
 	if r.singleHost {
 		got, failure := r.whole(ctx, q)

@@ -215,7 +215,7 @@ func cacheControl(maxAge, staleIfError time.Duration) string {
 	return out
 }
 
-// fetch asks the upstream, within the limits. The entry is what to cache, nil for
+// fetch returns the response of the upstream, within the limits. The entry is what to cache, nil for
 // nothing.
 func (r *Relay) fetch(ctx context.Context, q *Request, now time.Time) (Response, *entry) {
 	deadline := now.Add(timeout)
