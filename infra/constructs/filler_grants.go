@@ -22,12 +22,13 @@ type filler struct {
 // index.
 func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue) {
 	state := "arn:aws:s3:::" + s.StateBucket()
-	var mirrors, blobs, digests, indexes []*string
+	// One resource for all mirrors, because an inline policy has at most 10,240 characters.
+	digests := []*string{jsii.String("arn:aws:s3:::" + s.MirrorPrefix + "-" + s.Account + "-*/" + config.BlobPrefix + "sha256:*")}
+	var mirrors, blobs, indexes []*string
 	for _, region := range s.Filled() {
 		arn := "arn:aws:s3:::" + s.Bucket(region)
 		mirrors = append(mirrors, jsii.String(arn))
 		blobs = append(blobs, jsii.String(arn+"/"+config.BlobPrefix+"*"))
-		digests = append(digests, jsii.String(arn+"/"+config.BlobPrefix+"sha256:*"))
 		indexes = append(indexes, jsii.String(arn+"/"+config.BlobPrefix+index.Name))
 	}
 	for _, f := range []filler{planner, worker} {

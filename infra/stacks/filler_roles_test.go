@@ -45,8 +45,9 @@ func fillerStatements(st *synthStack, id, logs string) []string {
 	}
 	out := []string{
 		`"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": ["` + logs + `", "Arn"]}`,
-		`"Action": "s3:ListBucket", "Resource": ` + st.arns("") + `, "Condition": {"StringLike": {"s3:prefix": "containers/images/*"}}`,
+		`"Action": ["s3:ListBucket", "s3:ListBucketVersions"], "Resource": ` + st.arns("") + `, "Condition": {"StringLike": {"s3:prefix": "containers/images/*"}}`,
 		`"Action": ` + one(onMirrors) + `, "Resource": ` + blobs,
+		`"Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"], "Resource": ` + text("arn:aws:s3:::"+st.stage.MirrorPrefix+"-"+st.stage.Account+"-*/containers/images/sha256:*"),
 		`"Action": "s3:ListBucket", "Resource": ` + text(state),
 		`"Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], "Resource": ` + text(state+"/*"),
 		`"Action": ` + one(onQueue) + `, "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}`,
