@@ -48,7 +48,7 @@ invoke: ## invoke the built function: EVENT=events/alb/ping.json, V=1 shows metr
 
 # Packages that start no goroutine, or that link the CDK, which takes minutes to
 # compile for the race detector.
-SEQUENTIAL := ^archeio/(infra|ranges/compile$$|lambda/(clientip|config|gateway|hosts|index|oci|spelling|worldmap)$$|scripts/lint|scripts/dev/release|scripts/archeio(/(adopt|capacity|preflight|ranges|report))?$$)
+SEQUENTIAL := ^archeio/(infra|ranges/compile$$|lambda/(clientip|config|gateway|hosts|index|oci|page|spelling|worldmap)$$|scripts/lint|scripts/dev/release|scripts/archeio(/(adopt|capacity|preflight|ranges|report))?$$)
 
 # By default each process of the race detector sleeps for a second when it exits.
 # Vetting is left to "make check", which does all of it.
