@@ -181,7 +181,7 @@ func (w *world) add(region string) {
 }
 
 // region returns where a mirror's table has the added address.
-func region(t testing.TB, m *memory) string {
+func regionIn(t testing.TB, m *memory) string {
 	t.Helper()
 	table, err := ranges.Parse(m.objects[tableKey])
 	if err != nil {
@@ -222,7 +222,7 @@ func TestNewPrefix(t *testing.T) {
 	w.add("eu-west-3")
 	result := w.run(t, Published)
 	for _, m := range []*memory{w.near, w.far} {
-		if got := region(t, m); got != "eu-west-3" {
+		if got := regionIn(t, m); got != "eu-west-3" {
 			t.Errorf("region %q, want eu-west-3", got)
 		}
 	}
@@ -383,7 +383,7 @@ func TestKept(t *testing.T) {
 			if len(result.Notes) != 1 || !strings.Contains(result.Notes[0], "using the last document") {
 				t.Errorf("notes %q, want one about the document", result.Notes)
 			}
-			if got := region(t, w.near); got != "eu-west-3" {
+			if got := regionIn(t, w.near); got != "eu-west-3" {
 				t.Errorf("region %q, want eu-west-3", got)
 			}
 			table, err := ranges.Parse(w.near.objects[tableKey])
@@ -438,7 +438,7 @@ func TestNotice(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = w.Run(t.Context(), n)
-			got, want := region(t, w.near), "eu-west-3"
+			got, want := regionIn(t, w.near), "eu-west-3"
 			if tt.want != "" {
 				want = ""
 			}
@@ -470,13 +470,13 @@ func TestRollback(t *testing.T) {
 		t.Fatalf("rolling back: %+v, %v", r, err)
 	}
 	rolled, _ := ranges.Parse(w.near.objects[tableKey])
-	if got := region(t, w.near); got != "" || !rolled.Newer(first) {
+	if got := regionIn(t, w.near); got != "" || !rolled.Newer(first) {
 		t.Errorf("region %q, newer %v; want none, and a newer table", got, rolled.Newer(first))
 	}
 	w.now = w.now.Add(time.Hour)
 	id := w.run(t, Refused).ID
 	w.edit(ranges.GCP, func(d *compile.Document) { d.Prefixes = d.Prefixes[1:] })
-	if held := w.run(t, Refused); held.ID == id || region(t, w.near) != "" {
+	if held := w.run(t, Refused); held.ID == id || regionIn(t, w.near) != "" {
 		t.Errorf("the rollback does not hold, or the ID stays %s", id)
 	} else {
 		id = held.ID
@@ -490,7 +490,7 @@ func TestRollback(t *testing.T) {
 	if _, err := w.Approve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	if got := region(t, w.far); got != "eu-west-3" {
+	if got := regionIn(t, w.far); got != "eu-west-3" {
 		t.Errorf("region %q after the approval, want eu-west-3", got)
 	}
 	w.now = w.now.Add(time.Hour)
@@ -507,12 +507,12 @@ func TestMirrorDown(t *testing.T) {
 	if _, err := w.Run(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "mirror in us-east-1") {
 		t.Errorf("error %v, want one about the mirror", err)
 	}
-	if got := region(t, w.near); got != "eu-west-3" {
+	if got := regionIn(t, w.near); got != "eu-west-3" {
 		t.Errorf("region %q, want eu-west-3", got)
 	}
 	w.far.down = nil
 	w.run(t, Unchanged)
-	if got := region(t, w.far); got != "eu-west-3" {
+	if got := regionIn(t, w.far); got != "eu-west-3" {
 		t.Errorf("region %q after the next run, want eu-west-3", got)
 	}
 }
@@ -537,7 +537,7 @@ func TestTwoAtOnce(t *testing.T) {
 		}
 	}
 	w.run(t, Unchanged)
-	if got := region(t, w.near); got != "eu-west-3" {
+	if got := regionIn(t, w.near); got != "eu-west-3" {
 		t.Errorf("region %q, want eu-west-3", got)
 	}
 	if ids, _ := w.history(t.Context()); len(ids) != 2 {

@@ -2,8 +2,10 @@ package preflight
 
 import (
 	"context"
+	"time"
 
 	"archeio/infra/stage"
+	"archeio/ranges"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -41,6 +43,7 @@ func (p *preflight) run(ctx context.Context) bool {
 	p.domain(ctx)
 	p.hosts(ctx)
 	p.alarms()
+	p.ranges()
 	p.edge(ctx)
 	p.abandoned(ctx)
 	p.routed(ctx)
@@ -50,4 +53,15 @@ func (p *preflight) run(ctx context.Context) bool {
 		p.region(ctx, region)
 	}
 	return true
+}
+
+// ranges shows the date of the IP ranges that are deployed.
+func (p *preflight) ranges() {
+	const what = "IP ranges"
+	date := ranges.Date().Format(time.DateOnly)
+	if p.stage.Refreshes() {
+		p.pass(inAccount, what, "those in the binary are of %s, and are refreshed without a deployment", date)
+		return
+	}
+	p.pass(inAccount, what, "those in the binary are of %s, and are not refreshed", date)
 }

@@ -34,6 +34,7 @@ import (
 	"archeio/lambda/gateway"
 	"archeio/lambda/index"
 	"archeio/lambda/redirect"
+	"archeio/ranges"
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/lab/entrypoint"
 )
@@ -135,7 +136,7 @@ func (w *world) index(listed time.Time, covers ...string) {
 		panic(err)
 	}
 	for _, b := range w.buckets {
-		b[index.Name] = string(data)
+		b[index.Name], b[config.RangesName] = string(data), string(ranges.Embedded().Bytes())
 	}
 }
 

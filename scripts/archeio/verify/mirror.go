@@ -9,6 +9,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/index"
+	"archeio/ranges"
 )
 
 func (d *deployment) publicRead(ctx context.Context, region string) outcome {
@@ -102,4 +103,27 @@ func (d *deployment) blobIndex(ctx context.Context, region string) outcome {
 		return pending("the blob index is %s old and does not cover this mirror, which is still being filled", age)
 	}
 	return pass("the blob index is %s old, with %d blobs", age, h.Entries)
+}
+
+func (d *deployment) ipRanges(ctx context.Context, region string) outcome {
+	if !d.stage.Refreshes() {
+		return skip("the stage uses the IP ranges in the binary, of %s", ranges.Date().Format(time.DateOnly))
+	}
+	r, err := d.send(ctx, request{url: d.stage.MirrorURL(region) + "/" + config.BlobPrefix + config.RangesName})
+	switch {
+	case err != nil:
+		return noResponse(err)
+	case r.status == http.StatusForbidden || r.status == http.StatusNotFound:
+		return pending("there are no IP ranges yet, so redirectors use those in the binary, of %s; the first run of the refresher is due within a day", ranges.Date().Format(time.DateOnly))
+	case r.status != http.StatusOK:
+		return fail("status %d, want 200", r.status)
+	}
+	t, err := ranges.Parse([]byte(r.body))
+	switch {
+	case err != nil:
+		return fail("%v; run archeio ranges refresh, which replaces it", err)
+	case t.Latest().After(d.now().Add(index.Skew)):
+		return fail("the IP ranges are of %s, ahead of the clock; run archeio ranges refresh, which replaces them", t.Latest().Format(time.RFC3339))
+	}
+	return pass("the IP ranges are of %s", t.Date().Format(time.DateOnly))
 }

@@ -16,7 +16,7 @@ const (
 	requestTimeout = 15 * time.Second
 
 	// maxBody is how many bytes of a body are read.
-	maxBody = 1 << 20
+	maxBody = 2 << 20
 )
 
 // request is an HTTP request. The zero values are a GET and a connection to the host

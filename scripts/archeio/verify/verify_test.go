@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"archeio/lambda/config"
 	"archeio/lambda/index"
+	"archeio/ranges"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -55,8 +57,8 @@ func TestRightDeployment(t *testing.T) {
 			t.Errorf("%s never passes: %q", r.name, found[r.name])
 		}
 	}
-	if w.written != 2 || len(w.buckets[primary]) != 2 || len(w.buckets[replica]) != 2 || len(w.invalidated) != 2 {
-		t.Errorf("%d blobs were written, 2 wanted; %d and %d objects are left in the mirrors, 2 wanted; invalidated %q", w.written, len(w.buckets[primary]), len(w.buckets[replica]), w.invalidated)
+	if w.written != 2 || len(w.buckets[primary]) != 3 || len(w.buckets[replica]) != 3 || len(w.invalidated) != 2 {
+		t.Errorf("%d blobs were written, 2 wanted; %d and %d objects are left in the mirrors, 3 wanted; invalidated %q", w.written, len(w.buckets[primary]), len(w.buckets[replica]), w.invalidated)
 	}
 }
 
@@ -124,6 +126,10 @@ func TestBrokenDeployments(t *testing.T) {
 		{"planner-fails", func(w *world) { w.errs = 30 }, []string{"planner"}, "all 30 runs of the planner"},
 		{"planner-stopped", func(w *world) { w.runs = 0 }, []string{"planner"}, "the planner has not run for"},
 		{"index-stale", func(w *world) { w.index(time.Now().Add(-300*time.Hour), primary, replica) }, []string{"blob index"}, "old, and is not used when it is older than"},
+		{"ranges-corrupt", func(w *world) { w.buckets[primary][config.RangesName] = "x" }, []string{"IP ranges"}, "damaged range table"},
+		{"ranges-future", func(w *world) {
+			w.buckets[primary][config.RangesName] = string(ranges.Embedded().Issue(time.Now().Add(time.Hour)).Bytes())
+		}, []string{"IP ranges"}, "ahead of the clock"},
 		{"index-corrupt", func(w *world) { w.buckets[primary][index.Name] = strings.Repeat("x", 4096) }, []string{"blob index"}, "invalid blob index"},
 		{"blob-corrupt", func(w *world) { w.buckets[primary][digestOf("a blob of an image")] = "changed" }, []string{"public read"}, "replace it with archeio mirror verify -replace"},
 		{"price-class", func(w *world) { w.settings.priceClass = "PriceClass_100" }, []string{"distribution"}, `price class "PriceClass_100", want "PriceClass_all"`},
@@ -163,7 +169,7 @@ func TestFreshStage(t *testing.T) {
 		clear(w.buckets[region])
 	}
 	got := verify(t, t.Context(), w, stageJSON, "-ip", "203.0.113.7")
-	want := []string{"Lambda concurrency", "absolute location", "alarm topic", "alarms", "alias", "blob index", "distribution", "edge blob", "place", "planner", "public read"}
+	want := []string{"IP ranges", "Lambda concurrency", "absolute location", "alarm topic", "alarms", "alias", "blob index", "distribution", "edge blob", "place", "planner", "public read"}
 	if waiting := withResult(table(t, got.stdout), cli.Pending); got.code != cli.ExitDone || !slices.Equal(waiting, want) {
 		t.Errorf("exit code %d, pending %q, want %q\n%s", got.code, waiting, want, got.stdout)
 	}
@@ -180,7 +186,7 @@ func TestInterrupted(t *testing.T) {
 		if got.code != cli.ExitInterrupted || got.stdout != "" || w.written == 0 {
 			t.Errorf("exit code %d, stdout %q, %d blobs were written", got.code, got.stdout, w.written)
 		}
-		if left := len(w.buckets[primary]) > 2; left != stuck || strings.Contains(got.stderr, "probe blobs were not removed: s3://") != stuck {
+		if left := len(w.buckets[primary]) > 3; left != stuck || strings.Contains(got.stderr, "probe blobs were not removed: s3://") != stuck {
 			t.Errorf("removing fails: %t, but blobs are left: %t; stderr %q", stuck, left, got.stderr)
 		}
 	}

@@ -42,6 +42,7 @@ var faults = []fault{
 	{"index, bucket emptied", emptiedBucket.run},
 	{"index, new region without blobs", newRegion.run},
 	{"index, region not covered", notCovered.run},
+	{"ranges, invalid tables", (*faultTest).invalidRanges},
 	{"clock wrong: index from the future or the past", (*faultTest).wrongClock},
 	{"upstream slow", (*faultTest).slowUpstream},
 	{"DNS fails", (*faultTest).dnsFails},

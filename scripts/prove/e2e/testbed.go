@@ -74,6 +74,7 @@ func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind st
 		"MIRROR_HEALTH_INTERVAL":     healthInterval.String(),
 		"MIRROR_CHECK_TIMEOUT":       checkTimeout.String(),
 		"MIRROR_INDEX_REFRESH":       "none",
+		"RANGES_REFRESH":             "none",
 	})
 	if kind == distribution { // as in a deployment, the default mirror is the host of the request
 		t.env["DEFAULT_AWS_BASE_URL"] = "/"
