@@ -1,12 +1,11 @@
 // Command sam invokes the function in the synthesized template with sample events,
-// by "sam local invoke", and prints the results:
+// by "sam local start-lambda", and prints the results:
 //
 //	make sam EVENT=events/alb/ping.json
 //
-// The environment is that of make invoke. SAM overrides only variables that the
-// template declares, so every variable is passed, empty if it is not set. The
-// mirrors that make invoke simulates cannot be reached from SAM's container, so
-// for their blobs the reason is mirror-unavailable.
+// The environment is that of make invoke. Each event gets a container of its own, and
+// the mirrors that make invoke simulates run within it, at the same address, so the
+// results are those of make invoke.
 //
 // If no Docker daemon is running, and the user is root, it starts one and stops it
 // afterwards. If the base image cannot be pulled, it makes a substitute. The exit
@@ -15,9 +14,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -27,19 +24,19 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
 	"archeio/infra/stage"
 	"archeio/lambda/build"
-	"archeio/lambda/config"
 	"archeio/scripts/lab/sample"
 )
 
 const usage = `Usage: go run ./scripts/dev/sam [flags] EVENT...
 
 Synthesizes the stage "smallest" for this machine, invokes its function with each
-event by "sam local invoke", and prints the results, one a line.
+event by "sam local start-lambda", and prints the results, one a line.
 
 Flags:
 `
@@ -137,14 +134,33 @@ func (o options) invoke(ctx context.Context, names []string) (failed bool, err e
 	if err != nil {
 		return false, err
 	}
-	for _, event := range samples {
-		reported, err := o.localInvoke(ctx, sam, template, dir, event, d)
+	mirrors := filepath.Join(dir, "mirrors")
+	if slices.ContainsFunc(samples, func(e *sample.Event) bool { return e.MirrorAddress() != "" }) {
+		if err := o.buildMirrors(ctx, root, mirrors); err != nil {
+			return false, err
+		}
+	}
+	for some := range slices.Chunk(samples, atOnce) {
+		l := &local{options: o, sam: sam, template: template, mirrors: mirrors, dir: dir, docker: d, events: some}
+		reported, err := l.invoke(ctx)
 		if err != nil {
 			return false, err
 		}
 		failed = failed || reported
 	}
 	return failed, nil
+}
+
+// buildMirrors builds the simulated mirrors for a container, which may have no C
+// library.
+func (o options) buildMirrors(ctx context.Context, root, file string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", file, "./scripts/dev/sam/mirrors")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the simulated mirrors: %w: %s", err, lastLine(string(out)))
+	}
+	return nil
 }
 
 // find returns a program of the Python environment, or else of PATH.
@@ -180,47 +196,6 @@ func (o options) synthesize(ctx context.Context, root, dir string) (string, erro
 		return "", err
 	}
 	return filepath.Join(dir, "cdk.out", s.Stack("redirector", s.Redirectors[0])+".template.json"), nil
-}
-
-// localInvoke invokes the function with one event, prints the result, and reports
-// whether the function reported an error.
-func (o options) localInvoke(ctx context.Context, sam, template, dir string, event *sample.Event, d *docker) (reported bool, err error) {
-	variables := map[string]string{}
-	for _, v := range config.Variables {
-		variables[v.Name] = event.Env[v.Name]
-	}
-	env, err := json.Marshal(map[string]any{stage.RedirectorID: variables})
-	if err != nil {
-		return false, err
-	}
-	envFile, eventFile := filepath.Join(dir, "env.json"), filepath.Join(dir, "event.json")
-	if err := os.WriteFile(envFile, env, 0o600); err != nil {
-		return false, err
-	}
-	if err := os.WriteFile(eventFile, event.Payload, 0o600); err != nil {
-		return false, err
-	}
-	cmd := exec.CommandContext(ctx, sam, "local", "invoke", "-t", template, stage.RedirectorID, "-e", eventFile,
-		"--env-vars", envFile, "--region", event.Env["AWS_REGION"], "--skip-pull-image")
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host, "SAM_CLI_TELEMETRY=0",
-		// SAM requires credentials, but does not use them here.
-		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_EC2_METADATA_DISABLED=true")
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	err = cmd.Run()
-	if o.verbose {
-		o.stderr.Write(log.Bytes())
-	}
-	result := lastLine(out.String())
-	if err == nil && !json.Valid([]byte(result)) {
-		err = errors.New("the result is not JSON")
-	}
-	if err != nil {
-		return false, fmt.Errorf("running sam local invoke: %w: %s", err, lastLine(log.String()))
-	}
-	fmt.Fprintln(o.stdout, result)
-	var functionError struct{ ErrorType string }
-	return json.Unmarshal([]byte(result), &functionError) == nil && functionError.ErrorType != "", nil
 }
 
 // lastLine returns the last line of a text.

@@ -2,26 +2,72 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// TestRun runs the command with substitutes for SAM and Docker.
+// TestMain makes the test binary a substitute for SAM if it is called as such: it
+// serves the functions of the template that it is given.
+func TestMain(m *testing.M) {
+	if i := slices.Index(os.Args, "start-lambda"); i > 0 {
+		serveAsSAM(os.Args[i:])
+	}
+	os.Exit(m.Run())
+}
+
+func serveAsSAM(args []string) {
+	value := func(name string) string { return args[slices.Index(args, name)+1] }
+	template, err := os.ReadFile(value("-t"))
+	if err != nil || os.Getenv("DOCKER_HOST") == "" {
+		fmt.Fprintln(os.Stderr, "bad call", args, err)
+		os.Exit(1)
+	}
+	if strings.Contains(string(template), "broken") {
+		fmt.Fprintln(os.Stderr, "Traceback:\ndocker.errors.APIError: 500 Server Error: no port\nhttps://github.com/aws/aws-sam-cli/issues/new?title=APIError")
+		os.Exit(1)
+	}
+	fmt.Fprintln(os.Stderr, `{"_aws":{}}`)
+	http.ListenAndServe(net.JoinHostPort(value("--host"), value("--port")), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		event, _ := io.ReadAll(r.Body)
+		name := strings.Split(r.URL.Path, "/")[3]
+		switch {
+		case !strings.Contains(string(template), `"`+name+`"`):
+			http.Error(w, "no function "+name, http.StatusNotFound)
+		case strings.Contains(string(event), "Records"):
+			io.WriteString(w, `{"errorType":"EventError"}`)
+		case strings.Contains(string(event), `"path"`):
+			fmt.Fprintf(w, `{"statusCode": 200, "function": %q}`, name)
+		default:
+			http.Error(w, "no container", http.StatusBadGateway)
+		}
+	}))
+}
+
+// TestRun runs the command with substitutes for SAM, Docker, the CDK and Go.
 func TestRun(t *testing.T) {
-	programs := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, called := t.TempDir(), filepath.Join(t.TempDir(), "called")
 	for name, script := range map[string]string{
-		"docker": "exit 0",
-		// It prints the result that EVENT names, and fails without the arguments
-		// of "sam local invoke".
-		"sam": `
-[ "$1 $2" = "local invoke" ] && [ -n "$DOCKER_HOST" ] || { echo "bad call: $*" >&2; exit 1; }
-while [ "$1" != -e ]; do shift; done
-echo '{"_aws":{}}' >&2
-grep -q '"path":"/v2/"' "$2" && { echo START; echo '{"statusCode":200}'; exit 0; }
-grep -q Records "$2" && { echo '{"errorType":"EventError"}'; exit 0; }
-echo 'no container' >&2`,
+		"sam": "exec " + self + ` "$@"`,
+		"docker": `echo "docker $*" >>` + called + `
+case $1 in
+ps) echo c1; echo c2;;
+inspect) for n in 0 1; do printf '%064d PATH=/bin\nAWS_LAMBDA_FUNCTION_NAME=RedirectorEvent%d\n' $n $n; done;;
+exec) echo listening;;
+esac`,
+		"cdk": `while [ "$1" != -o ]; do shift; done
+mkdir -p $2 && echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"x"}},"Other":{}}}' >$2/archeio-smallest-redirector-eu-central-1.template.json`,
+		"go": "exit 0",
 	} {
 		if err := os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 			t.Fatal(err)
@@ -30,16 +76,23 @@ echo 'no container' >&2`,
 	path := programs + string(os.PathListSeparator) + os.Getenv("PATH")
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"env.json":   `{"Parameters":{}}`,
-		"ping.json":  `{"path":"/v2/"}`,
-		"error.json": `{"Records":[]}`,
-		"other.json": `{}`,
+		"env.json":        `{"Parameters":{"MIRROR_URL_TEMPLATE":"http://127.0.0.1:18580/{region}"}}`,
+		"ping.env.json":   `{"Parameters":{"MIRROR_URL_TEMPLATE":""}}`,
+		"ping.json":       `{"path":"/v2/"}`,
+		"blob.json":       `{"path":"/v2/x/blobs/y"}`,
+		"error.env.json":  `{"Parameters":{"MIRROR_URL_TEMPLATE":""}}`,
+		"error.json":      `{"Records":[]}`,
+		"other.env.json":  `{"Parameters":{"MIRROR_URL_TEMPLATE":""}}`,
+		"other.json":      `{}`,
+		"broken.env.json": `{"Parameters":{"MIRROR_URL_TEMPLATE":"","INFO_URL":"broken"}}`,
+		"broken.json":     `{"path":"/v2/"}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	event := func(name string) string { return filepath.Join(dir, name) }
+	ok := func(i int) string { return fmt.Sprintf("{\"statusCode\":200,\"function\":\"RedirectorEvent%d\"}\n", i) }
 	for _, tt := range []struct {
 		name   string
 		path   string
@@ -47,23 +100,27 @@ echo 'no container' >&2`,
 		code   int
 		stdout string
 		stderr string // a part of it
+		docker string // a call, if there must be one
 	}{
-		{"results", path, []string{event("ping.json"), event("ping")}, 0, "{\"statusCode\":200}\n{\"statusCode\":200}\n", ""},
-		{"verbose", path, []string{"-v", event("ping.json")}, 0, "{\"statusCode\":200}\n", `{"_aws":{}}`},
-		{"function-error", path, []string{event("error.json"), event("ping.json")}, 1, "{\"errorType\":\"EventError\"}\n{\"statusCode\":200}\n", ""},
-		{"no-result", path, []string{event("other.json")}, 2, "", "running sam local invoke: the result is not JSON: no container"},
-		{"no-event", path, []string{""}, 2, "", "missing EVENT"},
-		{"no-such-event", path, []string{"events/alb-ping.json"}, 2, "", "(did you mean "},
-		{"unknown-flag", path, []string{"-x"}, 2, "", "not defined: -x"},
-		{"no-sam", "/none", []string{"-python", "/none", event("ping.json")}, 2, "", `there is no "sam" in /none or PATH: install it with make python`},
-		{"no-docker", "/none", []string{event("ping.json")}, 2, "", `there is no "docker" in PATH`},
-		{"no-cdk", path, []string{"-cdk", "no-such-cdk synth", event("ping.json")}, 2, "", `there is no "no-such-cdk" in PATH`},
-		{"cdk-fails", path, []string{"-cdk", "false", event("ping.json")}, 2, "", "running cdk synth: exit status 1"},
+		{"results", path, []string{event("ping.json"), event("ping")}, 0, ok(0) + ok(1), "", ""},
+		{"mirrors", path, []string{event("ping.json"), event("blob.json")}, 0, ok(0) + ok(1), "", fmt.Sprintf("docker exec %064d /tmp/mirrors /tmp 127.0.0.1:18580\n", 1)},
+		{"verbose", path, []string{"-v", event("ping.json")}, 0, ok(0), `{"_aws":{}}`, ""},
+		{"function-error", path, []string{event("error.json"), event("ping.json")}, 1, "{\"errorType\":\"EventError\"}\n" + ok(1), "", ""},
+		{"no-result", path, []string{event("other.json")}, 2, "", "invoking other: SAM responded with 502 Bad Gateway: no container", ""},
+		{"sam-exits", path, []string{event("broken.json")}, 2, "", "it exited: docker.errors.APIError: 500 Server Error: no port", ""},
+		{"no-event", path, []string{""}, 2, "", "missing EVENT", ""},
+		{"no-such-event", path, []string{"events/alb-ping.json"}, 2, "", "(did you mean ", ""},
+		{"unknown-flag", path, []string{"-x"}, 2, "", "not defined: -x", ""},
+		{"no-sam", "/none", []string{"-python", "/none", event("ping.json")}, 2, "", `there is no "sam" in /none or PATH: install it with make python`, ""},
+		{"no-docker", "/none", []string{event("ping.json")}, 2, "", `there is no "docker" in PATH`, ""},
+		{"no-cdk", path, []string{"-cdk", "no-such-cdk synth", event("ping.json")}, 2, "", `there is no "no-such-cdk" in PATH`, ""},
+		{"cdk-fails", path, []string{"-cdk", "false", event("ping.json")}, 2, "", "running cdk synth: exit status 1", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("PATH", tt.path)
+			os.Remove(called)
 			var stdout, stderr bytes.Buffer
-			args := append([]string{"-python", programs, "-cdk", "true"}, tt.args...)
+			args := append([]string{"-python", programs, "-cdk", "cdk"}, tt.args...)
 			if code := run(t.Context(), args, &stdout, &stderr); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
@@ -72,6 +129,9 @@ echo 'no container' >&2`,
 			}
 			if tt.code == 2 && strings.Count(stderr.String(), "\n") != 1 {
 				t.Errorf("standard error %q, want one line", &stderr)
+			}
+			if calls, _ := os.ReadFile(called); strings.Contains(string(calls), "docker exec") != (tt.docker != "") || !strings.Contains(string(calls), tt.docker) {
+				t.Errorf("calls %q, want %q", calls, tt.docker)
 			}
 		})
 	}

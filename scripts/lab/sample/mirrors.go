@@ -16,13 +16,24 @@ import (
 	"archeio/lambda/index"
 )
 
-// ServeMirrors simulates the mirrors on address until stop is called. It
-// responds with 200 to the paths that mirrors.txt next to env.json lists, with
-// 503 to paths that contain "/down/", and with 404 to all others. The blob index
-// is empty, so every blob is checked. If the address is in use, it waits up to ten
-// seconds for it: another process may be simulating the same mirrors.
+// ServeMirrors simulates the mirrors of the event on address, see the function of
+// that name.
 func (e *Event) ServeMirrors(ctx context.Context, address string) (stop func(), err error) {
-	list, err := os.ReadFile(filepath.Join(e.dir, "mirrors.txt"))
+	return ServeMirrors(ctx, e.dir, address)
+}
+
+// MirrorList returns the file with the blobs of the event's mirrors.
+func (e *Event) MirrorList() string { return filepath.Join(e.dir, mirrorList) }
+
+const mirrorList = "mirrors.txt"
+
+// ServeMirrors simulates mirrors on address until stop is called. It responds with
+// 200 to the paths that mirrors.txt of a folder lists, with 503 to paths that contain
+// "/down/", and with 404 to all others. The blob index is empty, so every blob is
+// checked. If the address is in use, it waits up to ten seconds for it: another
+// process may be simulating the same mirrors.
+func ServeMirrors(ctx context.Context, dir, address string) (stop func(), err error) {
+	list, err := os.ReadFile(filepath.Join(dir, mirrorList))
 	if err != nil {
 		return nil, fmt.Errorf("reading the blobs of the sample mirrors: %w", err)
 	}
