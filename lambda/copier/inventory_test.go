@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"archeio/lambda/config"
@@ -37,7 +38,10 @@ func (s *memoryState) Get(_ context.Context, name string) ([]byte, error) {
 	return s.values[name], nil
 }
 
-func (s *memoryState) Put(_ context.Context, name string, data []byte) error {
+func (s *memoryState) Put(ctx context.Context, name string, data []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	s.values[name] = append([]byte{}, data...)
 	s.written = append(s.written, name)
@@ -205,6 +209,28 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	t.Logf("at most %d kB while listing", most>>10)
+}
+
+// TestSlowListing tests that a run goes on after it has saved its progress in the middle
+// of the listing.
+func TestSlowListing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, all, state, _ := generate(2, 70_000) // 16 parts
+		for i, b := range f.Buckets {
+			b.pages = func(digits, after string, yield func(Digest, int64)) (string, error) {
+				time.Sleep(saveInterval / 8)
+				return all[i].page(digits, after, yield)
+			}
+		}
+		if r, err := f.Plan(t.Context()); err != nil || !r.Done {
+			t.Fatalf("%+v, error %v", r, err)
+		}
+		saved := slices.Index(state.takeWritten(), jobName(doPlan))
+		if pieces, _ := state.Names(t.Context(), piecePrefix); saved < partsAtOnce || saved >= len(pieces) {
+			t.Errorf("the progress was saved after %d of %d pieces, want in the middle", saved, len(pieces))
+		}
+	})
 }
 
 // TestTurns tests that the replicas are listed in turns within the maximum age of the

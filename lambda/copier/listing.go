@@ -125,9 +125,9 @@ func (p *planRun) list(ctx context.Context) error {
 			return errTimeUp
 		}
 		end := min(p.job.Part+partsAtOnce, len(p.job.Inventory.Parts))
-		group, ctx := errgroup.WithContext(ctx)
+		group, inner := errgroup.WithContext(ctx) // inner ends with the group
 		for i := p.job.Part; i < end; i++ {
-			group.Go(func() error { return p.listPart(ctx, i, found) })
+			group.Go(func() error { return p.listPart(inner, i, found) })
 		}
 		if err := group.Wait(); err != nil {
 			return err
