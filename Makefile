@@ -85,12 +85,19 @@ fuzz: ## run every fuzz target, for FUZZTIME each (1m, or 500x executions)
 		done || exit 1; \
 	done
 
+.PHONY: scale
+scale: ## fill the mirrors of a registry of millions of generated blobs: memory, requests, seconds, dollars (10 minutes or more)
+	@go build -o .build/scale ./scripts/prove/scale
+	.build/scale -mirrors 31 -blobs 1000000 -manifests 300000 -repositories 2000 -hours 11 -max-memory 400
+	.build/scale -mirrors 2 -blobs 8000000 -manifests 3000 -repositories 100 -hours 1 -compare=false -max-memory 400
+
 .PHONY: prove-all
-prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, bench, every fuzz target for FUZZTIME
+prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, scale, bench, every fuzz target for FUZZTIME
 	$(MAKE) e2e ARGS=-full
 	MIRROR_TEST_BLOB=5368709120 go test -count=1 -v -run TestLargeBlob ./scripts/archeio/mirror
 	RELEASE_TEST_FRESH=1 go test -count=1 -timeout 60m -v -run TestReproducible ./scripts/dev/release
 	RUDE_PAIRS=300 go test -count=1 -timeout 60m -run TestHabits ./lambda/registry ./lambda/copier
+	$(MAKE) scale
 	$(MAKE) bench
 	$(MAKE) fuzz
 

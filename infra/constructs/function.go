@@ -64,10 +64,6 @@ type functionProps struct {
 	logGroup                     *string // nil for a generated name
 }
 
-// memoryShare is how many percent of a function's memory its Go runtime may use. The
-// rest is for the binary, the system and what the limit does not count.
-const memoryShare = 85
-
 // newFunction creates a function with its own log group, and a role that can only
 // write to that.
 func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (awslambda.Function, awsiam.Role) {
@@ -77,7 +73,7 @@ func newFunction(scope constructs.Construct, s *stage.Stage, p functionProps) (a
 	}
 	// Without a limit the collector lets the heap grow past what the function has.
 	// https://pkg.go.dev/runtime#hdr-Environment_Variables
-	env["GOMEMLIMIT"] = jsii.String(fmt.Sprintf("%dMiB", p.memory*memoryShare/100))
+	env["GOMEMLIMIT"] = jsii.String(fmt.Sprintf("%dMiB", p.memory*stage.GoMemoryShare/100))
 	logs := awslogs.NewLogGroup(scope, jsii.String(p.prefix+"Logs"), &awslogs.LogGroupProps{
 		LogGroupName:  p.logGroup,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,

@@ -14,6 +14,11 @@ import (
 // FillerMemory is the memory of each of these functions, in MB of 2^20 bytes.
 const FillerMemory = 1024
 
+// GoMemoryShare is how many percent of a function's memory its Go runtime may use
+// (GOMEMLIMIT). The rest is for the binary, the system and what the limit does not
+// count.
+const GoMemoryShare = 85
+
 // Filler is how functions fill the mirrors from the upstream.
 type Filler struct {
 	// Schedule is when the upstream is listed, as an EventBridge expression.

@@ -37,9 +37,9 @@ func Bill(l Load, q Quantities, free, places bool) []Line {
 	growth := l.GrowthGB * gb / gib
 	// Existence checks and blobs are read where blobs are downloaded from.
 	reads := in(&S3Reads, q.Reads, l.downloads())
-	reads.add(in(&S3Reads, f.StateReads, primary))
+	reads.add(in(&S3Reads, f.PlannerReads+f.WorkerReads+f.IndexReads, primary))
 	writes := in(&S3Writes, q.Writes, equally(l.Places))
-	writes.add(in(&S3Writes, f.StateWrites+f.IndexWrites, primary))
+	writes.add(in(&S3Writes, f.PlannerWrites+f.IndexWrites, primary))
 	lists := in(&Lists, f.PrimaryPages, primary)
 	lists.add(in(&Lists, f.ReplicaPages, replicas))
 	// To clients and by replication.

@@ -7,7 +7,7 @@ var billed = Quantities{
 	Edge: 20_000, Invocations: 2e6, GBSeconds: 2e5, CanaryRuns: 4e5, CanaryGBSeconds: 4e4, Reads: 5e6, Writes: 4000,
 	Filling: Filling{
 		PrimaryPages: 3000, ReplicaPages: 7000, PageBytes: 40 * gib, IndexWrites: 1000, IndexBytes: 20 * gib,
-		StateReads: 1e6, StateWrites: 5000, Queue: 3e6, Invocations: 6e5, GBSeconds: 6e4, SourceBytes: 5 * gib,
+		PlannerReads: 4e5, WorkerReads: 6e5, PlannerWrites: 5000, Queue: 3e6, Invocations: 6e5, GBSeconds: 6e4, SourceBytes: 5 * gib,
 	},
 	LogBytes: 6 * gib, Metrics: 20, CapacityUnits: 1000, Inspected: 2e6,
 	Paths: []Path{

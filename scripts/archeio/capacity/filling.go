@@ -2,8 +2,10 @@ package capacity
 
 import (
 	"math"
+	"time"
 
 	"archeio/infra/stage"
+	"archeio/lambda/copier"
 	"archeio/lambda/index"
 )
 
@@ -11,10 +13,11 @@ const (
 	// pageSize is how many keys a page of a listing has at most.
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 	pageSize = 1000
-	// turnHours is how long it takes to list all replicas, a part of them a run.
-	turnHours = 12
-	// The requests to the state for a message without changes, and for a run.
-	readsPerMessage, writesPerRun = 3, 50
+	// runReads and runWrites are the requests of a run to the state that do not depend
+	// on the number of blobs, readsPerMessage those of a worker for a message.
+	runReads, runWrites, readsPerMessage = 4, 4, 3
+	// listingsAtOnce is about how many pages of the primary are listed at the same time.
+	listingsAtOnce = 6
 	// keyBytes is what a key takes in a page of a listing: a blob's key has 89
 	// characters, its XML element with date, ETag, size and class 370 bytes.
 	keyBytes = 370
@@ -37,14 +40,18 @@ type Filling struct {
 	PrimaryPages float64 `json:"primaryPages"` // LIST requests to the primary
 	ReplicaPages float64 `json:"replicaPages"` // LIST requests to the replicas
 	PageBytes    float64 `json:"pageBytes"`    // of listings from replicas to the planner
+	IndexReads   float64 `json:"indexReads"`   // of their headers
 	IndexWrites  float64 `json:"indexWrites"`
 	IndexBytes   float64 `json:"indexBytes"` // of indexes from the planner to replicas
-	StateReads   float64 `json:"stateReads"`
-	StateWrites  float64 `json:"stateWrites"`
-	Queue        float64 `json:"queueRequests"`
-	Invocations  float64 `json:"invocations"`
-	GBSeconds    float64 `json:"gbSeconds"`
-	SourceBytes  float64 `json:"sourceBytes"` // of the upstream's listings
+	Messages     float64 `json:"messages"`
+	// Of the state: by the planner and by workers.
+	PlannerReads  float64 `json:"plannerReads"`
+	PlannerWrites float64 `json:"plannerWrites"`
+	WorkerReads   float64 `json:"workerReads"`
+	Queue         float64 `json:"queueRequests"`
+	Invocations   float64 `json:"invocations"`
+	GBSeconds     float64 `json:"gbSeconds"`
+	SourceBytes   float64 `json:"sourceBytes"` // of the upstream's listings
 }
 
 // ModelFilling returns what filling the mirrors takes if nothing changes but for the
@@ -53,19 +60,30 @@ func ModelFilling(l Load) (f Filling) {
 	if l.Runs == 0 {
 		return f
 	}
-	pages := math.Ceil(l.storedBlobs() / pageSize)
-	turns := min(l.Runs, hours/float64(turnHours))
-	f.PrimaryPages = pages * l.Runs
-	f.ReplicaPages = pages * turns * (l.Mirrors - 1)
-	f.PageBytes = f.ReplicaPages * min(pageSize, l.storedBlobs()) * keyBytes
-	f.IndexWrites = l.Runs * l.Mirrors
-	f.IndexBytes = l.Runs * (l.Mirrors - 1) * indexBytes(l.storedBlobs())
-	messages := l.Runs * l.Repositories
-	f.StateReads = messages * readsPerMessage
-	f.StateWrites = l.Runs * writesPerRun
-	f.Queue = messages*requestsPerMessage + emptyReceives
-	f.Invocations = l.Runs + messages
-	f.GBSeconds = stage.FillerMemory / 1024 * (f.PrimaryPages*pageSeconds + messages*workSeconds)
+	blobs := l.storedBlobs()
+	s := copier.ListingSchedule(int(blobs), time.Duration(hours/l.Runs*float64(time.Hour)))
+	parts, rounds := float64(s.Parts), hours/s.Period.Hours()
+	pages := parts * math.Max(1, math.Ceil(blobs/parts/pageSize))
+	// A run begins with a page of each mirror, to count the blobs.
+	f.PrimaryPages = l.Runs * (pages + 1)
+	f.ReplicaPages = (l.Mirrors - 1) * (rounds*pages + l.Runs)
+	f.PageBytes = (l.Mirrors - 1) * (rounds*blobs + l.Runs*min(blobs, pageSize)) * keyBytes
+	// The index is written if its date or its content changes.
+	newBlobs := l.newBlobs() / l.Runs
+	writes := min(l.Runs, rounds*float64(s.Turns))
+	if newBlobs >= 1 {
+		writes = l.Runs
+	}
+	f.IndexReads, f.IndexWrites = l.Runs*l.Mirrors, writes*l.Mirrors
+	f.IndexBytes = writes * (l.Mirrors - 1) * indexBytes(blobs)
+	// The planner reads each part of the last inventory, and writes what has changed.
+	f.PlannerReads = l.Runs*(parts+runReads) + writes*parts
+	f.PlannerWrites = l.Runs * (min(parts, newBlobs) + runWrites)
+	f.Messages = l.Runs * l.Repositories
+	f.WorkerReads = f.Messages * readsPerMessage
+	f.Queue = f.Messages*requestsPerMessage + emptyReceives
+	f.Invocations = l.Runs + f.Messages
+	f.GBSeconds = stage.FillerMemory / 1024 * (f.PrimaryPages*pageSeconds/listingsAtOnce + f.Messages*workSeconds)
 	f.SourceBytes = l.Runs * l.Images * tagBytes
 	return f
 }

@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Load is the traffic of a registry in a month, and how it is deployed. Shares are
@@ -68,6 +69,10 @@ var large = Load{
 		"me-south-1",
 	},
 }
+
+// Production returns the regions of the mirrors of the stage "production", the primary
+// first.
+func Production() []string { return slices.Clone(large.Places) }
 
 // input is a flag of a load and its valid values.
 type input struct {

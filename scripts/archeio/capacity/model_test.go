@@ -59,7 +59,8 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
-// Each mirror has 100e9/4e6 = 25,000 blobs in 25 pages.
+// Each mirror has 100e9/4e6 = 25,000 blobs in 25 pages and one part. Runs are 7.3 hours
+// apart, so the replicas are listed in each.
 func TestFilling(t *testing.T) {
 	t.Parallel()
 	f := Model(sample).Filling
@@ -67,27 +68,44 @@ func TestFilling(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"primary-pages", f.PrimaryPages, 2500},                            // 100 runs
-		{"replica-pages", f.ReplicaPages, 4562.5},                          // 3 replicas, 730/12 times
-		{"page-bytes", f.PageBytes, 4562.5 * 1000 * 370},                   // of full pages
-		{"index-writes", f.IndexWrites, 400},                               // 100 runs, 4 mirrors
-		{"index-bytes", f.IndexBytes, 300 * (index.HeaderSize + 25_000*8)}, // 100 runs, 3 replicas
-		{"state-reads", f.StateReads, 3000},                                // 3 for each of 1000 messages
-		{"state-writes", f.StateWrites, 5000},                              // 50 for each run
-		{"queue", f.Queue, 659_100},                                        // 2.1 for each message, 5 polls each 20 s
+		{"primary-pages", f.PrimaryPages, 2600},             // 26 in 100 runs
+		{"replica-pages", f.ReplicaPages, 7800},             // of three
+		{"page-bytes", f.PageBytes, 300 * 26_000 * 370},     // of all keys, and of a page
+		{"index-reads", f.IndexReads, 400},                  // 100 runs, 4 mirrors
+		{"index-writes", f.IndexWrites, 400},                // each run has new blobs
+		{"index-bytes", f.IndexBytes, 300 * (h + 25_000*8)}, // 100 runs, 3 replicas
+		{"planner-reads", f.PlannerReads, 600},              // 100 * (4 + 2)
+		{"planner-writes", f.PlannerWrites, 500},            // 100 * (4 + 1)
+		{"messages", f.Messages, 1000},                      // 100 * 10
+		{"worker-reads", f.WorkerReads, 3000},               // 3 for each
+		{"queue", f.Queue, 659_100},                         // 2.1 for each, 5 polls each 20 s
 		{"invocations", f.Invocations, 1100},
-		{"gb-seconds", f.GBSeconds, 1375}, // 2500*0.15 + 1000
+		{"gb-seconds", f.GBSeconds, 1065}, // 2600*0.15/6 + 1000
 		{"source-bytes", f.SourceBytes, 1.5e6},
 	} {
 		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })
 	}
-	few := sample
-	few.Runs = 10 // less often than replicas are listed
-	near(t, "replica pages of ten runs", ModelFilling(few).ReplicaPages, 750)
-	few.Runs = 0
-	if got := ModelFilling(few); got != (Filling{}) {
+	none := sample
+	none.Runs = 0
+	if got := ModelFilling(none); got != (Filling{}) {
 		t.Errorf("without runs: %+v", got)
 	}
+}
+
+const h = index.HeaderSize
+
+// Eight million blobs are 256 parts of 31,250, in 32 pages each. Hourly runs list the
+// replicas once in 11 hours, in four turns, each with an index.
+func TestFillingInTurns(t *testing.T) {
+	t.Parallel()
+	l := large
+	l.Runs, l.GrowthGB = hours, 0
+	f := ModelFilling(l)
+	near(t, "primary pages", f.PrimaryPages, 730*(256*32+1))
+	near(t, "replica pages", f.ReplicaPages, 30*(730./11*256*32+730))
+	near(t, "index writes", f.IndexWrites, 730./11*4*31)
+	near(t, "planner reads", f.PlannerReads, 730*260+730./11*4*256)
+	near(t, "planner writes", f.PlannerWrites, 730*4)
 }
 
 func TestPaths(t *testing.T) {

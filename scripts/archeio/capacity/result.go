@@ -100,7 +100,9 @@ func writeText(out io.Writer, results []Result, free bool) error {
 	t.section("TO FILL THE MIRRORS, PER MONTH")
 	count("  pages listed, primary", func(q Quantities) float64 { return q.Filling.PrimaryPages })
 	count("  pages listed, replicas", func(q Quantities) float64 { return q.Filling.ReplicaPages })
-	count("  state requests", func(q Quantities) float64 { return q.Filling.StateReads + q.Filling.StateWrites })
+	count("  state requests", func(q Quantities) float64 {
+		return q.Filling.PlannerReads + q.Filling.PlannerWrites + q.Filling.WorkerReads
+	})
 	count("  queue requests", func(q Quantities) float64 { return q.Filling.Queue })
 	count("  invocations", func(q Quantities) float64 { return q.Filling.Invocations })
 	count("  GiB-seconds", func(q Quantities) float64 { return q.Filling.GBSeconds })

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"archeio/lambda/copier"
+	"archeio/lambda/registry"
+)
+
+// childEnv is the environment variable that makes a process a child, which reads its
+// task from standard input.
+const childEnv = "ARCHEIO_SCALE_TASK"
+
+// task is what a child does with the engine of the mirror functions.
+type task struct {
+	Do      string        `json:"do"` // plan, status or work
+	Source  string        `json:"source"`
+	S3      string        `json:"s3"`
+	Mirrors int           `json:"mirrors"`
+	Now     time.Time     `json:"now"`
+	Hours   int           `json:"hours"` // how often plan runs, an hour apart
+	Timeout time.Duration `json:"timeout"`
+	// Messages are those of an earlier child, which work processes.
+	Messages []copier.Message `json:"messages"`
+}
+
+// outcome is what a child prints.
+type outcome struct {
+	Memory      int64            `json:"memory"` // highest resident memory, in bytes
+	Seconds     float64          `json:"seconds"`
+	Invocations int              `json:"invocations"`
+	Sent        int              `json:"sent"`
+	Messages    []copier.Message `json:"messages"`
+	Error       string           `json:"error,omitempty"`
+}
+
+// queue is a queue in memory. Messages that continue a run are kept apart.
+type queue struct {
+	messages []copier.Message
+	sent     int
+}
+
+// Send implements copier.Queue.
+func (q *queue) Send(_ context.Context, messages ...copier.Message) error {
+	q.messages = append(q.messages, messages...)
+	q.sent += len(messages)
+	return nil
+}
+
+// Waiting implements copier.Queue. Workers are assumed to have received everything.
+func (q *queue) Waiting(context.Context) (int, error) { return 0, nil }
+
+// take removes the messages that continue a run and returns them.
+func (q *queue) take() (continued []copier.Message) {
+	var rest []copier.Message
+	for _, m := range q.messages {
+		if m.Do == "plan" || m.Do == "status" {
+			continued = append(continued, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	q.messages = rest
+	return continued
+}
+
+// child runs a task and prints its outcome.
+func child(stdin io.Reader) error {
+	var t task
+	if err := json.NewDecoder(stdin).Decode(&t); err != nil {
+		return err
+	}
+	var out outcome
+	began := time.Now()
+	q := &queue{}
+	if err := t.run(q, &out); err != nil {
+		out.Error = err.Error()
+	}
+	out.Seconds = time.Since(began).Seconds()
+	out.Sent, out.Messages = q.sent, q.messages
+	var err error
+	if out.Memory, err = highestResident(); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// filler returns the engine as the functions make it.
+func (t *task) filler(q *queue, now func() time.Time) (*copier.Filler, error) {
+	sdk := aws.Config{
+		BaseEndpoint: &t.S3, HTTPClient: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+	}
+	f := &copier.Filler{
+		Queue: q, State: copier.StateBucket{Name: stateBucket, Client: copier.NewS3Client(sdk, region(0))},
+		Referrers: true, Now: now, Metrics: io.Discard,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+	var err error
+	if f.Source, err = registry.New(t.Source, registry.Options{}); err != nil {
+		return nil, err
+	}
+	for i := range t.Mirrors {
+		f.Buckets = append(f.Buckets, copier.NewBucket(mirrorName(i), copier.NewS3Client(sdk, region(i))))
+		f.Regions = append(f.Regions, region(i))
+	}
+	return f, nil
+}
+
+func (t *task) run(q *queue, out *outcome) error {
+	now, began := t.Now, time.Now()
+	f, err := t.filler(q, func() time.Time { return now.Add(time.Since(began)) })
+	if err != nil {
+		return err
+	}
+	// As Lambda does, each invocation gets a deadline.
+	invoke := func(run func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), t.Timeout)
+		defer cancel()
+		out.Invocations++
+		return run(ctx)
+	}
+	work := func(m copier.Message) error {
+		body, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		return invoke(func(ctx context.Context) error { return f.Work(ctx, string(body)) })
+	}
+	if t.Do == "work" {
+		q.messages = t.Messages
+		for len(q.messages) > 0 {
+			m := q.messages[0]
+			q.messages = q.messages[1:]
+			if err := work(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for hour := range max(1, t.Hours) {
+		now, began = t.Now.Add(time.Duration(hour)*time.Hour), time.Now()
+		q.messages = nil // those of the hour before are done
+		err := invoke(func(ctx context.Context) error {
+			plan := f.Plan
+			if t.Do == "status" {
+				plan = f.Status
+			}
+			_, err := plan(ctx)
+			return err
+		})
+		for continued := q.take(); len(continued) > 0 && err == nil; continued = q.take() {
+			err = work(continued[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// highestResident returns the highest resident memory of this process in bytes, see
+// proc_pid_status(5). That of getrusage includes the memory of its parent.
+func highestResident() (int64, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+			return kilobytes << 10, nil
+		}
+	}
+	return 0, errors.New("no VmHWM in /proc/self/status: run it on Linux")
+}

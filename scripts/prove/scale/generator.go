@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+
+	"archeio/lambda/config"
+)
+
+// generator has the contents of a registry and its mirrors, calculated when they are
+// asked for. Of every three manifests the first is an index of the other two, which
+// are images with blobs from all over the key space.
+type generator struct {
+	blobs, manifests, repositories int
+
+	digests []string       // of the manifests
+	numbers map[string]int // of the manifests, by digest
+}
+
+const (
+	blobSize   = 2_500_000
+	groupSize  = 3 // an index and its images
+	ociImage   = "application/vnd.oci.image.manifest.v1+json"
+	ociIndex   = "application/vnd.oci.image.index.v1+json"
+	sourcePath = "images"
+)
+
+func newGenerator(blobs, manifests, repositories int) *generator {
+	g := &generator{blobs: blobs, manifests: manifests / groupSize * groupSize, repositories: repositories, numbers: map[string]int{}}
+	g.digests = make([]string, g.manifests)
+	for group := 0; group < g.manifests; group += groupSize {
+		for _, i := range []int{group + 1, group + 2, group} { // an index needs its images' digests
+			sum := sha256.Sum256(g.manifest(i))
+			g.digests[i] = "sha256:" + hex.EncodeToString(sum[:])
+			g.numbers[g.digests[i]] = i
+		}
+	}
+	return g
+}
+
+// blob returns the digest of a blob. Digests are in the order of their numbers, and
+// spread over the key space.
+func (g *generator) blob(i int) string {
+	var d [32]byte
+	binary.BigEndian.PutUint64(d[:], uint64(i)*(math.MaxUint64/uint64(g.blobs)))
+	x := uint64(i)
+	for at := 8; at < len(d); at += 8 { // splitmix64
+		x += 0x9e3779b97f4a7c15
+		z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		binary.BigEndian.PutUint64(d[at:], z^z>>31)
+	}
+	return "sha256:" + hex.EncodeToString(d[:])
+}
+
+func (g *generator) key(i int) string { return config.BlobPrefix + g.blob(i) }
+
+// has reports whether a blob exists.
+func (g *generator) has(key string) bool {
+	i := g.from(key)
+	return i < g.blobs && g.key(i) == key
+}
+
+// from returns the number of the first blob with a key that is not smaller.
+func (g *generator) from(key string) int {
+	return sort.Search(g.blobs, func(i int) bool { return g.key(i) >= key })
+}
+
+// manifest returns the content of a manifest.
+func (g *generator) manifest(i int) []byte {
+	group, position := i/groupSize, i%groupSize
+	if position == 0 {
+		entry := func(i int) string {
+			return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, ociImage, g.digests[i], len(g.manifest(i)))
+		}
+		return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[%s,%s]}`, ociIndex, entry(i+1), entry(i+2))
+	}
+	images := g.manifests / groupSize * (groupSize - 1)
+	number := group*(groupSize-1) + position - 1
+	descriptor := func(mediaType string, blob int) string {
+		return fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.%s","digest":%q,"size":%d}`, mediaType, g.blob(blob), blobSize)
+	}
+	var layers []string
+	for blob := number + images; blob < g.blobs; blob += images {
+		layers = append(layers, descriptor("layer.v1.tar+gzip", blob))
+	}
+	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`,
+		ociImage, descriptor("config.v1+json", number%g.blobs), strings.Join(layers, ","))
+}
+
+// repository returns the name of a repository.
+func (g *generator) repository(n int) string { return fmt.Sprintf("%s/repository-%06d", sourcePath, n) }
+
+// manifestsOf calls yield with the numbers of the manifests of a repository.
+func (g *generator) manifestsOf(repository int, yield func(i int)) {
+	for group := repository; group < g.manifests/groupSize; group += g.repositories {
+		for i := range groupSize {
+			yield(group*groupSize + i)
+		}
+	}
+}
