@@ -48,7 +48,7 @@ func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.
 	})
 	invokeOn(scope, planner.function, stage.PlannerID, "Plan", "finds missing blobs", s.Filler.Schedule, `{"mirror":"plan"}`)
 	invokeOn(scope, planner.function, stage.PlannerID, "Status", "compares every mirror with the upstream", "rate(1 day)", `{"mirror":"status"}`)
-	alarms{scope, s, s.Primary}.filler(planner, worker, queue, dead)
+	alarms{scope, s, s.Primary}.filler(planner, worker, dead)
 	return planner.function, nil
 }
 

@@ -12,12 +12,13 @@ import (
 )
 
 // filler adds the alarms on filling the mirrors.
-func (a alarms) filler(planner, worker filler, queue, dead awssqs.Queue) {
+func (a alarms) filler(planner, worker filler, dead awssqs.Queue) {
 	of := func(q awssqs.Queue, name string) awscloudwatch.CfnAlarmProps {
 		return metric("AWS/SQS", name, "Maximum", minutes5, jsii.String("QueueName"), q.QueueName())
 	}
+	// Not the age of the oldest message, which is days during the first fill.
 	a.add("WorkDelayed", "Work has been queued for more than 6 hours, so blobs are missing in mirrors. Check the worker's log group for errors; if there are none, raise fill.rate or fill.workers.",
-		6*hour, 1, of(queue, "ApproximateAgeOfOldestMessage"))
+		6*hour, 1, metric(metrics.Namespace, metrics.WorkDelay, "Maximum", hour))
 	a.add("WorkFailed", fmt.Sprintf("Work has failed %d times, so blobs are missing in mirrors. Find the cause in the worker's log group, then redrive the messages of %s.", maxReceives, a.stage.DeadFillQueue()),
 		0, 1, of(dead, "ApproximateNumberOfMessagesVisible"))
 	a.add("NeedsMirrorCopy", `Blobs are too large for a function to copy. Run "archeio mirror copy" with the stage's upstream and primary bucket.`,

@@ -85,7 +85,7 @@ func TestFillAlarms(t *testing.T) {
 			return `"Namespace": "AWS/SQS", "Statistic": "Maximum", "Period": 300, "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["` + queue + `", "QueueName"]}}]`
 		}
 		for id, want := range map[string]struct{ action, metric string }{
-			"WorkDelayed":     {"raise fill.rate", `"MetricName": "ApproximateAgeOfOldestMessage", "Threshold": 21600, ` + of("Queue")},
+			"WorkDelayed":     {"raise fill.rate", `"MetricName": "WorkDelay", "Threshold": 21600, "Namespace": "Archeio", "Statistic": "Maximum", "Period": 3600`},
 			"WorkFailed":      {"redrive the messages of archeio-" + st.stage.Name + "-fill-dead", `"MetricName": "ApproximateNumberOfMessagesVisible", "Threshold": 0, ` + of("DeadLetters")},
 			"NeedsMirrorCopy": {`Run "archeio mirror copy"`, `"MetricName": "NeedsMirrorCopy", "Threshold": 0, "Namespace": "Archeio", "Statistic": "Sum", "Period": 86400`},
 		} {

@@ -69,8 +69,11 @@ func (w *repositoryRun) below(ctx context.Context, o Options) (over bool, err er
 		if p.Below = rest; p.Visited+len(rest) > maxBelow+10*p.Fruitful {
 			p.Below, p.TooMany = nil, true
 		}
-		if err := w.save(ctx); err != nil {
-			return false, err
+		// The last step is saved only if there was one before, or something is left.
+		if w.saved || len(p.Below)+len(p.Unlisted) > 0 || p.TooMany {
+			if err := w.save(ctx); err != nil {
+				return false, err
+			}
 		}
 	}
 	if p.TooMany {

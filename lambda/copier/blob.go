@@ -21,12 +21,16 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 	blob := MissingBlob{Blob: *m.Blob, Repository: m.Repository, Image: m.Image}
 	var unfinished bool
 	var err error
+	var x found
 	if m.Requeues == 0 && blob.Size <= min(fitsInto(c.stop), f.Buckets[0].maxPutSize) {
-		unfinished, err = f.copyWhole(ctx, c, blob)
-	} else if unfinished, err = f.copyInParts(ctx, c, blob); err != nil {
+		unfinished, err = f.copyWhole(ctx, c, blob, &x)
+	} else if unfinished, err = f.copyInParts(ctx, c, blob, &x); err != nil {
 		err = fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
 	}
 	keep := context.WithoutCancel(ctx)
+	if err := x.save(keep, f.State, f.bucketNames()); err != nil {
+		return err
+	}
 	switch {
 	case errors.Is(err, ErrWithdrawn):
 		return f.discardUploads(keep, m.Blob.Digest, ErrWithdrawn)
@@ -49,14 +53,14 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 }
 
 // copyWhole copies a blob within one invocation, as Copy does.
-func (f *Filler) copyWhole(ctx context.Context, c clock, blob MissingBlob) (unfinished bool, err error) {
+func (f *Filler) copyWhole(ctx context.Context, c clock, blob MissingBlob, x *found) (unfinished bool, err error) {
 	plan := &Plan{Missing: make([][]MissingBlob, len(f.Buckets))}
 	for i := range plan.Missing {
 		plan.Missing[i] = []MissingBlob{blob}
 	}
 	until, cancel := context.WithDeadline(ctx, c.stop)
 	defer cancel()
-	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, State: f.State, CheckExisting: true, Now: f.Now}, plan)
+	result, _ := Copy(until, Options{Source: f.Source, Buckets: f.Buckets, State: f.State, CheckExisting: true, Found: x.add, Now: f.Now}, plan)
 	f.countCopied(result.Copied, result.Bytes)
 	f.logWarnings(result.Warnings)
 	unfinished = slices.ContainsFunc(result.Unfinished, func(b []MissingBlob) bool { return len(b) > 0 })
@@ -69,13 +73,16 @@ func (f *Filler) uploadName(bucket int, digest string) string {
 }
 
 // copyInParts copies a blob over several invocations.
-func (f *Filler) copyInParts(ctx context.Context, c clock, blob MissingBlob) (unfinished bool, err error) {
+func (f *Filler) copyInParts(ctx context.Context, c clock, blob MissingBlob, x *found) (unfinished bool, err error) {
 	var primary *Object
 	for i, b := range f.Buckets {
 		err := unlessWithdrawn(ctx, f.State, b, blob.Digest, func() error {
 			existing, err := b.Stat(ctx, blob.Digest)
 			if i == 0 {
 				primary = existing
+			}
+			if existing != nil {
+				x.add(i, blob.Digest)
 			}
 			if err != nil || existing != nil {
 				return err
@@ -86,6 +93,9 @@ func (f *Filler) copyInParts(ctx context.Context, c clock, blob MissingBlob) (un
 				}
 			}
 			unfinished, err = f.copyTo(ctx, c, i, blob, primary)
+			if err == nil && !unfinished && (primary == nil || primary.Replication != types.ReplicationStatusPending) {
+				x.add(i, blob.Digest)
+			}
 			return err
 		})
 		if unfinished || err != nil {

@@ -53,11 +53,17 @@ type Options struct {
 	// CheckExisting sends a HEAD request for each blob before it is copied, for
 	// when other processes copy at the same time.
 	CheckExisting bool
+	// Found is called for each blob that a bucket has, after it was copied or because it
+	// was there. It must be safe for concurrent use; it may be nil.
+	Found func(bucket int, digest string)
 	// Parallel is the number of images and blobs processed at once; 0 is 8.
 	Parallel int
 	// AbsentFor is how long the source is not asked again for what it did not have,
 	// according to Manifests; 0 always asks.
 	AbsentFor time.Duration
+	// ReferrersFor is how long the source is not asked again for the referrers of a
+	// manifest; 0 always asks.
+	ReferrersFor time.Duration
 	// ImageTime and ImageRequests are the share of one image in a run: its time, and
 	// its requests without a result. 0 is 10 minutes and 5,000.
 	ImageTime     time.Duration
@@ -215,6 +221,9 @@ func (o *Options) fill() {
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
+	}
+	if o.Found == nil {
+		o.Found = func(int, string) {}
 	}
 	if o.ImageTime <= 0 {
 		o.ImageTime = 10 * time.Minute

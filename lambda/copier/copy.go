@@ -379,9 +379,11 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 			c.result.Warnings = append(c.result.Warnings, wrongSize(blob, d.bytes))
 		}
 		c.has(blob)
+		c.o.Found(i, blob.Digest)
 	case errors.Is(err, ErrExists):
 		c.result.Existed++
 		c.has(blob)
+		c.o.Found(i, blob.Digest)
 	case ctx.Err() != nil: // interrupted, not failed
 		c.result.Unfinished[i] = append(c.result.Unfinished[i], blob)
 		return

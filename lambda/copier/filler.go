@@ -58,6 +58,7 @@ const (
 	doStatus     = "status"
 	doRepository = "repository"
 	doBlob       = "blob"
+	doRound      = "round"
 )
 
 // Message is a unit of work in the queue. Work that does not fit into one
@@ -66,7 +67,8 @@ const (
 type Message struct {
 	// Do is the kind of work: "plan" and "status" continue a run of that kind,
 	// "repository" copies the missing blobs of a repository or of one of its
-	// shards, "blob" copies one blob.
+	// shards, "blob" copies one blob, "round" is the last message of
+	// a planner run.
 	Do string `json:"do"`
 	// Run is the name of the planner run that has sent it.
 	Run string `json:"run"`
@@ -99,6 +101,8 @@ func (f *Filler) Work(ctx context.Context, body string) error {
 		return err
 	case m.Do == doRepository && m.Repository != "" && m.Shard >= 0 && m.Shard < max(m.Of, 1):
 		return f.repository(ctx, m)
+	case m.Do == doRound && m.Run != "":
+		return f.State.Put(ctx, roundName, []byte(m.Run))
 	case m.Do == doBlob && m.Repository != "" && m.Blob != nil:
 		return f.blob(ctx, m)
 	}

@@ -59,7 +59,8 @@ func TestQueueGrowth(t *testing.T) {
 			})
 			d := deploy(t, nil, &Filler{Source: h.source(t, "team", registry.Options{})})
 			d.fill(t)
-			if d.queue.sent > tt.sent || len(d.queue.dead) != tt.dead {
+			// The end of the round is one more message.
+			if d.queue.sent > tt.sent+1 || len(d.queue.dead) != tt.dead {
 				t.Errorf("%d messages, want at most %d; dead letters %q, want %d", d.queue.sent, tt.sent, d.queue.dead, tt.dead)
 			}
 			if n := len(h.requests()); n > 6*(maxBelow+10) {

@@ -26,6 +26,8 @@ type imageWalk struct {
 	referrers  bool
 	// seen are the digests that this repository has, of all images.
 	seen *sync.Map
+	// elsewhere are those that are not visited as children or referrers.
+	elsewhere map[string]bool
 
 	left  int // requests without a result
 	again int // requests for what the source did not have before
@@ -52,6 +54,9 @@ func (i *imageWalk) visit(run context.Context) {
 		i.o.Manifests.ClearAbsent(i.name())
 	}
 	i.o.Manifests.PutRoot(i.name(), digest)
+	if i.entry.Digest == "" && i.elsewhere[digest] {
+		return
+	}
 	queued := map[string]bool{digest: true}
 	for i.queue = []string{digest}; len(i.queue) > 0; {
 		if run.Err() != nil {
@@ -71,6 +76,9 @@ func (i *imageWalk) visit(run context.Context) {
 			continue
 		}
 		for _, more := range i.manifest(ctx, digest) {
+			if i.elsewhere[more] {
+				continue
+			}
 			if !queued[more] && len(queued) < maxQueued {
 				queued[more] = true
 				i.queue = append(i.queue, more)
@@ -116,15 +124,7 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 	children, leftOut := i.o.Filter.children(c)
 	more = append(more, children...)
 	if i.referrers {
-		referrers, err := i.o.Source.Referrers(ctx, i.repository, digest)
-		i.breaker.done(ctx, i.repository, err)
-		if err != nil && !absence(err) {
-			i.failed(ctx, "", digest, err)
-		}
-		if err == nil {
-			i.o.Manifests.PutReferrers(digest, referrers)
-		}
-		more = append(more, referrers...)
+		more = append(more, i.referrersOf(ctx, digest)...)
 	}
 	i.mu.Lock()
 	i.plan.Filtered.Platforms += leftOut
@@ -134,6 +134,27 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 		i.left = min(i.left+2, i.o.ImageRequests) // what brings content may go on
 	}
 	return more
+}
+
+// referrersOf returns the referrers of a manifest. The source is not asked if it was
+// within ReferrersFor.
+func (i *imageWalk) referrersOf(ctx context.Context, digest string) []string {
+	key := i.repository + "@" + digest
+	if known, at := i.o.Manifests.Referrers(key, digest); i.o.Now().Sub(at) < i.o.ReferrersFor {
+		return known
+	}
+	referrers, err := i.o.Source.Referrers(ctx, i.repository, digest)
+	i.breaker.done(ctx, i.repository, err)
+	switch {
+	case err == nil:
+		i.o.Manifests.PutReferrers(digest, referrers)
+		if i.o.ReferrersFor > 0 {
+			i.o.Manifests.PutAsked(key, i.o.Now())
+		}
+	case !absence(err):
+		i.failed(ctx, "", digest, err)
+	}
+	return referrers
 }
 
 // knownAbsent reports whether the source is not asked for a manifest, because it did

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"archeio/lambda/registry"
 )
@@ -18,6 +19,31 @@ type roots struct {
 	// referrers are those of a manifest when the source was last asked, and what it
 	// returned for a digest that is that of another manifest.
 	referrers map[string][]string
+	// asked is when the source was last asked for those of REPOSITORY@DIGEST.
+	asked map[string]time.Time
+}
+
+// Referrers returns the known referrers of a manifest, and when the source was asked for
+// them; key is REPOSITORY@DIGEST.
+func (m *ManifestCache) Referrers(key, digest string) (referrers []string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roots.referrers[digest], m.roots.asked[key]
+}
+
+// PutAsked records when the source was asked for the referrers of REPOSITORY@DIGEST.
+func (m *ManifestCache) PutAsked(key string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.roots.putAsked(key, now.UTC().Truncate(time.Second))
+	m.dirty = true
+}
+
+func (r *roots) putAsked(key string, at time.Time) {
+	if r.asked == nil {
+		r.asked = map[string]time.Time{}
+	}
+	r.asked[key] = at
 }
 
 // PutRoot records the manifest of an image, REPOSITORY:TAG or REPOSITORY@DIGEST; empty

@@ -127,6 +127,8 @@ type entry struct {
 	// Referrers are those of the manifest Subject.
 	Subject   string   `json:"subject,omitempty"`
 	Referrers []string `json:"referrers,omitempty"`
+	// Asked is a manifest of a repository whose referrers were requested, At the time.
+	Asked string `json:"asked,omitempty"`
 }
 
 // decode reads the output of encode.
@@ -149,6 +151,8 @@ func decode(data []byte, into map[string]*registry.Contents, gone map[string]abs
 			roots.put(e.Image, e.Digest)
 		case e.Subject != "":
 			roots.putReferrers(e.Subject, e.Referrers)
+		case e.Asked != "":
+			roots.putAsked(e.Asked, e.At)
 		case e.Key != "" && len(gone) < maxAbsent:
 			gone[e.Key] = absent{e.Why, e.At}
 		case e.Key != "" || e.Contents == nil:
@@ -187,6 +191,11 @@ func encode(held map[string]*registry.Contents, gone map[string]absent, roots *r
 	}
 	for _, digest := range slices.Sorted(maps.Keys(roots.referrers)) {
 		if err := e.Encode(entry{Subject: digest, Referrers: roots.referrers[digest]}); err != nil {
+			return nil, err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(roots.asked)) {
+		if err := e.Encode(entry{Asked: key, At: roots.asked[key]}); err != nil {
 			return nil, err
 		}
 	}
@@ -249,6 +258,7 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 		return nil
 	}
 	maps.DeleteFunc(m.absent, func(_ string, a absent) bool { return time.Since(a.At) > absentFor })
+	maps.DeleteFunc(m.roots.asked, func(_ string, at time.Time) bool { return time.Since(at) > absentFor })
 	data, err := encode(m.held, m.absent, &m.roots)
 	if err == nil {
 		err = s.Put(ctx, name, data)

@@ -31,10 +31,12 @@ type memory struct {
 	meta    map[string]string // user-defined metadata of hashedKey, by bucket and key, or upload
 	uploads map[string]map[int][]byte
 	count   int
+	// requests counts those of each method and path.
+	requests map[string]int
 }
 
 func newMemory() *memory {
-	return &memory{objects: map[string][]byte{}, hashed: map[string]bool{}, meta: map[string]string{}, uploads: map[string]map[int][]byte{}}
+	return &memory{objects: map[string][]byte{}, hashed: map[string]bool{}, meta: map[string]string{}, uploads: map[string]map[int][]byte{}, requests: map[string]int{}}
 }
 
 // bucket returns a bucket in a region.
@@ -74,6 +76,7 @@ func (m *memory) Do(r *http.Request) (*http.Response, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.requests[r.Method+" "+r.URL.Path]++
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	q := r.URL.Query()
 	switch {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"archeio/lambda/metrics"
 	"archeio/lambda/registry"
 )
 
@@ -39,6 +40,15 @@ type job struct {
 	Sent  int    `json:"sent"`
 	// Repositories is the number of those that the source has listed.
 	Repositories int `json:"repositories,omitempty"`
+	// Round is the last run that has enqueued all repositories, RoundBegan its time.
+	Round      string    `json:"round,omitempty"`
+	RoundBegan time.Time `json:"roundBegan,omitzero"`
+	// Unreceived is when the oldest round began of which not all messages were received.
+	Unreceived time.Time `json:"unreceived,omitzero"`
+	// Filled reports that the queue was empty after such a run: the first fill is over.
+	Filled bool `json:"filled,omitempty"`
+	// Waiting is the number of messages in the queue when the run began.
+	Waiting int `json:"waiting,omitempty"`
 	// Missing is the number of blobs missing from each bucket, for a status run.
 	Missing []int `json:"missing,omitempty"`
 	Done    bool  `json:"done"`
@@ -52,9 +62,8 @@ type PlanResult struct {
 	// Done reports whether everything is enqueued; if not, the run continues
 	// with a message that it has sent to itself.
 	Done bool `json:"done"`
-	// Waiting is the number of messages of an earlier run that are still in the
-	// queue. If there are any, no run is started, because the queue would only
-	// grow.
+	// Waiting is the number of messages of earlier runs that were still in the queue, if
+	// therefore nothing was enqueued.
 	Waiting int `json:"waiting,omitempty"`
 	// Empty reports that the source has no repositories.
 	Empty bool `json:"empty,omitempty"`
@@ -96,7 +105,12 @@ func (f *Filler) run(ctx context.Context, kind, run string) (*PlanResult, error)
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}
 	f.Log.Info("plan run: messages sent", "kind", kind, "run", j.Run, "messages", j.Sent, "done", j.Done, "took", f.now().Sub(j.Began).Round(time.Millisecond).String())
-	result = &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Empty: kind == doPlan && j.Done && j.Repositories == 0}
+	result = &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done}
+	if p.skipped {
+		result.Waiting = j.Waiting
+		return result, nil
+	}
+	result.Empty = kind == doPlan && j.Done && j.Repositories == 0
 	if result.Empty {
 		f.Log.Warn("the source has no repositories: there is nothing to mirror", "source", f.Source.Host())
 	}
@@ -128,13 +142,11 @@ func (f *Filler) openJob(ctx context.Context, kind, run string) (*job, *PlanResu
 	if err != nil {
 		return nil, nil, err
 	}
-	if waiting > 0 {
-		f.Log.Info("the queue still has messages of an earlier run", "kind", kind, "messages", waiting)
-		return nil, &PlanResult{Run: j.Run, Messages: j.Sent, Done: j.Done, Waiting: waiting}, nil
-	}
 	if !known || j.Done || now.Sub(j.Began) > maxRunAge || len(j.Missing) != len(f.Buckets) || j.Inventory != nil && !slices.Equal(j.Inventory.Buckets, f.bucketNames()) {
-		j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Missing: make([]int, len(f.Buckets))}
+		j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Missing: make([]int, len(f.Buckets)),
+			Round: j.Round, RoundBegan: j.RoundBegan, Unreceived: j.Unreceived, Filled: j.Filled || j.Round != "" && waiting == 0}
 	}
+	j.Waiting = waiting
 	return &j, nil, nil
 }
 
@@ -150,6 +162,7 @@ type planRun struct {
 
 	mu         sync.Mutex
 	progressed bool // at least one step was done and saved
+	skipped    bool // nothing was enqueued, because of what is still in the queue
 }
 
 // timeUp reports whether the time is up, but never before the first step.
@@ -181,7 +194,7 @@ func (p *planRun) advance(ctx context.Context) error {
 			return err
 		}
 	}
-	enqueue := p.enqueueRepositories
+	enqueue := p.enqueueRound
 	if p.kind == doStatus {
 		enqueue = p.enqueueRepairs
 	}
@@ -190,6 +203,49 @@ func (p *planRun) advance(ctx context.Context) error {
 	}
 	p.job.Done = true
 	return p.save(ctx)
+}
+
+// roundName is the name in the state of the last run of which all messages were received
+// at least once.
+const roundName = "round"
+
+// enqueueRound enqueues all repositories, and after them a message that shows that they
+// were received. While those of the last round wait, there is no other one, because the
+// queue would only grow; after a day there is, because messages are lost if the queue
+// keeps them for too long.
+func (p *planRun) enqueueRound(ctx context.Context) error {
+	f, j := p.filler, p.job
+	if j.Sent == 0 && j.After == "" {
+		received, err := f.State.Get(ctx, roundName)
+		if err != nil {
+			return err
+		}
+		if j.Waiting == 0 || string(received) == j.Round {
+			j.Unreceived = time.Time{}
+		} else if j.Unreceived.IsZero() {
+			j.Unreceived = j.RoundBegan
+		}
+		now := f.now()
+		switch {
+		case !j.Filled:
+			f.count("", "", metrics.Datum{Name: metrics.FirstFill, Unit: "Count", Value: 1})
+		case !j.Unreceived.IsZero():
+			f.count("", "", metrics.Datum{Name: metrics.WorkDelay, Unit: "Seconds", Value: int(now.Sub(j.Unreceived).Seconds())})
+		}
+		if !j.Unreceived.IsZero() && now.Sub(j.RoundBegan) < maxRunAge {
+			f.Log.Info("the queue still has messages of an earlier run, enqueueing none", "messages", j.Waiting)
+			p.skipped = true
+			return nil
+		}
+	}
+	if err := p.enqueueRepositories(ctx); err != nil {
+		return err
+	}
+	j.Round, j.RoundBegan = j.Run, j.Began
+	if j.Sent == 0 {
+		return nil
+	}
+	return f.Queue.Send(ctx, Message{Do: doRound, Run: j.Run})
 }
 
 // enqueueRepositories enqueues all repositories of the source, page by page.

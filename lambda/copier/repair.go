@@ -9,8 +9,13 @@ import (
 	"archeio/lambda/metrics"
 )
 
-// repairChunk is the number of manifest caches that are read in parallel.
-const repairChunk = 16
+const (
+	// repairChunk is the number of manifest caches that are read in parallel.
+	repairChunk = 4
+	// maxCounted is the number of missing blobs up to which one that several
+	// repositories have is counted once, to bound memory.
+	maxCounted = 500_000
+)
 
 // enqueueRepairs enqueues the cached repositories with blobs that are missing
 // from a bucket, and counts these blobs.
@@ -38,7 +43,11 @@ func (p *planRun) enqueueRepairs(ctx context.Context) error {
 		for _, masks := range missing {
 			p.countMissing(masks, counted)
 		}
-		if err := p.enqueue(ctx, repairMessages(p.job.Run, chunk, missing), chunk[len(chunk)-1]); err != nil {
+		var messages []Message
+		if p.skipped = p.job.Waiting > 0; !p.skipped { // else what waits repairs it
+			messages = repairMessages(p.job.Run, chunk, missing)
+		}
+		if err := p.enqueue(ctx, messages, chunk[len(chunk)-1]); err != nil {
 			return err
 		}
 	}
@@ -96,7 +105,9 @@ func (p *planRun) countMissing(masks map[Digest]uint64, counted map[Digest]bool)
 		if counted[digest] {
 			continue
 		}
-		counted[digest] = true
+		if len(counted) < maxCounted {
+			counted[digest] = true
+		}
 		for bucket := range p.job.Missing {
 			if mask&(1<<bucket) == 0 {
 				p.job.Missing[bucket]++

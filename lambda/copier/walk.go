@@ -208,7 +208,7 @@ func (w *walk) repository(ctx context.Context, p place) (children []place) {
 		w.plan.Repositories++
 	}
 	w.mu.Unlock()
-	w.entries(ctx, p.Name, entries, w.referrers(l))
+	w.entries(ctx, p.Name, entries, w.referrers(l), digestsOf(entries))
 	return children
 }
 
@@ -241,8 +241,21 @@ func (w *walk) children(p place, l *registry.Listing) []place {
 	return places
 }
 
-// entries visits manifests of one repository, their children and referrers.
-func (w *walk) entries(ctx context.Context, repository string, entries []registry.Entry, referrers bool) {
+// digestsOf returns the digests of entries, which are visited as such and not as
+// children of others.
+func digestsOf(entries []registry.Entry) map[string]bool {
+	digests := map[string]bool{}
+	for _, e := range entries {
+		if e.Digest != "" {
+			digests[e.Digest] = true
+		}
+	}
+	return digests
+}
+
+// entries visits manifests of one repository, their children and referrers, but not
+// what is visited elsewhere. It returns the digests that it has visited.
+func (w *walk) entries(ctx context.Context, repository string, entries []registry.Entry, referrers bool, elsewhere map[string]bool) *sync.Map {
 	var seen sync.Map // digests
 	var stopped sync.Once
 	group := &errgroup.Group{}
@@ -259,12 +272,13 @@ func (w *walk) entries(ctx context.Context, repository string, entries []registr
 				stopped.Do(func() { w.fail(repository, repository+e.String(), "", fmt.Errorf("%s: %w", w.o.Source.Host(), err)) })
 				return nil
 			}
-			i := &imageWalk{walk: w, repository: repository, entry: e, referrers: referrers, seen: &seen, left: w.o.ImageRequests, again: w.o.ImageRequests / 4}
+			i := &imageWalk{walk: w, repository: repository, entry: e, referrers: referrers, seen: &seen, elsewhere: elsewhere, left: w.o.ImageRequests, again: w.o.ImageRequests / 4}
 			i.visit(ctx)
 			return nil
 		})
 	}
 	_ = group.Wait() // errors are in the plan
+	return &seen
 }
 
 func (w *walk) leaveOut() {

@@ -60,7 +60,7 @@ func ImageBlobs(ctx context.Context, o Options, repository string, image registr
 	o.Manifests = &ManifestCache{}
 	o.fill()
 	w := newWalk(o)
-	w.entries(ctx, repository, []registry.Entry{image}, false)
+	w.entries(ctx, repository, []registry.Entry{image}, false, nil)
 	if err := errors.Join(append(w.plan.Errors, w.plan.Absent...)...); err != nil {
 		return nil, 0, err
 	}

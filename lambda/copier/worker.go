@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"archeio/lambda/config"
@@ -38,8 +40,12 @@ func fitsInto(deadline time.Time) int64 {
 	return int64(time.Until(deadline).Seconds() * assumedRate / 2)
 }
 
-// progress is the progress of a worker in a shard of a repository.
+// progress is the progress of workers in a shard of a repository.
 type progress struct {
+	// Run is that of the newest message, which continues the work of older ones.
+	Run string `json:"run"`
+	// Again reports that it began before Run, so what is new may have been missed.
+	Again bool `json:"again,omitempty"`
 	// After is the key of the last image that was processed.
 	After string `json:"after"`
 	// Failed are the images among them that must be retried.
@@ -68,15 +74,29 @@ func (f *Filler) repository(ctx context.Context, m Message) error {
 	c := clockOf(ctx)
 	ctx, cancel := context.WithDeadlineCause(ctx, c.end, errTimeUp)
 	defer cancel()
-	w := &repositoryRun{filler: f, message: m, clock: c,
-		name: config.RunPrefix + m.Run + "/work/" + shardName(m.Repository, m.Shard, m.Of) + ".json"}
-	if _, err := f.read(ctx, w.name, &w.progress); err != nil {
+	w := &repositoryRun{filler: f, message: m, clock: c, name: workPrefix + shardName(m.Repository, m.Shard, m.Of) + ".json"}
+	stored, err := f.read(ctx, w.name, &w.progress)
+	if err != nil {
 		return err
 	}
-	if w.progress.finished() {
+	w.saved = stored && !w.progress.finished()
+	switch {
+	case !stored || w.progress.finished() && w.progress.Run != m.Run && !newerRun(w.progress.Run, m.Run):
+		w.progress = progress{Run: m.Run}
+	case newerRun(w.progress.Run, m.Run):
+		return nil // a message of a later run continues it
+	case w.progress.finished():
 		return nil // the message was delivered twice
+	case w.progress.Run != m.Run:
+		w.progress.Run, w.progress.Again, w.progress.Stuck = m.Run, true, 0
 	}
-	err := w.all(ctx)
+	err = w.all(ctx)
+	if err == nil && w.progress.finished() && w.progress.Again {
+		w.progress = progress{Run: m.Run}
+		if err = w.save(ctx); err == nil {
+			err = f.Queue.Send(ctx, m)
+		}
+	}
 	if failed := f.recordSmallest(context.WithoutCancel(ctx), m.Run, w.smallest); failed != nil {
 		f.Log.Error("recording the image for the canary failed", "error", failed.Error())
 	}
@@ -88,6 +108,15 @@ func (f *Filler) repository(ctx context.Context, m Message) error {
 		return fmt.Errorf("repository %q: %w", m.Repository, err)
 	}
 	return nil
+}
+
+// workPrefix is the prefix in the state of the progress of workers.
+const workPrefix = "work/"
+
+// newerRun reports whether a run began after another one.
+func newerRun(run, other string) bool {
+	began := func(run string) string { _, at, _ := strings.Cut(run, "-"); return at }
+	return began(run) > began(other)
 }
 
 // repositoryRun is one invocation that works on a shard of a repository.
@@ -104,6 +133,12 @@ type repositoryRun struct {
 
 	cache     ManifestCache
 	cacheName string
+	found     found
+	changed   bool // the progress is worth saving
+	saved     bool // it was saved, by this message or an earlier one
+	// listed are the digests that are visited as entries of the listing, in this shard or
+	// another one; visited are others that were visited before.
+	listed, visited map[string]bool
 }
 
 func (w *repositoryRun) all(ctx context.Context) error {
@@ -121,7 +156,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 		f.Log.Error("manifest cache is corrupt, rebuilding it", "repository", m.Repository, "error", err.Error())
 	}
 	o := Options{Source: f.Source, Buckets: f.Buckets, Inventory: inventory, Withdrawn: withdrawn, State: f.State, Manifests: &w.cache, CheckExisting: true,
-		Filter: f.Filter, Parallel: f.Parallel, Referrers: f.Referrers, AbsentFor: askAbsentAfter, ImageTime: min(maxImageTime, time.Until(w.clock.stop)/3), Now: f.now}
+		Filter: f.Filter, Parallel: f.Parallel, Referrers: f.Referrers, AbsentFor: askAbsentAfter, ReferrersFor: askAbsentAfter, Found: w.found.add, ImageTime: min(maxImageTime, time.Until(w.clock.stop)/3), Now: f.now}
 	o.fill()
 	if len(w.progress.Below)+len(w.progress.Unlisted) > 0 || w.progress.TooMany {
 		if over, err := w.below(ctx, o); over || err != nil {
@@ -139,7 +174,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 			return walk.plan.Errors[0]
 		}
 		w.progress.Done = true
-		return w.save(ctx)
+		return w.saveEnd(ctx)
 	}
 	entries, leftOut := f.Filter.entries(l)
 	if !f.Filter.repository(m.Repository) {
@@ -147,6 +182,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 	}
 	w.filtered.Images += leftOut
 	o.Referrers = walk.referrers(l)
+	w.listed, w.visited = digestsOf(entries), map[string]bool{}
 	todo, split, err := w.todo(ctx, l, entries)
 	if err != nil || split {
 		return err
@@ -156,7 +192,7 @@ func (w *repositoryRun) all(ctx context.Context) error {
 	} else {
 		err = w.proceed(ctx, o, todo)
 	}
-	if err := w.save(context.WithoutCancel(ctx)); err != nil {
+	if err := w.saveEnd(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	if n := len(w.progress.Failed); n > 0 && w.progress.Done && err == nil {
@@ -188,6 +224,7 @@ func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []registry.
 		failed, err := w.chunk(ctx, o, entries)
 		if errors.Is(err, errTimeUp) && w.progress.Stuck < maxRequeues {
 			w.progress.Stuck++
+			w.changed = true
 			return w.filler.Queue.Send(context.WithoutCancel(ctx), w.message)
 		}
 		if err != nil {
@@ -198,10 +235,13 @@ func (w *repositoryRun) proceed(ctx context.Context, o Options, todo []registry.
 		}
 		w.progress.Stuck = 0
 		w.progress.After = entries[len(entries)-1].Key()
-		if err := w.save(ctx); err != nil {
-			return err
+		over := w.clock.over()
+		if w.changed || over {
+			if err := w.save(ctx); err != nil {
+				return err
+			}
 		}
-		if w.clock.over() {
+		if over {
 			return w.filler.Queue.Send(context.WithoutCancel(ctx), w.message)
 		}
 	}
@@ -263,10 +303,30 @@ func (w *repositoryRun) todo(ctx context.Context, l *registry.Listing, entries [
 }
 
 func (w *repositoryRun) save(ctx context.Context) error {
-	if err := w.cache.Save(ctx, w.filler.State, w.cacheName); err != nil {
+	if err := w.saveFindings(ctx); err != nil {
 		return err
 	}
+	w.changed = false
+	w.saved = true
 	return w.filler.write(ctx, w.name, w.progress)
+}
+
+// saveFindings saves what is not only for the next message. Nothing is written if
+// nothing has changed.
+func (w *repositoryRun) saveFindings(ctx context.Context) error {
+	if err := w.found.save(ctx, w.filler.State, w.filler.bucketNames()); err != nil {
+		return err
+	}
+	return w.cache.Save(ctx, w.filler.State, w.cacheName)
+}
+
+// saveEnd saves the progress unless everything was done at once and nothing has changed.
+// If the same message is delivered again, that is found out again.
+func (w *repositoryRun) saveEnd(ctx context.Context) error {
+	if w.progress.Done && len(w.progress.Failed) == 0 && !w.saved && !w.changed {
+		return w.saveFindings(ctx)
+	}
+	return w.save(ctx)
 }
 
 // chunk copies the missing blobs of some images. Blobs that do not fit into the
@@ -274,7 +334,9 @@ func (w *repositoryRun) save(ctx context.Context) error {
 // for that, the error is errTimeUp.
 func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry.Entry) (failed bool, err error) {
 	walk := newWalk(o)
-	walk.entries(ctx, w.message.Repository, entries, o.Referrers)
+	skip := maps.Clone(w.listed)
+	maps.Copy(skip, w.visited)
+	seen := walk.entries(ctx, w.message.Repository, entries, o.Referrers, skip)
 	if err := context.Cause(ctx); err != nil {
 		return false, err
 	}
@@ -282,6 +344,7 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry
 	w.note(walk)
 	plan := walk.plan
 	w.smallest = smallestOf(w.smallest, plan.blobs)
+	w.changed = w.changed || plan.Fetched > 0 || slices.ContainsFunc(plan.Missing, func(m []MissingBlob) bool { return len(m) > 0 })
 	late := map[string]MissingBlob{}
 	fits := fitsInto(w.clock.stop)
 	for i, missing := range plan.Missing {
@@ -324,7 +387,12 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry
 		}
 		return false, errTimeUp
 	}
-	return len(result.Errors) > 0, nil
+	if len(result.Errors) > 0 {
+		w.changed = true
+		return true, nil
+	}
+	seen.Range(func(digest, _ any) bool { w.visited[digest.(string)] = true; return true })
+	return false, nil
 }
 
 // noteCopy logs and counts what a copy has found that the plan did not know.

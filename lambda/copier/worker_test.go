@@ -36,7 +36,7 @@ func TestShards(t *testing.T) {
 	}
 	var queue sent
 	f := &Filler{Queue: &queue, State: Folder(t.TempDir())}
-	whole := &repositoryRun{filler: f, message: Message{Do: doRepository, Run: "x", Repository: "team/app"}, name: "run/x/work/team/app.json"}
+	whole := &repositoryRun{filler: f, message: Message{Do: doRepository, Run: "x", Repository: "team/app"}, name: workPrefix + "team/app.json"}
 	if todo, split, err := whole.todo(t.Context(), l, l.Entries); err != nil || !split || len(todo) != 0 || !whole.progress.Done || len(whole.progress.Below) != 1 {
 		t.Fatalf("%d images are left, split %v, %v", len(todo), split, err)
 	}

@@ -41,6 +41,8 @@ const (
 	CopiedBytes     = "CopiedBytes"     // bytes written
 	MissingBlobs    = "MissingBlobs"    // count of blobs that a mirror does not have, by Mirror
 	NeedsMirrorCopy = "NeedsMirrorCopy" // count of blobs that only "mirror copy" can copy
+	FirstFill       = "FirstFill"       // 1 while the mirrors are filled for the first time
+	WorkDelay       = "WorkDelay"       // seconds that messages of a planner run have not been received; not during the first fill
 	AbsentContent   = "AbsentContent"   // count of tags, manifests and blobs that the source names and does not have
 )
 

@@ -60,7 +60,11 @@ func (c *Client) do(ctx context.Context, q request) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := http.NewRequestWithContext(ctx, q.method, target.String(), nil)
+		sent := ctx
+		if redirects > 0 { // the request before was counted
+			sent = context.WithValue(ctx, redirected{}, true)
+		}
+		r, err := http.NewRequestWithContext(sent, q.method, target.String(), nil)
 		if err != nil {
 			return nil, fmt.Errorf("invalid address: %s", line(err.Error()))
 		}

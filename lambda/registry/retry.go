@@ -62,6 +62,10 @@ const (
 	headerTimeout = pace.StallTimeout
 )
 
+// redirected is the context key of a request that follows a redirect. It does not count
+// against the rate.
+type redirected struct{}
+
 // errSilent is the error for a host that does not respond.
 var errSilent = fmt.Errorf("no response for %v", headerTimeout)
 
@@ -88,8 +92,10 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err := host.throttle.Wait(r.Context()); err != nil {
 			return nil, err
 		}
-		if err := pace.Wait(r.Context(), t.limiter, 1); err != nil {
-			return nil, err
+		if r.Context().Value(redirected{}) == nil {
+			if err := pace.Wait(r.Context(), t.limiter, 1); err != nil {
+				return nil, err
+			}
 		}
 		if attempt > 1 && r.GetBody != nil { // already read, for example that of a token request
 			body, err := r.GetBody()

@@ -167,6 +167,34 @@ func TestRetryEnds(t *testing.T) {
 	}
 }
 
+// TestRedirectRate tests that a request that follows a redirect does not count against
+// the rate.
+func TestRedirectRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		data, blob := noise(1, 100)
+		c, _ := served(t, "example.com", Options{Rate: 10}, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Host == "example.com" {
+				w.Header().Set("Location", "https://storage.example/x")
+				w.WriteHeader(http.StatusTemporaryRedirect)
+				return
+			}
+			w.Write(data)
+		})
+		began := time.Now()
+		for range 40 {
+			body, _, err := c.Blob(t.Context(), "app", blob, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body.Close()
+		}
+		if took := time.Since(began); took < 3*time.Second || took > 3500*time.Millisecond {
+			t.Errorf("40 blobs after redirects took %v at 10 requests per second, want about 3 s", took)
+		}
+	})
+}
+
 func TestRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
