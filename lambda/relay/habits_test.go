@@ -56,7 +56,7 @@ func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 func TestHabits(t *testing.T) {
 	t.Parallel()
 	requests := []Request{byTag, byDigest, theTags, theRefs, aBlob}
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 22))
 		var reproduce []string
 		synctest.Test(t, func(t *testing.T) {

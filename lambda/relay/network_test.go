@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -197,20 +196,11 @@ func (b *bounded) Read(p []byte) (int, error) {
 // endless is a body without an end. cut is one that ends too early.
 type endless struct{}
 
-func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte(" "), len(p))), nil }
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// trickle is a body of which a byte arrives each second.
-type trickle struct{ ctx context.Context }
-
-func (b trickle) Read(p []byte) (int, error) {
-	time.Sleep(time.Second)
-	p[0] = ' '
-	return 1, nil
-}
 
 // newRelay returns a relay in front of a network.
 func newRelay(tb testing.TB, n http.RoundTripper, pairs ...string) *Relay {
