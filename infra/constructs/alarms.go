@@ -139,6 +139,7 @@ func (a alarms) redirector() error {
 			a.unusable()
 		}
 	}
+	a.relaying()
 	return nil
 }
 

@@ -20,7 +20,8 @@ const (
 	cachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 
 	hour = 3600
-	year = 365 * 24 * hour
+	day  = 24 * hour
+	year = 365 * day
 
 	// These limit how long a client waits for an unreachable region before the
 	// request fails over to another one.
@@ -51,6 +52,10 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 			Runtime: jsii.String("cloudfront-js-2.0"),
 		},
 	})
+	longest := float64(hour)
+	if s.Relays() {
+		longest = day // manifests by digest
+	}
 	behaviors := behaviors{
 		functions: []interface{}{&awscloudfront.CfnDistribution_FunctionAssociationProperty{
 			EventType: jsii.String("viewer-request"), FunctionArn: function.AttrFunctionArn(),
@@ -58,7 +63,7 @@ func Distribution(scope constructs.Construct, s *stage.Stage, redirectorHosts []
 		toRedirectors: requestPolicy(scope, "RedirectorRequestPolicy", name("redirector"), "all", "CloudFront-Viewer-Address", "CloudFront-Viewer-Country",
 			"CloudFront-Viewer-Latitude", "CloudFront-Viewer-Longitude", "X-Viewer-Authorized", "X-Viewer-Host"),
 		toMirrors:  requestPolicy(scope, "MirrorRequestPolicy", name("mirror"), "none", "CloudFront-Viewer-Country"),
-		responses:  cachePolicy(scope, "ResponseCachePolicy", name("responses"), "all", 0, hour),
+		responses:  cachePolicy(scope, "ResponseCachePolicy", name("responses"), "all", 0, longest),
 		blobs:      cachePolicy(scope, "BlobCachePolicy", name("blobs"), "none", year, year),
 		pages:      pagePolicy(scope, s, name("pages")),
 		redirector: "redirector-" + s.Redirectors[0],

@@ -56,6 +56,8 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 		"/*BLOB*/":        "/^" + strings.ReplaceAll("/"+config.BlobPrefix, "/", `\/`) + "sha256:[0-9a-f]{64}$/",
 		"/*REFUSAL*/":     literal(refusal()),
 		"/*UNKNOWN*/":     literal(unknownPath()),
+		"/*QUERY*/\n":     query(s),
+		"/*CODES*/":       literal(failoverCodes(s)),
 	} {
 		code = strings.ReplaceAll(code, name, value)
 	}
@@ -63,6 +65,30 @@ func ViewerRequest(s *stage.Stage) (string, error) {
 		return "", fmt.Errorf("stage %q: the CloudFront function has %d bytes, CloudFront allows %d: configure fewer mirrors and redirectors", s.Name, len(code), maxFunction)
 	}
 	return code, nil
+}
+
+// failoverCodes are the status codes of a redirector after which another one gets the
+// request. A relaying redirector passes on what an upstream that is shared by all of
+// them responds with as 429 or 502.
+func failoverCodes(s *stage.Stage) []int {
+	if s.Relays() {
+		return []int{500, 503, 504}
+	}
+	return []int{429, 500, 502, 503, 504}
+}
+
+// query returns the code that removes the query of a request other than for a list, in
+// a relaying stage. It would be part of the cache key, so that clients could bypass the
+// cache and use up the limits of the upstream. The parameters of lists depend on the
+// upstream: the token of a page has any name.
+func query(s *stage.Stage) string {
+	if !s.Relays() {
+		return ""
+	}
+	return `  if (/^\/v2\//.test(request.uri) && !/\/(tags\/list|referrers\/[^\/]+)$/.test(request.uri)) {
+    request.querystring = {};
+  }
+`
 }
 
 // choice reports whether there are several mirrors or redirectors.

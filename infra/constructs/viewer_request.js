@@ -21,6 +21,7 @@ function handler(event) {
   if (!known(request.uri)) {
     return unknown;
   }
+/*QUERY*/
   // The redirector trusts these headers, so values from the viewer must not pass.
   delete headers['x-viewer-authorized'];
   delete headers['x-viewer-host'];
@@ -52,7 +53,7 @@ function choose(uri, headers) {
     origins(mirrors, near[0], near[1], [403, 404, 429, 500, 502, 503, 504]);
   } else {
     const near = position(headers) || country(headers, 2);
-    origins(redirectors, near[0], near[1], [429, 500, 502, 503, 504]);
+    origins(redirectors, near[0], near[1], /*CODES*/);
   }
 }
 

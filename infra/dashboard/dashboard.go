@@ -91,6 +91,9 @@ func Widgets(s *stage.Stage) []Widget {
 	if s.Refreshes() {
 		widgets = append(widgets, Widget{"IP ranges", "", m.ranges()})
 	}
+	if s.Relays() {
+		widgets = append(widgets, Widget{"Relay", "", m.relaying()})
+	}
 	if s.Filler != nil {
 		widgets = append(widgets, Widget{TitleFilling, "", m.filling()})
 	}
@@ -192,6 +195,18 @@ func (m source) ranges() []Series {
 	return append(out,
 		Series{Label: "seconds since AWS's were checked", Of: []Metric{{stage.EdgeRegion, metrics.Namespace, metrics.RangesUnchecked, "Maximum", nil}}},
 		Series{Label: "refused", Of: []Metric{{stage.EdgeRegion, metrics.Namespace, metrics.RangesRefused, "Maximum", nil}}})
+}
+
+func (m source) relaying() []Series {
+	out := []Series{
+		{Label: "requests refused by the upstream's limit", Of: m.requests(metrics.Reason, route.UpstreamLimited.String())},
+		{Label: "requests that failed at the upstream", Of: m.requests(metrics.Reason, route.UpstreamFailed.String())},
+		{Label: "blobs too large to relay", Of: m.requests(metrics.Reason, route.TooLarge.String())},
+	}
+	for _, region := range m.Redirectors {
+		out = append(out, Series{Label: region + ": upstream latency p99 in milliseconds", Of: []Metric{{region, metrics.Namespace, metrics.RelayLatency, "p99", nil}}})
+	}
+	return out
 }
 
 // checked returns the mirrors that redirectors check, by their names in metrics.

@@ -24,7 +24,7 @@ import (
 // without a distribution, one of them in an existing VPC, an alias, and a canary with an
 // image of its own; one has a domain
 // without a hosted zone; another has no functions
-// that fill its mirrors; the third has a filling and a retiring mirror, and a load
+// that fill its mirrors, and an upstream that requires a token; the third has a filling and a retiring mirror, and a load
 // balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
 // blocks.
 const more = `{"balanced": {
@@ -59,7 +59,8 @@ const more = `{"balanced": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2"],
 	"redirectors": ["eu-west-1"],
-	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
+	"upstream": {"endpoint": "https://ghcr.io", "path": "example", "access": "token", "tagMaxAge": "2m"},
+	"singleHost": true,
 	"fill": false,
 	"rangesRefresh": "none",
 	"release": {"shift": "Linear10PercentEvery1Minute"}

@@ -57,6 +57,12 @@ var keys = []key{
 	{name: "upstream.endpoint", want: "scheme and host, for example https://us-docker.pkg.dev", required: true, meaning: "its URL", variable: "UPSTREAM_REGISTRY_ENDPOINT"},
 	{name: "upstream.path", want: "a repository name, for example project/images", otherwise: "none; required for `*.pkg.dev` endpoints", meaning: "prefix of all repository names there", variable: "UPSTREAM_REGISTRY_PATH"},
 	{name: "upstream.regional", want: "an object of endpoints by redirector region", meaning: "endpoints that the redirectors in these regions send clients to instead"},
+	{name: "upstream.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, otherwise: "no limit for the whole stage", meaning: "requests per second that the upstream allows the stage: `fill.rate` of them are for filling the mirrors, by default half of them, and the rest is divided among the redirector regions of a stage that relays", variable: "UPSTREAM_RATE"},
+	passed("upstream.access", `"open" or "token"`, "UPSTREAM_ACCESS"),
+	passed("upstream.tokenHosts", "a list of host names, `*.` allowed in front", "UPSTREAM_TOKEN_HOSTS"),
+	passed("upstream.blobHosts", "a list of host names, `*.` allowed in front", "UPSTREAM_BLOB_HOSTS"),
+	passed("upstream.tagMaxAge", "a duration, for example 60s", "TAG_MAX_AGE"),
+	{name: "singleHost", want: boolean, value: "false", meaning: "whether clients are only sent to the distribution: what its mirror does not have is relayed, up to 4 MiB a blob; requires `front` `cloudfront`", variable: "SINGLE_HOST"},
 	passed("signatureUpstream", "scheme and host, for example https://us-docker.pkg.dev", "SIGNATURE_UPSTREAM_ENDPOINT"),
 	passed("upstreamClouds", `a list of at least one cloud, or "none"`, "UPSTREAM_CLOUDS"),
 

@@ -119,6 +119,7 @@ func (r *reader) read(text json.RawMessage) *Stage {
 	r.passed(s)
 	r.fill(s)
 	r.publishes(s)
+	r.rates(s)
 	r.monitoring(s)
 	r.canary(s)
 	r.accessLogs(s)

@@ -53,6 +53,9 @@ func (s *Stage) AlarmMetrics() int {
 		if s.HasLoadBalancers() {
 			n += 2
 		}
+		if s.Relays() {
+			n += 2 // upstream limited, relay failed
+		}
 		checked := len(s.Routed())
 		if s.HasDistribution() {
 			checked++

@@ -72,6 +72,9 @@ type Stage struct {
 	// Release is nil if a new version of a redirector serves all traffic at once.
 	Release *Release
 
+	// SingleHost is whether clients are only sent to the distribution.
+	SingleHost bool
+
 	upstream  upstream
 	variables map[string]string // of the redirectors, the same in all regions
 }

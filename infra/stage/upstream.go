@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"archeio/lambda/upstreams"
 )
 
 // upstream is the registry that is the source of truth.
@@ -13,6 +15,8 @@ type upstream struct {
 	Endpoint, Path string
 	// Regional are the endpoints of redirectors in a region.
 	Regional map[string]string
+	// Rate is how many requests per second the stage may send; 0 is no limit.
+	Rate float64
 }
 
 // upstream reads the registry. Package config validates the URLs and the path.
@@ -21,8 +25,42 @@ func (r *reader) upstream(s *Stage) {
 		r.text("upstream.endpoint", &s.upstream.Endpoint, notEmpty)
 		r.decode("upstream.path", &s.upstream.Path)
 		r.byRegion("upstream.regional", &s.upstream.Regional, "redirectors", s.Redirectors)
+		number(r, "upstream.rate", &s.upstream.Rate)
 	}
 	r.byRegion("mirrorURLs", &s.MirrorURLs, "mirrors", s.Mirrors)
+	if r.decode("singleHost", &s.SingleHost) && s.SingleHost {
+		if s.Front != CloudFront {
+			r.wrong("singleHost", `a load balancer cannot serve blobs: want false, or front "cloudfront"`)
+		}
+		s.variables["SINGLE_HOST"] = "true"
+	}
+}
+
+// rates divides the rate that the upstream allows the stage between filling the mirrors
+// and relaying.
+func (r *reader) rates(s *Stage) {
+	rest := s.upstream.Rate
+	if rest == 0 {
+		return
+	}
+	if s.Filler != nil {
+		if _, set := r.values["fill.rate"]; !set {
+			s.Filler.Rate = min(s.Filler.Rate, rest/2)
+		} else if s.Filler.Rate > rest || s.Filler.Rate == rest && s.Relays() {
+			r.wrong("fill.rate", "leaves nothing of upstream.rate=%s for relaying: want less than that", decimal(rest))
+			return
+		}
+		rest -= s.Filler.Rate
+	}
+	if s.Relays() {
+		s.variables["UPSTREAM_RATE"] = decimal(rest / float64(len(s.Redirectors)))
+	}
+}
+
+// Relays reports whether redirectors relay what the upstream responds with, instead
+// of redirecting clients there.
+func (s *Stage) Relays() bool {
+	return s.SingleHost || s.variables["UPSTREAM_ACCESS"] == string(upstreams.Token)
 }
 
 func notEmpty(v string) bool { return v != "" }

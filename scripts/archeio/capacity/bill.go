@@ -46,7 +46,7 @@ func Bill(l Load, q Quantities, free, places bool) []Line {
 	toRegion := in(&ToRegion, bytes(BucketOther), l.downloads())
 	toRegion.add(in(&ToRegion, growth*(l.Mirrors-1), primary))
 
-	edge := bytes(EdgeCached, EdgeFetched) + bytes(Redirects)*(1-l.BalancerShare)
+	edge := bytes(EdgeCached, EdgeFetched) + bytes(Redirects)*(1-l.BalancerShare) + q.Relaying.Bytes/gib
 	return []Line{
 		line(&edgeNear, edge*(1-l.FarEdge)),
 		line(&edgeFar, edge*l.FarEdge),
@@ -63,7 +63,7 @@ func Bill(l Load, q Quantities, free, places bool) []Line {
 		in(&listTransfer, f.PageBytes/gib, replicas),
 		in(&indexTransfer, f.IndexBytes/gib, primary),
 		// The tiers apply to all services of an account together.
-		in(&toInternet, bytes(BucketInternet)+bytes(Redirects)*l.BalancerShare, l.downloads()),
+		in(&toInternet, bytes(BucketInternet)+bytes(Redirects)*l.BalancerShare+q.Relaying.BalancerBytes/gib, l.downloads()),
 		line(&logIngest, q.LogBytes/gib),
 		line(&customMetrics, q.Metrics),
 		line(&alarmMetrics, l.AlarmMetrics),

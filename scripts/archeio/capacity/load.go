@@ -29,6 +29,7 @@ type Load struct {
 	Canaries                 float64 // entry points that a canary pulls from
 	MemoryMB                 float64
 	Warm, Check, Cold        float64 // ms billed for an invocation, added by a check, added by a cold start
+	Relay                    float64 // ms added by a request to an upstream that is relayed, 0 for one that is not
 	ColdShare                float64 // of the invocations
 	Peak                     float64 // ratio of the highest rate to the mean
 	Busiest                  float64 // of all traffic: in the busiest region
@@ -127,6 +128,7 @@ func (l *Load) inputs() []input {
 		{"memory", &l.MemoryMB, 128, 10_240, true, "`MB` memory of the function, in MB of 2^20 bytes"},
 		amount("warm-ms", &l.Warm, "`MS` milliseconds billed for an invocation without a check"),
 		amount("check-ms", &l.Check, "`MS` milliseconds that a check adds"),
+		amount("relay-ms", &l.Relay, "`MS` milliseconds that a request to an upstream that is relayed adds; 0 for an upstream that is not"),
 		amount("cold-ms", &l.Cold, "`MS` milliseconds that a cold start adds"),
 		share("cold", &l.ColdShare, "invocations with a cold start"),
 		{"peak", &l.Peak, 1, 1e6, false, "`N` ratio of the highest rate to the mean"},

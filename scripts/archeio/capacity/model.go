@@ -57,27 +57,28 @@ const blobPaths = UpstreamInternet + 1
 
 // Quantities is what a load amounts to in a month.
 type Quantities struct {
-	Pings           float64 `json:"pings"`
-	Manifests       float64 `json:"manifests"`
-	Blobs           float64 `json:"blobs"`
-	Edge            float64 `json:"edgeRequests"` // including those for blobs
-	Balancer        float64 `json:"balancerRequests"`
-	Invocations     float64 `json:"invocations"`
-	GBSeconds       float64 `json:"gbSeconds"`
-	Lookups         float64 `json:"lookups"`      // of whether a mirror has a blob
-	Checks          float64 `json:"checks"`       // of the lookups, those by HEAD
-	HealthChecks    float64 `json:"healthChecks"` // at most: HEADs only for a mirror's health
-	Environments    float64 `json:"environments"`
-	Reads           float64 `json:"S3Reads"`
-	Writes          float64 `json:"S3Writes"`
-	LogBytes        float64 `json:"logBytes"`
-	Metrics         float64 `json:"metrics"`
-	Inspected       float64 `json:"inspectedRequests"` // by firewalls
-	CapacityUnits   float64 `json:"lcuHours"`
-	CanaryRuns      float64 `json:"canaryRuns"`
-	CanaryGBSeconds float64 `json:"canaryGBSeconds"`
-	Filling         Filling `json:"filling"`
-	Paths           []Path  `json:"paths"`
+	Pings           float64  `json:"pings"`
+	Manifests       float64  `json:"manifests"`
+	Blobs           float64  `json:"blobs"`
+	Edge            float64  `json:"edgeRequests"` // including those for blobs
+	Balancer        float64  `json:"balancerRequests"`
+	Invocations     float64  `json:"invocations"`
+	GBSeconds       float64  `json:"gbSeconds"`
+	Lookups         float64  `json:"lookups"`      // of whether a mirror has a blob
+	Checks          float64  `json:"checks"`       // of the lookups, those by HEAD
+	HealthChecks    float64  `json:"healthChecks"` // at most: HEADs only for a mirror's health
+	Environments    float64  `json:"environments"`
+	Reads           float64  `json:"S3Reads"`
+	Writes          float64  `json:"S3Writes"`
+	LogBytes        float64  `json:"logBytes"`
+	Metrics         float64  `json:"metrics"`
+	Inspected       float64  `json:"inspectedRequests"` // by firewalls
+	CapacityUnits   float64  `json:"lcuHours"`
+	CanaryRuns      float64  `json:"canaryRuns"`
+	CanaryGBSeconds float64  `json:"canaryGBSeconds"`
+	Filling         Filling  `json:"filling"`
+	Relaying        Relaying `json:"relaying"`
+	Paths           []Path   `json:"paths"`
 }
 
 // Model returns the quantities of a load.
@@ -117,6 +118,11 @@ func Model(l Load) Quantities {
 	for i := ManifestInside; i <= ManifestInternet; i++ {
 		q.Paths[i].Bytes = q.Paths[i].Requests * manifestBytes
 	}
+	if l.Relay > 0 {
+		// The function fetches them, and the distribution's cache serves most.
+		fetched := throughEdge*(1-l.ManifestHit) + l.BalancerShare
+		q.Paths[ManifestInside].Bytes, q.Paths[ManifestInternet].Bytes = 0, q.Manifests*fetched*manifestBytes
+	}
 
 	// Where requests are served.
 	q.Edge = front*throughEdge + blobs[EdgeCached] + blobs[EdgeFetched]
@@ -130,6 +136,8 @@ func Model(l Load) Quantities {
 	q.Lookups = present + absent
 	q.Checks = (present*(1-l.IndexHit) + absent) * (1 - l.CacheHit)
 
+	q.Relaying = relaying(l, q)
+
 	// The number of health checks depends on the number of environments, so the mean
 	// duration does not include them here.
 	rate := q.Invocations / month
@@ -137,6 +145,7 @@ func Model(l Load) Quantities {
 	// Assumes that a redirector only checks the mirrors near it.
 	around := math.Ceil(l.Mirrors / l.Redirectors)
 	q.HealthChecks = min(q.Lookups-q.Checks, q.Environments*around*month/healthSeconds)
+	q.Relaying.Tokens = min(q.Relaying.Requests, q.Environments*month/tokenSeconds*max(1, l.Repositories))
 	q.GBSeconds = l.MemoryMB / 1024 * q.Invocations * l.meanMS(q) / second
 
 	q.Reads = blobs[BucketSame] + blobs[BucketOther] + blobs[BucketInternet] + blobs[EdgeFetched] +
@@ -161,7 +170,7 @@ func (l *Load) meanMS(q Quantities) float64 {
 	if q.Invocations == 0 {
 		return 0
 	}
-	return l.Warm + l.ColdShare*l.Cold + (q.Checks+q.HealthChecks)/q.Invocations*l.Check
+	return l.Warm + l.ColdShare*l.Cold + (q.Checks+q.HealthChecks)/q.Invocations*l.Check + q.Relaying.Requests/q.Invocations*l.Relay
 }
 
 // capacityUnits returns LCU-hours. One LCU is 25 new connections per second, with

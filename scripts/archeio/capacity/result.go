@@ -97,6 +97,12 @@ func writeText(out io.Writer, results []Result, free bool) error {
 	count("  existence lookups", func(q Quantities) float64 { return q.Lookups })
 	count("  existence checks by HEAD", func(q Quantities) float64 { return q.Checks })
 	count("  mirror health checks, at most", func(q Quantities) float64 { return q.HealthChecks })
+	if t.some(func(r Result) float64 { return r.Quantities.Relaying.Requests }) {
+		t.section("AT THE UPSTREAM, PER MONTH")
+		count("  relayed requests", func(q Quantities) float64 { return q.Relaying.Requests })
+		count("  requests for tokens, at most", func(q Quantities) float64 { return q.Relaying.Tokens })
+		count("  requests of clients without this stage", func(q Quantities) float64 { return q.Relaying.Direct })
+	}
 	t.section("TO FILL THE MIRRORS, PER MONTH")
 	count("  pages listed, primary", func(q Quantities) float64 { return q.Filling.PrimaryPages })
 	count("  pages listed, replicas", func(q Quantities) float64 { return q.Filling.ReplicaPages })

@@ -6,6 +6,10 @@ import (
 	"archeio/infra/stage"
 )
 
+// relayMS is assumed of a stage that relays, in milliseconds: the way to an upstream on
+// the same continent and back, twice for a new connection.
+const relayMS = 150
+
 // deployAs sets what a stage determines of a load: how it is deployed.
 func (l *Load) deployAs(s *stage.Stage) {
 	l.Mirrors, l.Redirectors, l.MemoryMB = float64(len(s.Mirrors)), float64(len(s.Redirectors)), float64(s.Memory)
@@ -17,6 +21,10 @@ func (l *Load) deployAs(s *stage.Stage) {
 		l.Runs = s.Filler.RunsPerHour() * hours
 	}
 	l.Regions, l.AlarmMetrics = float64(len(s.Regions())), float64(s.AlarmMetrics())
+	l.Relay = 0
+	if s.Relays() {
+		l.Relay = relayMS
+	}
 	l.Canaries = 0
 	if s.Canary != nil {
 		l.Canaries = l.Redirectors * float64(len(s.EntryPoints()))

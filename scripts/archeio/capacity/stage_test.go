@@ -28,6 +28,22 @@ func TestPresetsAreStages(t *testing.T) {
 	}
 }
 
+// A stage with an upstream that requires a token relays.
+func TestRelayingStage(t *testing.T) {
+	t.Parallel()
+	all, err := stage.Load([]byte(`{"hub": {"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://ghcr.io", "path": "x", "access": "token"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := small
+	if l.deployAs(all[0]); l.Relay == 0 {
+		t.Error("nothing is relayed")
+	}
+	if l.deployAs(read(t, "smallest")); l.Relay != 0 {
+		t.Error("an open upstream is relayed")
+	}
+}
+
 // A budget is above what the stage costs with its traffic, and near enough to notice twice
 // of that. A download alarm is above the busiest hour of the busiest mirror.
 func TestStagesAgreeWithTheModel(t *testing.T) {

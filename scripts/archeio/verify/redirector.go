@@ -155,6 +155,9 @@ func (d *deployment) upstream(ctx context.Context, region string) outcome {
 	if err != nil {
 		return unknown(err)
 	}
+	if c.Relays() {
+		return skip("the stage relays from %s: see relayed manifest", c.Upstream)
+	}
 	path := "/v2/"
 	if d.image.Name != "" {
 		image := d.image.Name

@@ -34,7 +34,7 @@ func Address(cloud ranges.Cloud, region string) netip.Addr {
 // Clients returns a client for each kind of location, and where its pulls must go.
 func (s *System) Clients() []Client {
 	all := Clients()
-	if s.storage != "" {
+	if s.Storage != "" {
 		// The upstream's own redirect is passed on.
 		for i := range all {
 			for _, server := range []*string{&all[i].Want.Present, &all[i].Want.Missing} {
@@ -48,7 +48,7 @@ func (s *System) Clients() []Client {
 // ManifestSource returns the name of the server that a manifest comes from which was
 // requested from an entry point: the upstream, unless that requires a token.
 func (s *System) ManifestSource(entryPoint string) string {
-	if s.storage != "" {
+	if s.Storage != "" {
 		return entryPoint
 	}
 	return "upstream"

@@ -5,6 +5,7 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ type Options struct {
 	// Token makes the upstream require a token, as most public registries do, and
 	// redirect blobs to presigned URLs of its storage.
 	Token bool
+	// Storage is the base URL at which the upstream and its clients reach the storage,
+	// if something is in front of it.
+	Storage string
 	// SingleValue makes the load balancer send single-value headers.
 	SingleValue bool
 	// Processes is the number of processes of the function; 0 is 1.
@@ -59,8 +63,9 @@ type Options struct {
 // System is a running system. Its methods are safe for concurrent use, except
 // those that start or stop something.
 type System struct {
-	// Upstream, ALB and Distribution are base URLs.
-	Upstream, ALB, Distribution string
+	// Upstream, ALB and Distribution are base URLs. Storage is that of the upstream's
+	// storage, empty if it is a folder.
+	Upstream, Storage, ALB, Distribution string
 	// Env is the function's environment.
 	Env map[string]string
 	// API is the Runtime API that the function's processes receive events from.
@@ -68,7 +73,6 @@ type System struct {
 
 	tokens    string            // base URL of the token server, empty if there is none
 	publisher string            // base URL of the registry that images are pushed to
-	storage   string            // S3 endpoint of the upstream's storage, empty if it is a folder
 	mirrors   map[string]string // S3 endpoint by region
 	dir       string
 	log       io.Writer
@@ -123,7 +127,7 @@ func Start(ctx context.Context, o Options) (_ *System, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() { os.RemoveAll(s.dir) })
-	if err := s.startUpstream(ctx, registry, s3, o.Token); err != nil {
+	if err := s.startUpstream(ctx, registry, o); err != nil {
 		return nil, err
 	}
 	for _, region := range Regions {
@@ -171,7 +175,7 @@ func (s *System) startFunction(ctx context.Context, bootstrap string, o Options)
 	if o.Token {
 		s.Env["UPSTREAM_ACCESS"] = "token"
 		s.Env["UPSTREAM_TOKEN_HOSTS"] = hostOf(s.tokens)
-		s.Env["UPSTREAM_BLOB_HOSTS"] = hostOf(s.storage)
+		s.Env["UPSTREAM_BLOB_HOSTS"] = hostOf(cmp.Or(o.Storage, s.Storage))
 	}
 	maps.Copy(s.Env, o.Env)
 	if s.API, err = runtimeapi.Listen(); err != nil {
@@ -211,8 +215,8 @@ func (s *System) bucketURL(region, bucket string) string { return s.mirrors[regi
 // Hosts returns the base URLs of the system's servers.
 func (s *System) Hosts() []string {
 	hosts := []string{s.Distribution, s.ALB, s.Upstream}
-	if s.storage != "" {
-		hosts = append(hosts, s.tokens, s.storage)
+	if s.Storage != "" {
+		hosts = append(hosts, s.tokens, s.Storage)
 	}
 	for _, region := range Regions {
 		hosts = append(hosts, s.mirrors[region])
@@ -234,7 +238,7 @@ func (s *System) ServerName(address string) string {
 		return "upstream"
 	case s.tokens:
 		return "token server"
-	case s.storage:
+	case s.Storage:
 		return "upstream storage"
 	}
 	for region, endpoint := range s.mirrors {

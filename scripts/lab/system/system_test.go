@@ -17,18 +17,18 @@ func TestPulls(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name        string
-		single      bool
-		env         map[string]string
+		options     Options
 		entryPoints []string
 	}{
-		{"multi-value", false, nil, []string{"alb", "distribution"}},
-		{"single-value", true, nil, []string{"alb"}},
+		{"multi-value", Options{}, []string{"alb", "distribution"}},
+		{"single-value", Options{SingleValue: true}, []string{"alb"}},
 		// The client is then redirected to a path on the host of its request.
-		{"default-mirror-on-the-same-host", false, map[string]string{"DEFAULT_AWS_BASE_URL": "/"}, []string{"distribution"}},
+		{"default-mirror-on-the-same-host", Options{Env: map[string]string{"DEFAULT_AWS_BASE_URL": "/"}}, []string{"distribution"}},
+		{"token", Options{Token: true}, []string{"alb", "distribution"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, image := start(t, Options{SingleValue: tt.single, Env: tt.env})
+			s, image := start(t, tt.options)
 			for _, name := range tt.entryPoints {
 				base := map[string]string{"alb": s.ALB, "distribution": s.Distribution}[name]
 				for _, c := range s.Clients() {
@@ -40,8 +40,8 @@ func TestPulls(t *testing.T) {
 						if mismatch := p.Mismatch(c.Want, image, s.ServerName); mismatch != "" {
 							t.Error(mismatch)
 						}
-						if got := s.ServerName(p.Manifest); got != "upstream" {
-							t.Errorf("the manifest came from %s, want upstream", got)
+						if got, want := s.ServerName(p.Manifest), s.ManifestSource(s.ServerName(base)); got != want {
+							t.Errorf("the manifest came from %s, want %s", got, want)
 						}
 						for _, h := range p.Hops {
 							if h.Status == http.StatusUnauthorized {
@@ -71,6 +71,30 @@ func start(t *testing.T, o Options) (*System, *pull.Image) {
 		t.Fatal(err)
 	}
 	return s, image
+}
+
+// TestSingleHost pulls an image as each client through a distribution that must not send
+// them to another host.
+func TestSingleHost(t *testing.T) {
+	t.Parallel()
+	s, image := start(t, Options{Token: true, Env: map[string]string{"SINGLE_HOST": "true", "DEFAULT_AWS_BASE_URL": "/", "INFO_URL": ""}})
+	want := pull.Want{Present: "distribution", PresentReason: "default-mirror", Missing: "distribution", MissingReason: "mirror-absent"}
+	for _, c := range s.Clients() {
+		t.Run(strings.ReplaceAll(c.Name, " ", "-"), func(t *testing.T) {
+			p, err := s.Pull(t.Context(), s.Distribution, c.Addr, image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mismatch := p.Mismatch(want, image, s.ServerName); mismatch != "" {
+				t.Error(mismatch)
+			}
+			for _, h := range p.Hops {
+				if s.ServerName(h.URL) != "distribution" || h.Location != "" && s.ServerName(h.Location) != "distribution" {
+					t.Errorf("%s is redirected to %q", h.URL, h.Location)
+				}
+			}
+		})
+	}
 }
 
 // forgedHeaders checks that no header of a client changes the client's address.

@@ -1,47 +1,73 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// storageBucket is the bucket that an upstream which requires a token stores its
-// content in.
-const storageBucket = "upstream"
+// TokenUpstream are the base URLs of a registry that requires a token, as most public
+// registries do, and that redirects blobs to presigned URLs of its storage.
+type TokenUpstream struct {
+	// Registry only permits to pull. Publisher has the same content and requires no
+	// token: images are pushed to it.
+	Registry, Publisher string
+	// Tokens is the token server, Storage the S3 server.
+	Tokens, Storage string
+}
 
-// startUpstream starts the registry that is the upstream. If it requires a token,
-// there are two processes with the same storage: the upstream, which only permits to
-// pull, and another one to push to.
-func (s *System) startUpstream(ctx context.Context, registry, s3Server string, token bool) (err error) {
-	if !token {
+// StartTokenUpstream builds and starts a TokenUpstream that stores its files in dir. If
+// storage is not empty, it is the base URL at which the registry and its clients reach
+// the storage, for something in front of it. stop stops all servers, also after an error.
+func StartTokenUpstream(ctx context.Context, log io.Writer, dir, storage string) (u *TokenUpstream, stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for _, f := range stops {
+			f()
+		}
+	}
+	start := func(url *string, server string, args ...string) {
+		if err != nil {
+			return
+		}
+		var binary string
+		if binary, err = serverBinary(ctx, server); err != nil {
+			return
+		}
+		var f func()
+		if *url, f, err = startServer(ctx, log, binary, args...); err == nil {
+			stops = append(stops, f)
+		}
+	}
+	u = &TokenUpstream{}
+	keys, bucket := filepath.Join(dir, "keys.json"), "upstream"
+	start(&u.Storage, "s3", "-region", Regions[0], "-root", filepath.Join(dir, "storage"))
+	start(&u.Tokens, "tokens", "-keys", keys)
+	if err == nil {
+		if _, err = client(u.Storage, Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			err = fmt.Errorf("creating bucket %q: %w", bucket, err)
+		}
+	}
+	stored := []string{"-s3", cmp.Or(storage, u.Storage) + "/" + bucket, "-region", Regions[0]}
+	start(&u.Publisher, "registry", stored...)
+	start(&u.Registry, "registry", append(stored, "-realm", u.Tokens+"/token", "-keys", keys)...)
+	return u, stop, err
+}
+
+// startUpstream starts the registry that is the upstream.
+func (s *System) startUpstream(ctx context.Context, registry string, o Options) (err error) {
+	if !o.Token {
 		s.Upstream, err = s.startServer(ctx, registry, "-root", filepath.Join(s.dir, "registry"))
 		s.publisher = s.Upstream
 		return err
 	}
-	if s.storage, err = s.startServer(ctx, s3Server, "-region", Regions[0], "-root", filepath.Join(s.dir, "storage")); err != nil {
-		return err
-	}
-	bucket := storageBucket
-	if _, err := client(s.storage, Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-		return fmt.Errorf("creating bucket %q: %w", bucket, err)
-	}
-	s.step("building a token server")
-	tokens, err := serverBinary(ctx, "tokens")
-	if err != nil {
-		return err
-	}
-	keys := filepath.Join(s.dir, "keys.json")
-	if s.tokens, err = s.startServer(ctx, tokens, "-keys", keys); err != nil {
-		return err
-	}
-	stored := []string{"-s3", s.storage + "/" + bucket, "-region", Regions[0]}
-	if s.publisher, err = s.startServer(ctx, registry, stored...); err != nil {
-		return err
-	}
-	s.Upstream, err = s.startServer(ctx, registry, append(stored, "-realm", s.tokens+"/token", "-keys", keys)...)
+	u, stop, err := StartTokenUpstream(ctx, s.log, s.dir, o.Storage)
+	s.closers = append(s.closers, stop)
+	s.Upstream, s.publisher, s.tokens, s.Storage = u.Registry, u.Publisher, u.Tokens, u.Storage
 	return err
 }
 

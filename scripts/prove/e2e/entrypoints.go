@@ -40,7 +40,7 @@ func (s *testSystem) openEntryPoints(ctx context.Context) error {
 	separate := map[string]string{"SIGNATURE_UPSTREAM_ENDPOINT": s.signatures.url}
 	both := maps.Clone(sameHost)
 	maps.Copy(both, separate)
-	clients := system.Clients()
+	clients := s.local.Clients()
 	last := clients[len(clients)-1:]
 	for _, x := range []struct {
 		kind     string

@@ -55,6 +55,14 @@ func checkHops(hops []hop) error {
 	return nil
 }
 
+// checkHops is checkHops for the hops of this system: the function gets a token from an
+// upstream that requires one.
+func (s *testSystem) checkHops(hops []hop) error {
+	return checkHops(slices.DeleteFunc(slices.Clone(hops), func(h hop) bool {
+		return s.storage != nil && h.Server == s.upstream.name && h.fromFunction()
+	}))
+}
+
 // withoutReferrerMisses removes the 404s of an upstream without the referrers
 // API, and of a digest without referrers: clients then request a tag.
 func withoutReferrerMisses(hops []hop) []hop {

@@ -76,7 +76,7 @@ func (s *testSystem) publish(ctx context.Context) (*testImages, error) {
 	if err != nil {
 		return nil, err
 	}
-	source := s.local.Source() + "/"
+	source := s.local.Publisher() + "/"
 	if _, err := push(ctx, source, "v1", base, native, foreign); err != nil {
 		return nil, err
 	}
@@ -102,6 +102,9 @@ func (s *testSystem) publish(ctx context.Context) (*testImages, error) {
 		if err := remote.Tag(single.Context().Tag(t), descriptor, remote.WithContext(ctx)); err != nil {
 			return nil, err
 		}
+	}
+	if err := pushChart(ctx, source); err != nil {
+		return nil, err
 	}
 	if images.attached, err = attach(ctx, source, descriptor.Descriptor, "at the upstream"); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		log = stderr
 	}
 	progress := cli.NewProgress(stderr)
-	s, err := start(ctx, log, progress)
+	s, err := start(ctx, log, progress, o.token)
 	if err != nil {
 		return err
 	}

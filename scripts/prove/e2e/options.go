@@ -18,7 +18,8 @@ Starts the whole system on this machine, with a recording proxy in front of ever
 server, and tests it in five parts:
 
   clients      pull, list tags and list referrers with crane, oras, regctl,
-               skopeo, podman, ctr and docker
+               skopeo, podman, ctr and docker; pull a chart with helm, and
+               verify a signature with cosign
   contract     check the responses to single HTTP requests, and that thousands of
                odd ones do not affect other clients
   conformance  run the conformance suite of the OCI distribution specification,
@@ -27,7 +28,7 @@ server, and tests it in five parts:
   load         send a million requests and check every response; watch the memory
 
 All traffic stays on loopback, and everything that was started is stopped. Missing
-clients are installed: crane, oras and regctl with go install, the others with
+clients are installed: crane, oras, regctl, helm and cosign with go install, the others with
 apt-get if run as root. A client that cannot be installed is reported as skipped.
 
 Example:
@@ -43,6 +44,7 @@ type options struct {
 	json    bool
 	verbose bool
 	slow    bool // faults that take minutes too
+	token   bool // the upstream requires a token
 	load    loadOptions
 }
 
@@ -53,6 +55,7 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	list := flags.String("parts", strings.Join(parts, ","), "run the parts in `LIST`, comma-separated")
 	flags.BoolVar(&o.json, "json", false, "print one JSON document instead of tables")
 	flags.BoolVar(&o.verbose, "v", false, "print the output of servers and daemons to standard error")
+	access := flags.String("access", "open", "what the upstream requires for reading: open, for nothing, or token")
 	flags.BoolVar(&o.slow, "full", false, "also run the fault that can take six minutes")
 	flags.IntVar(&o.load.requests, "load-requests", 1_000_000, "load: send at least `N` requests")
 	flags.DurationVar(&o.load.atLeast, "load-time", time.Minute, "load: send requests for at least `DURATION`")
@@ -65,6 +68,9 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	var err error
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return nil, cli.Usagef("-only %q: not a regular expression: %v", *only, err)
+	}
+	if o.token = *access == "token"; !o.token && *access != "open" {
+		return nil, cli.Usagef("-access %q: want open or token", *access)
 	}
 	for _, x := range []struct {
 		flag string

@@ -13,6 +13,8 @@ type proxy struct {
 	target atomic.Pointer[url.URL]
 	// rewrite changes a request before it is forwarded; it may be nil.
 	rewrite func(*http.Request)
+	// keepHost is whether the Host header is forwarded as it is.
+	keepHost bool
 }
 
 func (p *proxy) setTarget(base string) error {
@@ -44,6 +46,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Transport: forward,
 		Rewrite: func(q *httputil.ProxyRequest) {
 			q.SetURL(target)
+			if p.keepHost {
+				q.Out.Host = q.In.Host
+			}
 			if p.rewrite != nil {
 				p.rewrite(q.Out)
 			}

@@ -52,7 +52,7 @@ func (s *testSystem) pullOne(ctx context.Context, c *client, e entryPoint, image
 	if !strings.Contains(digests, digest.String()) {
 		return fmt.Errorf("got digest %q, want %s", strings.TrimSpace(digests), digest)
 	}
-	if err := checkHops(hops); err != nil {
+	if err := s.checkHops(hops); err != nil {
 		return err
 	}
 	blobs := image.nativeBlobs

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -21,13 +22,19 @@ type hop struct {
 }
 
 // fromFunction reports whether the function sent the request: no client here
-// has Go's own User-Agent.
+// has Go's own User-Agent, or that of the relay.
 func (h hop) fromFunction() bool {
-	return h.UserAgent == "" || strings.HasPrefix(h.UserAgent, "Go-http-client")
+	return h.UserAgent == "" || h.UserAgent == "archeio" || strings.HasPrefix(h.UserAgent, "Go-http-client")
 }
+
+// stored is the path of a blob in the storage of the distribution project's registry.
+var stored = regexp.MustCompile(`/docker/registry/v2/blobs/sha256/[0-9a-f]{2}/([0-9a-f]{64})/data$`)
 
 // digest returns the digest of the requested blob, or "" for anything else.
 func (h hop) digest() string {
+	if m := stored.FindStringSubmatch(h.Path); m != nil {
+		return "sha256:" + m[1]
+	}
 	if strings.Contains(h.Path, "/blobs/") || strings.Contains(h.Path, "/"+config.BlobPrefix) {
 		if d, err := url.PathUnescape(path.Base(h.Path)); err == nil {
 			return d

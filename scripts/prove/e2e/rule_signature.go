@@ -103,7 +103,7 @@ func (x *signatureClient) toUpstream(ctx context.Context, _ v1.Descriptor, a *at
 	if err := x.expect(ctx, path, x.signatures, http.StatusNotFound); err != nil {
 		return err
 	}
-	if err := a.push(ctx, x.local.Source()+"/"); err != nil {
+	if err := a.push(ctx, x.local.Publisher()+"/"); err != nil {
 		return err
 	}
 	return x.expect(ctx, path, x.bed.upstream, http.StatusOK)

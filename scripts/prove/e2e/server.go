@@ -16,10 +16,12 @@ type server struct {
 	name, url, address string
 
 	recorder *recorder // nil records nothing
-	handler  http.Handler
-	fault    atomic.Pointer[http.HandlerFunc] // used instead of handler; may be nil
-	heads    atomic.Int64                     // HEAD requests so far
-	indexes  atomic.Int64                     // responses with an index so far, see injectIndex
+	// ignore reports whether a request is not recorded; it may be nil.
+	ignore  func(*http.Request) bool
+	handler http.Handler
+	fault   atomic.Pointer[http.HandlerFunc] // used instead of handler; may be nil
+	heads   atomic.Int64                     // HEAD requests so far
+	indexes atomic.Int64                     // responses with an index so far, see injectIndex
 
 	mu     sync.Mutex
 	server *http.Server
@@ -78,7 +80,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		s.heads.Add(1)
 	}
-	if s.recorder != nil {
+	if s.recorder != nil && (s.ignore == nil || !s.ignore(r)) {
 		w = &statusWriter{ResponseWriter: w, observe: func(status int, header http.Header) {
 			p, query, _ := strings.Cut(r.RequestURI, "?")
 			s.recorder.add(hop{

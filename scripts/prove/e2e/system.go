@@ -31,19 +31,23 @@ type testSystem struct {
 	// The servers in front of those of local: the upstream, the mirrors by
 	// region, the bucket of the default mirror, and the distribution.
 	upstream, defaultBucket, distribution *server
-	mirrors                               map[string]*server
+	// storage is in front of the upstream's storage, nil if the upstream requires no
+	// token.
+	storage *server
+	mirrors map[string]*server
 	// signatures is a registry of its own, for SIGNATURE_UPSTREAM_ENDPOINT.
 	signatures *server
 
 	entryPoints   []entryPoint
 	defaultMirror *url.URL // the bucket itself
 	function      string   // path of the binary
+	signed        bool     // whether cosign has signed an image
 	servers       []*server
 	closers       []func()
 }
 
 // start starts the system. stop must be called if there is no error.
-func start(ctx context.Context, out io.Writer, progress *cli.Progress) (_ *testSystem, err error) {
+func start(ctx context.Context, out io.Writer, progress *cli.Progress, token bool) (_ *testSystem, err error) {
 	s := &testSystem{recorder: &recorder{}, log: out, progress: progress, mirrors: map[string]*server{}}
 	defer func() {
 		if err != nil {
@@ -52,18 +56,22 @@ func start(ctx context.Context, out io.Writer, progress *cli.Progress) (_ *testS
 	}()
 	// The function's environment names the recording servers, so they are
 	// started first and get their targets afterwards.
-	targets, err := s.listenAll()
+	targets, err := s.listenAll(token)
 	if err != nil {
 		return nil, err
 	}
 	first, second := system.Regions[0], system.Regions[1]
-	s.local, err = system.Start(ctx, system.Options{Log: out, Progress: func(text string) { progress.Step("%s", text) }, Env: map[string]string{
+	options := system.Options{Token: token, Log: out, Progress: func(text string) { progress.Step("%s", text) }, Env: map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": s.upstream.url,
 		"DEFAULT_AWS_BASE_URL":       s.distribution.url,
 		"DEFAULT_MIRROR_CHECK_URL":   s.defaultBucket.url,
 		"MIRROR_URL_TEMPLATE":        s.mirrors[first].url + "/mirror-{region}",
 		"MIRROR_URL_OVERRIDES":       second + "=" + s.mirrors[second].url + "/mirror-" + second,
-	}})
+	}}
+	if token {
+		options.Storage = s.storage.url
+	}
+	s.local, err = system.Start(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +91,7 @@ func start(ctx context.Context, out io.Writer, progress *cli.Progress) (_ *testS
 
 // listenAll starts the recording servers, and returns the proxies with the
 // targets that they have once the local system runs.
-func (s *testSystem) listenAll() (targets map[*proxy]func() string, err error) {
+func (s *testSystem) listenAll(token bool) (targets map[*proxy]func() string, err error) {
 	targets = map[*proxy]func() string{}
 	record := func(name string, target func() string) (*server, *proxy, error) {
 		p := &proxy{}
@@ -96,6 +104,14 @@ func (s *testSystem) listenAll() (targets map[*proxy]func() string, err error) {
 		return nil, err
 	}
 	s.upstream, p.rewrite = upstream, limitPage
+	if token {
+		if s.storage, p, err = record("upstream storage", func() string { return s.local.Storage }); err != nil {
+			return nil, err
+		}
+		p.keepHost = true // it is signed
+		// The registry signs its own requests by a header, those of clients by the query.
+		s.storage.ignore = func(r *http.Request) bool { return !r.URL.Query().Has("X-Amz-Signature") }
+	}
 	for _, region := range system.Regions {
 		if s.mirrors[region], _, err = record("mirror "+region, func() string { return s.mirrorEndpoint(region) }); err != nil {
 			return nil, err

@@ -1,5 +1,5 @@
 // Command tokens is a token server for the registry of this module, as the
-// distribution project specifies it: it issues signed tokens that permit anybody to
+// distribution project specifies it: it issues signed tokens that permit all clients to
 // pull and to list the repositories. It creates its key and writes the public half to a file that the registry
 // reads.
 //
