@@ -34,6 +34,7 @@ import (
 	"archeio/lambda/gateway"
 	"archeio/lambda/index"
 	"archeio/lambda/redirect"
+	"archeio/lambda/relay"
 	"archeio/ranges"
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/lab/entrypoint"
@@ -80,6 +81,7 @@ type world struct {
 	signs, fails, caches, cacheBlobs, failsOver bool              // what the distribution does
 	edgeFunction, plain, cachesErrors           bool
 	viewerHost                                  bool
+	keepsQuery, emptyHEAD                       bool // of relayed manifests
 	altSvc                                      string
 	states                                      []alarm
 	confirmed, waiting                          int
@@ -274,6 +276,9 @@ func (w *world) redirector(t *testing.T, region string) entrypoint.Invoke {
 	for _, m := range c.Mirrors {
 		origins.Mirrors = append(origins.Mirrors, held{w, m.Region})
 	}
+	if c.Relays() {
+		origins.Relay = relay.New(c, blobs.New(blobs.Options{Timeout: time.Second, HealthInterval: time.Minute}), relay.Options{Transport: upstreamTransport{w}})
+	}
 	if w.fails {
 		return func(context.Context, []byte) ([]byte, error) { return nil, errors.New("panic") }
 	}
@@ -316,6 +321,9 @@ func (w *world) read(region, name string) (string, bool) {
 func (w *world) edge(behind http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		blobPath := strings.HasPrefix(r.URL.Path, "/"+config.BlobPrefix)
+		if w.stage.Relays() && !w.keepsQuery && strings.HasPrefix(r.URL.Path, "/v2/") {
+			r.RequestURI, r.URL.RawQuery = r.URL.Path, "" // by the edge function
+		}
 		key := r.Method + r.RequestURI + r.Header.Get("Range")
 		w.mu.Lock()
 		resp := w.cache[key]
@@ -343,6 +351,9 @@ func (w *world) edge(behind http.Handler) http.Handler {
 			}
 		}
 		maps.Copy(rw.Header(), resp.Header)
+		if r.Method == http.MethodHead && w.emptyHEAD {
+			rw.Header().Set("Content-Length", "0")
+		}
 		rw.Header().Set("X-Cache", from)
 		if resp.StatusCode == http.StatusForbidden && w.cachesErrors {
 			rw.Header().Set("Age", "7")
@@ -400,17 +411,28 @@ func (w *world) bucket(rw http.ResponseWriter, r *http.Request, region string) {
 // upstream has the image app:v1 with one blob, which the mirrors have too.
 func (w *world) upstream(rw http.ResponseWriter, r *http.Request) {
 	const blob = "a blob of an image"
+	manifest := fmt.Sprintf(`{"config": {"digest": %q, "size": %d}}`, digestOf(blob), len(blob))
 	if w.upstreamStatus != 200 {
 		rw.WriteHeader(w.upstreamStatus)
 		return
 	}
 	switch r.URL.Path {
 	case "/v2/":
-	case "/v2/images/app/manifests/v1":
-		fmt.Fprintf(rw, `{"config": {"digest": %q, "size": %d}}`, digestOf(blob), len(blob))
+	case "/v2/images/app/manifests/v1", "/v2/images/app/manifests/" + digestOf(manifest):
+		rw.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		io.WriteString(rw, manifest)
 	default:
 		rw.WriteHeader(http.StatusNotFound)
 	}
+}
+
+// upstreamTransport sends the requests of a relay to the upstream.
+type upstreamTransport struct{ w *world }
+
+func (t upstreamTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	t.w.upstream(rec, r)
+	return rec.Result(), nil
 }
 
 // The rest implements cloud.
