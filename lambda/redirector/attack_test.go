@@ -157,6 +157,11 @@ var attacks = []struct{ name, why string }{
 	{"alb-where-markup", "markup in the query is escaped in the document"},
 	{"alb-page-hosts", "Host and similar headers do not get into a cacheable document"},
 	{"cloudfront-page-viewer-host", "a host that is not a name of the distribution does not either"},
+	{"alb-relay-realm", "no token is requested from a host that is not allowed"},
+	{"alb-relay-storage", "no client is redirected to a host that is not allowed"},
+	{"alb-relay-link", "no page of a list is on another host"},
+	{"alb-relay-content", "content that does not match its digest is not relayed"},
+	{"alb-relay-credentials", "a client's own credentials are not passed on, and have no effect"},
 	{"alb-shape-two-entry-points", "an event of two entry points is decoded as the one that trusts least"},
 	{"alb-shape-records", "Records of another service next to the event have no effect"},
 }

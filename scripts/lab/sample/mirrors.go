@@ -30,7 +30,7 @@ const mirrorList = "mirrors.txt"
 // ServeMirrors simulates mirrors on address until stop is called. It responds with
 // 200 to the paths that mirrors.txt of a folder lists, with 503 to paths that contain
 // "/down/", and with 404 to all others. The blob index is empty, so every blob is
-// checked. If the address is in use, it waits up to ten seconds for it: another
+// checked. Below /v2/token/ it simulates an upstream that requires a token. If the address is in use, it waits up to ten seconds for it: another
 // process may be simulating the same mirrors.
 func ServeMirrors(ctx context.Context, dir, address string) (stop func(), err error) {
 	list, err := os.ReadFile(filepath.Join(dir, mirrorList))
@@ -53,6 +53,7 @@ func ServeMirrors(ctx context.Context, dir, address string) (stop func(), err er
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case serveUpstream(w, r):
 		case stored[r.URL.Path]:
 		case strings.Contains(r.URL.Path, "/down/"):
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -116,6 +116,8 @@ func TestMirrors(t *testing.T) {
 		"/eu/containers/images/index.v2":   http.StatusOK,
 		"/down/containers/images/index.v2": http.StatusServiceUnavailable,
 		"/down/x":                          http.StatusServiceUnavailable,
+		"/v2/token/a/manifests/3.9":        http.StatusUnauthorized,
+		"/token":                           http.StatusOK,
 	} {
 		resp, err := http.Head("http://" + address + path)
 		if err != nil {
