@@ -46,6 +46,11 @@ invocation p50 | handler like registry.k8s.io's behind an adapter
 	"http": `net/http server, 8 connections, CPU time of a request | handler like registry.k8s.io's
 net/http server, 8 connections, time between responses | handler like registry.k8s.io's
 `,
+	"relay": `relayed manifest from memory, CPU time | net/http reverse proxy with the same caches
+relayed manifest from memory, p50 | net/http reverse proxy with the same caches
+relayed manifest from the upstream, CPU time | net/http reverse proxy with the same caches
+relayed manifest from the upstream, p50 | net/http reverse proxy with the same caches
+`,
 	"pull": `pull of 8 blobs, first of a process | no existence checks
 pull of 8 blobs, first of a process, index | no existence checks
 pull of 8 blobs, cached | no existence checks

@@ -36,6 +36,7 @@ var measurements = []measurement{
 	{"warm", "invocation of a warm function", measureWarm},
 	{"adapter", "invocation of the function and of an HTTP server behind an adapter", measureAdapter},
 	{"http", "request to the handler in a net/http server", measureHTTP},
+	{"relay", "manifest of an upstream that requires a token", measureRelay},
 	{"pull", "pull through the local system", measurePull},
 	{"fill", "copy of 300 images to a mirror, and again", measureFill},
 	{"memory", "resident memory", measureMemory},

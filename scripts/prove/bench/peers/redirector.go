@@ -23,6 +23,13 @@ func NewRedirector(h *redirect.Handler, after func()) http.Handler {
 				w.Header().Set(f.Name, f.Value)
 			}
 		}
+		if resp.Relayed != nil {
+			for _, f := range resp.Relayed.Fields() {
+				if f.Value != "" {
+					w.Header().Set(f.Name, f.Value)
+				}
+			}
+		}
 		w.WriteHeader(resp.Status)
 		io.WriteString(w, resp.Body)
 	})

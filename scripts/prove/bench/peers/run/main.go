@@ -18,6 +18,7 @@ import (
 	"archeio/lambda/gateway"
 	"archeio/lambda/metrics"
 	"archeio/lambda/redirect"
+	"archeio/lambda/relay"
 	"archeio/scripts/prove/bench/peers"
 )
 
@@ -48,6 +49,17 @@ func run(peer string) error {
 		checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Observe: recorder.Check})
 		h := redirect.New(c, redirect.NewOrigins(c, checker), recorder, nil)
 		return serve(peers.NewRedirector(h, recorder.Flush))
+	case "relay-server":
+		checker := blobs.New(blobs.Options{Timeout: c.CheckTimeout, HealthInterval: c.HealthInterval, Observe: recorder.Check})
+		origins := redirect.NewOrigins(c, checker)
+		origins.Relay = relay.New(c, checker, relay.Options{Observe: recorder.Relayed, ObserveToken: recorder.TokenFetch})
+		return serve(peers.NewRedirector(redirect.New(c, origins, recorder, nil), recorder.Flush))
+	case "reverse-proxy":
+		h, err := peers.NewReverseProxy(c)
+		if err != nil {
+			return err
+		}
+		return serve(h)
 	default:
 		return fmt.Errorf("unknown PEER %q", peer)
 	}
