@@ -45,9 +45,7 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 	bucket.Node().DefaultChild().(awss3.CfnBucket).SetMetricsConfigurations([]interface{}{
 		&awss3.CfnBucket_MetricsConfigurationProperty{Id: jsii.String(dashboard.EntireBucket)},
 	})
-	alarms{scope, s, region}.add("Downloads", fmt.Sprintf("More than %d GB were downloaded from the mirror within an hour. Traffic that leaves the region is billed. Find its source, and raise downloadAlarm if it is expected.", s.DownloadAlarm),
-		float64(s.DownloadAlarm)*1e9, 1, metric("AWS/S3", "BytesDownloaded", "Sum", hour,
-			jsii.String("BucketName"), jsii.String(s.Bucket(region)), jsii.String("FilterId"), jsii.String(dashboard.EntireBucket)))
+	downloads(scope, s, region)
 	blobs := jsii.String(*bucket.BucketArn() + "/" + config.BlobPrefix + "*")
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("AllowPublicRead"),
@@ -62,9 +60,27 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudfront.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("s3:GetObject"),
 		Resources:  &[]*string{blobs},
-		Conditions: &map[string]interface{}{"ArnLike": map[string]string{"aws:SourceArn": anyDistribution(s)}},
+		Conditions: &map[string]interface{}{"ArnLike": map[string]string{"aws:SourceArn": s.AnyDistribution()}},
 	}))
 	return bucket
+}
+
+// downloads adds the alarm on what is downloaded from a mirror.
+func downloads(scope constructs.Construct, s *stage.Stage, region string) {
+	alarms{scope, s, region}.add("Downloads", fmt.Sprintf("More than %d GB were downloaded from the mirror within an hour. Traffic that leaves the region is billed. Find its source, and raise downloadAlarm if it is expected.", s.DownloadAlarm),
+		float64(s.DownloadAlarm)*1e9, 1, metric("AWS/S3", "BytesDownloaded", "Sum", hour,
+			jsii.String("BucketName"), jsii.String(s.Bucket(region)), jsii.String("FilterId"), jsii.String(dashboard.EntireBucket)))
+}
+
+// RequiredSettings are the settings that an existing bucket must have besides its policy.
+const RequiredSettings = "versioning, which replication needs; default encryption with SSE-S3; object ownership BucketOwnerEnforced; " +
+	"no BlockPublicPolicy and RestrictPublicBuckets; no Requester Pays; no lifecycle rule that deletes or archives " + config.BlobPrefix +
+	"; request metrics " + dashboard.EntireBucket
+
+// ExistingBucket adds what the stage has for a mirror in an existing bucket: an alarm.
+// Resources of the bucket itself would replace the settings of its owner.
+func ExistingBucket(scope constructs.Construct, s *stage.Stage, region string) {
+	downloads(scope, s, region)
 }
 
 // inNamespace puts a bucket into the namespace of the account if the region supports
@@ -73,12 +89,6 @@ func inNamespace(bucket awss3.Bucket, region string) {
 	if stage.AccountNamespace(region) {
 		bucket.Node().DefaultChild().(awss3.CfnBucket).SetBucketNamespace(jsii.String("account-regional"))
 	}
-}
-
-// anyDistribution returns an ARN pattern for the stage's distribution, which is
-// created after everything that grants it access.
-func anyDistribution(s *stage.Stage) string {
-	return "arn:aws:cloudfront::" + s.Account + ":distribution/*"
 }
 
 // fixLogicalID gives the resource of a construct a short logical id, which does not

@@ -22,14 +22,20 @@ type filler struct {
 // index.
 func grantFiller(s *stage.Stage, planner, worker filler, queue awssqs.Queue) {
 	state := "arn:aws:s3:::" + s.StateBucket()
-	// One resource for all mirrors, because an inline policy has at most 10,240 characters.
-	digests := []*string{jsii.String("arn:aws:s3:::" + s.MirrorPrefix + "-" + s.Account + "-*/" + config.BlobPrefix + "sha256:*")}
-	var mirrors, blobs, indexes []*string
+	// One resource for all mirrors that the stage creates, because an inline policy has at
+	// most 10,240 characters.
+	created := "arn:aws:s3:::" + s.MirrorPrefix + "-" + s.Account + "-*"
+	digests := []*string{jsii.String(created + "/" + config.BlobPrefix + "sha256:*")}
+	indexes := []*string{jsii.String(created + "/" + config.BlobPrefix + index.Name)}
+	var mirrors, blobs []*string
 	for _, region := range s.Filled() {
 		arn := "arn:aws:s3:::" + s.Bucket(region)
 		mirrors = append(mirrors, jsii.String(arn))
 		blobs = append(blobs, jsii.String(arn+"/"+config.BlobPrefix+"*"))
-		indexes = append(indexes, jsii.String(arn+"/"+config.BlobPrefix+index.Name))
+		if s.IsExisting(region) {
+			digests = append(digests, jsii.String(arn+"/"+config.BlobPrefix+"sha256:*"))
+			indexes = append(indexes, jsii.String(arn+"/"+config.BlobPrefix+index.Name))
+		}
 	}
 	for _, f := range []filler{planner, worker} {
 		f.grantIf(map[string]interface{}{"StringLike": map[string]string{"s3:prefix": config.BlobPrefix + "*"}}, mirrors, "s3:ListBucket", "s3:ListBucketVersions")

@@ -127,7 +127,7 @@ func FunctionURL(scope constructs.Construct, s *stage.Stage, region string, alia
 		props.Action = jsii.String(action)
 		props.FunctionName = alias.FunctionArn()
 		props.Principal = jsii.String("cloudfront.amazonaws.com")
-		props.SourceArn = jsii.String(anyDistribution(s))
+		props.SourceArn = jsii.String(s.AnyDistribution())
 		awslambda.NewCfnPermission(scope, jsii.String(id), &props)
 	}
 	permit("DistributionCallsURL", "lambda:InvokeFunctionUrl", awslambda.CfnPermissionProps{FunctionUrlAuthType: jsii.String("AWS_IAM")})

@@ -27,6 +27,22 @@ func (st *synthStack) arns(suffix string) string {
 	return text(out)
 }
 
+// created returns the ARNs of objects in all mirrors that the stage creates, as one
+// pattern, and in each filled existing bucket.
+func (st *synthStack) created(suffix string) string {
+	out := []string{"arn:aws:s3:::" + st.stage.MirrorPrefix + "-" + st.stage.Account + "-*" + suffix}
+	for _, region := range st.stage.Filled() {
+		if name := st.stage.Buckets[region]; name != "" {
+			out = append(out, "arn:aws:s3:::"+name+suffix)
+		}
+	}
+	if len(out) == 1 {
+		return text(out[0])
+	}
+	slices.Sort(out)
+	return text(out)
+}
+
 // fillerStatements returns the policy statements of a function's role, in the order of
 // the CDK.
 func fillerStatements(st *synthStack, id, logs string) []string {
@@ -47,7 +63,7 @@ func fillerStatements(st *synthStack, id, logs string) []string {
 		`"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": ["` + logs + `", "Arn"]}`,
 		`"Action": ["s3:ListBucket", "s3:ListBucketVersions"], "Resource": ` + st.arns("") + `, "Condition": {"StringLike": {"s3:prefix": "containers/images/*"}}`,
 		`"Action": ` + one(onMirrors) + `, "Resource": ` + blobs,
-		`"Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"], "Resource": ` + text("arn:aws:s3:::"+st.stage.MirrorPrefix+"-"+st.stage.Account+"-*/containers/images/sha256:*"),
+		`"Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"], "Resource": ` + st.created("/containers/images/sha256:*"),
 		`"Action": "s3:ListBucket", "Resource": ` + text(state),
 		`"Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], "Resource": ` + text(state+"/*"),
 		`"Action": ` + one(onQueue) + `, "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}`,
@@ -61,7 +77,7 @@ func fillerStatements(st *synthStack, id, logs string) []string {
 				`"Resource": `+text("arn:aws:ecr:"+region+":"+account+":repository/*"))
 	}
 	if id == "Planner" {
-		out = append(out, `"Action": "s3:PutObject", "Resource": `+st.arns("/containers/images/"+index.Name))
+		out = append(out, `"Action": "s3:PutObject", "Resource": `+st.created("/containers/images/"+index.Name))
 	}
 	return out
 }
@@ -96,6 +112,9 @@ func TestFillerRoles(t *testing.T) {
 					want = append(want, `{"Effect": "Allow", `+s+`}`)
 				}
 				same(t, id+"'s statements", at(resource, "Properties", "PolicyDocument", "Statement"), `[`+strings.Join(want, ",")+`]`)
+				if n, limit := len(text(at(resource, "Properties", "PolicyDocument"))), st.stage.FillerPolicySize(); n > limit || limit > 10240 {
+					t.Errorf("%s's policy has %d characters, want at most %d, and IAM allows 10240", id, n, limit)
+				}
 				// Lambda validates the role for the event source mapping, which
 				// depends on the function only.
 				if !slices.Contains(texts(at(function, "DependsOn")), policy) {

@@ -3,6 +3,7 @@
 package stacks
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,9 @@ func TestMirrorStacks(t *testing.T) {
 
 func TestMirrorBucket(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		if st.stage.IsExisting(st.region) {
+			return // TestExistingBucket
+		}
 		// With another logical id it would be another bucket.
 		id, bucket := st.only(t, "AWS::S3::Bucket")
 		if id != "Mirror" {
@@ -66,6 +70,9 @@ func TestMirrorBucket(t *testing.T) {
 
 func TestMirrorPolicy(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		if st.stage.IsExisting(st.region) {
+			return // TestExistingBucket
+		}
 		id, policy := st.only(t, "AWS::S3::BucketPolicy")
 		same(t, "bucket", at(policy, "Properties", "Bucket"), `{"Ref": "Mirror"}`)
 		bySid := map[string]any{}
@@ -107,6 +114,9 @@ func TestMirrorPolicy(t *testing.T) {
 func TestMirrorResources(t *testing.T) {
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
 		resources, _ := st.template["Resources"].(map[string]any)
+		if st.stage.IsExisting(st.region) {
+			return // TestExistingBucket
+		}
 		want := 2
 		if st.region == st.stage.Primary && len(st.stage.Mirrors) > 1 {
 			want = 4
@@ -115,5 +125,75 @@ func TestMirrorResources(t *testing.T) {
 			t.Errorf("%d resources without the alarms, want %d", n, want)
 		}
 		same(t, "output BucketName", at(st.template, "Outputs", "BucketName", "Value"), `{"Ref": "Mirror"}`)
+	})
+}
+
+// The stage has no resources of an existing bucket, which would replace its owner's
+// settings, and everything else uses its own name.
+func TestExistingBucket(t *testing.T) {
+	found := 0
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		if !st.stage.IsExisting(st.region) {
+			return
+		}
+		found++
+		name := st.stage.Buckets[st.region]
+		if n := len(st.alarms()); n != 1 || len(st.template["Resources"].(map[string]any)) != n {
+			t.Errorf("resources other than one alarm: %s", text(st.template["Resources"]))
+		}
+		same(t, "output BucketName", at(st.template, "Outputs", "BucketName", "Value"), text(name))
+		required, _ := at(st.template, "Outputs", "RequiredPolicy", "Value").(string)
+		var statements any
+		if err := json.Unmarshal([]byte(required), &statements); err != nil {
+			t.Fatalf("%v in %s", err, required)
+		}
+		same(t, "output RequiredPolicy", statements, `[{
+			"Sid": "AllowPublicRead",
+			"Effect": "Allow",
+			"Principal": "*",
+			"Action": "s3:GetObject",
+			"Resource": "arn:aws:s3:::`+name+`/containers/images/*",
+			"Condition": {"Bool": {"aws:SecureTransport": "true"}}
+		}, {
+			"Sid": "AllowDistributionRead",
+			"Effect": "Allow",
+			"Principal": {"Service": "cloudfront.amazonaws.com"},
+			"Action": "s3:GetObject",
+			"Resource": "arn:aws:s3:::`+name+`/containers/images/*",
+			"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:cloudfront::`+st.stage.Account+`:distribution/*"}}
+		}]`)
+		for _, want := range []string{"versioning", "SSE-S3", "BucketOwnerEnforced", "BlockPublicPolicy", "Requester Pays", "lifecycle", "EntireBucket"} {
+			if settings, _ := at(st.template, "Outputs", "RequiredSettings", "Value").(string); !strings.Contains(settings, want) {
+				t.Errorf("output RequiredSettings %q without %s", settings, want)
+			}
+		}
+	})
+	if found != 1 {
+		t.Errorf("%d existing buckets, want 1", found)
+	}
+	each(t, "", func(t *testing.T, st *synthStack) {
+		for region, name := range st.stage.Buckets {
+			created := st.stage.MirrorPrefix + "-" + st.stage.Account + "-" + region
+			uses := false
+			walk(st.template, "", func(path string, v any) {
+				s, _ := v.(string)
+				uses = uses || strings.Contains(s, name)
+				if strings.Contains(s, created) {
+					t.Errorf("%s: %s", path, s)
+				}
+			})
+			switch st.what {
+			case "home", "filler", "refresh", "redirector", "edge":
+			case "mirror":
+				if st.region != region && st.region != st.stage.Primary {
+					continue
+				}
+			default:
+				continue
+			}
+			if !uses {
+				t.Errorf("%s does not have the name %s", st.name, name)
+			}
+		}
 	})
 }

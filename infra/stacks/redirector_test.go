@@ -140,11 +140,14 @@ func TestEnvironment(t *testing.T) {
 }
 
 // bucketsOf returns the regions of the mirror buckets of a stack's stage by their URLs,
-// from the templates.
+// from the templates: buckets that are created, and the outputs of existing ones.
 func bucketsOf(t *testing.T, of *synthStack) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for _, st := range synthesized(t).stacks {
+		if name, ok := at(st.template, "Outputs", "BucketName", "Value").(string); ok && st.stage == of.stage {
+			out[fmt.Sprintf("https://%s.s3.dualstack.%s.amazonaws.com", name, st.region)] = st.region
+		}
 		for _, bucket := range st.resources("AWS::S3::Bucket") {
 			// The filler stack has the state bucket.
 			if st.stage == of.stage && st.what == "mirror" {

@@ -150,12 +150,19 @@ func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stac
 		description = "primary mirror bucket"
 	}
 	st := stack(app, s, "mirror", region, description)
+	if s.IsExisting(region) {
+		parts.ExistingBucket(st, s, region)
+		output(st, stage.BucketName, "existing bucket", jsii.String(s.Bucket(region)))
+		output(st, "RequiredPolicy", "statements that the policy of the bucket must have", jsii.String(s.PublicStatements(region)))
+		output(st, "RequiredSettings", "other settings that the bucket must have", jsii.String(parts.RequiredSettings))
+		return st
+	}
 	bucket := parts.MirrorBucket(st, s, region)
 	if region == s.Primary {
 		parts.Replicate(st, s, bucket)
 		uses(st, stage.UsesMirrors, s.Replicas())
 	}
-	output(st, "BucketName", "mirror bucket", bucket.BucketName())
+	output(st, stage.BucketName, "mirror bucket", bucket.BucketName())
 	return st
 }
 

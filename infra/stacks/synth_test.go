@@ -24,7 +24,8 @@ import (
 // without a distribution, one of them in an existing VPC, an alias, and a canary with an
 // image of its own; one has a domain
 // without a hosted zone; another has no functions
-// that fill its mirrors, and an upstream that requires a token; the third has a filling and a retiring mirror, and a load
+// that fill its mirrors, and an upstream that requires a token; the third has a filling and
+// a retiring mirror, a mirror in an existing bucket, and a load
 // balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
 // blocks.
 const more = `{"balanced": {
@@ -73,6 +74,7 @@ const more = `{"balanced": {
 	"filling": ["ap-south-1"],
 	"home": "us-west-2",
 	"retiring": ["me-central-1"],
+	"buckets": {"us-west-2": "example-images-oregon"},
 	"front": "both",
 	"domain": "example.net",
 	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},

@@ -44,7 +44,7 @@ func (s *Stage) environment(region string) map[string]string {
 	env["MIRROR_URL_TEMPLATE"] = bucketURL(s.MirrorPrefix+"-"+s.Account+"-{region}-an", "{region}")
 	var overrides []string
 	for _, mirror := range s.Routed() {
-		if s.MirrorURLs[mirror] != "" || !AccountNamespace(mirror) {
+		if s.MirrorURLs[mirror] != "" || s.IsExisting(mirror) || !AccountNamespace(mirror) {
 			overrides = append(overrides, mirror+"="+s.MirrorURL(mirror))
 		}
 	}
@@ -113,7 +113,7 @@ func (r *reader) environments(s *Stage) {
 			n += hookEnvironment
 		}
 		if n > maxEnvironment {
-			r.problem("redirectors", "the environment of the function in %s has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, mirrorFor, mirrorURLs or page.text", region, n, maxEnvironment)
+			r.problem("redirectors", "the environment of the function in %s has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, mirrorFor, mirrorURLs, buckets or page.text", region, n, maxEnvironment)
 			return
 		}
 	}

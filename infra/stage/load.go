@@ -27,6 +27,9 @@ func Load(text []byte) ([]*Stage, error) {
 		stages = append(stages, s)
 		errs = append(errs, problems...)
 	}
+	if len(errs) == 0 {
+		errs = sharedBuckets(stages)
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -125,6 +128,7 @@ func (r *reader) read(text json.RawMessage) *Stage {
 	r.accessLogs(s)
 	r.firewall(s)
 	r.release(s)
+	r.buckets(s)
 	r.bucketNames(s)
 	if len(r.errs) == 0 {
 		r.environments(s)

@@ -16,8 +16,14 @@ var plainNamespace = []string{"me-central-1", "me-south-1"}
 func AccountNamespace(region string) bool { return !slices.Contains(plainNamespace, region) }
 
 // Bucket returns the name of the mirror bucket in a region. It contains the account
-// in every region, so that it is unique outside of the account's namespace too.
-func (s *Stage) Bucket(region string) string { return s.bucket(s.MirrorPrefix, region) }
+// in every region, so that it is unique outside of the account's namespace too;
+// but for an existing bucket.
+func (s *Stage) Bucket(region string) string {
+	if name := s.Buckets[region]; name != "" {
+		return name
+	}
+	return s.bucket(s.MirrorPrefix, region)
+}
 
 // StateBucket returns the name of the private bucket, in the home region, of the
 // functions that fill the mirrors.
@@ -85,6 +91,8 @@ const EdgeRegion = "us-east-1"
 
 // Outputs of stacks that others use.
 const (
+	// BucketName is the output of a mirror stack with the name of its bucket.
+	BucketName = "BucketName"
 	// FunctionHost is the output of a redirector stack with the host of the
 	// function URL.
 	FunctionHost = "FunctionHost"
@@ -155,10 +163,13 @@ func (s *Stage) StackRegions() []string {
 // Retained is a bucket that is kept when its stack is deleted.
 type Retained struct{ Name, Region, Stack string }
 
-// RetainedBuckets returns all buckets of the stage.
+// RetainedBuckets returns all buckets that the stage creates.
 func (s *Stage) RetainedBuckets() []Retained {
 	var all []Retained
 	for _, region := range s.Mirrors {
+		if s.IsExisting(region) {
+			continue
+		}
 		all = append(all, Retained{s.Bucket(region), region, s.Stack("mirror", region)})
 	}
 	if s.HasState() {

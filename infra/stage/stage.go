@@ -38,6 +38,8 @@ type Stage struct {
 	Zone          Zone
 	// MirrorPrefix is the prefix of all bucket names.
 	MirrorPrefix string
+	// Buckets are the names of existing buckets by mirror region. The others are created.
+	Buckets map[string]string
 	// Architecture is "arm64" or "x86_64".
 	Architecture string
 	// Memory of a redirector is in MB, LogRetention in days.

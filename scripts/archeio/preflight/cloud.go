@@ -68,6 +68,8 @@ type cloud interface {
 	// missingBlobs returns the number of blobs that a mirror does not have, as the
 	// planner in a region reported it last, and whether it did within two days.
 	missingBlobs(ctx context.Context, region, mirror string) (n int, known bool, err error)
+	// settings returns the settings of a bucket of the account.
+	settings(ctx context.Context, region, bucket string) settings
 	leftover.Lister
 	leftover.Account
 }

@@ -28,7 +28,8 @@ type fake struct {
 	disabled            string // region
 	version, concurrent int
 	quotas              map[string]int
-	edge                []string // CloudFront functions
+	edge                []string            // CloudFront functions
+	existing            map[string]settings // by bucket
 	buckets             map[string]leftover.Ownership
 	stackOf, tag        map[string]string // by bucket
 	status              map[string]string // by stack
@@ -124,6 +125,7 @@ func (f fake) missingBlobs(_ context.Context, _, mirror string) (int, bool, erro
 	n, known := f.missing[mirror]
 	return n, known, nil
 }
+func (f fake) settings(_ context.Context, _, bucket string) settings { return f.existing[bucket] }
 func (f fake) StackStatus(_ context.Context, _, stack string) (string, error) {
 	return f.status[stack], nil
 }

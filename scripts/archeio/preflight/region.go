@@ -48,6 +48,12 @@ func (p *preflight) region(ctx context.Context, region string) {
 	p.concurrency(ctx, region)
 	p.network(ctx, region)
 	p.stacks(ctx, region)
+	if slices.Contains(p.stage.Mirrors, region) {
+		p.replaced(ctx, region)
+	}
+	if p.stage.IsExisting(region) {
+		p.existing(ctx, region)
+	}
 	for _, b := range p.stage.RetainedBuckets() {
 		if b.Region == region {
 			p.bucket(ctx, b)
