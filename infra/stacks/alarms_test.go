@@ -90,7 +90,7 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.MissingBlobs:      prefixed(metrics.Mirror+"=", mirrors...),
 		metrics.IndexContradicted: prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
 		metrics.IndexDisabled:     prefixed(metrics.Mirror+"=", append(slices.Clone(mirrors), "default")...),
-		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.RangesAge: nil, metrics.RangesUnchecked: nil, metrics.RangesRefused: nil, metrics.UnknownClients: nil,
+		metrics.CheckLatency:      nil, metrics.TotalLatency: nil, metrics.RelayLatency: nil, metrics.ColdStarts: nil, metrics.IndexAge: nil, metrics.RangesAge: nil, metrics.RangesUnchecked: nil, metrics.RangesRefused: nil, metrics.UnknownClients: nil,
 		metrics.CanaryFailures: prefixed(metrics.EntryPoint+"=", stage.DistributionEntry, stage.BalancerEntry),
 		metrics.CanaryLatency:  prefixed(metrics.EntryPoint+"=", stage.DistributionEntry, stage.BalancerEntry),
 		metrics.CanaryBlobs:    blobReasons,
@@ -253,6 +253,9 @@ func TestRedirectorAlarms(t *testing.T) {
 		if stage.HasFunctionURL(st.region) {
 			want = append(want, "FunctionURLErrors")
 			same(t, "function of the URL", at(st.resource(t, "FunctionURLErrors"), "Properties", "Dimensions"), `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
+		}
+		if st.stage.Relays() {
+			want = append(want, "RelayFailed", "UpstreamLimited")
 		}
 		if st.stage.HasLoadBalancers() {
 			want = append(want, "BalancerErrors", "BalancerTargetErrors")
