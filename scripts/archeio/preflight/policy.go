@@ -120,8 +120,8 @@ func (s *policyStatement) reads(bucket string) bool {
 	})
 }
 
-// mayDeny reports whether a Deny statement denies clients or CloudFront to read any of the blobs, if its
-// conditions are met.
+// mayDeny reports whether a Deny statement denies clients or CloudFront to read any of
+// the blobs, if its conditions are met.
 func (s *policyStatement) mayDeny(bucket string) bool {
 	if s.Principal != nil && !s.Principal.all && !slices.Contains(s.Principal.byKind["Service"], "cloudfront.amazonaws.com") {
 		return false // clients are anonymous
@@ -156,8 +156,8 @@ func (s *policyStatement) flat() (conditions, operators []string) {
 	return conditions, operators
 }
 
-// onlyWithoutTLS reports whether a statement is for requests without TLS, or with a
-// version that no client of today uses.
+// onlyWithoutTLS reports whether a statement is only for requests without TLS, or with a
+// version below 1.2.
 func (s *policyStatement) onlyWithoutTLS() bool {
 	conditions, operators := s.flat()
 	if len(conditions) != 1 || len(operators) != 1 {
