@@ -15,7 +15,7 @@ import (
 // of another size than at the source.
 func (w *walk) compare(ctx context.Context) {
 	p := w.plan
-	p.Blobs = len(p.blobs)
+	p.Blobs = p.everywhere + len(p.blobs)
 	p.Missing = make([][]MissingBlob, len(w.o.Buckets))
 	var doubts []doubt
 	for key, blob := range p.blobs {
@@ -85,6 +85,11 @@ func (o *Options) absentBlob(blob MissingBlob) (absent, fresh bool) {
 		fresh = fresh && o.Now().Sub(at) < o.AbsentFor
 	}
 	return true, fresh
+}
+
+func (o *Options) withdrawn(digest string) bool {
+	_, is := o.Withdrawn[digest]
+	return is
 }
 
 // doubt is a blob that has another size in a bucket than in a manifest.

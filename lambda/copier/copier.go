@@ -19,8 +19,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"archeio/lambda/registry"
 )
 
@@ -84,14 +82,6 @@ type Inventory interface {
 	Has(bucket int, d Digest) (size int64, has bool)
 }
 
-// bucketListings are the complete listings of buckets, in their order.
-type bucketListings []map[Digest]int64
-
-func (l bucketListings) Has(bucket int, d Digest) (int64, bool) {
-	size, ok := l[bucket][d]
-	return size, ok
-}
-
 // Progress is the progress of a run.
 type Progress struct {
 	// Phase is a short name of the current work, for example "hashing".
@@ -134,7 +124,11 @@ type Plan struct {
 	// blobs, one line each, most of them an *ItemError.
 	Errors []error
 
-	blobs map[Digest]MissingBlob
+	// blobs are those of the source, except for what all buckets have, and everywhere
+	// counts these, of which references has the repositories.
+	blobs      map[Digest]MissingBlob
+	references *references
+	everywhere int
 }
 
 // Empty reports whether the source has nothing to mirror.
@@ -181,10 +175,14 @@ func (e *ItemError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *ItemError) Unwrap() error { return e.Err }
 
-// Find returns where the source has a blob.
+// Find returns where the source has a blob. The Image is not set if all buckets have it.
 func (p *Plan) Find(d Digest) (MissingBlob, bool) {
 	m, ok := p.blobs[d]
-	return m, ok
+	if ok {
+		return m, true
+	}
+	repository, size, ok := p.references.find(d)
+	return MissingBlob{Blob: registry.Blob{Digest: d.String(), Size: size}, Repository: repository}, ok
 }
 
 // NewPlan lists the source and finds what is missing from the buckets. It changes
@@ -196,7 +194,7 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		return nil, err
 	}
 	if o.Inventory == nil {
-		held, err := o.list(ctx)
+		held, err := listBuckets(ctx, &o)
 		if err != nil {
 			return nil, err
 		}
@@ -234,20 +232,6 @@ func (o *Options) fill() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-}
-
-// list lists all buckets in parallel.
-func (o *Options) list(ctx context.Context) (bucketListings, error) {
-	held := make(bucketListings, len(o.Buckets))
-	o.Progress(Progress{Phase: "listing buckets", Total: len(o.Buckets)})
-	group, ctx := errgroup.WithContext(ctx)
-	for i, b := range o.Buckets {
-		group.Go(func() (err error) {
-			held[i], err = b.List(ctx)
-			return err
-		})
-	}
-	return held, group.Wait()
 }
 
 func sortErrors(errs []error) {

@@ -107,7 +107,7 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 	blob := h.blob(t, "app", data)
 	h.manifest(t, "app", "v1", "application/vnd.oci.image.manifest.v1+json",
 		fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, blob.Digest, blob.Size))
-	o := Options{Source: h.source(t, "", registry.Options{}), Buckets: buckets, Inventory: make(bucketListings, len(buckets)), Manifests: &ManifestCache{}}
+	o := Options{Source: h.source(t, "", registry.Options{}), Buckets: buckets, Inventory: &holdings{}, Manifests: &ManifestCache{}}
 	plan, err := NewPlan(t.Context(), o)
 	if err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)

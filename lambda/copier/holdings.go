@@ -56,16 +56,26 @@ func (h *heldPart) find(d Digest) (i int, ok bool) {
 	return i, i < n && bytes.Equal(h.keys[i*keySize:][:keySize], d[:keySize])
 }
 
+// maskAt is mask by the position of the blob.
+func (h *heldPart) maskAt(i int) uint64 { return h.table[h.masks[i]] }
+
+// find returns the part of a blob and its position there.
+func (h *holdings) find(d Digest) (part, blob int, ok bool) {
+	if len(h.parts) == 0 {
+		return 0, 0, false
+	}
+	part = int(d[0]) >> (8 - 4*h.digits)
+	blob, ok = h.parts[part].find(d)
+	return part, blob, ok
+}
+
 // mask returns a bit for each bucket that has a blob.
 func (h *holdings) mask(d Digest) uint64 {
-	if len(h.parts) == 0 {
+	part, blob, ok := h.find(d)
+	if !ok {
 		return 0
 	}
-	part := &h.parts[int(d[0])>>(8-4*h.digits)]
-	if i, ok := part.find(d); ok {
-		return part.table[part.masks[i]]
-	}
-	return 0
+	return h.parts[part].maskAt(blob)
 }
 
 // Has implements Inventory. Sizes are unknown.

@@ -78,11 +78,20 @@ func (b *Bucket) count(ctx context.Context) (int, error) {
 	var n int
 	var end Digest
 	last, err := b.page(ctx, "", "", func(d Digest, _ int64) { n++; end = d })
-	if err != nil || last == "" || n == 0 {
+	if err != nil || n == 0 {
 		return n, err
 	}
+	return estimate(n, end, last), nil
+}
+
+// estimate returns about how many blobs a bucket has of which the first page has n blobs
+// up to a digest. last is that of Page.
+func estimate(n int, end Digest, last string) int {
+	if last == "" {
+		return n
+	}
 	share := float64(binary.BigEndian.Uint64(end[:])) / math.MaxUint64
-	return int(float64(n) / max(share, 1e-6)), nil
+	return int(float64(n) / max(share, 1e-6))
 }
 
 // digits returns the Digits for a number of buckets. They stay as they are unless there

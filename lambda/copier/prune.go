@@ -72,11 +72,7 @@ type PruneResult struct {
 func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 	o.fill()
 	now := o.Now().UTC().Truncate(time.Second)
-	held, err := o.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	o.Inventory, o.Referrers, o.AbsentFor = held, true, 0
+	o.Inventory, o.Referrers, o.AbsentFor = nil, true, 0
 	plan, err := NewPlan(ctx, o.Options)
 	if err != nil {
 		return nil, err
@@ -89,13 +85,8 @@ func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 		return nil, err
 	}
 	p := &prune{o: o, now: now, record: map[string]unreferenced{}, places: map[string][]*Bucket{}, sizes: map[string]int64{}, result: &PruneResult{}}
-	for i, b := range o.Buckets {
-		for d, size := range held[i] {
-			if _, refers := plan.Find(d); !refers {
-				p.places[d.String()] = append(p.places[d.String()], b)
-				p.sizes[d.String()] = size
-			}
-		}
+	if err := p.find(ctx, plan); err != nil {
+		return nil, err
 	}
 	takeOut, remove := p.classify(record)
 	if o.Delete {
@@ -121,6 +112,38 @@ type prune struct {
 	places map[string][]*Bucket
 	sizes  map[string]int64
 	result *PruneResult
+}
+
+// find finds the blobs that no manifest refers to. It lists the parts with such blobs
+// again, because their whole digests are not in memory.
+func (p *prune) find(ctx context.Context, plan *Plan) error {
+	listing, listed := plan.references.listing, -1
+	for part := range plan.references.unreferenced {
+		if part == listed {
+			continue
+		}
+		listed = part
+		content, err := listSnapshot(ctx, p.o.Buckets, listing.prefix(part), nil)
+		if err != nil {
+			return err
+		}
+		for d := range content.all {
+			// What has been copied since is not known to be unreferenced.
+			if _, _, before := listing.find(d); !before {
+				continue
+			}
+			if _, refers := plan.Find(d); refers {
+				continue
+			}
+			for i, b := range p.o.Buckets {
+				if size, has := listing.Has(i, d); has {
+					p.places[d.String()] = append(p.places[d.String()], b)
+					p.sizes[d.String()] = size
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // classify counts the blobs, and returns those to take out of the index and those to
@@ -208,11 +231,23 @@ func (p *prune) remove(ctx context.Context, digests []string) {
 // are listings.
 func (p *Plan) countUnreferenced(o Options) {
 	p.Unreferenced = make([]Blobs, len(o.Buckets))
-	listings, _ := o.Inventory.(bucketListings)
-	for i, held := range listings {
-		for d, size := range held {
-			if _, refers := p.blobs[d]; !refers && !o.Withdrawn[d.String()] {
-				p.Unreferenced[i].add(size)
+	if p.references == nil {
+		return
+	}
+	listing, withdrawn := p.references.listing, map[[2]int]bool{}
+	for digest := range o.Withdrawn {
+		d, _ := ParseDigest(digest)
+		if part, blob, ok := listing.find(d); ok {
+			withdrawn[[2]int{part, blob}] = true
+		}
+	}
+	for part, blob := range p.references.unreferenced {
+		if withdrawn[[2]int{part, blob}] {
+			continue
+		}
+		for i := range o.Buckets {
+			if listing.parts[part].maskAt(blob)&(1<<i) != 0 {
+				p.Unreferenced[i].add(listing.sizes[part].of(blob, i))
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func Run(ctx context.Context, o Options) (*Plan, *Result, error) {
 		return nil, nil, err
 	}
 	if o.Inventory == nil {
-		held, err := o.list(ctx)
+		held, err := listBuckets(ctx, &o)
 		if err != nil {
 			return nil, nil, err
 		}

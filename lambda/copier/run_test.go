@@ -59,7 +59,7 @@ func TestRunWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		o := Options{Buckets: []*Bucket{{}}, Inventory: bucketListings{{}}}
+		o := Options{Buckets: []*Bucket{{}}, Inventory: &holdings{}}
 		o.fill()
 		e := &early{c: newCopying(o), copying: map[string]bool{}} // nothing copies
 		e.changed = sync.NewCond(&e.mu)

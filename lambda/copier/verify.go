@@ -60,47 +60,39 @@ type Mismatch struct {
 }
 
 // Verify reads blobs of buckets and hashes them. With a plan it replaces
-// mismatches by the blob of the source, unless the object has changed since. It
-// returns an error if a bucket could not be listed, or ctx has ended.
+// mismatches by the blob of the source, unless the object has changed since. With an
+// error, because a bucket could not be listed or ctx has ended, the result has what was
+// done before.
 func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
-	list := Options{Buckets: o.Buckets, Parallel: o.Parallel, Progress: o.Progress}
-	list.fill()
-	held, err := list.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := &verifying{o: o, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), report: list.Progress, result: &Verification{}}
-	type object struct {
-		bucket *Bucket
-		digest Digest
-	}
-	var objects []object
-	for i, b := range o.Buckets {
-		for digest, size := range held[i] {
-			v.result.Of++
-			if o.Sample <= 0 || rand.Float64() < o.Sample {
-				objects = append(objects, object{b, digest})
-				v.progress.TotalBytes += size
-			}
-		}
-	}
-	v.progress.Phase, v.progress.Total = "hashing", len(objects)
+	defaults := Options{Parallel: o.Parallel, Progress: o.Progress}
+	defaults.fill()
+	v := &verifying{o: o, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), report: defaults.Progress, result: &Verification{}}
+	v.progress.Phase, v.progress.Growing = "hashing", true
 	group := &errgroup.Group{}
-	group.SetLimit(list.Parallel)
-	for _, x := range objects {
-		group.Go(func() error {
-			if ctx.Err() == nil {
-				v.one(ctx, x.bucket, x.digest)
+	group.SetLimit(defaults.Parallel)
+	var err error
+	for _, b := range o.Buckets {
+		// The listing waits for the blobs to be hashed, so that memory is bounded.
+		err = b.listPart(ctx, "", func(digest Digest, size int64) {
+			if v.selects(size) {
+				group.Go(func() error {
+					if ctx.Err() == nil {
+						v.one(ctx, b, digest)
+					}
+					return nil
+				})
 			}
-			return nil
 		})
+		if err != nil {
+			break
+		}
 	}
 	_ = group.Wait() // errors are in the result
 	slices.SortFunc(v.result.Mismatches, func(a, b Mismatch) int {
 		return slices.Compare([]string{a.Bucket, a.Digest}, []string{b.Bucket, b.Digest})
 	})
 	sortErrors(v.result.Errors)
-	return v.result, context.Cause(ctx)
+	return v.result, or(context.Cause(ctx), err)
 }
 
 type verifying struct {
@@ -111,6 +103,19 @@ type verifying struct {
 	mu       sync.Mutex
 	progress Progress
 	result   *Verification
+}
+
+// selects counts a blob, and reports whether it is hashed.
+func (v *verifying) selects(size int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.result.Of++
+	if v.o.Sample > 0 && rand.Float64() >= v.o.Sample {
+		return false
+	}
+	v.progress.Total++
+	v.progress.TotalBytes += size
+	return true
 }
 
 func (v *verifying) one(ctx context.Context, b *Bucket, digest Digest) {

@@ -27,7 +27,11 @@ type walk struct {
 }
 
 func newWalk(o Options) *walk {
-	return &walk{o: o, breaker: newBreaker(o.Now), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
+	w := &walk{o: o, breaker: newBreaker(o.Now), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
+	if l, ok := o.Inventory.(*bucketListing); ok {
+		w.plan.references = newReferences(l)
+	}
+	return w
 }
 
 // maxBarren is how many levels of repositories without images are visited below each
@@ -299,6 +303,14 @@ func (w *walk) collect(repository, image string, c *registry.Contents) {
 		}
 		known, twice := w.plan.blobs[key]
 		if !twice {
+			everywhere, isNew := w.plan.references.add(key, b.Size, repository)
+			if everywhere && !w.o.withdrawn(b.Digest) {
+				if isNew {
+					w.plan.everywhere++
+					w.plan.Bytes += b.Size
+				}
+				continue
+			}
 			blob := MissingBlob{Blob: b, Repository: repository, Image: image}
 			w.plan.blobs[key] = blob
 			if w.o.early != nil {

@@ -15,7 +15,7 @@ const (
 	pageSize = 1000
 	// runReads and runWrites are the requests of a run to the state that do not depend
 	// on the number of blobs, readsPerMessage those of a worker for a message.
-	runReads, runWrites, readsPerMessage = 4, 4, 3
+	runReads, runWrites, readsPerMessage = 5, 4, 3
 	// listingsAtOnce is about how many pages of the primary are listed at the same time.
 	listingsAtOnce = 6
 	// keyBytes is what a key takes in a page of a listing: a blob's key has 89

@@ -99,10 +99,14 @@ func line(x copier.Progress, rate float64, retries int64, width int) string {
 	if x.Total > 0 {
 		part = float64(x.Done) / float64(x.Total)
 	}
+	done := "copied " // while repositories are counted
+	if x.Phase == "hashing" {
+		done = ""
+	}
 	switch {
 	case x.TotalBytes == 0:
 	case x.Growing:
-		text += fmt.Sprintf(", copied %s of %s so far, %s/s", size(x.Bytes), size(x.TotalBytes), size(int64(rate)))
+		text += fmt.Sprintf(", %s%s of %s so far, %s/s", done, size(x.Bytes), size(x.TotalBytes), size(int64(rate)))
 	default:
 		part = float64(x.Bytes) / float64(x.TotalBytes)
 		text += fmt.Sprintf(", %s of %s, %s/s", size(x.Bytes), size(x.TotalBytes), size(int64(rate)))

@@ -27,6 +27,8 @@ func TestLine(t *testing.T) {
 		{"plain-with-retries", copier.Progress{Phase: "reading repositories", Done: 3, Total: 7}, 0, 2, 0, "reading repositories: 3 of 7, 2 retries"},
 		{"early", copier.Progress{Phase: "reading repositories", Done: 3, Total: 7, Bytes: 25_000_000, TotalBytes: 100_000_000, Growing: true}, 5e6, 1, 0,
 			"reading repositories: 3 of 7, copied 25.0 MB of 100.0 MB so far, 5.0 MB/s, 1 retry"},
+		{"hashing", copier.Progress{Phase: "hashing", Done: 3, Total: 7, Bytes: 25_000_000, TotalBytes: 100_000_000, Growing: true}, 5e6, 0, 0,
+			"hashing: 3 of 7, 25.0 MB of 100.0 MB so far, 5.0 MB/s"},
 		{"early-bar-of-repositories", copier.Progress{Phase: "reading", Done: 1, Total: 2, Bytes: 25, TotalBytes: 100, Growing: true}, 5, 0, 100,
 			"[##########----------] reading: 1 of 2, copied 25 B of 100 B so far, 5 B/s"},
 		{"bar", copier.Progress{Phase: "reading repositories", Done: 1, Total: 4}, 0, 0, 80, "[#####---------------] reading repositories: 1 of 4"},
