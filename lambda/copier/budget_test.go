@@ -101,10 +101,10 @@ func twoRuns(t *testing.T, first, second *tally, options func(*ManifestCache) (O
 	}
 	state := Folder(t.TempDir())
 	again := &ManifestCache{}
-	if err := cache.Save(t.Context(), state, ShellCache); err != nil {
+	if err := cache.SaveShell(t.Context(), state); err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Load(t.Context(), state, ShellCache); err != nil {
+	if err := again.LoadShell(t.Context(), state, func(text string) { t.Error(text) }); err != nil {
 		t.Fatal(err)
 	}
 	first.take()

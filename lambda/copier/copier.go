@@ -22,6 +22,9 @@ import (
 	"archeio/lambda/registry"
 )
 
+// ShellWithoutReferrersFor is Options.WithoutReferrersFor of runs from a shell.
+const ShellWithoutReferrersFor = askAbsentAfter
+
 // Options are the settings of NewPlan and Copy.
 type Options struct {
 	Source *registry.Client
@@ -62,6 +65,9 @@ type Options struct {
 	// ReferrersFor is how long the source is not asked again for the referrers of a
 	// manifest; 0 always asks.
 	ReferrersFor time.Duration
+	// WithoutReferrersFor is how long a repository that does not have the referrers API,
+	// according to Manifests, is not asked again for any; 0 always asks.
+	WithoutReferrersFor time.Duration
 	// ImageTime and ImageRequests are the share of one image in a run: its time, and
 	// its requests without a result. 0 is 10 minutes and 5,000.
 	ImageTime     time.Duration

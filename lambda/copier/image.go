@@ -136,12 +136,20 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 	return more
 }
 
+// withoutReferrers is added to a repository in a key of Manifests if it does not have the
+// referrers API. It is no digest.
+const withoutReferrers = "@referrers"
+
 // referrersOf returns the referrers of a manifest. The source is not asked if it was
-// within ReferrersFor.
+// within ReferrersFor, or did not have the API within WithoutReferrersFor.
 func (i *imageWalk) referrersOf(ctx context.Context, digest string) []string {
 	key := i.repository + "@" + digest
 	if known, at := i.o.Manifests.Referrers(key, digest); i.o.Now().Sub(at) < i.o.ReferrersFor {
 		return known
+	}
+	without := i.repository + withoutReferrers
+	if _, at, known := i.o.Manifests.Absent(without); known && i.o.Now().Sub(at) < i.o.WithoutReferrersFor {
+		return nil
 	}
 	referrers, err := i.o.Source.Referrers(ctx, i.repository, digest)
 	i.breaker.done(ctx, i.repository, err)
@@ -150,6 +158,9 @@ func (i *imageWalk) referrersOf(ctx context.Context, digest string) []string {
 		i.o.Manifests.PutReferrers(digest, referrers)
 		if i.o.ReferrersFor > 0 {
 			i.o.Manifests.PutAsked(key, i.o.Now())
+		}
+		if i.o.WithoutReferrersFor > 0 && i.o.Source.WithoutReferrers(i.repository) {
+			i.o.Manifests.PutAbsent(without, "no referrers API", i.o.Now())
 		}
 	case !absence(err):
 		i.failed(ctx, "", digest, err)

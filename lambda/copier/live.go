@@ -23,6 +23,10 @@ type roots struct {
 	asked map[string]time.Time
 }
 
+func (r *roots) clone() roots {
+	return roots{r.known, maps.Clone(r.digests), maps.Clone(r.referrers), maps.Clone(r.asked)}
+}
+
 // Referrers returns the known referrers of a manifest, and when the source was asked for
 // them; key is REPOSITORY@DIGEST.
 func (m *ManifestCache) Referrers(key, digest string) (referrers []string, at time.Time) {

@@ -23,6 +23,9 @@ import (
 type ManifestCache struct {
 	mu   sync.Mutex
 	held map[string]*registry.Contents
+	// unsaved are the manifests that no piece of the cache of a shell has, pieces the
+	// names of these, and corrupt those that could not be read.
+	unsaved, pieces, corrupt []string
 	// others are the entries of other caches, which are not saved.
 	others map[string]*registry.Contents
 	// absent are what the source did not have: REPOSITORY@DIGEST, REPOSITORY:TAG or
@@ -30,6 +33,8 @@ type ManifestCache struct {
 	absent map[string]absent
 	roots  roots
 	dirty  bool
+
+	saving sync.Mutex // held by Save
 }
 
 // absent is what the source did not have when it was last asked.
@@ -46,13 +51,8 @@ const (
 	maxAbsent = 200_000
 )
 
-const (
-	// cachePrefix is the prefix of the names of caches in a State.
-	cachePrefix = "manifests/"
-	// ShellCache is the name of the cache of runs from a shell, which has all
-	// repositories. It cannot be the name of a repository.
-	ShellCache = cachePrefix + "@shell.json.gz"
-)
+// cachePrefix is the prefix of the names of caches in a State.
+const cachePrefix = "manifests/"
 
 // Get returns the contents of a manifest, nil if it is not cached.
 func (m *ManifestCache) Get(digest string) *registry.Contents {
@@ -108,6 +108,7 @@ func (m *ManifestCache) Put(digest string, c *registry.Contents) {
 		m.held = map[string]*registry.Contents{}
 	}
 	m.held[digest] = c
+	m.unsaved = append(m.unsaved, digest)
 	m.dirty = true
 }
 
@@ -203,75 +204,52 @@ func encode(held map[string]*registry.Contents, gone map[string]absent, roots *r
 	return out.Bytes(), err
 }
 
-// Load adds the saved cache of a name, if it exists.
+// Load adds the saved cache of a name, if it exists. After an error nothing is added.
 func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	data, err := s.Get(ctx, name)
 	if err != nil || data == nil {
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.held == nil {
-		m.held = map[string]*registry.Contents{}
-	}
-	if m.absent == nil {
-		m.absent = map[string]absent{}
-	}
-	if err := decode(data, m.held, m.absent, &m.roots); err != nil {
-		return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
-	}
-	return nil
-}
-
-// LoadOthers adds the saved caches of all other names. Save does not save these.
-func (m *ManifestCache) LoadOthers(ctx context.Context, s State, own string) error {
-	names, err := s.Names(ctx, cachePrefix)
-	if err != nil {
-		return err
+	held, gone := map[string]*registry.Contents{}, map[string]absent{}
+	var images roots
+	if err := decode(data, held, gone, &images); err != nil {
+		return fmt.Errorf("reading manifest cache %q: %w", name, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.others = map[string]*registry.Contents{}
-	gone := map[string]absent{} // asked again for this cache
-	for _, name := range names {
-		if name == own {
-			continue
-		}
-		data, err := s.Get(ctx, name)
-		if err != nil {
-			return err
-		}
-		var images roots // not those of this cache
-		if err := decode(data, m.others, gone, &images); err != nil {
-			return fmt.Errorf("reading manifest cache %q: %w: delete it to start again", name, err)
-		}
-	}
+	m.add(held, gone)
+	m.roots = images
 	return nil
 }
 
-// Save saves the cache under a name, without the entries of LoadOthers, if it has
-// changed.
+// Save saves the cache under a name, if it has changed.
 func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
+	m.saving.Lock()
+	defer m.saving.Unlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	if !m.dirty {
+		m.mu.Unlock()
 		return nil
 	}
-	maps.DeleteFunc(m.absent, func(_ string, a absent) bool { return time.Since(a.At) > absentFor })
-	maps.DeleteFunc(m.roots.asked, func(_ string, at time.Time) bool { return time.Since(at) > absentFor })
-	data, err := encode(m.held, m.absent, &m.roots)
+	m.dropExpired()
+	held, gone, images := maps.Clone(m.held), maps.Clone(m.absent), m.roots.clone()
+	m.dirty, m.unsaved = false, nil
+	m.mu.Unlock()
+	data, err := encode(held, gone, &images)
 	if err == nil {
 		err = s.Put(ctx, name, data)
 	}
 	if err != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.dirty = true
 		return fmt.Errorf("saving the manifest cache: %w", err)
 	}
-	m.dirty = false
 	return nil
 }
 
-// all iterates over the manifests that an image of the source refers to, without the
-// entries of LoadOthers.
+// all iterates over the manifests that an image of the source refers to, without those of
+// other caches.
 func (m *ManifestCache) all(yield func(digest string, c *registry.Contents) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

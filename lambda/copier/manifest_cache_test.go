@@ -28,7 +28,7 @@ func TestManifestCache(t *testing.T) {
 	m.ClearAbsent("team/app:gone")
 	dir := t.TempDir()
 	s, own := Folder(dir), cacheName("team/app", 1, 3)
-	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadOthers(ctx, s, ShellCache)); err != nil {
+	if err := errors.Join(again.Load(ctx, s, own), m.Save(ctx, s, own), again.Load(ctx, s, own), third.LoadShell(ctx, s, func(text string) { t.Error(text) })); err != nil {
 		t.Fatal(err)
 	}
 	if why, when, known := again.Absent("team/app@" + a); !known || why != "not in the registry" || !when.Equal(at) {
@@ -42,7 +42,7 @@ func TestManifestCache(t *testing.T) {
 			t.Errorf("loaded %+v, want %+v", got, m.held)
 		}
 	}
-	if err := third.Save(ctx, s, ShellCache); err != nil {
+	if err := third.SaveShell(ctx, s); err != nil {
 		t.Fatal(err)
 	}
 	if names, err := s.Names(ctx, cachePrefix); err != nil || !slices.Equal(names, []string{own}) {
@@ -81,7 +81,7 @@ func TestCacheNames(t *testing.T) {
 			t.Errorf("%q is parsed as %q %d %d %v", tt.name, repository, shard, of, ok)
 		}
 	}
-	for _, name := range []string{ShellCache, "manifests/team/app", "run/x", "manifests/.json.gz", "manifests/a@b.json.gz"} {
+	for _, name := range []string{shellCache, "manifests/team/app", "run/x", shellPrefix + "0.json.gz", "manifests/.json.gz", "manifests/a@b.json.gz"} {
 		if repository, _, _, ok := parseCacheName(name); ok {
 			t.Errorf("%q is parsed as repository %q", name, repository)
 		}
@@ -127,7 +127,7 @@ func TestOldCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	var m ManifestCache
-	if err := errors.Join(s.Put(t.Context(), ShellCache, data), m.Load(t.Context(), s, ShellCache)); err != nil {
+	if err := errors.Join(s.Put(t.Context(), shellCache, data), m.LoadShell(t.Context(), s, func(text string) { t.Error(text) })); err != nil {
 		t.Fatal(err)
 	}
 	if m.Get(a) != nil || m.Get(b) == nil {

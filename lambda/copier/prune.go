@@ -72,7 +72,7 @@ type PruneResult struct {
 func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 	o.fill()
 	now := o.Now().UTC().Truncate(time.Second)
-	o.Inventory, o.Referrers, o.AbsentFor = nil, true, 0
+	o.Inventory, o.Referrers, o.AbsentFor, o.WithoutReferrersFor = nil, true, 0, 0
 	plan, err := NewPlan(ctx, o.Options)
 	if err != nil {
 		return nil, err

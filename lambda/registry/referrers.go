@@ -117,6 +117,10 @@ func (s referrersState) off() bool {
 	return !s.supported && s.unsupported >= maxUnsupported && time.Now().Before(s.until)
 }
 
+// WithoutReferrers reports whether a repository was found not to have the referrers API,
+// by all of maxUnsupported responses or because it says so.
+func (c *Client) WithoutReferrers(repository string) bool { return c.referrersOf(repository).off() }
+
 func (c *Client) referrersOf(repository string) referrersState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

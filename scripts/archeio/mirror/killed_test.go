@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,7 +67,7 @@ func TestKilled(t *testing.T) {
 }
 
 // cacheFolder is where a state has the manifest cache.
-var cacheFolder = path.Dir(copier.ShellCache)
+var cacheFolder = "manifests"
 
 // killer runs the program and kills it.
 type killer struct {
@@ -116,7 +115,7 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		for range 5000 {
 			m.Put(k.digest(), &registry.Contents{Blobs: []registry.Blob{{Digest: k.digest(), Size: 1}, {Digest: k.digest(), Size: 2}}})
 		}
-		if err := m.Save(t.Context(), k.state, copier.ShellCache); err != nil {
+		if err := m.SaveShell(t.Context(), k.state); err != nil {
 			t.Fatal(err)
 		}
 	case "state-in-a-bucket":
@@ -263,7 +262,7 @@ func (k *killer) readable(t *testing.T) {
 	}
 	m := &copier.ManifestCache{}
 	_, err := copier.LoadWithdrawn(t.Context(), k.state)
-	if err := errors.Join(err, m.Load(t.Context(), k.state, copier.ShellCache), m.LoadOthers(t.Context(), k.state, copier.ShellCache)); err != nil {
+	if err := errors.Join(err, m.LoadShell(t.Context(), k.state, func(text string) { t.Error(text) })); err != nil {
 		t.Errorf("the state is damaged: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ func (m *mirrors) saving(ctx context.Context, do func() error) error {
 }
 
 func (m *mirrors) save(ctx context.Context) error {
-	return m.options.Manifests.Save(ctx, m.state, copier.ShellCache)
+	return m.options.Manifests.SaveShell(ctx, m.state)
 }
 
 // saveRegularly saves the manifest cache until stop is called. Its errors do not

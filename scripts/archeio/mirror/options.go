@@ -153,6 +153,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	debug.SetGCPercent(gcPercent)
 	m := &mirrors{progress: p}
 	m.options.Parallel, m.options.Referrers = o.parallel, o.referrers
+	m.options.WithoutReferrersFor = copier.ShellWithoutReferrersFor
 	m.options.Progress, m.options.Manifests = p.show, &copier.ManifestCache{}
 	m.bandwidth = float64(o.bandwidth)
 	var err error
@@ -191,10 +192,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 		return m, nil
 	}
 	if m.options.Source != nil {
-		if err := m.options.Manifests.Load(ctx, m.state, copier.ShellCache); err != nil {
-			return nil, err
-		}
-		if err := m.options.Manifests.LoadOthers(ctx, m.state, copier.ShellCache); err != nil {
+		if err := m.options.Manifests.LoadShell(ctx, m.state, p.note); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,166 @@
+package copier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"archeio/lambda/registry"
+)
+
+// loadShell returns a loaded cache and what it warns of.
+func loadShell(t *testing.T, s State) (*ManifestCache, string) {
+	t.Helper()
+	var warnings []string
+	m := &ManifestCache{}
+	if err := m.LoadShell(t.Context(), s, func(text string) { warnings = append(warnings, text) }); err != nil {
+		t.Fatal(err)
+	}
+	return m, strings.Join(warnings, "\n")
+}
+
+// TestShellCache tests that a save writes only what is new, and that pieces are merged.
+func TestShellCache(t *testing.T) {
+	t.Parallel()
+	s, m := newMemoryState(), &ManifestCache{}
+	save := func(m *ManifestCache, want int) {
+		t.Helper()
+		if err := m.SaveShell(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.takeWritten(); len(got) != want {
+			t.Errorf("wrote %q, want %d", got, want)
+		}
+	}
+	save(m, 0)
+	m.PutAbsent("app:gone", "not in the registry", time.Now())
+	save(m, 1)
+	const manifests = maxShellPieces + 5
+	for i := range manifests {
+		m.Put(fmt.Sprint(i), &registry.Contents{LeftOut: i + 1})
+		if i == manifests-1 {
+			m, _ = loadShell(t, s)
+			m.Put(fmt.Sprint(i), &registry.Contents{LeftOut: i + 1})
+		}
+		save(m, 2) // dirty is of both
+	}
+	save(m, 0)
+	again, warnings := loadShell(t, s)
+	if warnings != "" || len(again.held) != manifests || len(again.pieces) > 6 || again.Get("3").LeftOut != 4 {
+		t.Errorf("%d manifests in %d pieces, warnings %q", len(again.held), len(again.pieces), warnings)
+	}
+	if _, _, known := again.Absent("app:gone"); !known {
+		t.Error("it is not known what the source does not have")
+	}
+	save(again, 0)
+}
+
+// TestCorruptShellCache tests that a corrupt cache is reported and rebuilt.
+func TestCorruptShellCache(t *testing.T) {
+	t.Parallel()
+	s, m := newMemoryState(), &ManifestCache{}
+	for _, digest := range []string{"a", "b"} {
+		m.Put(digest, &registry.Contents{LeftOut: 1})
+		if err := m.SaveShell(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := cacheName("app", 0, 1)
+	s.values[other] = []byte("no gzip")
+	s.values[shellCache] = s.values[shellCache][:9]
+	piece := m.pieces[0]
+	s.values[piece] = s.values[piece][:len(s.values[piece])-3]
+	m, warnings := loadShell(t, s)
+	for _, name := range []string{other, shellCache, piece} {
+		if !strings.Contains(warnings, fmt.Sprintf("manifest cache %q is corrupt, rebuilding it", name)) {
+			t.Errorf("warnings %q, want one of %s", warnings, name)
+		}
+	}
+	if m.Get("a") != nil || m.Get("b") == nil {
+		t.Errorf("loaded %v, want b only", slices.Collect(maps.Keys(m.held)))
+	}
+	m.Put("a", &registry.Contents{LeftOut: 1})
+	if err := m.SaveShell(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	delete(s.values, other) // a worker rebuilds it
+	if m, warnings = loadShell(t, s); warnings != "" || m.Get("a") == nil || m.Get("b") == nil {
+		t.Errorf("loaded %v, warnings %q", slices.Collect(maps.Keys(m.held)), warnings)
+	}
+}
+
+// TestOldShellCache tests that the manifests of a cache of an earlier version are kept.
+func TestOldShellCache(t *testing.T) {
+	t.Parallel()
+	s, old := newMemoryState(), &ManifestCache{}
+	old.Put("a", &registry.Contents{LeftOut: 1})
+	if err := old.Save(t.Context(), s, shellCache); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := loadShell(t, s)
+	m.PutAbsent("app:gone", "not in the registry", time.Now())
+	if err := m.SaveShell(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if m, _ = loadShell(t, s); m.Get("a") == nil || len(m.pieces) != 1 {
+		t.Errorf("loaded %v, pieces %q", m.held, m.pieces)
+	}
+}
+
+// TestCacheWhileSaved tests that the cache can be used while it is saved, and that nothing
+// is lost if that fails.
+func TestCacheWhileSaved(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		save func(m *ManifestCache, s State) error
+		load func(m *ManifestCache, s State) error
+	}{
+		{"function", func(m *ManifestCache, s State) error { return m.Save(t.Context(), s, "x") },
+			func(m *ManifestCache, s State) error { return m.Load(t.Context(), s, "x") }},
+		{"shell", func(m *ManifestCache, s State) error { return m.SaveShell(t.Context(), s) },
+			func(m *ManifestCache, s State) error { return m.LoadShell(t.Context(), s, func(string) {}) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := &ManifestCache{}
+			s := &failingState{memoryState: newMemoryState()}
+			s.onPut = func(string) { m.Put("c", &registry.Contents{LeftOut: 1}) }
+			s.fail.Store(true)
+			m.Put("a", &registry.Contents{LeftOut: 1})
+			if err := tt.save(m, s); !errors.Is(err, errTest) {
+				t.Fatalf("error %v, want %v", err, errTest)
+			}
+			s.fail.Store(false)
+			m.Put("b", &registry.Contents{LeftOut: 1})
+			if err := errors.Join(tt.save(m, s), tt.save(m, s)); err != nil {
+				t.Fatal(err)
+			}
+			loaded := &ManifestCache{}
+			if err := tt.load(loaded, s); err != nil || loaded.Get("a") == nil || loaded.Get("b") == nil || loaded.Get("c") == nil {
+				t.Errorf("loaded %v, error %v", slices.Collect(maps.Keys(loaded.held)), err)
+			}
+		})
+	}
+}
+
+var errTest = errors.New("error of a test")
+
+// failingState is a State in which Put may fail.
+type failingState struct {
+	*memoryState
+	fail atomic.Bool
+}
+
+func (s *failingState) Put(ctx context.Context, name string, data []byte) error {
+	if s.fail.Load() {
+		return errTest
+	}
+	return s.memoryState.Put(ctx, name, data)
+}
