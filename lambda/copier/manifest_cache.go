@@ -26,6 +26,8 @@ type ManifestCache struct {
 	// unsaved are the manifests that no piece of the cache of a shell has, pieces the
 	// names of these, and corrupt those that could not be read.
 	unsaved, pieces, corrupt []string
+	// hasAbsent reports that there is a saved file of what the source did not have.
+	hasAbsent bool
 	// others are the entries of other caches, which are not saved.
 	others map[string]*registry.Contents
 	// absent are what the source did not have: REPOSITORY@DIGEST, REPOSITORY:TAG or

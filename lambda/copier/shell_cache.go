@@ -57,6 +57,7 @@ func (m *ManifestCache) LoadShell(ctx context.Context, s State, warn func(string
 			m.pieces = append(m.pieces, name)
 		case name == shellCache:
 			m.add(held, gone)
+			m.hasAbsent = true
 			m.unsaved = slices.AppendSeq(m.unsaved, maps.Keys(held))
 			m.dirty = m.dirty || err != nil || len(held) > 0
 		default:
@@ -84,9 +85,10 @@ func (m *ManifestCache) SaveShell(ctx context.Context, s State) error {
 	if len(m.pieces) >= maxShellPieces {
 		manifests, old = maps.Clone(m.held), append(slices.Clone(old), m.pieces...)
 	}
-	dirty := m.dirty
 	m.dropExpired()
 	gone := maps.Clone(m.absent)
+	dirty := m.dirty && (m.hasAbsent || len(gone) > 0)
+	m.hasAbsent = m.hasAbsent || dirty
 	m.unsaved, m.dirty = nil, false
 	m.mu.Unlock()
 

@@ -65,6 +65,7 @@ func TestShellCache(t *testing.T) {
 func TestCorruptShellCache(t *testing.T) {
 	t.Parallel()
 	s, m := newMemoryState(), &ManifestCache{}
+	m.PutAbsent("app:gone", "not in the registry", time.Now())
 	for _, digest := range []string{"a", "b"} {
 		m.Put(digest, &registry.Contents{LeftOut: 1})
 		if err := m.SaveShell(t.Context(), s); err != nil {

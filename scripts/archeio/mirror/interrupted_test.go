@@ -61,7 +61,7 @@ func TestInterrupted(t *testing.T) {
 				t.Errorf("stdout %q, stderr %q", stdout, stderr)
 			}
 			saved, err := copier.StateBucket{Name: "interrupted-state", Client: s.client}.Names(t.Context(), cacheFolder+"/")
-			if err != nil || len(saved) != 1 {
+			if err != nil || len(saved) == 0 {
 				t.Errorf("the manifest cache was not saved: %q, error %v", saved, err)
 			}
 		})
