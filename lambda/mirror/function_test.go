@@ -256,8 +256,8 @@ func TestFunctions(t *testing.T) {
 	}
 	d.work(t, `{"mirror":"plan"}`)
 	d.whole(t)
-	if n := d.Queue.Sent(); n != 5 {
-		t.Errorf("%d messages for 5 repositories", n)
+	if n := d.Queue.Sent(); n != 6 { // one for the end of the round
+		t.Errorf("%d messages for 5 repositories, want 6", n)
 	}
 
 	before := fetched.get()
