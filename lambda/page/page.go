@@ -147,7 +147,9 @@ func (p *Pages) render(host, viewerHost string, date time.Time) string {
 		case "upstreamHost":
 			m.write(upstream.Host)
 		case "upstreamName":
-			m.write(strings.TrimSuffix(upstream.Host+"/"+c.Prefix, "/") + "/IMAGE")
+			m.write(strings.TrimSuffix(imageHost(upstream)+"/"+c.Prefix, "/") + "/IMAGE")
+		case "imageHost":
+			m.write(imageHost(upstream))
 		case "hosts":
 			for _, h := range p.hosts(viewerHost) {
 				m.raw(`<tr><th scope="row">`)
@@ -160,18 +162,12 @@ func (p *Pages) render(host, viewerHost string, date time.Time) string {
 			}
 		case "clouds":
 			m.write(list(ranges.Clouds[:]))
-		case "upstreamClouds":
-			if len(c.UpstreamClouds) > 0 {
-				m.raw("Clients in ")
-				m.write(list(c.UpstreamClouds))
-				m.raw(" get blobs from the upstream registry. ")
-			}
-		case "default":
-			p.fallback(m)
 		case "date":
 			day(m, date)
 		case "contact":
 			contact(m, c.PageContact)
+		default:
+			p.sentence(m, name)
 		}
 	})
 	return string(m.out)
@@ -193,7 +189,7 @@ func (p *Pages) about(m *markup, host string) {
 	}
 	text := p.config.PageText
 	if text == "" {
-		text = "This registry stores no images. It redirects each request of a pull: to a mirror near the client for blobs, to the upstream registry for everything else."
+		text = describe(p.config)
 	}
 	m.raw(`<p class="lead">`)
 	m.write(text)
@@ -247,6 +243,9 @@ func (p *Pages) mirrors(all []worldmap.Region) string {
 		serves[r.Mirror]++
 	}
 	m := &markup{}
+	if p.config.SingleHost {
+		return "<p>Clients are only sent to this host.</p>"
+	}
 	if len(p.config.Mirrors) == 0 {
 		return "<p>No regional mirror is configured.</p>"
 	}

@@ -61,7 +61,7 @@ func TestPage(t *testing.T) {
 		{"default", nil, []string{
 			"<h1>registry.example.com</h1>", "docker pull registry.example.com/IMAGE:TAG", `[host."https://registry.example.com"]`, `server = "https://us-docker.pkg.dev"`,
 			"us-docker.pkg.dev/example-project/images/IMAGE", "20 November 2026", "<th scope=\"row\">eu-central-1</th><td>Frankfurt</td>",
-			"mirror-us-east-1.s3.dualstack.us-east-1.amazonaws.com", "AWS, GCP, Azure and OCI publish", "Clients in GCP get", "This registry stores no images",
+			"mirror-us-east-1.s3.dualstack.us-east-1.amazonaws.com", "AWS, GCP, Azure and OCI publish", "Clients in GCP get blobs from the upstream registry. A blob that no mirror has comes from the upstream registry,", "<li>Manifests and tags come from the upstream registry, <code>us-docker.pkg.dev", "An upstream registry may redirect further", "for others the default mirror, <code>", "This registry stores no images",
 		}},
 		{"stage", map[string]string{"PAGE_TITLE": `Images & "more"`, "PAGE_TEXT": "It's for all.", "PAGE_CONTACT": "a+b@example.com"}, []string{
 			"<h1>Images &amp; &#34;more&#34;</h1>", "<title>Images &amp; &#34;more&#34;</title>", "It&#39;s for all.", `<a href="mailto:a&#43;b@example.com">a&#43;b@example.com</a>`, "<code>registry.example.com</code>",
@@ -70,6 +70,15 @@ func TestPage(t *testing.T) {
 		{"unnamed", map[string]string{"REGISTRY_HOST": ""}, []string{"<h1>Container registry</h1>", "docker pull REGISTRY/IMAGE:TAG"}},
 		{"loopback", map[string]string{"REGISTRY_HOST": "127.0.0.1:8081"}, []string{`[host."http://127.0.0.1:8081"]`}},
 		{"no-mirror", map[string]string{"MIRROR_REGIONS": "", "MIRROR_URL_TEMPLATE": "", "DEFAULT_AWS_BASE_URL": "", "UPSTREAM_CLOUDS": "none"}, []string{"No regional mirror is configured.", "for others the upstream registry"}},
+		{"token", map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://registry-1.docker.io", "UPSTREAM_REGISTRY_PATH": "", "UPSTREAM_ACCESS": "token"}, []string{
+			"and relays everything else from the upstream registry.", "<li>Manifests and tags are relayed by this host from the upstream registry, <code>registry-1.docker.io</code>", "GCP get blobs from the storage of the upstream registry. A blob that no mirror has comes from the storage of the upstream registry,",
+			`<a href="/hosts.json">/hosts.json</a>.</p>`, `<th scope="row">production.cloudflare.docker.com</th><td>/</td><td>blobs that no mirror has</td>`, "certs.d/docker.io/hosts.toml", `server = "https://registry-1.docker.io"`, "Images named <code>docker.io/IMAGE</code>",
+		}},
+		{"token-signatures", map[string]string{"UPSTREAM_ACCESS": "token", "SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, []string{"The registry for signatures may redirect further"}},
+		{"single-host", map[string]string{"SINGLE_HOST": "true", "DEFAULT_AWS_BASE_URL": "/", "DEFAULT_MIRROR_CHECK_URL": "https://mirror.example"}, []string{
+			"It serves each blob from a mirror behind this host, and relays everything else", "which are nearly all bytes of an image, come from this host, which has edge locations around the world.",
+			"<li>A blob that it does not have yet is relayed from the upstream registry, up to 4 MiB;", "are relayed by this host", "<p>Clients are only sent to this host.</p>", `<a href="/hosts.json">/hosts.json</a>.</p>`,
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,8 @@ type Where struct {
 	Distances []*int `json:"distance_km"`
 	Reason    string `json:"reason"`
 	Location  string `json:"location"`
+	// Relayed is the URL at the upstream whose response is relayed, empty for none.
+	Relayed string `json:"relayed,omitempty"`
 	// Position is that of the client's region, or that which the entry point
 	// reports; null if it is not known.
 	Position *Position `json:"position"`

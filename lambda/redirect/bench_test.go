@@ -30,6 +30,9 @@ var benchmarks = []struct {
 	{"upstream-checked", env{"SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, present, "", "/v2/pause/manifests/" + digest, "manifest", 3},
 	{"signature-upstream", env{"SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, absent, "", "/v2/pause/manifests/" + digest, "signature", 3},
 	{"tags", nil, absent, "", "/v2/pause/tags/list", "tags", 3},
+	// A stage that relays; the others pay nothing for it.
+	{"relayed-stage-mirror", tokenEnv, present, "AWS eu-west-3", blobOf + digest, "aws-region", 2},
+	{"relayed-manifest", tokenEnv, absent, "", "/v2/pause/manifests/" + digest, "manifest", 4},
 }
 
 func eachBenchmark(tb testing.TB, run func(name string, h *Handler, r Request)) {
@@ -40,6 +43,9 @@ func eachBenchmark(tb testing.TB, run func(name string, h *Handler, r Request)) 
 			o.Mirrors[i] = constant(bb.origin)
 		}
 		o.Default, o.Upstream = constant(bb.origin), constant(bb.origin)
+		if c.Relays() {
+			o.Relay = fullUpstream{}
+		}
 		h := New(c, o, nil, nil)
 		r := Request{Method: "GET", Path: bb.path, Client: client(tb, bb.place), ViewerHost: "registry.example.com"}
 		if got := h.Handle(tb.Context(), r); got.Reason != bb.reason {

@@ -11,6 +11,7 @@ import (
 	"archeio/lambda/blobs"
 	"archeio/lambda/oci"
 	"archeio/lambda/page"
+	"archeio/lambda/relay"
 	"archeio/lambda/route"
 	"archeio/ranges"
 	"archeio/ranges/regions"
@@ -82,7 +83,7 @@ func (h *Handler) where(ctx context.Context, r *Request, place ranges.Place) Res
 	}
 	w := h.supposed().explain(ctx, &asked, place)
 	if !parameters.Has("path") && !parameters.Has("image") {
-		w.Path, w.Name, w.Reference, w.Location = "", "", "", ""
+		w.Path, w.Name, w.Reference, w.Location, w.Relayed = "", "", "", "", ""
 	}
 	table := h.ranges.Table()
 	if r.Client.IsValid() {
@@ -115,6 +116,9 @@ func (h *Handler) explain(ctx context.Context, r *Request, place ranges.Place) *
 	}
 	_, resp := h.respond(ctx, r, place)
 	w.Status, w.Reason, w.Location = resp.Status, resp.Reason, resp.Location
+	if resp.Relayed != nil {
+		w.Relayed = h.upstream + h.relayRequest(r, path).Path()
+	}
 	at, located := position(r, place)
 	if located {
 		w.Position = &page.Position{Latitude: at.Latitude, Longitude: at.Longitude}
@@ -162,12 +166,27 @@ type full struct{}
 // Has returns that the content exists.
 func (full) Has(context.Context, *blobs.Limit, string) blobs.Answer { return blobs.Present }
 
+// fullUpstream is an upstream that is relayed and has everything.
+type fullUpstream struct{ singleHost bool }
+
+// Fetch returns the response to a client, without its content and the address in the
+// storage of the upstream.
+func (u fullUpstream) Fetch(_ context.Context, q *relay.Request) relay.Response {
+	if q.Kind == oci.Blob && !u.singleHost {
+		return relay.Response{Status: 307, Outcome: relay.Redirected}
+	}
+	return relay.Response{Status: 200, Outcome: relay.Fetched}
+}
+
 // suppose returns a handler for the same configuration for which every origin has
 // everything. It does no I/O.
 func (h *Handler) suppose() *Handler {
 	origins := Origins{Default: full{}, Upstream: full{}}
 	for range h.config.Mirrors {
 		origins.Mirrors = append(origins.Mirrors, full{})
+	}
+	if h.config.Relays() {
+		origins.Relay = fullUpstream{h.config.SingleHost}
 	}
 	return New(h.config, origins, nil, nil)
 }

@@ -103,6 +103,13 @@ func TestWhere(t *testing.T) {
 		{"path-ping", nil, "path=/v2/", Request{}, "", `"kind":"ping" "status":200 "candidates":[],"distance_km":[],"reason":"ping"`},
 		{"path-where", nil, "path=/where%3Fpath%3D/", Request{}, "", `"path":"/where","kind":"where" "status":200`},
 		{"path-info", nil, "path=/", Request{}, "", `"status":302 "reason":"info","location":"https://info.example/read?me=1#first"`},
+		{"token-image", hub, "image=nginx:1", Request{}, "", `"kind":"manifest","name":"nginx" "status":200 "candidates":["upstream"] "reason":"manifest","location":"","relayed":"https://registry-1.docker.io/v2/library/nginx/manifests/1"`},
+		{"token-tags", tokenEnv, "path=/v2/pause/tags/list%3Fn%3D1", Request{}, "", `"status":200 "relayed":"` + images + `pause/tags/list?n=1"`},
+		{"token-blob", tokenEnv, "path=" + blobOf + digest, Request{}, "", `"status":307 "location":"https://default.example/containers/images/` + digest + `","position"`},
+		{"token-blob-of-a-cloud", tokenEnv, "path=" + blobOf + digest, Request{}, "GCP europe-west9", `"status":307 "location":"","relayed":"` + images + `pause/blobs/` + digest + `"`},
+		{"token-any", tokenEnv, "", Request{}, "GCP europe-west9", `"status":307 "candidates":["upstream"] "location":"","position"`},
+		{"token-signature", withSignatures(tokenEnv, "https://signatures.example"), "image=pause:sha256-" + hex64 + ".sig", Request{}, "", `"status":307 "location":"https://signatures.example/v2/project/images/pause/manifests/sha256-` + hex64 + `.sig","position"`},
+		{"single-sha512", oneHost, "path=" + blobOf + sha512, Request{}, "", `"status":200 "location":"","relayed":"` + images + `pause/blobs/` + sha512 + `"`},
 		{"signature", env{"SIGNATURE_UPSTREAM_ENDPOINT": "https://signatures.example"}, "image=pause@" + digest, Request{}, "", `"candidates":["upstream"]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,8 +154,8 @@ func TestSchemas(t *testing.T) {
 		}
 		return s
 	}
-	document := func(path, query string) (d map[string]any) {
-		h, _ := newHandler(t, nil, nil)
+	document := func(path, query string, e env) (d map[string]any) {
+		h, _ := newHandler(t, e, nil)
 		r := Request{Method: "GET", Path: path, Query: query, Client: client(t, "AWS eu-west-3")}
 		if err := json.Unmarshal([]byte(h.Handle(t.Context(), r).Body), &d); err != nil {
 			t.Fatal(err)
@@ -167,11 +174,13 @@ func TestSchemas(t *testing.T) {
 		}
 	}
 	where := read("where.schema.json")
+	check("where-relayed", document("/where", "image=pause:3.9", tokenEnv), append(where.Required, "relayed"), where.Properties)
+	delete(where.Properties, "relayed")
 	for _, query := range []string{"", "image=pause:3.9", "path=/"} {
-		check("where", document("/where", query), where.Required, where.Properties)
+		check("where", document("/where", query, nil), where.Required, where.Properties)
 	}
 	hosts := read("hosts.schema.json")
-	list := document("/hosts.json", "")
+	list := document("/hosts.json", "", nil)
 	check("hosts", list, hosts.Required, hosts.Properties)
 	items := hosts.Properties["hosts"].Items
 	for _, host := range list["hosts"].([]any) {

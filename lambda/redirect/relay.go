@@ -49,10 +49,6 @@ func TooLarge() *Response {
 // that is another registry.
 func (h *Handler) relayed(ctx context.Context, r *Request, q *route.Request, d *route.Decision, reason route.Reason) Response {
 	path := q.Path
-	name := h.prefixOf(path, r.Query) + path.Name
-	if h.config.Relay.Library && !strings.Contains(name, "/") {
-		name = "library/" + name
-	}
 	signatures := h.config.SignatureUpstream != "" && !h.config.SignaturesAtUpstream()
 	registries := d.Registries()
 	if signatures && registries[0].Target == route.SignatureUpstream {
@@ -62,10 +58,7 @@ func (h *Handler) relayed(ctx context.Context, r *Request, q *route.Request, d *
 		}
 		return found(location, cacheMinutes, reason)
 	}
-	got := h.origins.Relay.Fetch(ctx, &relay.Request{
-		Kind: path.Kind, Name: name, ClientName: path.Name, Reference: path.Reference, Digest: path.Digest,
-		Query: r.Query, Head: r.Method == "HEAD",
-	})
+	got := h.origins.Relay.Fetch(ctx, h.relayRequest(r, path))
 	if signatures && got.Outcome == relay.Absent && len(registries) > 1 {
 		cache := cacheUnsure
 		if path.Kind == oci.Blob {
@@ -94,6 +87,18 @@ func (h *Handler) relayed(ctx context.Context, r *Request, q *route.Request, d *
 		resp.Relayed.Length = strconv.Itoa(got.Length)
 	}
 	return resp
+}
+
+// relayRequest returns the request to the upstream for that of a client.
+func (h *Handler) relayRequest(r *Request, path oci.Path) *relay.Request {
+	name := h.prefixOf(path, r.Query) + path.Name
+	if h.config.Relay.Library && !strings.Contains(name, "/") {
+		name = "library/" + name
+	}
+	return &relay.Request{
+		Kind: path.Kind, Name: name, ClientName: path.Name, Reference: path.Reference, Digest: path.Digest,
+		Query: r.Query, Head: r.Method == "HEAD",
+	}
 }
 
 // relayReason returns the reason for a relayed response: that of the decision, unless it

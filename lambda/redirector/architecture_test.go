@@ -111,7 +111,7 @@ var layers = []struct {
 	{"lambda/download", nil, "what is downloaded is the caller's"},
 	{"lambda/rangetable", []string{"lambda/download", "lambda/index", "ranges"}, "the table is replaced between two lookups, and nothing else of a request is known"},
 	{"lambda/blobs", []string{"lambda/index", "lambda/config", "lambda/download"}, "a check is an HTTP request, and knows nothing of decisions"},
-	{"lambda/page", []string{"lambda/config", "lambda/hosts", "lambda/worldmap", "ranges"}, "pages are rendered from the configuration, without I/O"},
+	{"lambda/page", []string{"lambda/config", "lambda/hosts", "lambda/upstreams", "lambda/worldmap", "ranges"}, "pages are rendered from the configuration, without I/O"},
 	{"lambda/relay", []string{"lambda/blobs", "lambda/bucket", "lambda/config", "lambda/field", "lambda/oci", "lambda/upstreams"}, "an upstream is asked, and nothing of decisions or entry points is known"},
 	{"lambda/redirect", []string{"lambda/relay", "lambda/oci", "lambda/page", "lambda/route", "lambda/blobs", "lambda/bucket", "lambda/config", "lambda/metrics", "ranges", "ranges/regions"}, "the handler does not know the entry points: gateway calls it"},
 	{"lambda/gateway", []string{"lambda/redirect", "lambda/clientip", "ranges/regions", "github.com/go-json-experiment/json"}, "events are decoded and encoded, and nothing else"},
