@@ -143,6 +143,7 @@ func (c *checks) deployment(ctx context.Context) {
 	c.checkAccess(ctx)
 	c.checkVerify(ctx)
 	c.checkMirrorCommands(ctx)
+	c.checkRanges(ctx)
 	c.checkRedeploy(ctx)
 }
 

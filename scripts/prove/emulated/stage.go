@@ -75,6 +75,7 @@ func (s *emulatedStage) json() string {
 		"mirrorURLs":            urls,
 		"networks":              map[string]any{regions[0]: map[string]any{"vpc": s.network.VPC, "subnets": s.network.Subnets}},
 		"infoURL":               s.infoURL,
+		"rangesRefresh":         "1s",
 		"terminationProtection": s.protected,
 	}})
 	if err != nil {

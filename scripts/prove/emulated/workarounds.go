@@ -22,6 +22,7 @@ func (d *deployed) workAround(ctx context.Context, progress *cli.Progress) error
 		{"CloudFormation ignores replication and lifecycle rules", "those of the templates are put by s3api", d.putBucketRules},
 		{"a failed message becomes visible after 90 minutes", "the queue's visibility timeout is set to a second", d.shortenRetries},
 		{"IAM has a permission of its own for SendMessageBatch", "the functions' roles get it", d.allowBatches},
+		{"the topic of AWS's notices is in another account", "the refresher is subscribed to a topic of this one, and reads documents from a server of this program", nil},
 		{"CopyObject ignores If-None-Match", "two copies at the same time are not checked", nil},
 		{"ECR serves /v2/ of every host", "it was disabled when the emulator started", nil},
 		{"there is no CodeDeploy", "the stage has no release; with -operations, the rollout hook is created next to the redirector and reports to a server of this program", nil},
