@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -46,6 +47,9 @@ func StartTokenUpstream(ctx context.Context, log io.Writer, dir, storage string)
 	u = &TokenUpstream{}
 	keys, bucket := filepath.Join(dir, "keys.json"), "upstream"
 	start(&u.Storage, "s3", "-region", Regions[0], "-root", filepath.Join(dir, "storage"))
+	// A name, not an address: go-containerregistry follows no redirect from a name to a
+	// private address.
+	u.Storage = strings.Replace(u.Storage, "127.0.0.1", "localhost", 1)
 	start(&u.Tokens, "tokens", "-keys", keys)
 	if err == nil {
 		if _, err = client(u.Storage, Regions[0]).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {

@@ -18,11 +18,11 @@ import (
 	"archeio/infra/stage"
 )
 
-// synthesize is the app of cdk.json. The emulator's CloudFront Functions have no
-// modules, so the import is removed from the synthesized template.
+// synthesize is the app of cdk.json, built once. The emulator's CloudFront Functions have
+// no modules, so the import is removed from the synthesized template.
 const synthesize = `#!/bin/sh
 set -e
-go run ./infra
+"${0%/*}/infra"
 sed -i 's/"import cf from .cloudfront.;\\n/"/' "$CDK_OUTDIR"/*-edge-*.template.json
 `
 
@@ -48,7 +48,7 @@ func (e *emulator) cdk(ctx context.Context, s *emulatedStage, args ...string) (s
 	return all, nil
 }
 
-var deployAll = []string{"deploy", "--all", "--require-approval", "never"}
+var deployAll = []string{"deploy", "--all", "--require-approval", "never", "--concurrency", "8"}
 
 // deploy does what make deploy does after preflight.
 func (e *emulator) deploy(ctx context.Context, s *emulatedStage) (string, error) {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"archeio/lambda/config"
+	"archeio/scripts/lab/pull"
+	"archeio/scripts/lab/system"
 )
 
 // checkRedeploy deploys again, without a change and with one.
@@ -22,9 +25,51 @@ func (c *checks) checkRedeploy(ctx context.Context) {
 	c.check("a second cdk deploy changes nothing", err)
 	c.progress.Step("deploying a changed stage")
 	c.settings.infoURL = "https://archeio.example/second"
+	c.check("an upstream that requires a token has the image", c.startTokenUpstream(ctx))
 	_, err = c.deploy(ctx, c.settings)
 	c.check("a changed stage can be deployed", err)
 	c.expect(ctx, "the changed function serves", "https://"+c.distribution+"/", nil, 302, map[string]string{"Location": c.settings.infoURL})
+	c.check("clients pull from an upstream that requires a token", c.checkRelayed(ctx))
+}
+
+// startTokenUpstream starts a registry that requires a token, with the published image, as
+// the upstream of the stage.
+func (c *checks) startTokenUpstream(ctx context.Context) error {
+	u, stop, err := system.StartTokenUpstream(ctx, c.log, c.dir, "")
+	c.closers = append(c.closers, stop)
+	if err != nil {
+		return err
+	}
+	repository := strings.TrimPrefix(u.Publisher, "http://") + "/" + system.Prefix + "/" + pull.Repository
+	image, err := pull.Publish(ctx, repository, func(context.Context) error { return nil })
+	if err == nil && image.Digest != c.image.Digest {
+		err = fmt.Errorf("it has the image %s, the other one has %s", image.Digest, c.image.Digest)
+	}
+	if err == nil {
+		c.token = u
+	}
+	return err
+}
+
+// checkRelayed pulls through the distribution from the upstream that requires a token.
+func (c *checks) checkRelayed(ctx context.Context) error {
+	want := pull.Want{Present: distribution, PresentReason: "default-mirror", Missing: "upstream storage", MissingReason: "mirror-absent"}
+	p, err := c.client(c.distribution, viewer(homeClient)).Pull(ctx, c.image)
+	if err != nil {
+		return err
+	}
+	if mismatch := p.Mismatch(want, c.image, c.serverName); mismatch != "" {
+		return errors.New(mismatch)
+	}
+	if from := c.serverName(p.Manifest); from != distribution {
+		return fmt.Errorf("the manifest came from %s, want it relayed by the distribution", from)
+	}
+	for _, h := range p.Hops {
+		if h.Status == http.StatusUnauthorized {
+			return fmt.Errorf("%s responded with 401", c.serverName(h.URL))
+		}
+	}
+	return nil
 }
 
 // checkDestroy destroys the stage, with termination protection and without.

@@ -124,12 +124,21 @@ func (d *deployed) serverName(url string) string {
 		d.mirrorURL(regions[0]):               "mirror " + regions[0],
 		d.mirrorURL(regions[1]):               "mirror " + regions[1],
 		d.mirrorURL(newRegion):                "mirror " + newRegion,
+		d.storage():                           "upstream storage",
 	} {
-		if url == prefix || strings.HasPrefix(url, prefix+"/") {
+		if prefix != "" && url == prefix || prefix != "" && strings.HasPrefix(url, prefix+"/") {
 			return name
 		}
 	}
 	return url
+}
+
+// storage returns the base URL of the upstream's storage, empty if clients do not see it.
+func (d *deployed) storage() string {
+	if d.token == nil {
+		return ""
+	}
+	return d.token.Storage
 }
 
 // s3 returns a client with the permissions of the account's own user.

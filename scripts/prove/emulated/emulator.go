@@ -25,10 +25,11 @@ type emulator struct {
 	dir        string // for all files of this run
 	log        io.Writer
 
-	port     string // of the emulator
-	upstream string // base URL of the registry
-	domains  string // address of the server for the stage's own host names
-	proxy    string // address of the proxy through which programs reach all hosts
+	port     string                // of the emulator
+	upstream string                // base URL of the registry
+	token    *system.TokenUpstream // nil unless the stage has it as its upstream
+	domains  string                // address of the server for the stage's own host names
+	proxy    string                // address of the proxy through which programs reach all hosts
 
 	certificates []tls.Certificate
 	// network connects to the emulator for every host of AWS.
@@ -61,6 +62,9 @@ func start(ctx context.Context, python, cdk string, log io.Writer) (_ *emulator,
 		return nil, err
 	}
 	e.closers = append(e.closers, func() { os.RemoveAll(e.dir) })
+	if err := build.Package(ctx, "./infra", "", filepath.Join(e.dir, "infra")); err != nil {
+		return nil, err
+	}
 	if err := os.WriteFile(e.app(), []byte(synthesize), 0o700); err != nil {
 		return nil, err
 	}

@@ -12,14 +12,15 @@ import (
 )
 
 // dial connects to the emulator for the hosts of AWS, to the server of the domains
-// for the stage's own names, and to the registry for its address.
+// for the stage's own names, and to the registries and
+// their storage for theirs.
 func (e *emulator) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case "http://"+address == e.upstream:
+	case "http://"+address == e.upstream, e.token != nil && "http://"+address == e.token.Storage:
 		address = strings.Replace(address, "localhost", "127.0.0.1", 1)
 	case host == domain || host == "alb."+domain:
 		address = e.domains

@@ -71,7 +71,7 @@ func (s *emulatedStage) json() string {
 		"domain":                domain,
 		"hostedZone":            map[string]string{"id": s.zone, "name": zoneName},
 		"architecture":          build.Architecture(runtime.GOARCH),
-		"upstream":              map[string]string{"endpoint": s.upstream, "path": system.Prefix},
+		"upstream":              s.upstreamJSON(),
 		"mirrorURLs":            urls,
 		"networks":              map[string]any{regions[0]: map[string]any{"vpc": s.network.VPC, "subnets": s.network.Subnets}},
 		"infoURL":               s.infoURL,
@@ -82,6 +82,17 @@ func (s *emulatedStage) json() string {
 		panic(err) // strings and booleans always marshal
 	}
 	return string(text)
+}
+
+func (s *emulatedStage) upstreamJSON() map[string]any {
+	if s.token == nil {
+		return map[string]any{"endpoint": s.upstream, "path": system.Prefix}
+	}
+	host := func(url string) []string { return []string{strings.TrimPrefix(url, "http://")} }
+	return map[string]any{
+		"endpoint": s.token.Registry, "path": system.Prefix,
+		"access": "token", "tokenHosts": host(s.token.Tokens), "blobHosts": host(s.token.Storage),
+	}
 }
 
 func (s *emulatedStage) load() (*stage.Stage, error) {
