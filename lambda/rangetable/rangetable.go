@@ -66,7 +66,7 @@ const (
 // retry is the time from a failed attempt to the next.
 const retry = 30 * time.Second
 
-var errTooLarge = fmt.Errorf("range table is larger than %d bytes", ranges.MaxSize)
+var errTooLarge = errors.New("range table is too large")
 
 // Loader refreshes the table. It is safe for concurrent use.
 type Loader struct {

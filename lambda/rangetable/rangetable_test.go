@@ -166,7 +166,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "only-a-header", data: good[:32], want: Corrupt, err: "damaged range table"},
 		{name: "empty", want: Corrupt, err: "less than a header"},
 		{name: "page", data: []byte("<html>not found</html>" + strings.Repeat(" ", 100)), want: Corrupt, err: "damaged range table"},
-		{name: "too-large", data: make([]byte, ranges.MaxSize+1), want: Corrupt, err: "larger than"},
+		{name: "too-large", data: make([]byte, ranges.MaxSize+1), want: Corrupt, err: "too large"},
 		{name: "missing", status: 403, want: Missing},
 		{name: "not-found", status: 404, want: Missing},
 		{name: "server-error", status: 503, want: Unreachable, err: "status 503"},

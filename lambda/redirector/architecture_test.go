@@ -193,7 +193,10 @@ var bans = []struct {
 		"lambda/oci",      // values of the dimension Kind
 		"lambda/blobs",    // values of the dimensions Check and Index
 		"lambda/index",    // the object that the planner may write
-		"lambda/redirect", // the response of the CloudFront Function to other methods
+
+		"lambda/rangetable", // values of the dimension Ranges
+		"lambda/upstreams",  // values of upstream.access
+		"lambda/redirect",   // the response of the CloudFront Function to other methods
 	}, true, "the CDK app takes only names and the environment from the functions"},
 }
 

@@ -53,6 +53,7 @@ func TestTerminateDuringInvocation(t *testing.T) {
 		"UPSTREAM_REGISTRY_ENDPOINT": "https://upstream.example",
 		"DEFAULT_AWS_BASE_URL":       mirror.URL,
 		"MIRROR_INDEX_REFRESH":       "none", // only the blob is requested
+		"RANGES_REFRESH":             "none",
 	}, &out)
 	if err != nil {
 		t.Fatal(err)

@@ -30,12 +30,12 @@ func remaining(address *url.URL, header http.Header, now time.Time) time.Duratio
 		left, found = min(left, d-addressMargin), true
 	}
 	for name, values := range query {
-		if len(values) > 1 && (lifetimes[name] != "" || name == "Expires" || name == "se") {
+		if len(values) > 1 && (signedAt(name) != "" || name == "Expires" || name == "se") {
 			return 0
 		}
 		value := values[0]
 		switch {
-		case lifetimes[name] != "": // seconds from a date
+		case signedAt(name) != "": // seconds from a date
 			seconds, err := strconv.Atoi(value)
 			if err != nil || seconds < 0 || seconds > 1<<30 {
 				return 0
@@ -43,7 +43,7 @@ func remaining(address *url.URL, header http.Header, now time.Time) time.Duratio
 			life := time.Duration(seconds) * time.Second
 			limit(life)
 			// A proxy of the storage may have cached the address.
-			signed, err := time.Parse("20060102T150405Z", query.Get(lifetimes[name]))
+			signed, err := time.Parse("20060102T150405Z", query.Get(signedAt(name)))
 			if err != nil {
 				return 0
 			}
@@ -68,7 +68,16 @@ func remaining(address *url.URL, header http.Header, now time.Time) time.Duratio
 	return max(0, left)
 }
 
-// lifetimes are the parameters with a lifetime in seconds, with that of the date.
+// signedAt returns the parameter with the date of a signature, for the parameter with its
+// lifetime in seconds; empty for any other parameter.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 // https://cloud.google.com/storage/docs/authentication/canonical-requests
-var lifetimes = map[string]string{"X-Amz-Expires": "X-Amz-Date", "X-Goog-Expires": "X-Goog-Date"}
+func signedAt(lifetime string) string {
+	switch lifetime {
+	case "X-Amz-Expires":
+		return "X-Amz-Date"
+	case "X-Goog-Expires":
+		return "X-Goog-Date"
+	}
+	return ""
+}
