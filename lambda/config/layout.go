@@ -33,6 +33,7 @@ const (
 	// as often as by default, no index is that old.
 	IndexMargin = 30 * time.Minute
 )
+
 // CanaryImage is the smallest image that the mirror functions have seen in a run, for the
 // canary, as JSON.
 type CanaryImage struct {
