@@ -76,18 +76,19 @@ func TestNothingIsMissing(t *testing.T) {
 	}
 }
 
-// A first plan needs as many messages as there are repositories; hours without changes
+// A first plan needs as many messages as there are repositories, and one for the end of the
+// round; hours without changes
 // write the state and no blob.
 func TestHours(t *testing.T) {
 	_, tk, c := testbed(t, 900, 9, 3)
 	tk.Do, tk.Hours, tk.Timeout = "plan", 2, 1e12
 	var out outcome
 	q := &queue{}
-	if err := tk.run(q, &out); err != nil || out.Invocations != 2 || q.sent != 6 || len(q.messages) != 3 {
+	if err := tk.run(q, &out); err != nil || out.Invocations != 2 || q.sent != 8 || len(q.messages) != 4 {
 		t.Fatalf("%+v, %d messages sent, error %v", out, q.sent, err)
 	}
 	tk.Do, tk.Messages = "work", q.messages
-	if err := tk.run(&queue{}, &out); err != nil || out.Invocations != 5 {
+	if err := tk.run(&queue{}, &out); err != nil || out.Invocations != 6 {
 		t.Fatalf("%+v, error %v", out, err)
 	}
 	if all, _ := c.take(); all[sourceManifest].requests != 9 || all[mirrorWrite].requests == 0 {
