@@ -95,19 +95,20 @@ func (p *response) to(r *http.Request) *http.Response {
 
 // token returns the token that a challenge asks for.
 func (c *caching) token(r *http.Request, header http.Header) (string, error) {
-	for _, challenge := range field.Challenges(header) {
-		q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, challenge.Params["realm"], nil)
-		if err != nil {
-			return "", err
-		}
-		resp, err := c.transport.RoundTrip(q)
-		if err != nil {
-			return "", err
-		}
-		defer resp.Body.Close()
-		var parsed struct{ Token string }
-		err = json.NewDecoder(resp.Body).Decode(&parsed)
-		return parsed.Token, err
+	challenges := field.Challenges(header)
+	if len(challenges) == 0 {
+		return "", fmt.Errorf("no challenge: status %d", http.StatusUnauthorized)
 	}
-	return "", fmt.Errorf("no challenge: status %d", http.StatusUnauthorized)
+	q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, challenges[0].Params["realm"], nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.transport.RoundTrip(q)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var parsed struct{ Token string }
+	err = json.NewDecoder(resp.Body).Decode(&parsed)
+	return parsed.Token, err
 }
