@@ -25,8 +25,7 @@ type client struct {
 	// start starts what the client needs, stop ends it; both may be nil.
 	start func(ctx context.Context, log io.Writer) error
 	stop  func()
-	// pull pulls a reference and returns the digests that the client reports; nil if the
-	// client does not pull images.
+	// pull pulls a reference and returns the digests that the client reports.
 	pull func(ctx context.Context, ref string) (digests string, err error)
 	// run runs a container of the pulled image and returns its output; nil if
 	// the client runs no containers.
@@ -40,18 +39,13 @@ type client struct {
 	pageError string
 	// referrers lists the referrers of an image; nil if the client cannot.
 	referrers func(ctx context.Context, ref string) (string, error)
-	// chart pulls the Helm chart from HOST/REPOSITORY; nil if the client cannot.
-	chart func(ctx context.Context, repository, version string) error
-	// sign signs an image at the upstream, and verify verifies its signature; both are
-	// nil if the client cannot.
-	sign, verify func(ctx context.Context, ref string) error
 	// version are the arguments that print the version.
 	version []string
 }
 
 // clients returns all clients, in the order of the report.
 func (t tools) clients() []*client {
-	return []*client{t.crane(), t.oras(), t.regctl(), t.skopeo(), t.podman(), t.ctr(), t.docker(), t.helm(), t.cosign()}
+	return []*client{t.crane(), t.oras(), t.regctl(), t.skopeo(), t.podman(), t.ctr(), t.docker()}
 }
 
 func (t tools) crane() *client {

@@ -103,9 +103,6 @@ func (s *testSystem) publish(ctx context.Context) (*testImages, error) {
 			return nil, err
 		}
 	}
-	if err := pushChart(ctx, source); err != nil {
-		return nil, err
-	}
 	if images.attached, err = attach(ctx, source, descriptor.Descriptor, "at the upstream"); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func (s *testSystem) operations(c *client, images *testImages) (all []operation)
 		all = append(all, operation{name, at, run})
 	}
 	for _, e := range s.entryPoints {
-		if !e.separateSignatures && c.pull != nil {
+		if !e.separateSignatures {
 			add("pull", e, func(ctx context.Context, r *clientResult) error { return s.pullImages(ctx, c, e, images, r) })
 		}
 	}
@@ -37,12 +37,6 @@ func (s *testSystem) operations(c *client, images *testImages) (all []operation)
 			if c.pageError != "" {
 				add("tags, one page", e, func(ctx context.Context, r *clientResult) error { return s.listOnePage(ctx, c, e, images, r) })
 			}
-		}
-		if c.chart != nil && !e.separateSignatures {
-			add("chart", e, func(ctx context.Context, r *clientResult) error { return s.pullChart(ctx, c, e, r) })
-		}
-		if c.verify != nil && !e.separateSignatures {
-			add("verify", e, func(ctx context.Context, r *clientResult) error { return s.verifySignature(ctx, c, e, images, r) })
 		}
 		a, want, suffix := images.attached, blobSource{e.client.Want.Missing, e.client.Want.MissingReason}, ""
 		if e.separateSignatures {

@@ -18,8 +18,7 @@ Starts the whole system on this machine, with a recording proxy in front of ever
 server, and tests it in five parts:
 
   clients      pull, list tags and list referrers with crane, oras, regctl,
-               skopeo, podman, ctr and docker; pull a chart with helm, and
-               verify a signature with cosign
+               skopeo, podman, ctr and docker
   contract     check the responses to single HTTP requests, and that thousands of
                odd ones do not affect other clients
   conformance  run the conformance suite of the OCI distribution specification,
@@ -28,7 +27,7 @@ server, and tests it in five parts:
   load         send a million requests and check every response; watch the memory
 
 All traffic stays on loopback, and everything that was started is stopped. Missing
-clients are installed: crane, oras, regctl, helm and cosign with go install, the others with
+clients are installed: crane, oras and regctl with go install, the others with
 apt-get if run as root. A client that cannot be installed is reported as skipped.
 
 Example:
@@ -71,6 +70,9 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 	}
 	if o.token = *access == "token"; !o.token && *access != "open" {
 		return nil, cli.Usagef("-access %q: want open or token", *access)
+	}
+	if o.token && *list != "clients" {
+		return nil, cli.Usagef("-access token -parts %s: want -parts clients, the only part for such an upstream", *list)
 	}
 	for _, x := range []struct {
 		flag string

@@ -41,7 +41,6 @@ type testSystem struct {
 	entryPoints   []entryPoint
 	defaultMirror *url.URL // the bucket itself
 	function      string   // path of the binary
-	signed        bool     // whether cosign has signed an image
 	servers       []*server
 	closers       []func()
 }

@@ -48,7 +48,7 @@ func (t tools) command(ctx context.Context, name string, args ...string) (string
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "HOME=" + t.dir, "TMPDIR=" + t.dir, "XDG_RUNTIME_DIR=" + t.dir,
 		"DOCKER_CONFIG=" + t.dir, "DOCKER_HOST=unix://" + filepath.Join(t.dir, "docker.sock"),
-		"REGISTRY_AUTH_FILE=" + t.auth(), "COSIGN_PASSWORD=for-this-machine-only",
+		"REGISTRY_AUTH_FILE=" + t.auth(),
 	}
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
