@@ -27,8 +27,8 @@ Deploys a stage to an AWS emulator: two mirrors, a domain, a redirector behind a
 balancer and a function URL, the functions that fill the mirrors, and the edge. Fills
 the mirrors, pushes one more image, pulls it as several clients through both entry
 points, checks access, runs archeio verify, also on the stage with defects, checks
-further deployments, destroys the stage and adopts its buckets. With -operations, it
-instead does to the stage what operators do while clients pull: interrupt deployments,
+further deployments, and destroys the stage; with -adopt, it then adopts its buckets
+and deploys again. With -operations, it instead does to the stage what operators do while clients pull: interrupt deployments,
 add and remove a mirror, run preflight, the rollout hook and the runbooks.
 
 make deploy-emulated installs the emulator and pins the CDK.
@@ -42,6 +42,7 @@ func main() { cli.Main("emulated", run) }
 type options struct {
 	python, cdk               string
 	keep, operations, verbose bool
+	adopt                     bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -50,6 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.python, "python", ".build/python/bin", "`DIR` with the Python programs; make installs them")
 	flags.StringVar(&o.cdk, "cdk", "npx --yes aws-cdk", "the CDK's `COMMAND`; make pins its version")
 	flags.BoolVar(&o.keep, "keep", false, "stay up until Ctrl-C before the stage is destroyed")
+	flags.BoolVar(&o.adopt, "adopt", false, "adopt the buckets of the destroyed stage, and deploy the rest again")
 	flags.BoolVar(&o.operations, "operations", false, "operate the stage while clients pull")
 	flags.BoolVar(&o.verbose, "v", false, "print the output of the CDK and the emulator to standard error")
 	if err := cli.Parse(flags, args, help, stdout); err != nil {
@@ -82,7 +84,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if !o.operations {
 		c.checkDestroy(ctx)
-		c.checkAdopt(ctx)
+		if o.adopt {
+			c.checkAdopt(ctx)
+		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
