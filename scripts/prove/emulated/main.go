@@ -28,8 +28,9 @@ balancer and a function URL, the functions that fill the mirrors, and the edge. 
 the mirrors, pushes one more image, pulls it as several clients through both entry
 points, checks access, runs archeio verify, also on the stage with defects, checks
 further deployments, and destroys the stage; with -adopt, it then adopts its buckets
-and deploys again. With -operations, it instead does to the stage what operators do while clients pull: interrupt deployments,
-add and remove a mirror, run preflight, the rollout hook and the runbooks.
+and deploys again. With -operations, it instead does to the stage what operators do
+while clients pull: interrupt deployments, add and remove a mirror, run preflight, the
+rollout hook and the runbooks.
 
 make deploy-emulated installs the emulator and pins the CDK.
 
