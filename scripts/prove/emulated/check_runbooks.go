@@ -33,7 +33,7 @@ func (c *checks) checkRunbooks(ctx context.Context) {
 		return
 	}
 	// These are not in the emulated stage.
-	deployed := []string{"-MirrorsUnavailable", "-MirrorsIncomplete", "-IndexUnusable", "-NewVersion", "-UpstreamLimited", "-RelayFailed"}
+	deployed := []string{"-MirrorsUnavailable", "-MirrorsIncomplete", "-IndexUnusable", "-NewVersion", "-UpstreamLimited", "-RelayFailed", "-CanaryDistribution", "-CanaryLoadBalancer", "-CanaryErrors", "-CanaryDuration"}
 	for _, a := range output.MetricAlarms {
 		deployed = append(deployed, a.AlarmName)
 	}
