@@ -3,17 +3,12 @@ package query
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // maxJSON is how many bytes of a JSON response are read: the result of a Logs
@@ -39,41 +34,24 @@ func CallJSON(ctx context.Context, c aws.Config, service, region, target string,
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", target)
-	credentials, err := c.Credentials.Retrieve(ctx)
-	if err != nil {
-		return err
-	}
-	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), service, region, time.Now()); err != nil {
-		return err
-	}
-	var client aws.HTTPClient = http.DefaultClient
-	if c.HTTPClient != nil {
-		client = c.HTTPClient
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxJSON))
+	status, text, err := send(ctx, c, r, body, service, region, maxJSON)
 	if err != nil {
 		return err
 	}
 	_, operation, _ := strings.Cut(target, ".")
-	if resp.StatusCode != http.StatusOK {
+	if status != http.StatusOK {
 		var failed struct {
 			Type    string `json:"__type"`
 			Message string `json:"message"`
 		}
 		if err := json.Unmarshal(text, &failed); err != nil {
-			return fmt.Errorf("%s: status %d: %w", operation, resp.StatusCode, err)
+			return fmt.Errorf("%s: status %d: %w", operation, status, err)
 		}
 		code := failed.Type[strings.LastIndexByte(failed.Type, '#')+1:]
-		return fmt.Errorf("%s: status %d: %w", operation, resp.StatusCode, &JSONError{code, failed.Message})
+		return fmt.Errorf("%s: status %d: %w", operation, status, &JSONError{code, failed.Message})
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s: status %d: %w", operation, resp.StatusCode, err)
+		return fmt.Errorf("%s: status %d: %w", operation, status, err)
 	}
 	return nil
 }

@@ -5,18 +5,13 @@ package query
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // maxResponse is how many bytes of a response are read.
@@ -36,28 +31,11 @@ func Call(ctx context.Context, c aws.Config, service, region string, form url.Va
 		return err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	credentials, err := c.Credentials.Retrieve(ctx)
+	status, text, err := send(ctx, c, r, []byte(body), service, region, maxResponse)
 	if err != nil {
 		return err
 	}
-	hash := sha256.Sum256([]byte(body))
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), service, region, time.Now()); err != nil {
-		return err
-	}
-	var client aws.HTTPClient = http.DefaultClient
-	if c.HTTPClient != nil {
-		client = c.HTTPClient
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
-	if err != nil {
-		return err
-	}
-	return Parse(form.Get("Action"), resp.StatusCode, text, into)
+	return Parse(form.Get("Action"), status, text, into)
 }
 
 // Parse decodes the response to an action.
