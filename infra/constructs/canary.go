@@ -3,6 +3,7 @@ package constructs
 import (
 	"fmt"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -23,12 +24,7 @@ func Canary(scope constructs.Construct, s *stage.Stage, region, distribution, co
 		roleDescription: "Canary: reads which image to pull, writes its own logs",
 		code:            code, env: s.CanaryEnvironment(distribution), memory: stage.CanaryMemory, timeout: canaryTimeout,
 	})
-	if s.Canary.Image == "" {
-		allow(role, nil, []*string{jsii.String(s.CanaryImageARN())}, "s3:GetObject")
-		// Without it S3 answers 403 for an object that does not exist yet.
-		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-		allow(role, nil, []*string{jsii.String("arn:aws:s3:::" + s.StateBucket())}, "s3:ListBucket")
-	}
+	allowImage(role, s)
 	invokeOn(scope, function, stage.CanaryID, "Pull", "pulls through the entry points", fmt.Sprintf("rate(%d minutes)", stage.CanaryMinutes), "{}")
 	a := alarms{scope, s, region}
 	a.function(stage.CanaryID, function, 3, canaryTimeout, closeToTimeout)
@@ -40,4 +36,15 @@ func Canary(scope constructs.Construct, s *stage.Stage, region, distribution, co
 		a.add(id, "Three pulls in a row have failed through "+what+". Check the canary's log group for the request that fails, then run \"archeio verify\".",
 			0, 3, metric(metrics.Namespace, metrics.CanaryFailures, "Sum", 60*stage.CanaryMinutes, jsii.String(metrics.EntryPoint), jsii.String(name)))
 	}
+}
+
+// allowImage allows a role to read which image to pull.
+func allowImage(role awsiam.Role, s *stage.Stage) {
+	if s.Canary == nil || s.Canary.Image != "" {
+		return
+	}
+	allow(role, nil, []*string{jsii.String(s.CanaryImageARN())}, "s3:GetObject")
+	// Without it S3 answers 403 for an object that does not exist yet.
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+	allow(role, nil, []*string{jsii.String("arn:aws:s3:::" + s.StateBucket())}, "s3:ListBucket")
 }

@@ -19,7 +19,7 @@ const (
 	aliasName = "live"
 
 	// hookTimeout is in seconds, enough for about forty sequential requests that
-	// each take the timeout of the redirector. hookMemory is in MB.
+	// each take the timeout of the redirector, or for the pulls. hookMemory is in MB.
 	hookTimeout, hookMemory = 300, 256
 
 	// minute is in seconds.
@@ -101,19 +101,23 @@ func (a alarms) newVersion(function awslambda.Function) []awscloudwatch.CfnAlarm
 	return list
 }
 
-// rolloutHook creates the function that smoke-tests a new version: it may invoke every
-// version of the redirector, and report the result to CodeDeploy for the stage's
-// deployment group.
+// rolloutHook creates the function that smoke-tests a new version and pulls through it: it
+// may invoke every version of the redirector, read which image to pull, and report the
+// result to CodeDeploy for the stage's deployment group.
 func rolloutHook(a alarms, function awslambda.Function, env map[string]string, code string) awslambda.Function {
 	env = maps.Clone(env)
+	maps.Copy(env, a.stage.PullEnvironment())
+	// Not a reference to the alias, which is updated after the hook.
+	env["ROLLOUT_LIVE"] = *function.FunctionName() + ":" + aliasName
 	env["ROLLOUT_VERSION"] = *function.CurrentVersion().FunctionArn()
 	env["ROLLOUT_ENTRY_POINTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[a.stage.Front]
 	hook, role := newFunction(a.scope, a.stage, functionProps{
-		prefix: "Hook", id: stage.HookID, description: "smoke-tests a new version of the redirector",
+		prefix: "Hook", id: stage.HookID, description: "tests a new version of the redirector",
 		roleDescription: "Rollout hook: invokes versions of the redirector, reports the result to CodeDeploy",
 		code:            code, env: env, memory: hookMemory, timeout: hookTimeout,
 	})
 	allow(role, nil, []*string{jsii.String(*function.FunctionArn() + ":*")}, "lambda:InvokeFunction")
+	allowImage(role, a.stage)
 	name := a.stage.ReleaseName()
 	allow(role, nil, []*string{jsii.String(fmt.Sprintf("arn:aws:codedeploy:%s:%s:deploymentgroup:%s/%s", a.region, a.stage.Account, name, name))},
 		"codedeploy:PutLifecycleEventHookExecutionStatus")

@@ -121,6 +121,14 @@ func TestRolloutHook(t *testing.T) {
 		same(t, "output TryRollout", at(st.template, "Outputs", "TryRollout", "Value"), fmt.Sprintf(`{"Fn::Join": ["", [
 			"aws lambda invoke --region %s --function-name ", {"Ref": "RolloutHook"}, " --cli-binary-format raw-in-base64-out --payload '{\"try\":true}' /dev/stdout"]]}`, st.region))
 		want["ROLLOUT_ENTRY_POINTS"] = map[stage.Front]string{stage.CloudFront: "url", stage.ALB: "alb", stage.Both: "alb,url"}[st.stage.Front]
+		want["ROLLOUT_LIVE"] = map[string]any{"Fn::Join": []any{"", []any{map[string]any{"Ref": "Redirector"}, ":live"}}}
+		switch c := st.stage.Canary; {
+		case c == nil:
+		case c.Image != "":
+			want["CANARY_IMAGE"] = c.Image
+		default:
+			want["CANARY_STATE"] = st.stage.StateBucket() + "@" + st.stage.Home
+		}
 		want["GOMEMLIMIT"] = "217MiB" // of its own 256 MB
 		same(t, "environment", at(hook, "Properties", "Environment", "Variables"), text(want))
 	})
@@ -139,13 +147,17 @@ func TestRolloutRoles(t *testing.T) {
 		if len(policies) != 1 || at(st.resource(t, hook), "Properties", "Policies") != nil {
 			t.Fatalf("the hook's role has %d policies and %s, want 1", len(policies), text(at(st.resource(t, hook), "Properties", "Policies")))
 		}
-		where := st.region + ":" + st.stage.Account
+		where, image := st.region+":"+st.stage.Account, ""
+		if c := st.stage.Canary; c != nil && c.Image == "" {
+			state := "arn:aws:s3:::" + st.stage.StateBucket()
+			image = fmt.Sprintf(`{"Effect": "Allow", "Action": "s3:GetObject", "Resource": %q}, {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": %q},`, state+"/canary.json", state)
+		}
 		same(t, "statements of the hook", at(policies[0], "Properties", "PolicyDocument", "Statement"), fmt.Sprintf(`[
 			{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": {"Fn::GetAtt": [%q, "Arn"]}},
-			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Redirector", "Arn"]}, ":*"]]}},
+			{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": {"Fn::Join": ["", [{"Fn::GetAtt": ["Redirector", "Arn"]}, ":*"]]}}, %s
 			{"Effect": "Allow", "Action": "codedeploy:PutLifecycleEventHookExecutionStatus",
-				"Resource": "arn:aws:codedeploy:%s:deploymentgroup:archeio-%[3]s-redirector/archeio-%[3]s-redirector"}
-		]`, logs, where, st.stage.Name))
+				"Resource": "arn:aws:codedeploy:%s:deploymentgroup:archeio-%[4]s-redirector/archeio-%[4]s-redirector"}
+		]`, logs, image, where, st.stage.Name))
 
 		_, group := st.only(t, "AWS::CodeDeploy::DeploymentGroup")
 		deploy, _ := at(group, "Properties", "ServiceRoleArn", "Fn::GetAtt", 0).(string)

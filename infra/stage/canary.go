@@ -71,13 +71,21 @@ func (s *Stage) CanaryEnvironment(distribution string) map[string]string {
 		}
 		points = append(points, name+"=https://"+host)
 	}
-	env := map[string]string{"CANARY_ENTRY_POINTS": strings.Join(points, ",")}
-	if s.Canary.Image != "" {
-		env["CANARY_IMAGE"] = s.Canary.Image
-	} else {
-		env["CANARY_STATE"] = s.StateBucket() + "@" + s.Home
-	}
+	env := s.PullEnvironment()
+	env["CANARY_ENTRY_POINTS"] = strings.Join(points, ",")
 	return env
+}
+
+// PullEnvironment returns the variables for the image that the canary and the rollout
+// hook pull, none without a canary.
+func (s *Stage) PullEnvironment() map[string]string {
+	switch {
+	case s.Canary == nil:
+		return map[string]string{}
+	case s.Canary.Image != "":
+		return map[string]string{"CANARY_IMAGE": s.Canary.Image}
+	}
+	return map[string]string{"CANARY_STATE": s.StateBucket() + "@" + s.Home}
 }
 
 // CanaryImageARN returns the ARN of the object that names the image for a canary without

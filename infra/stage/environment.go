@@ -20,9 +20,9 @@ const (
 	memoryEnvironment = len(`,"GOMEMLIMIT":"9999MiB"`)
 
 	// hookEnvironment is the size of what the environment of the rollout hook has
-	// in addition to the redirector's, in bytes: the longest ARN of a version, and
-	// the fronts.
-	hookEnvironment = 256
+	// in addition to the redirector's and to PullEnvironment, in bytes: the longest
+	// ARN of a version, the longest name of a function with its alias, and the fronts.
+	hookEnvironment = 384
 )
 
 // Config returns the configuration of the function in a redirector region.
@@ -108,9 +108,11 @@ func (r *reader) environments(s *Stage) {
 			r.refused(s, region, err)
 			return
 		}
-		n := size(c.Env())
+		env := c.Env()
+		n := size(env)
 		if s.Release != nil {
-			n += hookEnvironment
+			maps.Copy(env, s.PullEnvironment())
+			n = size(env) + hookEnvironment
 		}
 		if n > maxEnvironment {
 			r.problem("redirectors", "the environment of the function in %s has %d bytes, Lambda allows %d: shorten mirrorPrefix, mirrors, mirrorFor, mirrorURLs, buckets or page.text", region, n, maxEnvironment)

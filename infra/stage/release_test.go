@@ -67,5 +67,7 @@ func TestLongestEnvironmentWithRelease(t *testing.T) {
 	if err := with(n-hookEnvironment, `, "release": {}`); err != nil {
 		t.Errorf("an environment with room for the hook: %v", err)
 	}
+	const canary = `, "release": {}, "canary": {"image": "app@sha256:a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"}`
+	refused(t, with(n-hookEnvironment, canary), "the environment of the function in eu-central-1 has")
 	refused(t, with(n, `, "release": {}`), "the environment of the function in eu-central-1 has", "Lambda allows 4096")
 }

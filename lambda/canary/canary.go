@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,30 +9,20 @@ import (
 	"strings"
 	"time"
 
-	"archeio/lambda/config"
 	"archeio/lambda/metrics"
 	"archeio/lambda/testpull"
-)
-
-const (
-	// maxBytes is how much one run may download through one entry point.
-	maxBytes = 1 << 20
-
-	// pullTimeout is the deadline of one pull.
-	pullTimeout = 20 * time.Second
+	"archeio/lambda/testpull/image"
 )
 
 type entryPoint struct{ name, url string }
 
 type canary struct {
 	entryPoints []entryPoint
-	image       string
-	// state reads an object of the state bucket, nil if it does not exist.
-	state     func(ctx context.Context, name string) ([]byte, error)
-	transport http.RoundTripper
-	metrics   io.Writer
-	log       *slog.Logger
-	now       func() time.Time
+	image       *image.Source
+	transport   http.RoundTripper
+	metrics     io.Writer
+	log         *slog.Logger
+	now         func() time.Time
 }
 
 func (c *canary) load(getenv func(string) string) error {
@@ -45,71 +33,43 @@ func (c *canary) load(getenv func(string) string) error {
 		}
 		c.entryPoints = append(c.entryPoints, entryPoint{name, url})
 	}
-	if c.image = getenv("CANARY_IMAGE"); c.image != "" {
-		if _, ok := testpull.ParseImage(c.image); !ok {
-			return fmt.Errorf("reading CANARY_IMAGE: invalid image %q: want NAME:TAG or NAME@DIGEST", c.image)
-		}
-		return nil
+	var err error
+	if c.image, err = image.Load(getenv); err == nil && c.image == nil {
+		err = fmt.Errorf("reading %s: missing: want NAME@REGION of the state bucket, or set %s", image.StateVariable, image.Variable)
 	}
-	bucket, region, ok := strings.Cut(getenv("CANARY_STATE"), "@")
-	if !ok {
-		return errors.New("reading CANARY_STATE: missing: want NAME@REGION of the state bucket, or set CANARY_IMAGE")
-	}
-	c.state = stateBucket{bucket, region}.get
-	return nil
+	return err
 }
 
 // handle pulls through each entry point. Failed pulls are counted and logged; its error is
 // that the image cannot be read.
 func (c *canary) handle(ctx context.Context) error {
-	image, err := c.find(ctx)
+	found, err := c.image.Find(ctx)
 	for _, to := range c.entryPoints {
-		c.pull(ctx, to, image)
+		c.pull(ctx, to, found)
 	}
 	return err
 }
 
-// find returns the image to pull, the zero value if none is known yet.
-func (c *canary) find(ctx context.Context) (testpull.Image, error) {
-	text := c.image
-	if text == "" {
-		data, err := c.state(ctx, config.CanaryImageName)
-		if err != nil || data == nil {
-			return testpull.Image{}, err
-		}
-		var found config.CanaryImage
-		if err := json.Unmarshal(data, &found); err != nil {
-			return testpull.Image{}, fmt.Errorf("reading the state %s: %w", config.CanaryImageName, err)
-		}
-		text = found.Image
-	}
-	image, ok := testpull.ParseImage(text)
-	if !ok {
-		return testpull.Image{}, fmt.Errorf("reading the state %s: invalid image %q: want NAME:TAG", config.CanaryImageName, text)
-	}
-	return image, nil
-}
-
 // pull pulls through an entry point and counts the result. Without an image it makes the
 // API version check only.
-func (c *canary) pull(ctx context.Context, to entryPoint, image testpull.Image) {
-	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
+func (c *canary) pull(ctx context.Context, to entryPoint, what testpull.Image) {
+	ctx, cancel := context.WithTimeout(ctx, testpull.Timeout)
 	defer cancel()
-	client := testpull.Client{Transport: c.transport, Registry: to.url, MaxBytes: maxBytes}
+	client := testpull.Client{Transport: c.transport, Registry: to.url, MaxBytes: testpull.MaxBytes}
 	start := c.now()
 	var p testpull.Pull
 	var err error
-	if image.Name == "" {
+	if what.Name == "" {
 		err = client.Ping(ctx)
 	} else {
 		var done *testpull.Pull
-		done, err = client.Pull(ctx, image)
+		done, err = client.Pull(ctx, what)
 		p = *done
 	}
 	failures := 0
 	if err != nil {
 		failures = 1
-		c.log.Error("pull failed", "entryPoint", to.name, "url", to.url, "image", image.Name, "reference", image.Reference,
+		c.log.Error("pull failed", "entryPoint", to.name, "url", to.url, "image", what.Name, "reference", what.Reference,
 			"reason", p.Blob.Reason, "source", p.Blob.Source, "error", err.Error())
 	}
 	now := c.now()

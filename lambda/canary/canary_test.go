@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"archeio/lambda/build"
+	"archeio/lambda/testpull"
+	"archeio/lambda/testpull/image"
 	"archeio/scripts/lab/runtimeapi"
 )
 
@@ -101,14 +103,14 @@ func TestPull(t *testing.T) {
 		log      string
 		err      error
 	}{
-		{"configured", func(_ *entry, c *canary) { c.image = "app:v1" }, 0, 1, 4, "", nil},
+		{"configured", func(_ *entry, c *canary) { c.image.Image = testpull.Image{Name: "app", Reference: "v1"} }, 0, 1, 4, "", nil},
 		{"recorded", func(*entry, *canary) {}, 0, 1, 4, "", nil},
 		{"none-yet", func(e *entry, _ *canary) { e.state = "" }, 0, 0, 1, "", nil},
 		{"unreadable-state", func(_ *entry, c *canary) {
-			c.state = func(context.Context, string) ([]byte, error) { return nil, unreadable }
+			c.image.State = func(context.Context, string) ([]byte, error) { return nil, unreadable }
 		}, 0, 0, 1, "", unreadable},
 		{"damaged", func(e *entry, _ *canary) { e.damaged = true }, 1, 1, 4, "content does not match its digest", nil},
-		{"missing", func(_ *entry, c *canary) { c.image = "gone:v1" }, 1, 0, 2, "status 404", nil},
+		{"missing", func(_ *entry, c *canary) { c.image.Image = testpull.Image{Name: "gone", Reference: "v1"} }, 1, 0, 2, "status 404", nil},
 		{"down", func(e *entry, _ *canary) { e.down = true }, 1, 0, 1, "status 502", nil},
 		{"down-without-image", func(e *entry, _ *canary) { e.down, e.state = true, "" }, 1, 0, 1, "API version check: ", nil},
 	} {
@@ -121,12 +123,12 @@ func TestPull(t *testing.T) {
 			c := &canary{
 				entryPoints: []entryPoint{{"distribution", e.URL}}, transport: e.Client().Transport, metrics: &lines, log: slog.New(slog.NewJSONHandler(&log, nil)),
 				now: func() time.Time { now = now.Add(7 * time.Millisecond); return now },
-				state: func(_ context.Context, name string) ([]byte, error) {
+				image: &image.Source{State: func(_ context.Context, name string) ([]byte, error) {
 					if name != "canary.json" || e.state == "" {
 						return nil, nil
 					}
 					return []byte(e.state), nil
-				},
+				}},
 			}
 			tt.change(e, c)
 			if err := c.handle(t.Context()); !errors.Is(err, tt.err) {

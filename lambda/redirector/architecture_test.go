@@ -132,9 +132,10 @@ var layers = []struct {
 		"github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2",
 	}, "the main only builds the planner and the worker"},
 	{"lambda/testpull", nil, "a client knows the protocol, and nothing of the code that it tests"},
-	{"lambda/canary", []string{"lambda/testpull", "lambda/config", "lambda/metrics", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2"}, "the canary is a client, and reads only which image to pull"},
-	{"lambda/rollout/smoketest", []string{"lambda/config", "lambda/route"}, "the smoke test must not trust the code that it tests"},
-	{"lambda/rollout", []string{"lambda/rollout/smoketest", "lambda/config", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2"}, "the main only runs the smoke test and reports to CodeDeploy"},
+	{"lambda/testpull/image", []string{"lambda/testpull", "lambda/config", "github.com/aws/aws-sdk-go-v2"}, "an image is found, and pulled by others"},
+	{"lambda/canary", []string{"lambda/testpull", "lambda/metrics", "github.com/aws/aws-lambda-go"}, "the canary is a client, and reads only which image to pull"},
+	{"lambda/rollout/smoketest", []string{"lambda/config", "lambda/route", "lambda/testpull"}, "the smoke test must not trust the code that it tests"},
+	{"lambda/rollout", []string{"lambda/rollout/smoketest", "lambda/config", "lambda/testpull", "github.com/aws/aws-lambda-go", "github.com/aws/aws-sdk-go-v2"}, "the main only runs the smoke test and reports to CodeDeploy"},
 }
 
 // TestLayers checks the imports of every package in lambda and ranges.

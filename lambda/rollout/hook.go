@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,8 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/rollout/smoketest"
+	"archeio/lambda/testpull"
+	"archeio/lambda/testpull/image"
 )
 
 const (
@@ -43,19 +46,22 @@ type hook struct {
 	log    *slog.Logger
 	lambda *sdk.Client
 	deploy *codedeploy.Client
+	// transport sends the requests of a test pull to the mirrors and the upstream.
+	transport http.RoundTripper
 }
 
 // result is the response to an operator. The version passed if there are no
 // failures.
 type result struct {
-	Version  string   `json:"version"`
+	Version string `json:"version"`
+	// Pulls has a line for each test pull that is no failure.
+	Pulls    []string `json:"pulls"`
 	Failures []string `json:"failures"`
 }
 
 func (h hook) handle(ctx context.Context, e event) (*result, error) {
 	if e.Try {
-		failures, err := h.test(ctx)
-		return &result{h.getenv("ROLLOUT_VERSION"), append([]string{}, failures...)}, err
+		return h.test(ctx)
 	}
 	return nil, h.report(ctx, e)
 }
@@ -72,17 +78,17 @@ func (h hook) report(ctx context.Context, e event) error {
 		testing, cancel = context.WithDeadlineCause(ctx, end.Add(-reportTime), errors.New("the time of the hook is up"))
 	}
 	defer cancel()
-	switch failures, err := h.test(testing); {
+	switch r, err := h.test(testing); {
 	case err != nil:
 		status = types.LifecycleEventStatusFailed
 		h.log.Error("the new version cannot be tested", "deployment", e.DeploymentID, "error", err.Error())
-	case len(failures) > 0:
+	case len(r.Failures) > 0:
 		status = types.LifecycleEventStatusFailed
-		for _, f := range failures {
-			h.log.Error("the new version failed", "deployment", e.DeploymentID, "version", h.getenv("ROLLOUT_VERSION"), "failure", f)
+		for _, f := range r.Failures {
+			h.log.Error("the new version failed", "deployment", e.DeploymentID, "version", r.Version, "failure", f)
 		}
 	default:
-		h.log.Info("the new version passed", "deployment", e.DeploymentID, "version", h.getenv("ROLLOUT_VERSION"))
+		h.log.Info("the new version passed", "deployment", e.DeploymentID, "version", r.Version, "pulls", r.Pulls)
 	}
 	_, err := h.deploy.PutLifecycleEventHookExecutionStatus(ctx, &codedeploy.PutLifecycleEventHookExecutionStatusInput{
 		DeploymentId:                  aws.String(e.DeploymentID),
@@ -95,8 +101,9 @@ func (h hook) report(ctx context.Context, e event) error {
 	return nil
 }
 
-// test runs the smoke test against the new version and returns its failures.
-func (h hook) test(ctx context.Context) ([]string, error) {
+// test runs the smoke test against the new version. If it passes, it pulls an image
+// through the version.
+func (h hook) test(ctx context.Context) (*result, error) {
 	c, err := config.Load(h.getenv)
 	if err != nil {
 		return nil, err
@@ -105,14 +112,42 @@ func (h hook) test(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading ROLLOUT_ENTRY_POINTS: %w", err)
 	}
-	version := h.getenv("ROLLOUT_VERSION")
-	if version == "" {
+	r := &result{Version: h.getenv("ROLLOUT_VERSION"), Pulls: []string{}, Failures: []string{}}
+	if r.Version == "" {
 		return nil, errors.New("reading ROLLOUT_VERSION: missing: want the ARN of the new version")
 	}
-	return smoketest.Run(ctx, c, entryPoints, func(ctx context.Context, event []byte) ([]byte, error) {
+	failures, err := smoketest.Run(ctx, c, entryPoints, h.invoke(r.Version))
+	if err != nil || len(failures) > 0 {
+		r.Failures = append(r.Failures, failures...)
+		return r, err
+	}
+	i, err := h.image(ctx)
+	if err != nil {
+		h.log.Warn("finding an image for a test pull failed; none is made", "error", err.Error())
+	}
+	if i.Name == "" {
+		return r, nil
+	}
+	pulls := smoketest.Pull(ctx, c, entryPoints, i, h.invoke(r.Version), h.invoke(h.getenv("ROLLOUT_LIVE")), h.transport)
+	r.Pulls, r.Failures = append(r.Pulls, pulls.Done...), append(r.Failures, pulls.Failures...)
+	return r, nil
+}
+
+// image returns the image of the canary, the zero value if there is none.
+func (h hook) image(ctx context.Context) (testpull.Image, error) {
+	source, err := image.Load(h.getenv)
+	if err != nil || source == nil {
+		return testpull.Image{}, err
+	}
+	return source.Find(ctx)
+}
+
+// invoke returns what invokes a version or an alias.
+func (h hook) invoke(name string) smoketest.Invoke {
+	return func(ctx context.Context, event []byte) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
 		defer cancel()
-		out, err := h.lambda.Invoke(ctx, &sdk.InvokeInput{FunctionName: aws.String(version), Payload: event})
+		out, err := h.lambda.Invoke(ctx, &sdk.InvokeInput{FunctionName: aws.String(name), Payload: event})
 		if err != nil {
 			return nil, err
 		}
@@ -120,5 +155,5 @@ func (h hook) test(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("the function failed: %.*s", maxPayload, out.Payload)
 		}
 		return out.Payload, nil
-	})
+	}
 }

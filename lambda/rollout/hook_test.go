@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +24,8 @@ import (
 
 const version = "arn:aws:lambda:eu-central-1:123456789012:function:redirector:7"
 
+const live = "redirector:live"
+
 // account simulates Lambda, with a redirector process, and CodeDeploy.
 type account struct {
 	*httptest.Server
@@ -29,6 +36,7 @@ type account struct {
 	invoked  map[string]int
 	reject   bool // CodeDeploy rejects the status
 	silent   bool // the version does not respond
+	broken   bool // the version does not respond to test pulls
 }
 
 func newAccount(t *testing.T, env map[string]string) *account {
@@ -67,6 +75,9 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name, _ := strings.CutSuffix(name, "/invocations")
 		a.invoked[name]++
 		out, err := a.redirector.Invoke(r.Context(), body)
+		if a.broken && name == version && strings.Contains(string(body), "archeio-testpull") {
+			err = errors.New("broken")
+		}
 		if err != nil {
 			w.Header().Set("X-Amz-Function-Error", "Unhandled")
 			out = []byte(`{"errorMessage":"` + err.Error() + `"}`)
@@ -93,6 +104,30 @@ func environment() map[string]string {
 	}
 }
 
+// newUpstream starts an upstream with the image app:v1, and returns its URL and a file
+// with its certificate.
+func newUpstream(t *testing.T) (url, trusted string) {
+	t.Helper()
+	const blob = `{"os":"linux"}`
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(blob)))
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v2/example-project/images/app/manifests/v1":
+			fmt.Fprintf(w, `{"config": {"digest": %q, "size": %d}}`, digest, len(blob))
+		case "/v2/example-project/images/app/blobs/" + digest:
+			io.WriteString(w, blob)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(s.Close)
+	trusted = filepath.Join(t.TempDir(), "certificate.pem")
+	if err := os.WriteFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL, trusted
+}
+
 const codeDeployEvent = `{"DeploymentId":"d-ABCDEF012","LifecycleEventHookExecutionId":"eyJleGVjdXRpb24"}`
 
 // TestHook runs the built hook with a simulated Runtime API.
@@ -102,6 +137,11 @@ func TestHook(t *testing.T) {
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
 	if err := build.Package(t.Context(), "./lambda/rollout", "", bootstrap); err != nil {
 		t.Fatal(err)
+	}
+	upstream, trusted := newUpstream(t)
+	at := map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": upstream}
+	pulls := func(image string) map[string]string {
+		return map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": upstream, "SSL_CERT_FILE": trusted, "CANARY_IMAGE": image, "ROLLOUT_LIVE": live}
 	}
 	for _, tt := range []struct {
 		name       string
@@ -113,7 +153,12 @@ func TestHook(t *testing.T) {
 		output     string            // a part of the log and the response
 		err        string            // a part of the error of the function, "" if none
 	}{
-		{"operator", `{"try":true}`, nil, nil, false, "", `{"version":"` + version + `","failures":[]}`, ""},
+		{"operator", `{"try":true}`, nil, nil, false, "", `{"version":"` + version + `","pulls":[],"failures":[]}`, ""},
+		{"operator-pull", `{"try":true}`, at, pulls("app:v1"), false, "", `"pulls":["alb, pull of app:v1: manifest from ` + strings.TrimPrefix(upstream, "https://") + `, blob from `, ""},
+		{"pull", codeDeployEvent, at, pulls("app:v1"), false, "Succeeded", `"url, pull of app:v1: manifest from `, ""},
+		{"pull-broken", codeDeployEvent, at, pulls("app:v1"), false, "Failed", `"failure":"url, pull of app:v1: API version check: `, ""},
+		{"pull-deleted-image", codeDeployEvent, at, pulls("app:v2"), false, "Succeeded", "alb, pull of app:v2: fails through the live version too", ""},
+		{"pull-invalid-image", codeDeployEvent, at, pulls("app"), false, "Succeeded", `reading CANARY_IMAGE: invalid image \"app\"`, ""},
 		{"operator-foreign-host", `{"try":true}`, map[string]string{"UPSTREAM_REGISTRY_ENDPOINT": "https://attacker.example"}, nil, false, "",
 			`"failures":["alb, sample manifest, GET /v2/archeio-smoketest/manifests/latest: redirect to \"https://attacker.example`, ""},
 		{"operator-no-entry-points", `{"try":true}`, nil, map[string]string{"ROLLOUT_ENTRY_POINTS": ""}, false, "", "", "ROLLOUT_ENTRY_POINTS"},
@@ -132,7 +177,7 @@ func TestHook(t *testing.T) {
 			env := environment()
 			maps.Copy(env, tt.redirector)
 			a := newAccount(t, env)
-			a.reject, a.silent = tt.reject, tt.name == "silent"
+			a.reject, a.silent, a.broken = tt.reject, tt.name == "silent", tt.name == "pull-broken"
 			ctx := t.Context()
 			if a.silent {
 				// One second for the smoke test.
@@ -176,7 +221,7 @@ func TestHook(t *testing.T) {
 				t.Errorf("%d reports to CodeDeploy, want %d", len(a.statuses), len(want))
 			}
 			for name := range a.invoked {
-				if name != version {
+				if name != version && (name != live || hook["ROLLOUT_LIVE"] == "") {
 					t.Errorf("function %q is invoked, want %q only", name, version)
 				}
 			}

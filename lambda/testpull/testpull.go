@@ -18,6 +18,10 @@ import (
 )
 
 const (
+	// MaxBytes and Timeout are the limits of an automatic pull through one entry point.
+	MaxBytes = 1 << 20
+	Timeout  = 20 * time.Second
+
 	// maxRedirects is how many redirects of one request are followed.
 	maxRedirects = 5
 
@@ -32,6 +36,14 @@ const (
 
 // Image is what is pulled. Reference is a tag or a digest.
 type Image struct{ Name, Reference string }
+
+// String returns the image as ParseImage parses it.
+func (i Image) String() string {
+	if strings.Contains(i.Reference, ":") {
+		return i.Name + "@" + i.Reference
+	}
+	return i.Name + ":" + i.Reference
+}
 
 // ParseImage parses NAME:TAG or NAME@DIGEST, without a host. It reports whether both
 // parts are there.
@@ -72,6 +84,20 @@ type Pull struct {
 	Ping, Manifest, Blob Step
 	// Digest is that of the manifest that refers to the blob, BlobDigest that of the blob.
 	Digest, BlobDigest string
+}
+
+// String returns where the content came from, and how long that took.
+func (p *Pull) String() string {
+	return fmt.Sprintf("manifest from %s, blob from %s (%s), %d ms", hostOf(p.Manifest.Source), hostOf(p.Blob.Source), p.Blob.Reason,
+		(p.Ping.Duration + p.Manifest.Duration + p.Blob.Duration).Milliseconds())
+}
+
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "an invalid URL"
+	}
+	return u.Host
 }
 
 // Pull pulls an image. The error is the first failure, the Pull what was done until

@@ -144,7 +144,7 @@ func TestParseImage(t *testing.T) {
 		{"localhost:5000/app", Image{"localhost", "5000/app"}, false},
 		{"pause:3.9?x", Image{"pause", "3.9?x"}, false},
 	} {
-		if got, ok := ParseImage(tt.text); got != tt.want || ok != tt.ok {
+		if got, ok := ParseImage(tt.text); got != tt.want || ok != tt.ok || ok && got.String() != tt.text {
 			t.Errorf("ParseImage(%q) = %v, %t, want %v, %t", tt.text, got, ok, tt.want, tt.ok)
 		}
 	}

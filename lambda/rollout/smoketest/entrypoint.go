@@ -1,6 +1,7 @@
 package smoketest
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,6 +126,7 @@ func urlEvent(c *config.Config, s sample, headers map[string]string) map[string]
 type response struct {
 	status  int
 	headers map[string]string
+	body    string
 }
 
 // parse parses a response as the entry point does. A header with several values is
@@ -134,6 +136,8 @@ func (e EntryPoint) parse(out []byte) (response, error) {
 		StatusCode        int                 `json:"statusCode"`
 		Headers           map[string]string   `json:"headers"`
 		MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+		Body              string              `json:"body"`
+		IsBase64Encoded   bool                `json:"isBase64Encoded"`
 	}
 	if err := json.Unmarshal(out, &raw); err != nil {
 		return response{}, fmt.Errorf("invalid response: %w", err)
@@ -151,7 +155,14 @@ func (e EntryPoint) parse(out []byte) (response, error) {
 			multi[name] = []string{value}
 		}
 	}
-	r := response{status: raw.StatusCode, headers: map[string]string{}}
+	r := response{status: raw.StatusCode, headers: map[string]string{}, body: raw.Body}
+	if raw.IsBase64Encoded {
+		decoded, err := base64.StdEncoding.DecodeString(raw.Body)
+		if err != nil {
+			return response{}, fmt.Errorf("invalid response: %w", err)
+		}
+		r.body = string(decoded)
+	}
 	for name, values := range multi {
 		name = strings.ToLower(name)
 		if _, duplicate := r.headers[name]; duplicate || len(values) != 1 {

@@ -40,7 +40,7 @@ func TestCheckRelayed(t *testing.T) {
 		}
 	}
 	c.SingleHost = true
-	if checkRelayed(c, s, response{307, map[string]string{"location": "https://cdn01.quay.io/"}}, route.MirrorAbsent) == nil {
+	if checkRelayed(c, s, response{status: 307, headers: map[string]string{"location": "https://cdn01.quay.io/"}}, route.MirrorAbsent) == nil {
 		t.Error("a redirect leaves the only host")
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"archeio/infra/stage"
 	"archeio/lambda/copier"
 	"archeio/lambda/registry"
+	"archeio/lambda/testpull/image"
 	"archeio/scripts/archeio/cli"
 	"archeio/scripts/archeio/query"
 )
@@ -59,6 +60,8 @@ type cloud interface {
 	// invalidate invalidates paths in the distribution with a host name.
 	invalidate(ctx context.Context, host string, paths []string) error
 
+	// state returns an object of the state bucket, nil if it does not exist.
+	state(ctx context.Context, key string) ([]byte, error)
 	// blob returns the smallest of the first blobs of a mirror, the zero value if it
 	// has none.
 	blob(ctx context.Context, region string) (blob, error)
@@ -293,8 +296,16 @@ func (s *sdk) invalidate(ctx context.Context, host string, paths []string) error
 	return err
 }
 
+func (s *sdk) s3(region string) *s3.Client {
+	return s3.NewFromConfig(s.in(region), func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+}
+
 func (s *sdk) bucket(region string) *copier.Bucket {
-	return copier.NewBucket(s.stage.Bucket(region), s3.NewFromConfig(s.in(region), func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }))
+	return copier.NewBucket(s.stage.Bucket(region), s.s3(region))
+}
+
+func (s *sdk) state(ctx context.Context, key string) ([]byte, error) {
+	return image.Get(ctx, s.s3(s.stage.Home), s.stage.StateBucket(), key)
 }
 
 func (s *sdk) blob(ctx context.Context, region string) (b blob, err error) {

@@ -70,7 +70,7 @@ func command(x external) *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&o.write, "write", false, "put probe blobs into the mirrors, and remove them")
 	f.DurationVar(&o.wait, "wait", 15*time.Minute, "`DURATION` maximum time for the replication of a probe blob")
-	f.StringVar(&o.image, "image", "", "`NAME:TAG` image to pull in part")
+	f.StringVar(&o.image, "image", "", "`NAME:TAG` image to pull in part (default the canary's)")
 	f.StringVar(&o.ip, "ip", "", "`ADDR` public IP address of this machine, to check where it is redirected")
 	f.StringSliceVar(&o.skip, "skip", nil, "`CHECKS` names of the checks to skip, comma-separated")
 	f.StringToStringVar(&o.connect, "connect", nil, "`HOST=ADDR:PORT` where to connect for a host, comma-separated; * is every other host")

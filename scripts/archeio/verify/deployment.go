@@ -17,6 +17,7 @@ import (
 
 	"archeio/infra/stage"
 	"archeio/lambda/testpull"
+	"archeio/lambda/testpull/image"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -35,7 +36,8 @@ type deployment struct {
 	stage *stage.Stage
 	cloud cloud
 
-	image     testpull.Image // empty for none
+	image     testpull.Image // that of the canary unless given; empty for none
+	imageErr  error          // of finding it
 	client    netip.Addr     // public address of this machine; invalid if unknown
 	write     bool
 	wait      time.Duration
@@ -172,6 +174,11 @@ func (d *deployment) find(ctx context.Context) {
 			})
 		}
 		d.functions[region] = d.function(ctx, region)
+	}
+	if d.image.Name == "" && s.Canary != nil {
+		source := image.Source{State: d.cloud.state}
+		source.Image, _ = testpull.ParseImage(s.Canary.Image)
+		d.image, d.imageErr = source.Find(ctx)
 	}
 	for _, region := range s.Filled() {
 		d.held[region] = sync.OnceValues(func() (blob, error) { return d.cloud.blob(ctx, region) })

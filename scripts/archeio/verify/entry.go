@@ -170,8 +170,13 @@ func (d *deployment) balancerPath(ctx context.Context, place string) outcome {
 const maxPull = 16 << 20
 
 func (d *deployment) pull(ctx context.Context, place string) outcome {
-	if d.image.Name == "" {
-		return skip("pass -image to pull an image")
+	switch {
+	case d.imageErr != nil:
+		return unknown(d.imageErr)
+	case d.image.Name == "" && d.stage.Canary != nil:
+		return pending("the mirror functions have not recorded an image yet; pass -image to pull one")
+	case d.image.Name == "":
+		return skip("the stage has no canary; pass -image to pull an image")
 	}
 	e := d.entry(place)
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
@@ -181,8 +186,7 @@ func (d *deployment) pull(ctx context.Context, place string) outcome {
 	if err != nil {
 		return fail("%s", cli.OneLine(err))
 	}
-	return pass("manifest from %s, blob from %s (%s), %d ms", hostOf(p.Manifest.Source), hostOf(p.Blob.Source), p.Blob.Reason,
-		(p.Ping.Duration + p.Manifest.Duration + p.Blob.Duration).Milliseconds())
+	return pass("%s", p)
 }
 
 // perHost is a transport that sends the requests for one host with another transport.
@@ -196,12 +200,6 @@ func (p perHost) RoundTrip(r *http.Request) (*http.Response, error) {
 		return p.through.RoundTrip(r)
 	}
 	return p.others.RoundTrip(r)
-}
-
-func hostOf(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	return host
 }
 
 // place compares the redirect of a blob with those that the stage's functions decide on

@@ -96,6 +96,8 @@ type world struct {
 	unresolved                                  string
 	multi                                       bool // of the target group
 	proto                                       []string
+	recorded                                    string // the canary's object of the state bucket
+	stateErr                                    error
 }
 
 func newWorld(t *testing.T, text string) *world {
@@ -111,7 +113,7 @@ func newWorld(t *testing.T, text string) *world {
 		granted: urlActions, signs: true, caches: true, failsOver: true, edgeFunction: true, viewerHost: true, altSvc: `h3=":443"; ma=86400`,
 		states: []alarm{{"archeio-test-redirector-eu-central-1-RedirectorErrors", "OK", true}}, confirmed: 1, runs: 30, errs: 1, quota: 1000,
 		settings: &distribution{"E1", "Deployed", "http2and3", "PriceClass_All", []string{domain}, true, true},
-		outputs:  map[string]string{}, minTLS: tls.VersionTLS12, expires: 365 * 24 * time.Hour, multi: true, proto: []string{"h2", "http/1.1"},
+		outputs:  map[string]string{}, minTLS: tls.VersionTLS12, recorded: `{"image": "app:v1"}`, expires: 365 * 24 * time.Hour, multi: true, proto: []string{"h2", "http/1.1"},
 	}
 	for _, region := range w.stage.Mirrors {
 		w.buckets[region] = map[string]string{}
@@ -140,6 +142,12 @@ func (w *world) index(listed time.Time, covers ...string) {
 	for _, b := range w.buckets {
 		b[index.Name], b[config.RangesName] = string(data), string(ranges.Embedded().Bytes())
 	}
+}
+
+func hostOf(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return host
 }
 
 // mirrorHost returns the host of a mirror.
@@ -436,6 +444,13 @@ func (t upstreamTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // The rest implements cloud.
+
+func (w *world) state(_ context.Context, key string) ([]byte, error) {
+	if key != config.CanaryImageName || w.recorded == "" {
+		return nil, w.stateErr
+	}
+	return []byte(w.recorded), w.stateErr
+}
 
 func (w *world) account(context.Context) (string, error) { return w.id, w.credentialsErr }
 

@@ -68,7 +68,7 @@ func TestReadOnly(t *testing.T) {
 	w := newWorld(t, stageJSON)
 	got := verify(t, t.Context(), w, stageJSON)
 	found := table(t, got.stdout)
-	want := []string{"HTTP/3", "alarms", "failover", "load balancer path", "place", "pull", "relayed HEAD", "relayed manifest", "removal", "replication"}
+	want := []string{"HTTP/3", "alarms", "failover", "load balancer path", "place", "relayed HEAD", "relayed manifest", "removal", "replication"}
 	if skipped := withResult(found, cli.Skip); got.code != cli.ExitDone || w.written != 0 || !slices.Equal(skipped, want) {
 		t.Errorf("exit code %d, %d blobs were written, skipped %q, want %q", got.code, w.written, skipped, want)
 	}
@@ -163,13 +163,14 @@ func TestFreshStage(t *testing.T) {
 	w := newWorld(t, stageJSON)
 	w.since = time.Now()
 	w.confirmed, w.waiting, w.runs, w.quota, w.shifting = 0, 1, 0, 10, true
+	w.recorded = ""
 	w.states[0].state = "INSUFFICIENT_DATA"
 	w.settings.status = "InProgress"
 	for region := range w.buckets {
 		clear(w.buckets[region])
 	}
 	got := verify(t, t.Context(), w, stageJSON, "-ip", "203.0.113.7")
-	want := []string{"IP ranges", "Lambda concurrency", "absolute location", "alarm topic", "alarms", "alias", "blob index", "distribution", "edge blob", "place", "planner", "public read"}
+	want := []string{"IP ranges", "Lambda concurrency", "absolute location", "alarm topic", "alarms", "alias", "blob index", "distribution", "edge blob", "place", "planner", "public read", "pull"}
 	if waiting := withResult(table(t, got.stdout), cli.Pending); got.code != cli.ExitDone || !slices.Equal(waiting, want) {
 		t.Errorf("exit code %d, pending %q, want %q\n%s", got.code, waiting, want, got.stdout)
 	}
@@ -228,6 +229,33 @@ func TestOtherStages(t *testing.T) {
 				if !slices.Contains(withResult(found, cli.Skip), name) {
 					t.Errorf("%s is not skipped: %q", name, found[name])
 				}
+			}
+		})
+	}
+}
+
+// Without -image, the image of the canary is pulled.
+func TestCanaryImage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, stage string
+		change      func(*world)
+		result      cli.Result
+		want        string
+	}{
+		{"recorded", stageJSON, func(*world) {}, cli.Pass, "manifest from upstream.example, blob from registry.example.com (default-mirror), "},
+		{"configured", stageJSON + `, "canary": {"image": "app:v1"}`, func(w *world) { w.recorded = "" }, cli.Pass, "manifest from upstream.example, blob from registry.example.com (default-mirror), "},
+		{"deleted", stageJSON + `, "canary": {"image": "app:v2"}`, func(*world) {}, cli.Fail, "manifest v2: requesting https://upstream.example/v2/images/app/manifests/v2: status 404"},
+		{"denied", stageJSON, func(w *world) { w.stateErr = errors.New("access denied") }, cli.Fail, "could not check: reading the state canary.json: access denied"},
+		{"no-canary", stageJSON + `, "canary": false`, func(*world) {}, cli.Skip, "the stage has no canary; pass -image to pull an image"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tt.stage)
+			tt.change(w)
+			got := table(t, verify(t, t.Context(), w, tt.stage).stdout)["pull"]
+			if len(got) != len(w.stage.Hosts())+1+len(w.stage.Redirectors) || got[0][0] != string(tt.result) || !strings.HasPrefix(got[0][1], tt.want) {
+				t.Errorf("%q, want %s %q", got, tt.result, tt.want)
 			}
 		})
 	}

@@ -1,0 +1,63 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"archeio/lambda/testpull"
+)
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, configured, state string
+		stateErr                error
+		want                    testpull.Image
+		err                     string // a part of it, "" for none
+	}{
+		{"configured", "app:v2", `{"image": "app:v1"}`, nil, testpull.Image{Name: "app", Reference: "v2"}, ""},
+		{"recorded", "", `{"image": "app:v1"}`, nil, testpull.Image{Name: "app", Reference: "v1"}, ""},
+		{"none-yet", "", "", nil, testpull.Image{}, ""},
+		{"denied", "", "", errors.New("access denied"), testpull.Image{}, "reading the state canary.json: access denied"},
+		{"not-json", "", "app:v1", nil, testpull.Image{}, "reading the state canary.json: invalid character"},
+		{"no-tag", "", `{"image": "app"}`, nil, testpull.Image{}, `invalid image "app": want NAME:TAG`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &Source{State: func(context.Context, string) ([]byte, error) {
+				if tt.state == "" {
+					return nil, tt.stateErr
+				}
+				return []byte(tt.state), tt.stateErr
+			}}
+			s.Image, _ = testpull.ParseImage(tt.configured)
+			got, err := s.Find(t.Context())
+			if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%v, error %v, want %v, error %q", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, image, state string
+		found              bool
+		err                string
+	}{
+		{"none", "", "", false, ""},
+		{"image", "app:v1", "", true, ""},
+		{"state", "", "bucket@eu-central-1", true, ""},
+		{"bad-image", "app", "", false, `reading CANARY_IMAGE: invalid image "app": want NAME:TAG or NAME@DIGEST`},
+		{"bad-state", "", "bucket", false, `reading CANARY_STATE: invalid bucket "bucket": want NAME@REGION`},
+	} {
+		env := map[string]string{"CANARY_IMAGE": tt.image, "CANARY_STATE": tt.state}
+		s, err := Load(func(name string) string { return env[name] })
+		if (s != nil) != tt.found || (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+			t.Errorf("%s: %v, error %v", tt.name, s, err)
+		}
+	}
+}
