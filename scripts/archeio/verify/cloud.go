@@ -21,6 +21,7 @@ import (
 
 	"archeio/infra/leftover"
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 	"archeio/lambda/copier"
 	"archeio/lambda/registry"
 	"archeio/lambda/testpull/image"
@@ -65,6 +66,9 @@ type cloud interface {
 	// blob returns the smallest of the first blobs of a mirror, the zero value if it
 	// has none.
 	blob(ctx context.Context, region string) (blob, error)
+	// exists reports whether a mirror has an object with a name, and whether it ever had
+	// one of which S3 still has a version or a delete marker.
+	exists(ctx context.Context, region, name string) (now, ever bool, err error)
 	put(ctx context.Context, region, digest, content string) error
 	has(ctx context.Context, region, digest string) (bool, error)
 	// remove removes every version of a blob; it may not exist.
@@ -315,6 +319,23 @@ func (s *sdk) blob(ctx context.Context, region string) (b blob, err error) {
 		}
 	})
 	return b, err
+}
+
+func (s *sdk) exists(ctx context.Context, region, name string) (now, ever bool, err error) {
+	key := config.BlobPrefix + name
+	out, err := s.s3(region).ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: aws.String(s.stage.Bucket(region)), Prefix: &key})
+	if err != nil {
+		return false, false, err
+	}
+	for _, v := range out.Versions {
+		if aws.ToString(v.Key) == key {
+			now, ever = now || aws.ToBool(v.IsLatest), true
+		}
+	}
+	for _, m := range out.DeleteMarkers {
+		ever = ever || aws.ToString(m.Key) == key
+	}
+	return now, ever, nil
 }
 
 func (s *sdk) put(ctx context.Context, region, digest, content string) error {

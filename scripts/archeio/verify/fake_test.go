@@ -72,6 +72,7 @@ type world struct {
 	urlAnswers, listStatus                      int // of a direct call, and of an anonymous list
 	putStatus, upstreamStatus                   int
 	closed                                      string            // a region with a bucket that is not public
+	deleted                                     string            // a region with a bucket whose index was deleted
 	cutOff                                      string            // a region that nothing is replicated to
 	awaited                                     func()            // called when a replica is looked at
 	environments                                map[string]string // changes of the environment of the alias
@@ -538,6 +539,11 @@ func (w *world) blob(_ context.Context, region string) (b blob, err error) {
 		}
 	}
 	return b, nil
+}
+
+func (w *world) exists(_ context.Context, region, name string) (now, ever bool, err error) {
+	_, now = w.read(region, name)
+	return now, now || w.deleted == region, nil
 }
 
 func (w *world) put(_ context.Context, region, digest, content string) error {

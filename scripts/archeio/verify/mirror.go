@@ -84,10 +84,7 @@ func (d *deployment) blobIndex(ctx context.Context, region string) outcome {
 	case err != nil:
 		return noResponse(err)
 	case r.status == http.StatusForbidden || r.status == http.StatusNotFound:
-		if due, ok := d.firstRun(ctx); ok {
-			return pending("there is no blob index yet; the first run of the planner is due until %s", due.UTC().Format(time.DateTime+" MST"))
-		}
-		return fail("there is no blob index, so each blob is looked for by a request; check the planner's log group")
+		return d.noIndex(ctx, region, r.status)
 	case r.status != http.StatusPartialContent:
 		return fail("status %d, want 206", r.status)
 	}
@@ -103,6 +100,24 @@ func (d *deployment) blobIndex(ctx context.Context, region string) outcome {
 		return pending("the blob index is %s old and does not cover this mirror, which is still being filled", age)
 	}
 	return pass("the blob index is %s old, with %d blobs", age, h.Entries)
+}
+
+// noIndex returns why the blob index of a mirror cannot be read. It may only be missing
+// until the planner has written it for the first time.
+func (d *deployment) noIndex(ctx context.Context, region string, status int) outcome {
+	now, ever, err := d.cloud.exists(ctx, region, index.Name)
+	switch {
+	case err != nil:
+		return unknown(err)
+	case now:
+		return fail("the blob index is in the bucket, but GET returns %d, want 206, so each blob is looked for by a request; check the bucket policy and the blocks of public access", status)
+	case ever:
+		return fail("the blob index was deleted, so each blob is looked for by a request; run the planner, which writes it again")
+	}
+	if due, ok := d.firstRun(ctx); ok {
+		return pending("there is no blob index yet; the first run of the planner is due until %s", due.UTC().Format(time.DateTime+" MST"))
+	}
+	return fail("there is no blob index, so each blob is looked for by a request; check the planner's log group")
 }
 
 func (d *deployment) ipRanges(ctx context.Context, region string) outcome {

@@ -85,12 +85,13 @@ func TestBrokenDeployments(t *testing.T) {
 		details string   // in a failed row
 	}{
 		// The ten that a deployment must not have without being noticed.
-		{"policy-closed", func(w *world) { w.closed = replica }, []string{"blob index", "public read"}, "is in the bucket, but HEAD returns 403, want 200; check the bucket policy"},
+		{"policy-closed", func(w *world) { w.closed = replica }, []string{"blob index", "public read"}, "the blob index is in the bucket, but GET returns 403, want 206"},
 		{"grant-missing", func(w *world) { w.signs, w.granted = false, urlActions[:1] },
 			[]string{"IPv4", "IPv6", "URL grants", "absolute location", "cached redirect", "escaped path", "place", "pull", "signed origin", "uncached blob redirect"},
 			"the alias does not grant lambda:InvokeFunction to cloudfront.amazonaws.com"},
 		{"alias-stale", func(w *world) { w.live = "older" }, []string{"alias"}, "the alias live serves version 7, whose code or environment is not the newest"},
 		{"index-missing", func(w *world) { delete(w.buckets[primary], index.Name) }, []string{"blob index"}, "there is no blob index"},
+		{"index-deleted", func(w *world) { w.since, w.deleted = time.Now(), replica; delete(w.buckets[replica], index.Name) }, []string{"blob index"}, "the blob index was deleted"},
 		{"replica-cut-off", func(w *world) { w.cutOff = replica }, []string{"replication"}, "2 of 2 probe blobs did not arrive within 50ms"},
 		{"wrong-environment", func(w *world) { w.environments["MIRROR_REGIONS"] = primary }, []string{"environment"}, `MIRROR_REGIONS is "eu-central-1", want "eu-central-1,us-west-2"`},
 		{"url-open", func(w *world) { w.urlAnswers = 200 }, []string{"direct call"}, "responds to a direct call with status 200, want 403"},
