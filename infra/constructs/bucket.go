@@ -74,7 +74,7 @@ func downloads(scope constructs.Construct, s *stage.Stage, region string) {
 
 // RequiredSettings are the settings that an existing bucket must have besides its policy.
 const RequiredSettings = "versioning, which replication needs; default encryption with SSE-S3; object ownership BucketOwnerEnforced; " +
-	"no BlockPublicPolicy and RestrictPublicBuckets; no Requester Pays; no lifecycle rule that deletes or archives " + config.BlobPrefix +
+	"no BlockPublicPolicy and RestrictPublicBuckets; no Requester Pays; no default retention of Object Lock; no lifecycle rule that deletes or archives " + config.BlobPrefix +
 	"; request metrics " + dashboard.EntireBucket
 
 // ExistingBucket adds what the stage has for a mirror in an existing bucket: an alarm.

@@ -131,16 +131,23 @@ func TestMirrorResources(t *testing.T) {
 // The stage has no resources of an existing bucket, which would replace its owner's
 // settings, and everything else uses its own name.
 func TestExistingBucket(t *testing.T) {
-	found := 0
+	found := map[bool]int{} // by whether it is the primary
 	each(t, "mirror", func(t *testing.T, st *synthStack) {
 		if !st.stage.IsExisting(st.region) {
 			return
 		}
-		found++
+		primary := st.region == st.stage.Primary
+		found[primary]++
 		name := st.stage.Buckets[st.region]
-		if n := len(st.alarms()); n != 1 || len(st.template["Resources"].(map[string]any)) != n {
-			t.Errorf("resources other than one alarm: %s", text(st.template["Resources"]))
+		resources, alarms := 1, 1
+		if primary { // its role and the policy of that, and an alarm for each replica
+			alarms += len(st.stage.Replicas())
+			resources = alarms + 2
 		}
+		if len(st.alarms()) != alarms || len(st.template["Resources"].(map[string]any)) != resources {
+			t.Errorf("resources other than %d alarms and a role: %s", alarms, text(st.template["Resources"]))
+		}
+		st.none(t, "AWS::S3::Bucket", "AWS::S3::BucketPolicy")
 		same(t, "output BucketName", at(st.template, "Outputs", "BucketName", "Value"), text(name))
 		required, _ := at(st.template, "Outputs", "RequiredPolicy", "Value").(string)
 		var statements any
@@ -168,8 +175,8 @@ func TestExistingBucket(t *testing.T) {
 			}
 		}
 	})
-	if found != 1 {
-		t.Errorf("%d existing buckets, want 1", found)
+	if found[true] != 1 || found[false] != 1 {
+		t.Errorf("existing buckets by whether they are the primary: %v, want one of each", found)
 	}
 	each(t, "", func(t *testing.T, st *synthStack) {
 		for region, name := range st.stage.Buckets {

@@ -3,6 +3,7 @@
 package stacks
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,6 +103,45 @@ func TestReplicationRole(t *testing.T) {
 	})
 	if n == 0 {
 		t.Error("no stage replicates")
+	}
+}
+
+// An existing bucket is given the rules that a created one has, by its owner.
+func TestRequiredReplication(t *testing.T) {
+	n := 0
+	each(t, "mirror", func(t *testing.T, st *synthStack) {
+		value := at(st.template, "Outputs", "RequiredReplication", "Value")
+		if !st.stage.IsExisting(st.region) || st.region != st.stage.Primary {
+			if value != nil {
+				t.Errorf("output %s", text(value))
+			}
+			return
+		}
+		n++
+		role, _ := st.only(t, "AWS::IAM::Role")
+		var joined strings.Builder
+		for _, part := range list(at(value, "Fn::Join", 1)) {
+			if s, ok := part.(string); ok {
+				joined.WriteString(s)
+				continue
+			}
+			same(t, "reference", part, fmt.Sprintf(`{"Fn::GetAtt": [%q, "Arn"]}`, role))
+			joined.WriteString("ROLE")
+		}
+		var got any
+		if err := json.Unmarshal([]byte(joined.String()), &got); err != nil {
+			t.Fatalf("%v in %s", err, text(value))
+		}
+		var rules []string
+		for i, region := range st.stage.Replicas() {
+			rules = append(rules, fmt.Sprintf(`{
+				"ID": "to-%[1]s", "Status": "Enabled", "Priority": %[2]d, "Filter": {"Prefix": "containers/images/sha256:"}, "DeleteMarkerReplication": {"Status": "Disabled"},
+				"Destination": {"Bucket": "arn:aws:s3:::%[3]s", "Metrics": {"Status": "Enabled"}}}`, region, i+1, st.stage.Bucket(region)))
+		}
+		same(t, "configuration", got, `{"Role": "ROLE", "Rules": [`+strings.Join(rules, ",")+`]}`)
+	})
+	if n != 1 {
+		t.Errorf("%d existing primaries, want 1", n)
 	}
 }
 

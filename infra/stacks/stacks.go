@@ -155,6 +155,12 @@ func mirror(app constructs.Construct, s *stage.Stage, region string) awscdk.Stac
 		output(st, stage.BucketName, "existing bucket", jsii.String(s.Bucket(region)))
 		output(st, "RequiredPolicy", "statements that the policy of the bucket must have", jsii.String(s.PublicStatements(region)))
 		output(st, "RequiredSettings", "other settings that the bucket must have", jsii.String(parts.RequiredSettings))
+		if region == s.Primary {
+			if role := parts.ReplicationRole(st, s); role != nil {
+				output(st, stage.RequiredReplication, "replication configuration that the bucket must have", jsii.String(s.ReplicationConfiguration(*role.RoleArn())))
+				uses(st, stage.UsesMirrors, s.Replicas())
+			}
+		}
 		return st
 	}
 	bucket := parts.MirrorBucket(st, s, region)

@@ -21,9 +21,9 @@ import (
 )
 
 // more are stages with what no stage of cdk.json has. The first has load balancers
-// without a distribution, one of them in an existing VPC, an alias, and a canary with an
-// image of its own; one has a domain
-// without a hosted zone; another has no functions
+// without a distribution, one of them in an existing VPC, its primary in an existing
+// bucket, an alias, and a canary with an image of its own; one has a domain without a
+// hosted zone; another has no functions
 // that fill its mirrors, and an upstream that requires a token; the third has a filling and
 // a retiring mirror, a mirror in an existing bucket, and a load
 // balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
@@ -39,6 +39,7 @@ const more = `{"balanced": {
 	"hostedZone": {"id": "Z0000000000000000000", "name": "example.net"},
 	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"},
 	"networks": {"eu-west-1": {"vpc": "vpc-0123456789abcdef0", "subnets": ["subnet-0123abcd", "subnet-4567cdef"]}},
+	"buckets": {"us-west-2": "example-images-primary"},
 	"architecture": "x86_64",
 	"canary": {"image": "pause:3.9"},
 	"firewall": {"limit": 5000, "countOnly": false},

@@ -35,8 +35,6 @@ func (r *reader) buckets(s *Stage) {
 	for _, region := range slices.Sorted(maps.Keys(s.Buckets)) {
 		name, key := s.Buckets[region], join("buckets", region)
 		switch {
-		case region == s.Primary:
-			r.problem(key, "is the primary, whose replication the stage configures: want buckets of other mirrors")
 		case !validBucket(name, s.Account, region):
 			r.problem(key, "invalid bucket name %q: want 3 to %d lower-case letters, digits and hyphens, without a prefix or suffix that S3 reserves", shortened(name), maxBucketName)
 		case stageForm.MatchString(name), strings.HasPrefix(name, s.MirrorPrefix+"-"+s.Account+"-"), strings.HasPrefix(name, s.MirrorPrefix+"-state-"+s.Account+"-"):

@@ -86,7 +86,7 @@ var keys = []key{
 	{name: "accessLogs", want: boolean, value: "false", meaning: "whether the distribution logs requests, without anything about the client"},
 
 	{name: "mirrorPrefix", want: "lower-case letters, digits and hyphens, without a hyphen at the beginning or end", otherwise: "`archeio-STAGE`", meaning: "prefix of all bucket names"},
-	{name: "buckets", want: "an object of bucket names by mirror region, without the primary", otherwise: "a bucket is created", meaning: "existing buckets that are mirrors under their own names; the stage does not change their settings, and preflight checks them"},
+	{name: "buckets", want: "an object of bucket names by mirror region", otherwise: "a bucket is created", meaning: "existing buckets that are mirrors under their own names; the stage does not change their settings, and preflight checks them"},
 	{name: "mirrorURLs", want: "an object of base URLs by mirror region", otherwise: "the URL of the bucket", meaning: "mirrors that are read from another URL", variable: "MIRROR_URL_OVERRIDES"},
 	passed("mirrorFor", "an object of mirror regions by client region", "MIRROR_FOR"),
 	passed("mirrorCheckTimeout", "a duration, for example 500ms", "MIRROR_CHECK_TIMEOUT"),

@@ -93,6 +93,9 @@ const EdgeRegion = "us-east-1"
 const (
 	// BucketName is the output of a mirror stack with the name of its bucket.
 	BucketName = "BucketName"
+	// RequiredReplication is the output of the primary's mirror stack with the
+	// replication configuration that an existing bucket must have.
+	RequiredReplication = "RequiredReplication"
 	// FunctionHost is the output of a redirector stack with the host of the
 	// function URL.
 	FunctionHost = "FunctionHost"

@@ -27,20 +27,27 @@ type settings struct {
 	lifecycle  []s3types.LifecycleRule
 	payer      s3types.Payer
 	metrics    bool // request metrics of the whole bucket
-	errs       map[string]error
+	// locks is whether the bucket has Object Lock, retention its default retention, nil
+	// for none.
+	locks       bool
+	retention   *s3types.DefaultRetention
+	replication []s3types.ReplicationRule
+	errs        map[string]error
 }
 
 // Checks of existing buckets.
 const (
-	bucketExists     = "bucket"
-	bucketVersioning = "bucket versioning"
-	bucketBlock      = "bucket public access"
-	bucketPolicy     = "bucket policy"
-	bucketEncryption = "bucket encryption"
-	bucketOwnership  = "bucket ownership"
-	bucketLifecycle  = "bucket lifecycle"
-	bucketPayer      = "bucket payer"
-	bucketMetrics    = "bucket metrics"
+	bucketExists      = "bucket"
+	bucketVersioning  = "bucket versioning"
+	bucketBlock       = "bucket public access"
+	bucketPolicy      = "bucket policy"
+	bucketEncryption  = "bucket encryption"
+	bucketOwnership   = "bucket ownership"
+	bucketLifecycle   = "bucket lifecycle"
+	bucketPayer       = "bucket payer"
+	bucketMetrics     = "bucket metrics"
+	bucketLock        = "bucket object lock"
+	bucketReplication = "bucket replication"
 )
 
 // existing checks the settings of an existing bucket, which the stage does not change.
@@ -83,7 +90,7 @@ func (p *preflight) existing(ctx context.Context, region string) {
 			p.pass(region, what, "%s", pass)
 		}
 	}
-	check(bucketVersioning, s.versioned, "versioning is enabled", "versioning is not enabled, so nothing is replicated to the bucket; "+api("put-bucket-versioning", " --versioning-configuration Status=Enabled"))
+	check(bucketVersioning, s.versioned, "versioning is enabled", "versioning is not enabled, so S3 cannot replicate blobs; "+api("put-bucket-versioning", " --versioning-configuration Status=Enabled"))
 	check(bucketBlock, !aws.ToBool(s.block.BlockPublicPolicy) && !aws.ToBool(s.block.RestrictPublicBuckets), "the bucket may have a public policy",
 		"the bucket blocks public policies, so clients cannot read blobs; "+api("put-public-access-block", " --public-access-block-configuration BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=false,RestrictPublicBuckets=false"))
 	p.policy(region, name, s)
@@ -96,6 +103,8 @@ func (p *preflight) existing(ctx context.Context, region string) {
 		fmt.Sprintf("lifecycle rules delete or archive blobs: %s; take %s out of their filters, or remove them, with aws s3api put-bucket-lifecycle-configuration --region %s --bucket %s", strings.Join(rules, ", "), config.BlobPrefix, region, name))
 	check(bucketPayer, s.payer != s3types.PayerRequester, "the bucket owner pays for requests",
 		"Requester Pays is on, so anonymous clients get 403; "+api("put-bucket-request-payment", " --request-payment-configuration Payer=BucketOwner"))
+	p.lock(region, name, s)
+	p.replicates(region, name, s)
 	check(bucketMetrics, s.metrics, "the bucket has request metrics",
 		fmt.Sprintf("without the request metrics %s, the dashboard and the alarm on downloads have no data; %s", dashboard.EntireBucket, api("put-bucket-metrics-configuration", fmt.Sprintf(" --id %s --metrics-configuration Id=%[1]s", dashboard.EntireBucket))))
 }
@@ -195,6 +204,10 @@ func (p *preflight) replaced(ctx context.Context, region string) {
 			return
 		}
 		inUse = inUse || slices.Contains(strings.Split(value, ","), region)
+	}
+	if region == p.stage.Primary {
+		p.fail(region, what, "the primary changes from %s to %s, and the functions would fill the new bucket while clients are redirected to it; make another mirror the primary first, as in the runbook", deployed, p.stage.Bucket(region))
+		return
 	}
 	if inUse {
 		p.fail(region, what, "the mirror changes from %s to %s while clients are redirected to it; put %s into filling and deploy that first, then change the bucket, and take it out of filling when archeio mirror status reports it full", deployed, p.stage.Bucket(region), region)

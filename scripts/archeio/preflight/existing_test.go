@@ -77,6 +77,46 @@ func TestExistingBucket(t *testing.T) {
 					r.Expiration = &s3types.LifecycleExpiration{ExpiredObjectDeleteMarker: aws.Bool(true)}
 				})}
 		}},
+		{"no-lock", bucketLock, cli.Pass, "the bucket has no Object Lock", nil},
+		{"lock-without-retention", bucketLock, cli.Pass, "new objects are not locked by default", func(s *settings) { s.locks = true }},
+		{"retention-days", bucketLock, cli.Fail, "locked in COMPLIANCE mode for 30 days, so blobs cannot be withdrawn; remove the default retention with aws s3api put-object-lock-configuration --region us-west-2 --bucket example-images --object-lock-configuration ObjectLockEnabled=Enabled;", func(s *settings) {
+			s.locks, s.retention = true, &s3types.DefaultRetention{Mode: s3types.ObjectLockRetentionModeCompliance, Days: aws.Int32(30)}
+		}},
+		{"retention-years", bucketLock, cli.Fail, "locked in GOVERNANCE mode for 2 years", func(s *settings) {
+			s.locks, s.retention = true, &s3types.DefaultRetention{Mode: s3types.ObjectLockRetentionModeGovernance, Years: aws.Int32(2)}
+		}},
+		{"lock-denied", bucketLock, cli.Warn, "could not check: access denied", func(s *settings) { s.errs = map[string]error{bucketLock: errors.New("access denied")} }},
+		{"replicates-nothing", bucketReplication, cli.Pass, "no rule replicates more than blobs to a mirror", nil},
+		{"replicates-blobs", bucketReplication, cli.Pass, "no rule replicates more than blobs to a mirror", func(s *settings) {
+			s.replication = []s3types.ReplicationRule{replicationRule("blobs", mirrorBucket, "containers/images/sha256:")}
+		}},
+		{"replicates-elsewhere", bucketReplication, cli.Pass, "no rule replicates more than blobs to a mirror", func(s *settings) {
+			s.replication = []s3types.ReplicationRule{replicationRule("backup", "backup", "")}
+		}},
+		{"replicates-all", bucketReplication, cli.Fail, "the rule all replicates the blob index to " + mirrorBucket + ", which has its own; limit its filter to the prefix containers/images/sha256:, with aws s3api put-bucket-replication --region us-west-2 --bucket example-images", func(s *settings) {
+			s.replication = []s3types.ReplicationRule{replicationRule("all", mirrorBucket, "")}
+		}},
+		{"replicates-all-without-filter", bucketReplication, cli.Fail, "the rule number 1 replicates the blob index to", func(s *settings) {
+			r := replicationRule("", mirrorBucket, "")
+			r.ID, r.Filter, r.Prefix = nil, nil, aws.String("containers/")
+			s.replication = []s3types.ReplicationRule{r}
+		}},
+		{"replicates-tagged", bucketReplication, cli.Pass, "no rule", func(s *settings) {
+			r := replicationRule("tagged", mirrorBucket, "")
+			r.Filter = &s3types.ReplicationRuleFilter{And: &s3types.ReplicationRuleAndOperator{Tags: []s3types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}}}
+			s.replication = []s3types.ReplicationRule{r}
+		}},
+		{"replication-disabled", bucketReplication, cli.Pass, "no rule", func(s *settings) {
+			r := replicationRule("all", mirrorBucket, "")
+			r.Status = s3types.ReplicationRuleStatusDisabled
+			s.replication = []s3types.ReplicationRule{r}
+		}},
+		{"replicates-deletions", bucketReplication, cli.Fail, "the rule blobs replicates deletions to " + mirrorBucket, func(s *settings) {
+			r := replicationRule("blobs", mirrorBucket, "containers/images/sha256:")
+			r.DeleteMarkerReplication = &s3types.DeleteMarkerReplication{Status: s3types.DeleteMarkerReplicationStatusEnabled}
+			s.replication = []s3types.ReplicationRule{r}
+		}},
+		{"replication-denied", bucketReplication, cli.Warn, "could not check: access denied", func(s *settings) { s.errs = map[string]error{bucketReplication: errors.New("access denied")} }},
 		{"no-policy", bucketPolicy, cli.Fail, `neither clients nor CloudFront may read blobs; add the output RequiredPolicy of archeio-test-mirror-us-west-2 to it with aws s3api put-bucket-policy --region us-west-2 --bucket example-images; the statements are [{"Sid":"AllowPublicRead"`, func(s *settings) { s.policy = "" }},
 		{"not-public", bucketPolicy, cli.Fail, "clients may not read blobs; add", func(s *settings) { s.policy = strings.Replace(required, `"*"`, `{"AWS": "123456789012"}`, 1) }},
 		{"not-cloudfront", bucketPolicy, cli.Fail, "CloudFront may not read blobs; add", func(s *settings) { s.policy = strings.Replace(required, "cloudfront.", "s3.", 1) }},
@@ -106,6 +146,47 @@ func TestExistingBucket(t *testing.T) {
 				return strings.HasPrefix(line, "us-west-2 ") && strings.Contains(line, "  "+tt.check+"  ") && strings.Contains(line, "  "+string(tt.result)+"  ") && strings.Contains(line, tt.want)
 			}) || (failed == 1) == (tt.result == cli.Pass) || failed > 1 {
 				t.Errorf("want %s of %q with %q, and all others %s, in\n%s", tt.result, tt.check, tt.want, cli.Pass, got.stdout)
+			}
+		})
+	}
+}
+
+// mirrorBucket is the bucket that the stage creates in eu-central-1.
+const mirrorBucket = "archeio-test-123456789012-eu-central-1-an"
+
+func replicationRule(id, bucket, prefix string) s3types.ReplicationRule {
+	return s3types.ReplicationRule{
+		ID: aws.String(id), Status: s3types.ReplicationRuleStatusEnabled, Filter: &s3types.ReplicationRuleFilter{Prefix: aws.String(prefix)},
+		Destination: &s3types.Destination{Bucket: aws.String("arn:aws:s3:::" + bucket)},
+	}
+}
+
+// The primary may be an existing bucket, with replication rules that its owner sets.
+func TestExistingPrimary(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, want string
+		change     func(*settings)
+	}{
+		{"no-rules", "WARN    blobs are not replicated to " + mirrorBucket + ", so the workers copy each of them; after the deployment, set the output RequiredReplication of archeio-test-mirror-us-west-2 with aws s3api put-bucket-replication --region us-west-2 --bucket example-images, together with", func(*settings) {}},
+		{"replicated", "PASS    blobs are replicated to all mirrors", func(s *settings) {
+			s.replication = []s3types.ReplicationRule{replicationRule("to-eu-central-1", mirrorBucket, "containers/images/sha256:")}
+		}},
+		{"narrower", "WARN    blobs are not replicated to " + mirrorBucket, func(s *settings) {
+			s.replication = []s3types.ReplicationRule{replicationRule("some", mirrorBucket, "containers/images/sha256:0")}
+		}},
+		{"lock", "WARN    S3 replicates from a bucket with Object Lock only to buckets with Object Lock", func(s *settings) { s.locks = true }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := rightSettings()
+			tt.change(&s)
+			f := with(func(f *fake) {
+				f.buckets, f.existing = map[string]leftover.Ownership{ownBucket: leftover.Own}, map[string]settings{ownBucket: s}
+			})
+			got := preflightWith(t, t.Context(), f, 200, `, "primary": "us-west-2", "buckets": {"us-west-2": "example-images"}`)
+			if !strings.Contains(got.stdout, tt.want) {
+				t.Errorf("want %q in\n%s", tt.want, got.stdout)
 			}
 		})
 	}
@@ -147,6 +228,7 @@ func TestBucketChanges(t *testing.T) {
 		{"unchanged", `, "filling": ["us-west-2"]`, ownBucket, "eu-central-1", ""},
 		{"in-use", `, "filling": ["us-west-2"]`, created, "eu-central-1,us-west-2", "FAIL    the mirror changes from " + created + " to example-images while clients are redirected to it; put us-west-2 into filling and deploy that first"},
 		{"in-use-after", "", created, "eu-central-1", "FAIL    the mirror changes from "},
+		{"primary", `, "primary": "us-west-2"`, created, "eu-central-1", "FAIL    the primary changes from " + created + " to example-images, and the functions would fill the new bucket while clients are redirected to it; make another mirror the primary first"},
 		{"filling", `, "filling": ["us-west-2"]`, created, "eu-central-1", "PASS    the mirror changes from " + created + " to example-images; no client is redirected to it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,10 +298,13 @@ func TestSettings(t *testing.T) {
 		"lifecycle":         `<LifecycleConfiguration><Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix/></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>`,
 		"requestPayment":    `<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>`,
 		"metrics":           `<MetricsConfiguration><Id>EntireBucket</Id></MetricsConfiguration>`,
+		"object-lock":       `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>`,
+		"replication":       `<ReplicationConfiguration><Role>r</Role><Rule><ID>to</ID><Status>Enabled</Status><Filter><Prefix>x</Prefix></Filter></Rule></ReplicationConfiguration>`,
 	}
 	none := map[string]string{
 		"versioning": `<VersioningConfiguration/>`, "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration", "policy": "NoSuchBucketPolicy", "encryption": "ServerSideEncryptionConfigurationNotFoundError",
 		"ownershipControls": "OwnershipControlsNotFoundError", "lifecycle": "NoSuchLifecycleConfiguration", "requestPayment": `<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`, "metrics": "NoSuchConfiguration",
+		"object-lock": "ObjectLockConfigurationNotFoundError", "replication": "ReplicationConfigurationNotFoundError",
 	}
 	read := func(responses map[string]string) settings {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -250,12 +335,13 @@ func TestSettings(t *testing.T) {
 	}
 	got := read(set)
 	if len(got.errs) > 0 || got.region != "us-west-2" || !got.versioned || !aws.ToBool(got.block.BlockPublicPolicy) || got.policy != required || got.encryption != s3types.ServerSideEncryptionAwsKms ||
-		got.ownership != s3types.ObjectOwnershipObjectWriter || !slices.Equal(harmful(got.lifecycle), []string{"old"}) || got.payer != s3types.PayerRequester || !got.metrics {
+		got.ownership != s3types.ObjectOwnershipObjectWriter || !slices.Equal(harmful(got.lifecycle), []string{"old"}) || got.payer != s3types.PayerRequester || !got.metrics ||
+		!got.locks || got.retention == nil || aws.ToInt32(got.retention.Days) != 3 || len(got.replication) != 1 {
 		t.Errorf("all settings: %+v", got)
 	}
 	got = read(none)
 	if len(got.errs) > 0 || got.versioned || got.block.BlockPublicPolicy != nil || got.policy != "" || got.encryption != s3types.ServerSideEncryptionAes256 ||
-		got.ownership != "" || len(got.lifecycle) > 0 || got.payer != s3types.PayerBucketOwner || got.metrics {
+		got.ownership != "" || len(got.lifecycle) > 0 || got.payer != s3types.PayerBucketOwner || got.metrics || got.locks || got.retention != nil || got.replication != nil {
 		t.Errorf("no settings: %+v", got)
 	}
 	if got := read(nil); len(got.errs) != len(set) {

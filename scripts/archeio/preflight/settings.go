@@ -56,6 +56,15 @@ func (s *sdk) settings(ctx context.Context, region, name string) settings {
 	if v, err := c.GetBucketRequestPayment(ctx, &s3.GetBucketRequestPaymentInput{Bucket: bucket, ExpectedBucketOwner: owner}); read(bucketPayer, err, "") {
 		out.payer = v.Payer
 	}
+	if v, err := c.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: bucket, ExpectedBucketOwner: owner}); read(bucketLock, err, "ObjectLockConfigurationNotFoundError") && v.ObjectLockConfiguration != nil {
+		out.locks = v.ObjectLockConfiguration.ObjectLockEnabled == s3types.ObjectLockEnabledEnabled
+		if r := v.ObjectLockConfiguration.Rule; r != nil {
+			out.retention = r.DefaultRetention
+		}
+	}
+	if v, err := c.GetBucketReplication(ctx, &s3.GetBucketReplicationInput{Bucket: bucket, ExpectedBucketOwner: owner}); read(bucketReplication, err, "ReplicationConfigurationNotFoundError") && v.ReplicationConfiguration != nil {
+		out.replication = v.ReplicationConfiguration.Rules
+	}
 	_, err := c.GetBucketMetricsConfiguration(ctx, &s3.GetBucketMetricsConfigurationInput{Bucket: bucket, ExpectedBucketOwner: owner, Id: aws.String(dashboard.EntireBucket)})
 	out.metrics = read(bucketMetrics, err, "NoSuchConfiguration")
 	return out
