@@ -125,7 +125,7 @@ func (h *Handler) Handle(ctx context.Context, r Request) Response {
 	start := h.now()
 	place, _ := h.ranges.Lookup(r.Client)
 	path, resp := h.respond(ctx, &r, place)
-	if r.Method == "HEAD" {
+	if r.Method == "HEAD" && !resp.lengthFromBody() {
 		resp.Body = ""
 	}
 	end := h.now()

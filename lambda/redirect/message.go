@@ -62,6 +62,12 @@ type Response struct {
 	Relayed *Relayed
 }
 
+// lengthFromBody reports whether the body is needed in the response to HEAD. An entry
+// point computes Content-Length from it and does not send it; without one, clients would
+// take a manifest to be empty.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html#respond-to-load-balancer
+func (r *Response) lengthFromBody() bool { return r.Relayed != nil && r.Status == 200 }
+
 // Field is a header field.
 type Field struct{ Name, Value string }
 

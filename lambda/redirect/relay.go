@@ -18,18 +18,19 @@ type Relay interface {
 
 // Relayed has the header fields of a relayed response.
 type Relayed struct {
-	Digest, ETag, Link, RetryAfter string
+	Digest, ETag, Link, Filters, RetryAfter string
 	// Length is the length of the body in the response to HEAD.
 	Length string
 }
 
 // Fields returns the header fields. Those with an empty value are not sent.
-func (r *Relayed) Fields() [5]Field {
-	return [5]Field{
+func (r *Relayed) Fields() [6]Field {
+	return [6]Field{
 		{"Content-Length", r.Length},
 		{"Docker-Content-Digest", r.Digest},
 		{"ETag", r.ETag},
 		{"Link", r.Link},
+		{"OCI-Filters-Applied", r.Filters},
 		{"Retry-After", r.RetryAfter},
 	}
 }
@@ -70,7 +71,7 @@ func (h *Handler) relayed(ctx context.Context, r *Request, q *route.Request, d *
 		Status: got.Status, Location: got.Location, CacheControl: got.CacheControl, ContentType: got.ContentType, Body: got.Body,
 		Reason:  relayReason(got.Outcome, reason).String(),
 		Policy:  relayPolicy,
-		Relayed: &Relayed{Digest: got.Digest, ETag: got.ETag, Link: got.Link},
+		Relayed: &Relayed{Digest: got.Digest, ETag: got.ETag, Link: got.Link, Filters: got.Filters},
 	}
 	if resp.CacheControl == "" {
 		resp.CacheControl = cacheNothing

@@ -28,7 +28,7 @@ var (
 	}
 	hub = env{"UPSTREAM_ACCESS": "token", "UPSTREAM_REGISTRY_ENDPOINT": "https://registry-1.docker.io", "UPSTREAM_REGISTRY_PATH": ""}
 
-	sent = relay.Response{Status: 200, Outcome: relay.Fetched, CacheControl: "public, max-age=60", ContentType: "a/b", Digest: digest, Body: "body", Length: 4}
+	sent = relay.Response{Status: 200, Outcome: relay.Fetched, CacheControl: "public, max-age=60", ContentType: "a/b", Digest: digest, Filters: "artifactType", Body: "body", Length: 4}
 )
 
 func withSignatures(e env, endpoint string) env {
@@ -95,8 +95,11 @@ func TestRelayed(t *testing.T) {
 			case stub.got != nil && (stub.got.Name != tt.upstream || stub.got.ClientName != tt.name2 || stub.got.Head != (tt.method == "HEAD")):
 				t.Errorf("the upstream is asked for %+v", stub.got)
 			}
-			if tt.method == "HEAD" && (got.Body != "" || got.Relayed.Length != "4" || got.Relayed.Digest != digest) {
+			if tt.method == "HEAD" && (got.Body != sent.Body || got.Relayed.Length != "4" || got.Relayed.Digest != digest) {
 				t.Errorf("HEAD: %+v", got.Relayed)
+			}
+			if tt.sends == sent && stub.got != nil && got.Relayed.Filters != sent.Filters {
+				t.Errorf("OCI-Filters-Applied %q", got.Relayed.Filters)
 			}
 			if tt.name == "limited" && got.Relayed.RetryAfter != "7" {
 				t.Errorf("Retry-After %q", got.Relayed.RetryAfter)
@@ -119,7 +122,7 @@ func TestLengthLost(t *testing.T) {
 	o.Relay = &stubRelay{response: sent}
 	h := New(c, o, nil, nil)
 	r := Request{Method: "HEAD", Path: "/v2/a/manifests/1", LengthLost: true}
-	if got := h.Handle(t.Context(), r); got.Relayed.Digest != "" || got.Relayed.Length != "" {
+	if got := h.Handle(t.Context(), r); got.Relayed.Digest != "" || got.Relayed.Length != "" || got.Body != sent.Body {
 		t.Errorf("%+v", got.Relayed)
 	}
 	r.Method = "GET"

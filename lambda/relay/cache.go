@@ -36,7 +36,7 @@ type item struct {
 
 func (i *item) size() int {
 	r := &i.response
-	return entryOverhead + len(i.key) + len(r.Body) + len(r.Location) + len(r.ContentType) + len(r.Digest) + len(r.ETag) + len(r.Link)
+	return entryOverhead + len(i.key) + len(r.Body) + len(r.Location) + len(r.ContentType) + len(r.Digest) + len(r.ETag) + len(r.Link) + len(r.Filters)
 }
 
 // get returns the entry of a key.

@@ -42,6 +42,9 @@ func (r *Relay) content(ctx context.Context, q *Request) (Response, *entry) {
 			resp = absent(q) // clients then look for a tag
 			return resp, r.negative(&resp)
 		}
+		if q.Kind == oci.Referrers {
+			resp.Filters = filters(got.header)
+		}
 		var ok bool
 		if resp.Link, ok = q.nextPage(got.header, r.base); !ok {
 			return invalid("the link of the upstream to the next page is not valid"), nil
@@ -119,6 +122,17 @@ func etag(header http.Header) string {
 	v := header.Get("Etag")
 	opaque := strings.TrimPrefix(v, "W/")
 	if len(v) > maxField || len(opaque) < 2 || opaque[0] != '"' || strings.IndexByte(opaque[1:], '"') != len(opaque)-2 || !visible(v) {
+		return ""
+	}
+	return v
+}
+
+// filters returns the OCI-Filters-Applied of a response, if it can be passed on. Without
+// it a client filters the list itself.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+func filters(header http.Header) string {
+	v := strings.Join(header.Values("Oci-Filters-Applied"), ", ")
+	if len(v) > maxField || !printable(v) {
 		return ""
 	}
 	return v

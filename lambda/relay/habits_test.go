@@ -67,7 +67,7 @@ func TestHabits(t *testing.T) {
 				status := pick(random, habits.statuses)
 				header := http.Header{
 					"Www-Authenticate": {pick(random, habits.challenges)}, "Location": {pick(random, habits.locations)}, "Link": {pick(random, habits.links)},
-					"Docker-Content-Digest": {pick(random, habits.digests)}, "Content-Type": {pick(random, habits.types)}, "Retry-After": {pick(random, []string{"", "1", "-1", "x", "99999999"})},
+					"Docker-Content-Digest": {pick(random, habits.digests)}, "Content-Type": {pick(random, habits.types)}, "Oci-Filters-Applied": {pick(random, habits.types)}, "Retry-After": {pick(random, []string{"", "1", "-1", "x", "99999999"})},
 				}
 				reproduce = append(reproduce, fmt.Sprint(r.URL.Host, " ", status, " ", header))
 				switch random.IntN(12) {

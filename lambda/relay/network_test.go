@@ -130,7 +130,7 @@ func (n *network) content(r *http.Request) (*http.Response, error) {
 	case strings.HasSuffix(r.URL.Path, "/tags/list"):
 		return respond(r, 200, http.Header{"Content-Type": {"application/json"}, "Link": {`</v2/a/b/tags/list?last=1&n=1>; rel="next"`}}, `{"tags":["1"]}`)
 	case strings.Contains(r.URL.Path, "/referrers/"):
-		return respond(r, 200, http.Header{"Content-Type": {oci.IndexType}}, `{"manifests":[]}`)
+		return respond(r, 200, http.Header{"Content-Type": {oci.IndexType}, "Oci-Filters-Applied": {"artifactType"}}, `{"manifests":[]}`)
 	case strings.HasSuffix(r.URL.Path, "/missing"):
 		return respond(r, 404, nil, "")
 	}
@@ -253,7 +253,7 @@ func sound(q *Request, r *Response) error {
 	if r.Link != "" && !strings.HasPrefix(r.Link, "</v2/"+q.ClientName+"/") {
 		return fmt.Errorf("link %q", r.Link)
 	}
-	for _, v := range []string{r.Link, r.ETag, r.ContentType, r.Digest, r.CacheControl} {
+	for _, v := range []string{r.Link, r.Filters, r.ETag, r.ContentType, r.Digest, r.CacheControl} {
 		if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > '~' }) {
 			return fmt.Errorf("header field %q", v)
 		}

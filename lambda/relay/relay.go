@@ -70,7 +70,10 @@ type Response struct {
 	// CacheControl is empty if the response depends on the client.
 	CacheControl                    string
 	ContentType, Digest, ETag, Link string
-	Body                            string
+	// Filters is the value of OCI-Filters-Applied: by what a list of referrers is
+	// filtered.
+	Filters string
+	Body    string
 	// Length is the length of the body, also in the response to HEAD, which has none.
 	Length int
 	// RetryAfter is in seconds.

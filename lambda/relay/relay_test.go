@@ -62,7 +62,11 @@ func TestFetch(t *testing.T) {
 		if got.Link != `</v2/b/tags/list?last=1&n=1>; rel="next"` || got.Status != 200 {
 			t.Errorf("tags: %+v", got)
 		}
-		expect(t, "referrers", fetch(t, r, theRefs), 200, Fetched)
+		got = fetch(t, r, theRefs)
+		expect(t, "referrers", got, 200, Fetched)
+		if got.Filters != "artifactType" || got.Link != "" {
+			t.Errorf("referrers: %+v", got)
+		}
 		missing := byTag
 		missing.Reference = "missing"
 		got = fetch(t, r, missing)
@@ -375,4 +379,23 @@ func (d *downNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 		return hang(r)
 	}
 	return d.network.RoundTrip(r)
+}
+
+// TestFilters tests which OCI-Filters-Applied of an upstream is passed on.
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		values []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"artifactType"}, "artifactType"},
+		{[]string{"artifactType", "other"}, "artifactType, other"},
+		{[]string{"artifactType\r\nX: y"}, ""},
+		{[]string{strings.Repeat("x", maxField+1)}, ""},
+	} {
+		if got := filters(http.Header{"Oci-Filters-Applied": tt.values}); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.values, got, tt.want)
+		}
+	}
 }

@@ -21,7 +21,7 @@ func TestRelayingStage(t *testing.T) {
 	}{
 		{"right", func(*world) {}, nil, "a relayed manifest is served from a cache, whatever its query"},
 		{"query-in-the-key", func(w *world) { w.keepsQuery = true }, []string{"relayed manifest"}, "five requests for one manifest were not served from a cache"},
-		{"empty-HEAD", func(w *world) { w.emptyHEAD = true }, []string{"relayed HEAD"}, `has Content-Length "0" together with its digest`},
+		{"empty-HEAD", func(w *world) { w.emptyHEAD = true }, []string{"relayed HEAD"}, `has Content-Length "0" and the digest "sha256:`},
 		{"upstream-fails", func(w *world) { w.upstreamStatus = http.StatusServiceUnavailable }, []string{"escaped path", "pull", "relayed HEAD", "relayed manifest"}, "a manifest returns status 502"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -56,7 +56,7 @@ var rows = []row{
 	{"absolute location", edges, "`X-Viewer-Authorized` and `X-Viewer-Host`, which the edge function sets, reach the function, and `Location` is absolute.", (*deployment).absoluteLocation},
 	{"edge blob", edges, "Origin access control for S3 passes GET, HEAD and `Range`, and CloudFront caches blobs.", (*deployment).edgeBlob},
 	{"relayed manifest", relays, "CloudFront caches a relayed manifest by its path alone, and may serve it while the upstream fails.", (*deployment).relayedManifest},
-	{"relayed HEAD", relays, "No entry point replaces the size of a manifest in the response to HEAD while the digest is passed on.", (*deployment).relayedHEAD},
+	{"relayed HEAD", relays, "The response to HEAD of a manifest has its size, without which containerd and Docker cannot pull by digest.", (*deployment).relayedHEAD},
 	{"edge missing blob", edges, "A blob that no mirror has is a 403 after the failover, which is not cached.", (*deployment).edgeMissingBlob},
 	{"distribution", edges, "The distribution is deployed as the stage describes it: price class, HTTP versions, IPv6, names.", (*deployment).distribution},
 

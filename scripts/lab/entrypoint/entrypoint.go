@@ -10,11 +10,13 @@ package entrypoint
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -32,6 +34,9 @@ type response struct {
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
 	Body              *string             `json:"body"`
+	IsBase64Encoded   bool                `json:"isBase64Encoded"`
+
+	content []byte // the body, decoded
 }
 
 // call invokes the function. It reports false if there is no valid response;
@@ -49,6 +54,11 @@ func call(w http.ResponseWriter, r *http.Request, invoke Invoke, event any) (res
 	if err == nil && (resp.StatusCode < 100 || resp.StatusCode > 599) {
 		err = fmt.Errorf("status code %d", resp.StatusCode)
 	}
+	if err == nil && resp.Body != nil {
+		if resp.content = []byte(*resp.Body); resp.IsBase64Encoded {
+			resp.content, err = base64.StdEncoding.DecodeString(*resp.Body)
+		}
+	}
 	if err != nil {
 		http.Error(w, "502 Bad Gateway: "+err.Error(), http.StatusBadGateway)
 		return resp, false
@@ -56,6 +66,8 @@ func call(w http.ResponseWriter, r *http.Request, invoke Invoke, event any) (res
 	return resp, true
 }
 
+// write writes a response. Content-Length is that of the body, also in the response to
+// HEAD, whatever the function says.
 func write(w http.ResponseWriter, resp response) {
 	for name, value := range resp.Headers {
 		w.Header().Set(name, value)
@@ -65,10 +77,9 @@ func write(w http.ResponseWriter, resp response) {
 			w.Header().Add(name, value)
 		}
 	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(resp.content)))
 	w.WriteHeader(resp.StatusCode)
-	if resp.Body != nil {
-		_, _ = w.Write([]byte(*resp.Body))
-	}
+	_, _ = w.Write(resp.content)
 }
 
 // clientAddr returns the simulated client address if the request has one, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -94,6 +95,47 @@ func TestALBBadGateway(t *testing.T) {
 				t.Errorf("the client received %d, want 502", w.Code)
 			}
 		})
+	}
+}
+
+// TestBody tests which body and length a client receives.
+func TestBody(t *testing.T) {
+	t.Parallel()
+	entryPoints := map[string]func(Invoke) http.Handler{
+		"alb":        func(f Invoke) http.Handler { return ALB(f, false) },
+		"cloudfront": func(f Invoke) http.Handler { return CloudFront(f, nil) },
+	}
+	for _, tt := range []struct {
+		entryPoint, method, members string
+		status                      int
+		body, length                string
+	}{
+		{"alb", "GET", `"headers":{},"body":"a"`, 200, "a", "1"},
+		{"alb", "GET", `"headers":{},"body":"AP8=","isBase64Encoded":true`, 200, "\x00\xff", "2"},
+		{"alb", "GET", `"headers":{},"body":"?","isBase64Encoded":true`, 502, "", ""},
+		{"alb", "HEAD", `"headers":{"Content-Length":"7"},"body":""`, 200, "", "0"},
+		{"cloudfront", "GET", `"headers":{},"body":"AP8=","isBase64Encoded":true`, 200, "\x00\xff", "2"},
+		{"alb", "HEAD", `"headers":{"Content-Length":"1"},"body":"a"`, 200, "", "1"},
+		{"cloudfront", "HEAD", `"headers":{"Content-Length":"7"},"body":""`, 200, "", "0"},
+	} {
+		server := httptest.NewServer(entryPoints[tt.entryPoint](func(context.Context, []byte) ([]byte, error) {
+			return []byte(`{"statusCode":200,"statusDescription":"200 OK",` + tt.members + `}`), nil
+		}))
+		r, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+"/v2/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		server.Close()
+		if length := resp.Header.Get("Content-Length"); err != nil || resp.StatusCode != tt.status || tt.status == 200 && (string(body) != tt.body || length != tt.length) {
+			t.Errorf("%s: %s: %s: the client received %d %q, Content-Length %q, %v; want %d %q, %q", tt.entryPoint, tt.method, tt.members,
+				resp.StatusCode, body, length, err, tt.status, tt.body, tt.length)
+		}
 	}
 }
 
