@@ -31,11 +31,24 @@ func StartRegistry(ctx context.Context, log io.Writer, dir string) (base string,
 // digests of sha512, and starts it on a free port. It returns the base URL and a
 // function that stops the registry.
 func StartOlareg(ctx context.Context, log io.Writer) (base string, stop func(), err error) {
+	return startOlareg(ctx, log)
+}
+
+func startOlareg(ctx context.Context, log io.Writer, args ...string) (base string, stop func(), err error) {
 	binary, err := serverBinary(ctx, "olareg")
 	if err != nil {
 		return "", nil, err
 	}
-	return startServer(ctx, log, binary)
+	return startServer(ctx, log, binary, args...)
+}
+
+// StartOlareg starts a registry as the function of that name does. If the upstream
+// requires a token, so does this registry for reading, from the same token server.
+func (s *System) StartOlareg(ctx context.Context) (base string, stop func(), err error) {
+	if s.tokens == "" {
+		return StartOlareg(ctx, s.log)
+	}
+	return startOlareg(ctx, s.log, "-realm", s.tokens+"/token", "-keys", keysFile(s.dir))
 }
 
 // startServer starts a server that Stop stops.

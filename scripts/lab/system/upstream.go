@@ -45,7 +45,7 @@ func StartTokenUpstream(ctx context.Context, log io.Writer, dir, storage string)
 		}
 	}
 	u = &TokenUpstream{}
-	keys, bucket := filepath.Join(dir, "keys.json"), "upstream"
+	keys, bucket := keysFile(dir), "upstream"
 	start(&u.Storage, "s3", "-region", Regions[0], "-root", filepath.Join(dir, "storage"))
 	// A name, not an address: go-containerregistry follows no redirect from a name to a
 	// private address.
@@ -61,6 +61,9 @@ func StartTokenUpstream(ctx context.Context, log io.Writer, dir, storage string)
 	start(&u.Registry, "registry", append(stored, "-realm", u.Tokens+"/token", "-keys", keys)...)
 	return u, stop, err
 }
+
+// keysFile returns the file with the public keys of the token server.
+func keysFile(dir string) string { return filepath.Join(dir, "keys.json") }
 
 // startUpstream starts the registry that is the upstream.
 func (s *System) startUpstream(ctx context.Context, registry string, o Options) (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -74,6 +75,20 @@ func (r conformanceResults) String() string {
 		return ""
 	}
 	return r.total().String()
+}
+
+// without returns the results of the tests that a pattern does not match, and how
+// many of the others failed.
+func (r conformanceResults) without(pattern *regexp.Regexp) (rest conformanceResults, failed int) {
+	rest = conformanceResults{}
+	for name, c := range r {
+		if pattern.MatchString(name) {
+			failed += c.Failed
+		} else {
+			rest[name] = c
+		}
+	}
+	return rest, failed
 }
 
 // failures returns an error with the names of the tests that failed more often

@@ -81,6 +81,69 @@ func TestConformanceFailures(t *testing.T) {
 	}
 }
 
+func TestConformanceWithout(t *testing.T) {
+	t.Parallel()
+	all := conformanceResults{"large-manifest/pull/manifest-by-tag": {Passed: 1, Failed: 2}, "large-manifest/head": {Failed: 1}, "image/pull/large-manifest/": {Passed: 1, Failed: 1}}
+	rest, failed := all.without(tooLarge)
+	if want := (conformanceResults{"image/pull/large-manifest/": {Passed: 1, Failed: 1}}); !maps.Equal(rest, want) || failed != 3 {
+		t.Errorf("%s, %d failed; want %s, 3", rest, failed, want)
+	}
+}
+
+// TestSplitterRestarts tests that a path is not read by a function that read it before
+// the last write.
+func TestSplitterRestarts(t *testing.T) {
+	t.Parallel()
+	functions := 1
+	upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(upstream.Close)
+	entryPoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v2/":
+			w.Header().Set("X-Redirect-Reason", "ping")
+		case "/v2/a/manifests/challenged":
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(entryPoint.Close)
+	split, err := newSplitter(upstream.URL, entryPoint.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	split.restart = func() error { functions++; return nil }
+	for i, x := range []struct {
+		request   string
+		functions int // that have read so far
+	}{
+		{"GET /v2/", 1},
+		{"GET /v2/a/manifests/1", 1},
+		{"HEAD /v2/a/manifests/1", 1},
+		{"PUT /v2/a/manifests/1", 1},
+		{"GET /v2/a/manifests/2", 1}, // not read before
+		{"GET /v2/a/manifests/2", 1}, // not read before the write
+		{"GET /v2/a/manifests/1", 2},
+		{"GET /v2/a/manifests/1", 2},
+		{"GET /v2/a/tags/list?n=1", 2},
+		{"DELETE /v2/a/manifests/1", 2},
+		{"GET /v2/a/tags/list?n=2", 2},
+		{"GET /v2/a/tags/list?n=1", 3},
+		{"HEAD /v2/a/manifests/1", 3}, // read by an earlier function
+	} {
+		method, path, _ := strings.Cut(x.request, " ")
+		split.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
+		if functions != x.functions {
+			t.Errorf("request %d, %s: %d functions, want %d", i, x.request, functions, x.functions)
+		}
+	}
+	if got, want := split.String(), "11 reads, 10 relayed; 2 writes, 2 restarts"; got != want || split.check() != nil {
+		t.Errorf("%q, %v; want %q", got, split.check(), want)
+	}
+	split.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v2/a/manifests/challenged", nil))
+	if err := split.check(); fmt.Sprint(err) != "1 reads were challenged" {
+		t.Errorf("after a challenge: %v", err)
+	}
+}
+
 // printed returns how fmt prints an error with the text; "" is nil.
 func printed(text string) string {
 	if text == "" {

@@ -16,8 +16,9 @@ func TestOptions(t *testing.T) {
 		{"no-clients", "-load-clients 0", "-load-clients 0: must be at least 1"},
 		{"no-time", "-load-time 1m -load-limit 1m", "-load-limit 1m0s: must be longer than -load-time 1m0s"},
 		{"argument", "crane", `unexpected argument "crane"`},
-		{"token-with-faults", "-access token -parts faults", "-access token -parts faults: want -parts clients, the only part for such an upstream"},
-		{"token", "-access token -parts clients", ""},
+		{"token-with-faults", "-access token -parts faults", "-access token -parts faults: want some of clients,conformance, the parts for such an upstream"},
+		{"token", "-access token", ""},
+		{"token-with-parts", "-access token -parts conformance,clients", ""},
 		{"access", "-access tokn", `-access "tokn": want open or token`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -127,6 +127,9 @@ func (s *testSystem) listenAll(token bool) (targets map[*proxy]func() string, er
 	return targets, err
 }
 
+// token reports whether the upstream requires a token.
+func (s *testSystem) token() bool { return s.storage != nil }
+
 // listen starts a recording server that is closed with the system.
 func (s *testSystem) listen(name string, h http.Handler) (*server, error) {
 	x, err := listen(name, s.recorder, h)

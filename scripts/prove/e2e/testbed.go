@@ -83,7 +83,8 @@ func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind st
 	if t.functions, err = s.startFunctions(ctx, n, t.env); err != nil {
 		return nil, err
 	}
-	t.entryPoint, err = t.listen(s.entryPointHandler(kind, t.api.Invoke, system.Address(ranges.AWS, "us-east-1")))
+	invoke := func(ctx context.Context, event []byte) ([]byte, error) { return t.api.Invoke(ctx, event) } // of the current functions
+	t.entryPoint, err = t.listen(s.entryPointHandler(kind, invoke, system.Address(ranges.AWS, "us-east-1")))
 	if err != nil {
 		return nil, err
 	}
