@@ -198,16 +198,22 @@ func requests(id string, period float64, dimension, value string) interface{} {
 
 // sum returns a query for a metric with a value of a dimension. period is in seconds.
 func sum(id, name string, period float64, dimension, value string) interface{} {
+	return metricQuery(id, metrics.Namespace, name, "Sum", period, jsii.String(dimension), jsii.String(value))
+}
+
+// metricQuery returns a query for a metric, for an alarm on metric math. period and dimensions
+// are as for metric.
+func metricQuery(id, namespace, name, statistic string, period float64, dimensions ...*string) interface{} {
 	return &awscloudwatch.CfnAlarm_MetricDataQueryProperty{
 		Id:         jsii.String(id),
 		ReturnData: jsii.Bool(false),
 		MetricStat: &awscloudwatch.CfnAlarm_MetricStatProperty{
-			Stat:   jsii.String("Sum"),
+			Stat:   jsii.String(statistic),
 			Period: jsii.Number(period),
 			Metric: &awscloudwatch.CfnAlarm_MetricProperty{
-				Namespace:  jsii.String(metrics.Namespace),
+				Namespace:  jsii.String(namespace),
 				MetricName: jsii.String(name),
-				Dimensions: dimensionsOf([]*string{jsii.String(dimension), jsii.String(value)}),
+				Dimensions: dimensionsOf(dimensions),
 			},
 		},
 	}

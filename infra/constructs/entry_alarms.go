@@ -1,6 +1,8 @@
 package constructs
 
 import (
+	"fmt"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
@@ -8,8 +10,15 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// maxEdgeErrors is how many percent of the distribution's responses may be server errors.
-const maxEdgeErrors = 1
+const (
+	// maxEdgeErrors is how many percent of the distribution's responses may be server
+	// errors.
+	maxEdgeErrors = 1
+
+	// maxForbidden is how many percent of them may be 403. Below minEdgeRequests in five
+	// minutes the share is not significant.
+	maxForbidden, minEdgeRequests = 5, 100
+)
 
 // edge adds the alarms on the distribution and its function. What fails between CloudFront
 // and a redirector, such as a missing permission, does not count as the redirector's error.
@@ -25,6 +34,39 @@ func (a alarms) edge(distribution awscloudfront.CfnDistribution, functionName *s
 		0, 1, of("FunctionExecutionErrors", "Sum", "FunctionName", functionName))
 	a.add("EdgeFunctionResponses", "The viewer-request function returns invalid requests or responses, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
 		0, 1, of("FunctionValidationErrors", "Sum", "FunctionName", functionName))
+	if !a.stage.PlainAlarms {
+		a.forbidden(distribution)
+	}
+}
+
+// forbidden adds the alarm on 403 responses of the distribution: those of a function URL
+// or a bucket that no longer permits CloudFront, which are neither server errors nor
+// invocations. A redirector and the viewer-request function never respond with 403. The
+// share needs one of CloudFront's additional metrics.
+//
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/viewing-cloudfront-metrics.html#monitoring-console.distributions-additional
+func (a alarms) forbidden(distribution awscloudfront.CfnDistribution) {
+	awscloudfront.NewCfnMonitoringSubscription(a.scope, jsii.String("AdditionalMetrics"), &awscloudfront.CfnMonitoringSubscriptionProps{
+		DistributionId: distribution.Ref(),
+		MonitoringSubscription: &awscloudfront.CfnMonitoringSubscription_MonitoringSubscriptionProperty{
+			RealtimeMetricsSubscriptionConfig: &awscloudfront.CfnMonitoringSubscription_RealtimeMetricsSubscriptionConfigProperty{
+				RealtimeMetricsSubscriptionStatus: jsii.String("Enabled"),
+			},
+		},
+	})
+	of := func(id, name, statistic string) interface{} {
+		return metricQuery(id, "AWS/CloudFront", name, statistic, minutes5, jsii.String("DistributionId"), distribution.Ref(), jsii.String("Region"), jsii.String("Global"))
+	}
+	reason := ""
+	if f := a.stage.Firewall; f != nil && !f.CountOnly {
+		reason = " The firewall's blocked requests count too."
+	}
+	a.add("EdgeForbidden", "CloudFront is responding with 403, although no redirector does. Run \"archeio verify\" to find the function URL or bucket that refuses CloudFront's requests, then run \"make deploy\"."+reason,
+		maxForbidden, 3, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
+			of("forbidden", "403ErrorRate", "Average"),
+			of("requests", "Requests", "Sum"),
+			percent("percent of 403 responses", fmt.Sprintf("IF(requests >= %d, FILL(forbidden, 0), 0)", minEdgeRequests)),
+		}})
 }
 
 // functionURL adds the alarm on the function URL of a redirector.

@@ -32,6 +32,8 @@ var awsMetrics = map[string][]string{
 	"AWS/Lambda Url5xxCount": {"FunctionName"},
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
 	"AWS/CloudFront 5xxErrorRate":             {"DistributionId", "Region"},
+	"AWS/CloudFront 403ErrorRate":             {"DistributionId", "Region"},
+	"AWS/CloudFront Requests":                 {"DistributionId", "Region"},
 	"AWS/CloudFront FunctionExecutionErrors":  {"FunctionName", "Region"},
 	"AWS/CloudFront FunctionValidationErrors": {"FunctionName", "Region"},
 	// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
@@ -296,7 +298,14 @@ func TestRedirectorAlarms(t *testing.T) {
 // CloudFront has its metrics in us-east-1 only, where the edge stack is.
 func TestEdgeAlarms(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
-		if got, want := st.alarms(), []string{"EdgeErrors", "EdgeFunctionErrors", "EdgeFunctionResponses"}; !slices.Equal(got, want) {
+		want := []string{"EdgeErrors", "EdgeForbidden", "EdgeFunctionErrors", "EdgeFunctionResponses"}
+		if st.stage.PlainAlarms {
+			want = slices.Delete(want, 1, 2)
+			st.none(t, "AWS::CloudFront::MonitoringSubscription")
+		} else {
+			forbidden(t, st)
+		}
+		if got := st.alarms(); !slices.Equal(got, want) {
 			t.Errorf("alarms %v, want %v", got, want)
 		}
 		same(t, "distribution", at(st.resource(t, "EdgeErrors"), "Properties", "Dimensions"), `[
@@ -307,6 +316,27 @@ func TestEdgeAlarms(t *testing.T) {
 				{"Name": "FunctionName", "Value": %q}, {"Name": "Region", "Value": "Global"}]`, function))
 		}
 	})
+}
+
+// forbidden checks the alarm on 403 responses, which needs the additional metrics of its
+// distribution.
+func forbidden(t *testing.T, st *synthStack) {
+	t.Helper()
+	_, subscription := st.only(t, "AWS::CloudFront::MonitoringSubscription")
+	same(t, "additional metrics", at(subscription, "Properties"), `{"DistributionId": {"Ref": "Distribution"},
+		"MonitoringSubscription": {"RealtimeMetricsSubscriptionConfig": {"RealtimeMetricsSubscriptionStatus": "Enabled"}}}`)
+	props := at(st.resource(t, "EdgeForbidden"), "Properties")
+	metric := func(id, name, statistic string) string {
+		return fmt.Sprintf(`{"Id": %q, "ReturnData": false, "MetricStat": {"Stat": %q, "Period": 300, "Metric": {"Namespace": "AWS/CloudFront", "MetricName": %q,
+			"Dimensions": [{"Name": "DistributionId", "Value": {"Ref": "Distribution"}}, {"Name": "Region", "Value": "Global"}]}}}`, id, statistic, name)
+	}
+	same(t, "metrics", at(props, "Metrics"), `[`+metric("forbidden", "403ErrorRate", "Average")+`, `+metric("requests", "Requests", "Sum")+`,
+		{"Id": "share", "Label": "percent of 403 responses", "Expression": "IF(requests >= 100, FILL(forbidden, 0), 0)", "ReturnData": true}]`)
+	same(t, "threshold", at(props, "Threshold"), "5")
+	blocks := st.stage.Firewall != nil && !st.stage.Firewall.CountOnly
+	if description, _ := at(props, "AlarmDescription").(string); strings.Contains(description, "firewall") != blocks {
+		t.Errorf("description %q of a stage whose firewall blocks: %v", description, blocks)
+	}
 }
 
 // The share is that of all requests for blobs, if there are enough of them.

@@ -41,6 +41,9 @@ func (s *Stage) AlarmMetrics() int {
 	}
 	if s.HasDistribution() {
 		n += 3 // server errors, two of the function
+		if !s.PlainAlarms {
+			n += 2 // of the share of 403 responses
+		}
 	}
 	for _, region := range s.Redirectors {
 		n += 3 // of the function

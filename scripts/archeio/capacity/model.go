@@ -27,6 +27,10 @@ const (
 	// metrics. A metric without data is not billed, so these are upper bounds.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 	replicationMetrics, requestMetrics = 4, 16
+	// edgeMetrics is the number of additional metrics of a distribution, which are
+	// billed as custom metrics.
+	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/viewing-cloudfront-metrics.html
+	edgeMetrics = 8
 	// A canary pulls from an entry point this often, takes about this long with a
 	// function of this size, and has metrics for success, latency and origin.
 	canariesAnHour, canarySeconds, canaryMB, canaryMetrics = 12, 2, 256, 3
@@ -158,6 +162,9 @@ func Model(l Load) Quantities {
 	flushes := min(q.Invocations, q.Environments*month/flushSeconds)
 	q.LogBytes = (q.Invocations+q.Filling.Invocations+q.CanaryRuns)*platformBytes + flushes*flushBytes
 	q.Metrics = l.Redirectors*(regionMetrics+checkResults*around) + (l.Mirrors-1)*replicationMetrics + l.Mirrors*requestMetrics + l.Canaries*canaryMetrics
+	if l.BalancerShare < 1 {
+		q.Metrics += edgeMetrics
+	}
 	q.CapacityUnits = l.capacityUnits(q)
 	if l.Firewalls > 0 {
 		q.Inspected = q.Edge + q.Balancer
