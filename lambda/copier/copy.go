@@ -1,18 +1,14 @@
 package copier
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
-	"archeio/lambda/pace"
 	"archeio/lambda/registry"
 )
 
@@ -131,239 +127,6 @@ func (c *copying) bucket(ctx context.Context, i int, missing []MissingBlob) {
 	_ = group.Wait() // errors are in the result
 }
 
-// done is what was done with one blob.
-type done struct {
-	bytes               int64
-	fromBucket, pending bool
-}
-
-// errPrimary is the error for a blob that could not be copied to the primary: a
-// blob in any mirror must be in the primary.
-var errPrimary = errors.New("copying to the primary failed")
-
-func (c *copying) blob(ctx context.Context, i int, blob MissingBlob, first int) (d done, err error) {
-	c.mu.Lock()
-	failed := c.failed[blob.Digest]
-	c.mu.Unlock()
-	if failed != nil {
-		return d, errPrimary
-	}
-	for attempt := first; ; attempt++ {
-		d, err = c.attempt(ctx, i, blob, attempt)
-		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
-			return d, err
-		}
-		if err := pace.Sleep(ctx, pace.Backoff(attempt)); err != nil {
-			return d, err
-		}
-	}
-}
-
-func (c *copying) attempt(ctx context.Context, i int, blob MissingBlob, attempt int) (d done, err error) {
-	err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[i], blob.Digest, func() (err error) {
-		if i == 0 {
-			d, err = c.toPrimary(ctx, blob, attempt)
-		} else {
-			d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
-		}
-		return err
-	})
-	return d, err
-}
-
-func (c *copying) toPrimary(ctx context.Context, blob MissingBlob, attempt int) (done, error) {
-	primary := c.o.Buckets[0]
-	if c.o.CheckExisting {
-		if existing, err := primary.Stat(ctx, blob.Digest); err != nil || existing != nil {
-			return done{}, or(err, ErrExists)
-		}
-	}
-	d, etag, err := c.upload(ctx, primary, blob, attempt)
-	if err == nil {
-		c.mu.Lock()
-		c.hashed[blob.Digest] = etag
-		c.mu.Unlock()
-	}
-	return d, err
-}
-
-// toReplica skips what S3 is replicating, and lets S3 copy from the primary if the
-// object there is known to match its digest. All else is uploaded. Without replication
-// it costs one request, in addition to one for the primary and all replicas together.
-func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob, attempt int) (done, error) {
-	inPrimary, err := c.inPrimary(ctx, blob.Digest, attempt)
-	if err != nil {
-		return done{}, err
-	}
-	if inPrimary != nil && inPrimary.Replication == types.ReplicationStatusPending {
-		return done{pending: true}, nil
-	}
-	c.mu.Lock()
-	hashed := c.hashed[blob.Digest]
-	c.mu.Unlock()
-	copies := inPrimary != nil && (inPrimary.hashed() || inPrimary.ETag == hashed)
-	// The listing of the bucket may be old. A completed replication has arrived,
-	// or it only covers other buckets because this one is newer, or the object was
-	// deleted.
-	if c.o.CheckExisting && !copies || inPrimary != nil && inPrimary.replicated() {
-		if arrived, err := b.Stat(ctx, blob.Digest); err != nil || arrived != nil {
-			return done{}, or(err, ErrExists)
-		}
-	}
-	if copies {
-		err := b.Copy(ctx, registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}, c.o.Buckets[0], inPrimary.ETag)
-		if err == nil {
-			return done{bytes: inPrimary.Size, fromBucket: true}, nil
-		}
-		if ctx.Err() != nil {
-			return done{}, err
-		}
-		// Either it has arrived since, or the object in the primary has changed.
-		if errors.Is(err, ErrExists) {
-			if arrived, _ := b.Stat(ctx, blob.Digest); arrived != nil {
-				return done{}, ErrExists
-			}
-		}
-		// S3 servers that are not AWS cannot copy from each other.
-	}
-	d, _, err := c.upload(ctx, b, blob, attempt)
-	return d, err
-}
-
-// inPrimary returns the object of a blob in the primary, nil for none, with one request
-// for all replicas.
-func (c *copying) inPrimary(ctx context.Context, digest string, attempt int) (*Object, error) {
-	c.mu.Lock()
-	o, known := c.primary[digest]
-	c.mu.Unlock()
-	if known && attempt == 1 {
-		return o, nil
-	}
-	o, err := c.o.Buckets[0].Stat(ctx, digest)
-	if err == nil && len(c.o.Buckets) > 2 {
-		c.mu.Lock()
-		c.primary[digest] = o
-		c.mu.Unlock()
-	}
-	return o, err
-}
-
-func or(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
-// upload writes a blob of the source. The size of the first attempt is that of the
-// registry, of the second that of the manifest, and of the others none: one of them may
-// be wrong.
-func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob, attempt int) (done, string, error) {
-	if err := c.breaker.open(blob.Repository); err != nil {
-		return done{}, "", err
-	}
-	if c.keeps(b, blob, attempt) {
-		return c.uploadKept(ctx, b, blob)
-	}
-	content, size, err := openBlob(ctx, c.o.Source, blob, 0)
-	c.breaker.done(ctx, blob.Repository, err)
-	if err != nil {
-		return done{}, "", err
-	}
-	defer content.Close()
-	hint := blob.Size
-	switch {
-	case blob.Data != nil || attempt == 1:
-	case attempt == 2 && hint != size:
-		size = hint
-	default:
-		size = registry.SizeUnknown
-	}
-	c.meter.began(blob.Digest, 0)
-	read := &countingReader{Reader: &metered{content, c.meter, blob.Digest}}
-	if size < 0 && hint >= 0 {
-		read.limit = max(maxWithoutSize, 8*hint)
-	}
-	etag, err := b.Put(ctx, registry.Blob{Digest: blob.Digest, Size: size}, read, "")
-	if err != nil && status(err) == 0 && !errors.Is(err, ErrContent) && ctx.Err() == nil {
-		// S3 may reject a blob that exists, and close the connection before it has
-		// read the whole request.
-		if existing, _ := b.Stat(ctx, blob.Digest); existing != nil {
-			err = ErrExists
-		}
-	}
-	return done{bytes: read.n}, etag, err
-}
-
-// maxWithoutSize is how many bytes are read of a blob of which only the manifest has
-// the size, at least.
-const maxWithoutSize = 64 << 20
-
-// countingReader counts the bytes that were read.
-type countingReader struct {
-	io.Reader
-	n     int64
-	limit int64 // 0 for none
-}
-
-func (r *countingReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if r.n += int64(n); r.limit > 0 && r.n > r.limit {
-		return n, fmt.Errorf("%w: it is longer than %d bytes, far more than in its manifest", ErrContent, r.limit)
-	}
-	return n, err
-}
-
-// openBlob opens a blob at an offset in bytes: the content in its manifest, or that of
-// the first repository that has it. size is that of the whole blob, negative if the
-// registry does not have it.
-func openBlob(ctx context.Context, source *registry.Client, blob MissingBlob, from int64) (content io.ReadCloser, size int64, err error) {
-	if blob.Data != nil && from <= int64(len(blob.Data)) {
-		return io.NopCloser(bytes.NewReader(blob.Data[from:])), int64(len(blob.Data)), nil
-	}
-	for _, repository := range append([]string{blob.Repository}, blob.Others...) {
-		open := func(from int64) (io.ReadCloser, int64, error) { return source.Blob(ctx, repository, blob.Blob, from) }
-		content, size, failed := open(from)
-		if failed == nil {
-			return &lastingReader{ReadCloser: content, open: open, offset: from, hint: blob.Size}, size, nil
-		}
-		if err == nil || !absence(failed) {
-			err = failed
-		}
-	}
-	return nil, 0, err
-}
-
-// lastingReader continues a blob that ends before the size in its manifest: a registry
-// that does not have the size cannot tell the end from a broken connection.
-type lastingReader struct {
-	io.ReadCloser
-	open   func(from int64) (io.ReadCloser, int64, error)
-	offset int64 // of the next byte
-	since  int64 // bytes since the content was opened
-	hint   int64
-}
-
-func (r *lastingReader) Read(p []byte) (int, error) {
-	for {
-		n, err := r.ReadCloser.Read(p)
-		r.offset += int64(n)
-		r.since += int64(n)
-		if n > 0 && err == io.EOF {
-			return n, nil // EOF again, or the rest
-		}
-		if err != io.EOF || r.offset >= r.hint || r.since == 0 {
-			return n, err
-		}
-		more, _, failed := r.open(r.offset)
-		if failed != nil {
-			return 0, io.EOF // the hint may be wrong; the digest decides
-		}
-		r.ReadCloser.Close()
-		r.ReadCloser, r.since = more, 0
-	}
-}
-
 func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -432,4 +195,12 @@ func (c *copying) absent(blob MissingBlob, err error) {
 		c.result.NewlyAbsent++
 	}
 	c.result.Absent = append(c.result.Absent, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
+}
+
+func (r *Result) add(more *Result) {
+	r.Copied += more.Copied
+	r.Bytes += more.Bytes
+	r.FromBucket += more.FromBucket
+	r.Existed += more.Existed
+	r.Pending += more.Pending
 }
