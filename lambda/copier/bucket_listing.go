@@ -173,8 +173,9 @@ func (l *bucketListing) everywhere(part, blob int, size int64) bool {
 // references are the blobs of a bucketListing that manifests refer to, in 4 bytes a blob.
 type references struct {
 	listing *bucketListing
-	// by has for each blob of a part 0, or 1 and the position of the first repository
-	// with such a manifest.
+	// by has for each blob of a part 0, or twice the number, from 1 on, of the first
+	// repository with such a manifest, plus 1 if all buckets have the blob with the size in
+	// that manifest.
 	by           [][]uint32
 	repositories []string
 	numbers      map[string]uint32
@@ -189,7 +190,8 @@ func newReferences(l *bucketListing) *references {
 }
 
 // add records that a manifest of a repository refers to a blob. It reports whether all
-// buckets have the blob with that size, and whether it was recorded for the first time.
+// buckets have the blob with the size in the first such manifest, and whether it was
+// recorded for the first time.
 // The receiver may be nil.
 func (r *references) add(d Digest, size int64, repository string) (everywhere, isNew bool) {
 	if r == nil {
@@ -206,9 +208,12 @@ func (r *references) add(d Digest, size int64, repository string) (everywhere, i
 			n = uint32(len(r.repositories))
 			r.numbers[repository] = n
 		}
-		r.by[part][blob], isNew = n, true
+		r.by[part][blob], isNew = 2*n, true
+		if r.listing.everywhere(part, blob, size) {
+			r.by[part][blob]++
+		}
 	}
-	return !isNew || r.listing.everywhere(part, blob, size), isNew
+	return r.by[part][blob]&1 == 1, isNew
 }
 
 // find returns a repository with a manifest that refers to a blob, and the size of the
@@ -221,7 +226,7 @@ func (r *references) find(d Digest) (repository string, size int64, ok bool) {
 	if !ok || r.by[part][blob] == 0 {
 		return "", 0, false
 	}
-	return r.repositories[r.by[part][blob]-1], r.listing.sizes[part].of(blob, 0), true
+	return r.repositories[r.by[part][blob]/2-1], r.listing.sizes[part].of(blob, 0), true
 }
 
 // unreferenced iterates over the parts and positions of the blobs that no manifest refers

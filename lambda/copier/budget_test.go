@@ -94,13 +94,13 @@ func TestBudget(t *testing.T) {
 // twoRuns copies everything, and compares the requests of a second run.
 func twoRuns(t *testing.T, first, second *tally, options func(*ManifestCache) (Options, *tally), atSource string) {
 	t.Helper()
-	cache := &ManifestCache{}
+	cache := NewShellCache("")
 	o, _ := options(cache)
 	if _, result := planAndCopy(t.Context(), t, o); len(result.Errors) != 0 || result.Copied == 0 {
 		t.Fatalf("result %+v", result)
 	}
 	state := Folder(t.TempDir())
-	again := &ManifestCache{}
+	again := NewShellCache("")
 	if err := cache.SaveShell(t.Context(), state); err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,11 @@
 package copier
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -13,14 +15,55 @@ import (
 
 // compare adds to the plan the blobs that are missing from the buckets, and those
 // of another size than at the source.
-func (w *walk) compare(ctx context.Context) {
+func (w *walk) compare(ctx context.Context) error {
 	p := w.plan
-	p.Blobs = p.everywhere + len(p.blobs)
-	p.Missing = make([][]MissingBlob, len(w.o.Buckets))
+	p.compared = &w.o
+	p.Blobs = p.everywhere
+	p.Unmirrored = make([]Blobs, len(w.o.Buckets))
+	if p.partition == nil {
+		p.Missing = make([][]MissingBlob, len(w.o.Buckets))
+	}
+	err := p.eachPart(func(blobs map[Digest]MissingBlob) error {
+		w.comparePart(ctx, blobs)
+		return nil
+	})
+	for _, missing := range p.Missing {
+		// Small blobs first, so that most images are complete early.
+		slices.SortFunc(missing, func(a, b MissingBlob) int {
+			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
+		})
+	}
+	sortErrors(p.Absent)
+	sortErrors(p.Errors)
+	slices.Sort(p.Warnings)
+	return err
+}
+
+// eachPart calls yield with all blobs of the source but those that all buckets have, which
+// are in parts if there may be too many for the memory.
+func (p *Plan) eachPart(yield func(blobs map[Digest]MissingBlob) error) error {
+	if p.partition == nil {
+		return yield(p.blobs)
+	}
+	for part := range partitions {
+		blobs, err := p.partition.blobs(part)
+		if err == nil && len(blobs) > 0 {
+			err = yield(blobs)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) comparePart(ctx context.Context, blobs map[Digest]MissingBlob) {
+	p := w.plan
+	p.Blobs += len(blobs)
 	var doubts []doubt
-	for key, blob := range p.blobs {
+	for key, blob := range blobs {
 		p.Bytes += max(blob.Size, 0)
-		if _, withdrawn := w.o.Withdrawn[blob.Digest]; withdrawn {
+		if w.o.withdrawn(blob.Digest) {
 			p.Withdrawn++
 			continue
 		}
@@ -39,15 +82,6 @@ func (w *walk) compare(ctx context.Context) {
 		}
 	}
 	w.settle(ctx, doubts)
-	for _, missing := range p.Missing {
-		// Small blobs first, so that most images are complete early.
-		slices.SortFunc(missing, func(a, b MissingBlob) int {
-			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
-		})
-	}
-	sortErrors(p.Absent)
-	sortErrors(p.Errors)
-	slices.Sort(p.Warnings)
 }
 
 // missing adds a blob to those that are missing. It reports false if the source does
@@ -65,12 +99,67 @@ func (w *walk) missing(key Digest, blob MissingBlob) bool {
 			return false
 		}
 	}
-	for i := range w.o.Buckets {
-		if _, ok := w.o.Inventory.Has(i, key); !ok {
+	for _, i := range w.o.missingFrom(key) {
+		if w.plan.Missing != nil {
 			w.plan.Missing[i] = append(w.plan.Missing[i], blob)
+		}
+		if !blob.Absent {
+			w.plan.Unmirrored[i].add(max(blob.Size, 0))
 		}
 	}
 	return !blob.Absent
+}
+
+// missingFrom returns the positions of the buckets that do not have a blob.
+func (o *Options) missingFrom(d Digest) (buckets []int) {
+	for i := range o.Buckets {
+		if _, ok := o.Inventory.Has(i, d); !ok {
+			buckets = append(buckets, i)
+		}
+	}
+	return buckets
+}
+
+// EachMissing calls yield once with each blob that a bucket is missing although the source
+// has it, and with the positions of these buckets, in the order of the digests. It returns
+// the error of yield, or of a temporary file.
+func (p *Plan) EachMissing(yield func(blob MissingBlob, buckets []int) error) error {
+	if p.partition == nil {
+		return p.eachInMemory(yield)
+	}
+	return p.eachPart(func(blobs map[Digest]MissingBlob) error {
+		for _, key := range slices.SortedFunc(maps.Keys(blobs), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
+			blob, buckets := blobs[key], p.compared.missingFrom(key)
+			if len(buckets) == 0 || p.compared.withdrawn(blob.Digest) {
+				continue
+			}
+			if absent, _ := p.compared.absentBlob(blob); absent && blob.Data == nil {
+				continue
+			}
+			if err := yield(blob, buckets); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (p *Plan) eachInMemory(yield func(blob MissingBlob, buckets []int) error) error {
+	blobs, places := map[string]MissingBlob{}, map[string][]int{}
+	for i, missing := range p.Missing {
+		for _, blob := range missing {
+			if !blob.Absent {
+				blobs[blob.Digest] = blob
+				places[blob.Digest] = append(places[blob.Digest], i)
+			}
+		}
+	}
+	for _, digest := range slices.Sorted(maps.Keys(blobs)) {
+		if err := yield(blobs[digest], places[digest]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // absentBlob reports whether no repository had a blob when it was last asked, and

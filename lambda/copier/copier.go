@@ -15,12 +15,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
 	"archeio/lambda/registry"
 )
+
+// GCPercent is the GOGC of programs that fill mirrors: what buckets with eight million blobs
+// have takes up to 210 MB, and must stay below 400 MB with garbage.
+const GCPercent = 50
 
 // ShellWithoutReferrersFor is Options.WithoutReferrersFor of runs from a shell.
 const ShellWithoutReferrersFor = askAbsentAfter
@@ -51,6 +56,9 @@ type Options struct {
 	KeepUploads bool
 	// Manifests may be nil; then every manifest is fetched.
 	Manifests *ManifestCache
+	// TempDir is the folder for temporary files, which exists; empty is that of the
+	// operating system.
+	TempDir string
 	// CheckExisting sends a HEAD request for each blob before it is copied, for
 	// when other processes copy at the same time.
 	CheckExisting bool
@@ -119,8 +127,11 @@ type Plan struct {
 	Unreferenced []Blobs
 	// Filtered counts what the Filter left out.
 	Filtered Filtered
-	// Missing are the missing blobs of each bucket, in the order of the buckets.
+	// Missing are the missing blobs of each bucket, in the order of the buckets; nil for
+	// Survey.
 	Missing [][]MissingBlob
+	// Unmirrored are the blobs that each bucket is missing although the source has them.
+	Unmirrored []Blobs
 	// Absent is what the source names and does not have, or what cannot be parsed,
 	// one *ItemError each. It is no reason for another run.
 	Absent []error
@@ -130,27 +141,17 @@ type Plan struct {
 	// blobs, one line each, most of them an *ItemError.
 	Errors []error
 
-	// blobs are those of the source, except for what all buckets have, and everywhere
-	// counts these, of which references has the repositories.
+	// blobs or, for Survey, the partition has the blobs of the source, except for what all
+	// buckets have, and everywhere counts these, of which references has the repositories.
 	blobs      map[Digest]MissingBlob
+	partition  *partition
+	compared   *Options // for EachMissing
 	references *references
 	everywhere int
 }
 
 // Empty reports whether the source has nothing to mirror.
 func (p *Plan) Empty() bool { return p.Manifests == 0 && len(p.Errors) == 0 }
-
-// Unmirrored returns the number of blobs that a bucket is missing although the source
-// has them.
-func (p *Plan) Unmirrored(bucket int) int {
-	n := 0
-	for _, b := range p.Missing[bucket] {
-		if !b.Absent {
-			n++
-		}
-	}
-	return n
-}
 
 // MissingBlob is a blob that is missing from a bucket.
 type MissingBlob struct {
@@ -194,7 +195,15 @@ func (p *Plan) Find(d Digest) (MissingBlob, bool) {
 // NewPlan lists the source and finds what is missing from the buckets. It changes
 // nothing but Manifests. It returns an error if the source or a bucket cannot be
 // listed, or ctx has ended; errors of single images are in the plan.
-func NewPlan(ctx context.Context, o Options) (*Plan, error) {
+func NewPlan(ctx context.Context, o Options) (*Plan, error) { return newPlan(ctx, o, nil) }
+
+// Survey is NewPlan in memory that does not depend on how many blobs are missing: these
+// are in a temporary file. Copy cannot use such a plan.
+func Survey(ctx context.Context, o Options) (*Plan, error) {
+	return newPlan(ctx, o, &partition{spill: spill{dir: o.TempDir}})
+}
+
+func newPlan(ctx context.Context, o Options, missing *partition) (*Plan, error) {
 	o.fill()
 	if err := o.Filter.Check(); err != nil {
 		return nil, err
@@ -207,10 +216,13 @@ func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 		o.Inventory = held
 	}
 	w := newWalk(o)
+	w.plan.partition = missing
 	if err := w.source(ctx); err != nil {
 		return nil, err
 	}
-	w.compare(ctx)
+	if err := w.compare(ctx); err != nil {
+		return nil, fmt.Errorf("reading a temporary file: %w", err)
+	}
 	w.plan.countUnreferenced(o)
 	w.plan.Leftovers = o.Withdrawn.leftovers(len(o.Buckets), o.Inventory)
 	return w.plan, context.Cause(ctx)

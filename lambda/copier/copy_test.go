@@ -19,6 +19,32 @@ import (
 	"archeio/scripts/lab/system"
 )
 
+// surveyIsPlan tests that Survey returns what NewPlan does, and the same missing blobs.
+func surveyIsPlan(t *testing.T, o Options, plan *Plan) {
+	t.Helper()
+	rows := func(p *Plan) (rows []string) {
+		err := p.EachMissing(func(b MissingBlob, buckets []int) error {
+			rows = append(rows, fmt.Sprint(b.Digest, b.Size, b.Repository, buckets))
+			return nil
+		})
+		if err != nil || len(rows) == 0 {
+			t.Errorf("%d missing blobs, error %v", len(rows), err)
+		}
+		return rows
+	}
+	o.TempDir = t.TempDir()
+	survey, err := Survey(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if survey.Missing != nil || survey.Blobs != plan.Blobs || survey.Bytes != plan.Bytes || !slices.Equal(survey.Unmirrored, plan.Unmirrored) {
+		t.Errorf("survey %+v, plan %+v", survey, plan)
+	}
+	if got, want := rows(survey), rows(plan); !slices.Equal(got, want) {
+		t.Errorf("survey:\n%q\nplan:\n%q", got, want)
+	}
+}
+
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -33,6 +59,7 @@ func TestCopy(t *testing.T) {
 		len(plan.Missing[0]) != len(s.blobs) || len(plan.Errors) != 0 {
 		t.Errorf("plan %+v of %d blobs", plan, len(s.blobs))
 	}
+	surveyIsPlan(t, o, plan)
 	result, err := Copy(t.Context(), o, plan)
 	if err != nil || len(result.Errors) != 0 || result.Copied != 2*len(s.blobs) {
 		t.Errorf("result %+v, error %v, want %d copies", result, err, 2*len(s.blobs))
@@ -58,6 +85,7 @@ func TestCopy(t *testing.T) {
 	if err != nil || len(plan.Missing[0]) != 0 || len(plan.Missing[1]) != 1 {
 		t.Fatalf("after a loss the plan is %+v, error %v", plan, err)
 	}
+	surveyIsPlan(t, o, plan)
 	if result, err := Copy(t.Context(), o, plan); err != nil || result.Copied != 1 {
 		t.Errorf("result %+v, error %v", result, err)
 	}

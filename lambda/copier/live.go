@@ -10,7 +10,8 @@ import (
 )
 
 // roots are what a manifest cache knows of the images that the source lists, so that
-// manifests of deleted images do not count. The zero value knows nothing.
+// manifests of deleted images do not count. The zero value knows nothing. A run from a
+// shell, which reads all images, has none.
 type roots struct {
 	// known reports that the listing of a repository was compared.
 	known bool
@@ -55,7 +56,7 @@ func (r *roots) putAsked(key string, at time.Time) {
 func (m *ManifestCache) PutRoot(image, digest string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.roots.digests[image] == digest {
+	if m.roots.digests[image] == digest || m.file != nil {
 		return
 	}
 	m.dirty = true
@@ -78,7 +79,7 @@ func (r *roots) put(image, digest string) {
 func (m *ManifestCache) PutReferrers(digest string, referrers []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if slices.Equal(m.roots.referrers[digest], referrers) {
+	if slices.Equal(m.roots.referrers[digest], referrers) || m.file != nil {
 		return
 	}
 	m.dirty = true
@@ -98,6 +99,9 @@ func (r *roots) putReferrers(digest string, referrers []string) {
 
 // KeepRoots drops the images of a repository that are not in its complete listing.
 func (m *ManifestCache) KeepRoots(repository string, entries []registry.Entry) {
+	if m.file != nil {
+		return
+	}
 	listed := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		listed[repository+e.String()] = true

@@ -23,13 +23,17 @@ import (
 type ManifestCache struct {
 	mu   sync.Mutex
 	held map[string]*registry.Contents
-	// unsaved are the manifests that no piece of the cache of a shell has, pieces the
-	// names of these, and corrupt those that could not be read.
-	unsaved, pieces, corrupt []string
+	// file has the manifests of a run from a shell instead, and those of other caches,
+	// which are not saved.
+	file *manifestFile
+	// unsaved are the manifests that no piece of the cache of a shell has, pieces are
+	// these, and corrupt the names of those that could not be read.
+	unsaved   []string
+	pieces    []shellPiece
+	corrupt   []string
+	pieceSize int // maxShellPiece, less in tests
 	// hasAbsent reports that there is a saved file of what the source did not have.
 	hasAbsent bool
-	// others are the entries of other caches, which are not saved.
-	others map[string]*registry.Contents
 	// absent are what the source did not have: REPOSITORY@DIGEST, REPOSITORY:TAG or
 	// REPOSITORY.
 	absent map[string]absent
@@ -59,11 +63,16 @@ const cachePrefix = "manifests/"
 // Get returns the contents of a manifest, nil if it is not cached.
 func (m *ManifestCache) Get(digest string) *registry.Contents {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if c := m.held[digest]; c != nil {
+	c := m.held[digest]
+	var line []byte
+	if c == nil && m.file != nil {
+		line = m.file.line(digest)
+	}
+	m.mu.Unlock()
+	if c != nil {
 		return c
 	}
-	return m.others[digest]
+	return contentsOf(line)
 }
 
 // Absent returns why and when the source did not have something, if it did not when
@@ -106,12 +115,32 @@ func (m *ManifestCache) ClearAbsent(key string) {
 func (m *ManifestCache) Put(digest string, c *registry.Contents) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.held == nil {
-		m.held = map[string]*registry.Contents{}
+	if m.file != nil {
+		if !m.putLine(digest, c) {
+			return // it is fetched again
+		}
+	} else {
+		if m.held == nil {
+			m.held = map[string]*registry.Contents{}
+		}
+		m.held[digest] = c
 	}
-	m.held[digest] = c
 	m.unsaved = append(m.unsaved, digest)
 	m.dirty = true
+}
+
+// putLine adds a manifest to the file. The caller holds the lock.
+func (m *ManifestCache) putLine(digest string, c *registry.Contents) bool {
+	line, err := json.Marshal(entry{Manifest: digest, Contents: c})
+	if err != nil {
+		return false
+	}
+	s, ok, err := m.file.add(line)
+	if err != nil || !ok {
+		return false
+	}
+	m.file.at[manifestKeyOf(digest)] = s
+	return true
 }
 
 // entry is a line of a saved cache: a manifest, or what the source does not have.
@@ -132,6 +161,18 @@ type entry struct {
 	Referrers []string `json:"referrers,omitempty"`
 	// Asked is a manifest of a repository whose referrers were requested, At the time.
 	Asked string `json:"asked,omitempty"`
+}
+
+// contents returns the contents of the manifest of an entry, nil if it is to be fetched
+// again.
+func (e *entry) contents() *registry.Contents {
+	switch {
+	case e.Contents == nil:
+		return &registry.Contents{} // it refers to nothing
+	case len(e.Children) > 0 && len(e.Platforms) != len(e.Children):
+		return nil // of a version without platforms, for which layers in an index were children
+	}
+	return e.Contents
 }
 
 // decode reads the output of encode.
@@ -158,11 +199,10 @@ func decode(data []byte, into map[string]*registry.Contents, gone map[string]abs
 			roots.putAsked(e.Asked, e.At)
 		case e.Key != "" && len(gone) < maxAbsent:
 			gone[e.Key] = absent{e.Why, e.At}
-		case e.Key != "" || e.Contents == nil:
-		case len(e.Children) > 0 && len(e.Platforms) != len(e.Children):
-			// Of a version without platforms, for which layers in an index were children.
-		default:
-			into[e.Manifest] = e.Contents
+		case e.Manifest != "":
+			if c := e.contents(); c != nil {
+				into[e.Manifest] = c
+			}
 		}
 	}
 }
@@ -206,7 +246,8 @@ func encode(held map[string]*registry.Contents, gone map[string]absent, roots *r
 	return out.Bytes(), err
 }
 
-// Load adds the saved cache of a name, if it exists. After an error nothing is added.
+// Load replaces the cache by the saved one of a name, if that exists. After an error nothing
+// is changed.
 func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	data, err := s.Get(ctx, name)
 	if err != nil || data == nil {
@@ -219,8 +260,7 @@ func (m *ManifestCache) Load(ctx context.Context, s State, name string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.add(held, gone)
-	m.roots = images
+	m.held, m.absent, m.roots = held, gone, images
 	return nil
 }
 
@@ -250,8 +290,8 @@ func (m *ManifestCache) Save(ctx context.Context, s State, name string) error {
 	return nil
 }
 
-// all iterates over the manifests that an image of the source refers to, without those of
-// other caches.
+// all iterates over the manifests that an image of the source refers to, in a cache of a
+// function.
 func (m *ManifestCache) all(yield func(digest string, c *registry.Contents) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -12,14 +12,18 @@ import (
 	"archeio/lambda/registry"
 )
 
+const unreferring = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+
 // TestManifestCache tests that a cache is loaded as saved, and that the entries of
 // other caches are not saved.
 func TestManifestCache(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	var m, again, third ManifestCache
+	var m, again ManifestCache
+	third := NewShellCache(t.TempDir())
 	m.Put(a, &registry.Contents{Blobs: []registry.Blob{{Digest: b, Size: 1}}, LeftOut: 1})
 	m.Put(b, &registry.Contents{Children: []string{a}, Platforms: []string{"linux/amd64"}})
+	m.Put(unreferring, &registry.Contents{})
 	at := time.Now().UTC().Truncate(time.Second)
 	if !m.PutAbsent("team/app@"+a, "not in the registry", at) || m.PutAbsent("team/app@"+a, "not in the registry", at) {
 		t.Error("absence is not new only once")
@@ -37,8 +41,8 @@ func TestManifestCache(t *testing.T) {
 	if _, _, known := again.Absent("team/app:gone"); known {
 		t.Error("what the source has again is absent")
 	}
-	for _, got := range []*ManifestCache{&again, &third} {
-		if !reflect.DeepEqual(got.Get(a), m.Get(a)) || !reflect.DeepEqual(got.Get(b), m.Get(b)) {
+	for _, got := range []*ManifestCache{&again, third} {
+		if !reflect.DeepEqual(got.Get(a), m.Get(a)) || !reflect.DeepEqual(got.Get(b), m.Get(b)) || got.Get(unreferring) == nil {
 			t.Errorf("loaded %+v, want %+v", got, m.held)
 		}
 	}
@@ -126,7 +130,7 @@ func TestOldCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m ManifestCache
+	m := NewShellCache(t.TempDir())
 	if err := errors.Join(s.Put(t.Context(), shellCache, data), m.LoadShell(t.Context(), s, func(text string) { t.Error(text) })); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 	o.fill()
 	now := o.Now().UTC().Truncate(time.Second)
 	o.Inventory, o.Referrers, o.AbsentFor, o.WithoutReferrersFor = nil, true, 0, 0
-	plan, err := NewPlan(ctx, o.Options)
+	plan, err := Survey(ctx, o.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (p *prune) find(ctx context.Context, plan *Plan) error {
 			if _, _, before := listing.find(d); !before {
 				continue
 			}
-			if _, refers := plan.Find(d); refers {
+			if _, _, refers := plan.references.find(d); refers {
 				continue
 			}
 			for i, b := range p.o.Buckets {

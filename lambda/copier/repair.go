@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// repairChunk is the number of manifest caches that are read in parallel.
-	repairChunk = 4
+	// repairChunk is the number of manifest caches that are read in parallel, few to bound
+	// memory.
+	repairChunk = 2
 	// maxCounted is the number of missing blobs up to which one that several
 	// repositories have is counted once, to bound memory.
 	maxCounted = 500_000

@@ -88,8 +88,8 @@ func TestAbsentAgain(t *testing.T) {
 	} {
 		gone = tt.gone
 		plan, result := planAndCopy(t.Context(), t, o)
-		if len(plan.Missing[0]) != tt.missing || plan.Unmirrored(0) != tt.unmirrored || plan.Blobs != tt.blobs || len(result.Absent) != tt.absent || result.Copied != tt.copied || len(result.Errors) != 0 {
-			t.Errorf("%s: %d missing, %d not mirrored, %d blobs; result %+v", tt.name, len(plan.Missing[0]), plan.Unmirrored(0), plan.Blobs, result)
+		if len(plan.Missing[0]) != tt.missing || plan.Unmirrored[0].Count != tt.unmirrored || plan.Blobs != tt.blobs || len(result.Absent) != tt.absent || result.Copied != tt.copied || len(result.Errors) != 0 {
+			t.Errorf("%s: %d missing, %d not mirrored, %d blobs; result %+v", tt.name, len(plan.Missing[0]), plan.Unmirrored[0].Count, plan.Blobs, result)
 		}
 	}
 }

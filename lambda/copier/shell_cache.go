@@ -1,6 +1,8 @@
 package copier
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"archeio/lambda/registry"
 )
 
 const (
@@ -18,13 +18,28 @@ const (
 	// versions saved manifests there too.
 	shellCache = cachePrefix + "@shell.json.gz"
 	// shellPrefix is the prefix of pieces with manifests, which are named after their
-	// hashes. Each save adds one.
+	// hashes. Each save adds some.
 	shellPrefix = cachePrefix + "@shell/"
-	// maxShellPieces is the number of pieces that are replaced by a single one.
+	// maxShellPieces is the number of small pieces that are merged.
 	maxShellPieces = 64
+	// maxShellPiece is about the size in bytes of the largest piece, to bound memory. A
+	// piece of less than half of that is small.
+	maxShellPiece = 8 << 20
 )
 
-// LoadShell adds the saved cache of runs from a shell, and, without saving them again, the
+// shellPiece is a saved piece of the cache of a shell.
+type shellPiece struct {
+	name string
+	size int // in bytes
+}
+
+// NewShellCache returns an empty cache for a run from a shell, which keeps manifests in a
+// temporary file in a folder that exists; empty is that of the operating system.
+func NewShellCache(dir string) *ManifestCache {
+	return &ManifestCache{file: newManifestFile(dir), pieceSize: maxShellPiece}
+}
+
+// LoadShell adds to a cache of NewShellCache the saved cache of runs from a shell, and, without saving them again, the
 // manifests in the caches of functions. What is corrupt is skipped and passed to warn:
 // manifests are then fetched again.
 func (m *ManifestCache) LoadShell(ctx context.Context, s State, warn func(string)) error {
@@ -32,6 +47,8 @@ func (m *ManifestCache) LoadShell(ctx context.Context, s State, warn func(string
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, name := range names {
 		data, err := s.Get(ctx, name)
 		if err != nil {
@@ -40,34 +57,27 @@ func (m *ManifestCache) LoadShell(ctx context.Context, s State, warn func(string
 		if data == nil {
 			continue // another run has replaced it since
 		}
-		held, gone := map[string]*registry.Contents{}, map[string]absent{}
-		var images roots // not those of this cache
-		err = decode(data, held, gone, &images)
-		isPiece := strings.HasPrefix(name, shellPrefix)
+		gone := map[string]absent{}
+		digests, err := m.file.read(data, name == shellCache, func(e entry) error {
+			if e.Key != "" && len(gone) < maxAbsent {
+				gone[e.Key] = absent{e.Why, e.At}
+			}
+			return nil
+		})
 		if err != nil {
 			warn(fmt.Sprintf("manifest cache %q is corrupt, rebuilding it: %v", name, err))
-			held, gone = nil, nil
+			clear(gone)
 		}
-		m.mu.Lock()
-		switch {
+		switch isPiece := strings.HasPrefix(name, shellPrefix); {
 		case isPiece && err != nil:
 			m.corrupt = append(m.corrupt, name)
 		case isPiece:
-			m.add(held, nil)
-			m.pieces = append(m.pieces, name)
+			m.pieces = append(m.pieces, shellPiece{name, len(data)})
 		case name == shellCache:
-			m.add(held, gone)
-			m.hasAbsent = true
-			m.unsaved = slices.AppendSeq(m.unsaved, maps.Keys(held))
-			m.dirty = m.dirty || err != nil || len(held) > 0
-		default:
-			if m.others == nil {
-				m.others = held
-			} else {
-				maps.Copy(m.others, held)
-			}
+			m.absent, m.hasAbsent = gone, true
+			m.unsaved = append(m.unsaved, digests...)
+			m.dirty = m.dirty || err != nil || len(digests) > 0
 		}
-		m.mu.Unlock()
 	}
 	return nil
 }
@@ -77,14 +87,7 @@ func (m *ManifestCache) SaveShell(ctx context.Context, s State) error {
 	m.saving.Lock()
 	defer m.saving.Unlock()
 	m.mu.Lock()
-	unsaved, old := m.unsaved, m.corrupt
-	manifests := make(map[string]*registry.Contents, len(unsaved))
-	for _, digest := range unsaved {
-		manifests[digest] = m.held[digest]
-	}
-	if len(m.pieces) >= maxShellPieces {
-		manifests, old = maps.Clone(m.held), append(slices.Clone(old), m.pieces...)
-	}
+	unsaved := m.unsaved
 	m.dropExpired()
 	gone := maps.Clone(m.absent)
 	dirty := m.dirty && (m.hasAbsent || len(gone) > 0)
@@ -92,7 +95,7 @@ func (m *ManifestCache) SaveShell(ctx context.Context, s State) error {
 	m.unsaved, m.dirty = nil, false
 	m.mu.Unlock()
 
-	err := m.saveShell(ctx, s, manifests, old)
+	err := m.savePieces(ctx, s, unsaved)
 	if err == nil && dirty {
 		// After the manifests, which may have been there.
 		var data []byte
@@ -109,27 +112,52 @@ func (m *ManifestCache) SaveShell(ctx context.Context, s State) error {
 	return nil
 }
 
-// saveShell adds a piece, and deletes old ones after that. It is called by one goroutine at
-// a time.
-func (m *ManifestCache) saveShell(ctx context.Context, s State, manifests map[string]*registry.Contents, old []string) error {
-	if len(manifests) == 0 && len(old) == 0 {
-		return nil
+// savePieces adds pieces with manifests, and deletes those that they replace after that.
+// It is called by one goroutine at a time.
+func (m *ManifestCache) savePieces(ctx context.Context, s State, digests []string) error {
+	var added []shellPiece
+	put := func(data []byte) error {
+		name := shellPrefix + hashOf(data) + ".json.gz"
+		added = append(added, shellPiece{name, len(data)})
+		return s.Put(ctx, name, data)
 	}
-	var name string
-	if len(manifests) > 0 {
-		data, err := encode(manifests, nil, &roots{})
+	rest, err := m.encodePieces(slices.Sorted(slices.Values(digests)), put)
+	if err != nil {
+		return err
+	}
+	old := slices.Clone(m.corrupt)
+	small := slices.DeleteFunc(slices.Clone(m.pieces), func(p shellPiece) bool { return p.size >= m.pieceSize/2 })
+	if len(small) < maxShellPieces {
+		small = nil
+	}
+	for _, p := range small {
+		data, err := s.Get(ctx, p.name)
 		if err != nil {
 			return err
 		}
-		name = shellPrefix + hashOf(data) + ".json.gz"
-		if err := s.Put(ctx, name, data); err != nil {
+		if data == nil || p.name != shellPrefix+hashOf(data)+".json.gz" {
+			continue // another run has replaced or damaged it
+		}
+		// A file of several gzip members is one of their contents. RFC 1952, section 2.2.
+		if rest, old = append(rest, data...), append(old, p.name); len(rest) >= m.pieceSize {
+			if err := put(rest); err != nil {
+				return err
+			}
+			rest = nil
+		}
+	}
+	if len(rest) > 0 {
+		if err := put(rest); err != nil {
 			return err
 		}
 	}
+	isNew := func(name string) bool {
+		return slices.ContainsFunc(added, func(p shellPiece) bool { return p.name == name })
+	}
 	var errs []error
-	for _, piece := range old {
-		if piece != name {
-			errs = append(errs, s.Delete(ctx, piece))
+	for _, name := range old {
+		if !isNew(name) {
+			errs = append(errs, s.Delete(ctx, name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -137,25 +165,51 @@ func (m *ManifestCache) saveShell(ctx context.Context, s State, manifests map[st
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pieces = slices.DeleteFunc(m.pieces, func(piece string) bool { return piece == name || slices.Contains(old, piece) })
-	if m.corrupt = nil; name != "" {
-		m.pieces = append(m.pieces, name)
-	}
+	m.pieces = slices.DeleteFunc(m.pieces, func(p shellPiece) bool { return isNew(p.name) || slices.Contains(old, p.name) })
+	m.pieces, m.corrupt = append(m.pieces, added...), nil
 	return nil
 }
 
-// add adds what was loaded. The caller holds the lock.
-func (m *ManifestCache) add(held map[string]*registry.Contents, gone map[string]absent) {
-	if m.held == nil {
-		m.held = held
-	} else {
-		maps.Copy(m.held, held)
+// encodePieces encodes manifests. It calls put with each whole piece and returns the last
+// one, which may be empty.
+func (m *ManifestCache) encodePieces(digests []string, put func([]byte) error) (rest []byte, err error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	empty := true
+	for _, digest := range digests {
+		line := m.line(digest)
+		if line == nil {
+			continue // it is fetched again
+		}
+		empty = false
+		if _, err := z.Write(append(line, '\n')); err != nil {
+			return nil, err
+		}
+		if out.Len() < m.pieceSize {
+			continue
+		}
+		if err := z.Close(); err != nil {
+			return nil, err
+		}
+		if err := put(slices.Clone(out.Bytes())); err != nil {
+			return nil, err
+		}
+		out.Reset()
+		z.Reset(&out)
+		empty = true
 	}
-	if m.absent == nil {
-		m.absent = gone
-	} else {
-		maps.Copy(m.absent, gone)
+	if empty {
+		return nil, nil
 	}
+	err = z.Close()
+	return out.Bytes(), err
+}
+
+// line returns the line of a cached manifest.
+func (m *ManifestCache) line(digest string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.file.line(digest)
 }
 
 // dropExpired drops what the source was asked for too long ago. The caller holds the lock.

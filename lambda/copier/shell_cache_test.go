@@ -2,6 +2,7 @@ package copier
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,7 +19,7 @@ import (
 func loadShell(t *testing.T, s State) (*ManifestCache, string) {
 	t.Helper()
 	var warnings []string
-	m := &ManifestCache{}
+	m := NewShellCache(t.TempDir())
 	if err := m.LoadShell(t.Context(), s, func(text string) { warnings = append(warnings, text) }); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func loadShell(t *testing.T, s State) (*ManifestCache, string) {
 // TestShellCache tests that a save writes only what is new, and that pieces are merged.
 func TestShellCache(t *testing.T) {
 	t.Parallel()
-	s, m := newMemoryState(), &ManifestCache{}
+	s, m := newMemoryState(), NewShellCache(t.TempDir())
 	save := func(m *ManifestCache, want int) {
 		t.Helper()
 		if err := m.SaveShell(t.Context(), s); err != nil {
@@ -52,8 +53,8 @@ func TestShellCache(t *testing.T) {
 	}
 	save(m, 0)
 	again, warnings := loadShell(t, s)
-	if warnings != "" || len(again.held) != manifests || len(again.pieces) > 6 || again.Get("3").LeftOut != 4 {
-		t.Errorf("%d manifests in %d pieces, warnings %q", len(again.held), len(again.pieces), warnings)
+	if warnings != "" || len(again.file.at) != manifests || len(again.pieces) > 6 || again.Get("3").LeftOut != 4 {
+		t.Errorf("%d manifests in %d pieces, warnings %q", len(again.file.at), len(again.pieces), warnings)
 	}
 	if _, _, known := again.Absent("app:gone"); !known {
 		t.Error("it is not known what the source does not have")
@@ -61,10 +62,45 @@ func TestShellCache(t *testing.T) {
 	save(again, 0)
 }
 
+// TestShellPieces tests that a large cache is saved in several pieces, and that a manifest
+// which refers to nothing is cached too.
+func TestShellPieces(t *testing.T) {
+	t.Parallel()
+	s, m := newMemoryState(), NewShellCache(t.TempDir())
+	m.pieceSize = 60_000
+	const manifests = 3000
+	for i := range manifests {
+		digest := Digest(sha256.Sum256(fmt.Append(nil, i))).String()
+		c := &registry.Contents{}
+		if i > 0 {
+			c.Blobs = []registry.Blob{{Digest: digest, Size: int64(i)}}
+		}
+		m.Put(digest, c)
+	}
+	if err := m.SaveShell(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(m.pieces); n < 3 || n > 8 {
+		t.Errorf("%d pieces", n)
+	}
+	for _, p := range m.pieces {
+		if p.size != len(s.values[p.name]) || p.size > 2*m.pieceSize {
+			t.Errorf("piece %s has %d bytes", p.name, len(s.values[p.name]))
+		}
+	}
+	m, warnings := loadShell(t, s)
+	for i := range manifests {
+		c := m.Get(Digest(sha256.Sum256(fmt.Append(nil, i))).String())
+		if c == nil || len(c.Blobs) != min(i, 1) || i > 0 && c.Blobs[0].Size != int64(i) {
+			t.Errorf("manifest %d: %+v, warnings %q", i, c, warnings)
+		}
+	}
+}
+
 // TestCorruptShellCache tests that a corrupt cache is reported and rebuilt.
 func TestCorruptShellCache(t *testing.T) {
 	t.Parallel()
-	s, m := newMemoryState(), &ManifestCache{}
+	s, m := newMemoryState(), NewShellCache(t.TempDir())
 	m.PutAbsent("app:gone", "not in the registry", time.Now())
 	for _, digest := range []string{"a", "b"} {
 		m.Put(digest, &registry.Contents{LeftOut: 1})
@@ -75,7 +111,7 @@ func TestCorruptShellCache(t *testing.T) {
 	other := cacheName("app", 0, 1)
 	s.values[other] = []byte("no gzip")
 	s.values[shellCache] = s.values[shellCache][:9]
-	piece := m.pieces[0]
+	piece := m.pieces[0].name
 	s.values[piece] = s.values[piece][:len(s.values[piece])-3]
 	m, warnings := loadShell(t, s)
 	for _, name := range []string{other, shellCache, piece} {
@@ -84,7 +120,7 @@ func TestCorruptShellCache(t *testing.T) {
 		}
 	}
 	if m.Get("a") != nil || m.Get("b") == nil {
-		t.Errorf("loaded %v, want b only", slices.Collect(maps.Keys(m.held)))
+		t.Errorf("loaded %v, want b only", slices.Collect(maps.Keys(m.file.at)))
 	}
 	m.Put("a", &registry.Contents{LeftOut: 1})
 	if err := m.SaveShell(t.Context(), s); err != nil {
@@ -92,7 +128,7 @@ func TestCorruptShellCache(t *testing.T) {
 	}
 	delete(s.values, other) // a worker rebuilds it
 	if m, warnings = loadShell(t, s); warnings != "" || m.Get("a") == nil || m.Get("b") == nil {
-		t.Errorf("loaded %v, warnings %q", slices.Collect(maps.Keys(m.held)), warnings)
+		t.Errorf("loaded %v, warnings %q", slices.Collect(maps.Keys(m.file.at)), warnings)
 	}
 }
 
@@ -110,7 +146,7 @@ func TestOldShellCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m, _ = loadShell(t, s); m.Get("a") == nil || len(m.pieces) != 1 {
-		t.Errorf("loaded %v, pieces %q", m.held, m.pieces)
+		t.Errorf("loaded %v, pieces %v", m.held, m.pieces)
 	}
 }
 
@@ -119,18 +155,21 @@ func TestOldShellCache(t *testing.T) {
 func TestCacheWhileSaved(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		save func(m *ManifestCache, s State) error
-		load func(m *ManifestCache, s State) error
+		name  string
+		cache func() *ManifestCache
+		save  func(m *ManifestCache, s State) error
+		load  func(m *ManifestCache, s State) error
 	}{
-		{"function", func(m *ManifestCache, s State) error { return m.Save(t.Context(), s, "x") },
+		{"function", func() *ManifestCache { return &ManifestCache{} },
+			func(m *ManifestCache, s State) error { return m.Save(t.Context(), s, "x") },
 			func(m *ManifestCache, s State) error { return m.Load(t.Context(), s, "x") }},
-		{"shell", func(m *ManifestCache, s State) error { return m.SaveShell(t.Context(), s) },
+		{"shell", func() *ManifestCache { return NewShellCache("") },
+			func(m *ManifestCache, s State) error { return m.SaveShell(t.Context(), s) },
 			func(m *ManifestCache, s State) error { return m.LoadShell(t.Context(), s, func(string) {}) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			m := &ManifestCache{}
+			m := tt.cache()
 			s := &failingState{memoryState: newMemoryState()}
 			s.onPut = func(string) { m.Put("c", &registry.Contents{LeftOut: 1}) }
 			s.fail.Store(true)
@@ -143,7 +182,7 @@ func TestCacheWhileSaved(t *testing.T) {
 			if err := errors.Join(tt.save(m, s), tt.save(m, s)); err != nil {
 				t.Fatal(err)
 			}
-			loaded := &ManifestCache{}
+			loaded := tt.cache()
 			if err := tt.load(loaded, s); err != nil || loaded.Get("a") == nil || loaded.Get("b") == nil || loaded.Get("c") == nil {
 				t.Errorf("loaded %v, error %v", slices.Collect(maps.Keys(loaded.held)), err)
 			}

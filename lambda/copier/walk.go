@@ -296,13 +296,13 @@ func (w *walk) collect(repository, image string, c *registry.Contents) {
 	defer w.mu.Unlock()
 	w.plan.Manifests++
 	w.plan.LeftOut += c.LeftOut
+	position := int64(-1) // of the image in the partition
 	for _, b := range c.Blobs {
 		key, ok := ParseDigest(b.Digest)
 		if !ok {
 			continue // Parse rejects these
 		}
-		known, twice := w.plan.blobs[key]
-		if !twice {
+		if _, twice := w.plan.blobs[key]; !twice {
 			everywhere, isNew := w.plan.references.add(key, b.Size, repository)
 			if everywhere && !w.o.withdrawn(b.Digest) {
 				if isNew {
@@ -311,22 +311,38 @@ func (w *walk) collect(repository, image string, c *registry.Contents) {
 				}
 				continue
 			}
-			blob := MissingBlob{Blob: b, Repository: repository, Image: image}
-			w.plan.blobs[key] = blob
-			if w.o.early != nil {
-				w.o.early.found(key, blob)
+		}
+		if w.plan.partition != nil {
+			if position < 0 {
+				position = w.plan.partition.image(repository, image)
 			}
+			w.plan.partition.add(key, b, position)
 			continue
 		}
-		if known.Size == registry.SizeUnknown {
-			known.Size = b.Size
+		if blob, isNew := addReference(w.plan.blobs, key, b, repository, image); isNew && w.o.early != nil {
+			w.o.early.found(key, blob)
 		}
-		if known.Data == nil {
-			known.Data = b.Data
-		}
-		if repository != known.Repository && len(known.Others) < maxOthers && !slices.Contains(known.Others, repository) {
-			known.Others = append(known.Others, repository)
-		}
-		w.plan.blobs[key] = known
 	}
+}
+
+// addReference adds a reference of an image to a blob, and reports whether it is the first
+// one.
+func addReference(blobs map[Digest]MissingBlob, key Digest, b registry.Blob, repository, image string) (blob MissingBlob, isNew bool) {
+	known, twice := blobs[key]
+	if !twice {
+		known = MissingBlob{Blob: b, Repository: repository, Image: image}
+		blobs[key] = known
+		return known, true
+	}
+	if known.Size == registry.SizeUnknown {
+		known.Size = b.Size
+	}
+	if known.Data == nil {
+		known.Data = b.Data
+	}
+	if repository != known.Repository && len(known.Others) < maxOthers && !slices.Contains(known.Others, repository) {
+		known.Others = append(known.Others, repository)
+	}
+	blobs[key] = known
+	return known, false
 }

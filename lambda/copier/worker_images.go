@@ -70,7 +70,9 @@ func (w *repositoryRun) chunk(ctx context.Context, o Options, entries []registry
 	if err := context.Cause(ctx); err != nil {
 		return false, err
 	}
-	walk.compare(ctx)
+	if err := walk.compare(ctx); err != nil {
+		return false, err
+	}
 	w.note(walk)
 	plan := walk.plan
 	w.smallest = smallestOf(w.smallest, plan.blobs)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -36,6 +37,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(copier.GCPercent)
 	lambda.Start(handler{functions}.handle)
 	return nil
 }

@@ -184,6 +184,8 @@ var bans = []struct {
 	{[]string{"scripts/dev"}, []string{"scripts/archeio", "scripts/prove"}, nil, true, "programs share libraries, not each other's code"},
 	{[]string{"scripts/prove"}, []string{"scripts/archeio", "scripts/dev"}, []string{
 		"scripts/archeio/capacity", // its model is compared with counted requests
+		"scripts/archeio/mirror",   // its memory is measured, in a process of its own
+		"scripts/archeio/cli",      // runs it
 	}, true, "programs share libraries, not each other's code"},
 	{[]string{"infra"}, []string{"lambda"}, []string{
 		"lambda/config",   // writes the environment of the functions

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"archeio/lambda/copier"
 	"archeio/lambda/registry"
 )
 
@@ -19,6 +20,22 @@ func defaultState(source *registry.Client) (string, error) {
 	}
 	folder := filepath.Join(cache, "archeio", stateName(source))
 	return folder, os.MkdirAll(folder, 0o700)
+}
+
+// tempDir returns a folder for temporary files: that of the state, or the user's cache
+// folder, because that of the operating system may be in memory. It is empty if there is
+// neither.
+func (m *mirrors) tempDir() string {
+	dir := ""
+	if folder, ok := m.state.(copier.Folder); ok {
+		dir = string(folder)
+	} else if cache, err := os.UserCacheDir(); err == nil {
+		dir = filepath.Join(cache, "archeio")
+	}
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir
 }
 
 // maxStateName is shorter than the 255 bytes that file systems allow in a name.

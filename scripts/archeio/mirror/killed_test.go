@@ -111,7 +111,7 @@ func newKiller(t *testing.T, s *servers, name string, seed uint64) *killer {
 		if err := os.WriteFile(filepath.Join(k.folder, cacheFolder, ".tmp-1"), []byte{0x1f, 0x8b, 8, 0}, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m := &copier.ManifestCache{}
+		m := copier.NewShellCache("")
 		for range 5000 {
 			m.Put(k.digest(), &registry.Contents{Blobs: []registry.Blob{{Digest: k.digest(), Size: 1}, {Digest: k.digest(), Size: 2}}})
 		}
@@ -260,7 +260,7 @@ func (k *killer) readable(t *testing.T) {
 	if k.state == nil {
 		return
 	}
-	m := &copier.ManifestCache{}
+	m := copier.NewShellCache("")
 	_, err := copier.LoadWithdrawn(t.Context(), k.state)
 	if err := errors.Join(err, m.LoadShell(t.Context(), k.state, func(text string) { t.Error(text) })); err != nil {
 		t.Errorf("the state is damaged: %v", err)

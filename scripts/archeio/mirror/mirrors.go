@@ -26,10 +26,10 @@ type mirrors struct {
 // first run takes hours and may be killed.
 const saveEvery = time.Minute
 
-// plan reads the source and compares it with the buckets.
-func (m *mirrors) plan(ctx context.Context) (plan *copier.Plan, err error) {
+// plan reads the source and compares it with the buckets, by copier.NewPlan or Survey.
+func (m *mirrors) plan(ctx context.Context, by func(context.Context, copier.Options) (*copier.Plan, error)) (plan *copier.Plan, err error) {
 	err = m.saving(ctx, func() error {
-		plan, err = copier.NewPlan(ctx, m.options)
+		plan, err = by(ctx, m.options)
 		return err
 	})
 	return plan, err
@@ -77,11 +77,14 @@ func (m *mirrors) saveRegularly(ctx context.Context) (stop func()) {
 // showPlan reports what would be copied, and how long functions take for it if there are
 // options for that.
 func showPlan(ctx context.Context, m *mirrors, fill *fillOptions) (output, error) {
-	plan, err := m.plan(ctx)
+	plan, err := m.plan(ctx, copier.Survey)
 	if err != nil {
 		return nil, err
 	}
-	report := newCopyReport(m.options.Buckets, plan, nil)
+	report, err := newCopyReport(m.options.Buckets, plan, nil)
+	if err != nil {
+		return nil, err
+	}
 	report.Leftovers = m.leftovers(plan)
 	if fill != nil {
 		missing := make([]missingIn, len(report.Buckets))
@@ -109,7 +112,10 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 			return nil, err
 		}
 	}
-	report := newCopyReport(m.options.Buckets, plan, result)
+	report, err := newCopyReport(m.options.Buckets, plan, result)
+	if err != nil {
+		return nil, err
+	}
 	var failed []string
 	if report.Leftovers, failed, err = m.removeWithdrawn(ctx, plan); err != nil {
 		return nil, err
@@ -129,7 +135,7 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 }
 
 func (m *mirrors) status(ctx context.Context, missing bool) (output, error) {
-	plan, err := m.plan(ctx)
+	plan, err := m.plan(ctx, copier.Survey)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +147,7 @@ func (m *mirrors) status(ctx context.Context, missing bool) (output, error) {
 	}
 	report := newStatusReport(m.options.Buckets, plan, needs)
 	if missing {
-		report.MissingBlobs = newMissing(m.options.Buckets, plan)
+		report.missing = newMissing(m.options.Buckets, plan)
 	}
 	var failed []string
 	if report.Leftovers, failed, err = m.removeWithdrawn(ctx, plan); err != nil {

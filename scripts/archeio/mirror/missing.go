@@ -1,10 +1,11 @@
 package mirror
 
 import (
-	"cmp"
+	"bufio"
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -23,42 +24,70 @@ type missingReport struct {
 	Mirrors []string `json:"mirrors"`
 }
 
-// newMissing returns the blobs that mirrors are missing, sorted by image.
-func newMissing(buckets []*copier.Bucket, p *copier.Plan) []missingReport {
-	at := map[string]int{}
-	rows := []missingReport{}
-	for i, missing := range p.Missing {
-		for _, blob := range missing {
-			if blob.Absent {
-				continue
+// missingBlobs calls yield with each missing blob, in the order of their digests: there
+// may be too many of them for the memory.
+type missingBlobs func(yield func(missingReport) error) error
+
+func newMissing(buckets []*copier.Bucket, p *copier.Plan) missingBlobs {
+	return func(yield func(missingReport) error) error {
+		return p.EachMissing(func(blob copier.MissingBlob, missing []int) error {
+			row := missingReport{Digest: blob.Digest, Size: blob.Size, Image: blob.Image}
+			for _, i := range missing {
+				row.Mirrors = append(row.Mirrors, buckets[i].Name)
 			}
-			n, known := at[blob.Digest]
-			if !known {
-				n = len(rows)
-				at[blob.Digest] = n
-				rows = append(rows, missingReport{Digest: blob.Digest, Size: blob.Size, Image: blob.Image})
-			}
-			rows[n].Mirrors = append(rows[n].Mirrors, buckets[i].Name)
-		}
+			return yield(row)
+		})
 	}
-	slices.SortFunc(rows, func(a, b missingReport) int {
-		return cmp.Or(strings.Compare(a.Image, b.Image), strings.Compare(a.Digest, b.Digest))
-	})
-	return rows
 }
 
-func writeMissing(w io.Writer, rows []missingReport) error {
-	if len(rows) == 0 {
-		return nil
-	}
+// alignedRows is the number of rows that are aligned with each other.
+const alignedRows = 1000
+
+func (each missingBlobs) writeText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "\nMISSING\tSIZE\tIMAGE\tMIRRORS\n")
-	for _, x := range rows {
+	n := 0
+	err := each(func(x missingReport) error {
+		if n == 0 {
+			fmt.Fprint(t, "\nMISSING\tSIZE\tIMAGE\tMIRRORS\n")
+		}
 		bytes := "unknown"
 		if x.Size >= 0 {
 			bytes = size(x.Size)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", x.Digest, bytes, cli.Printable(x.Image), strings.Join(x.Mirrors, " "))
+		if n++; n%alignedRows == 0 {
+			return t.Flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return t.Flush()
+}
+
+// writeJSON writes the JSON of a report with the missing blobs as its last field.
+func (each missingBlobs) writeJSON(w io.Writer, report any) error {
+	var head bytes.Buffer
+	if err := cli.JSON(&head, report); err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	out.Write(bytes.TrimSuffix(head.Bytes(), []byte("\n}\n")))
+	out.WriteString(",\n  \"missingBlobs\": [")
+	separator := "\n    "
+	err := each(func(x missingReport) error {
+		text, err := json.MarshalIndent(x, "    ", "  ")
+		if err == nil {
+			out.WriteString(separator)
+			_, err = out.Write(text)
+		}
+		separator = ",\n    "
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	out.WriteString("\n  ]\n}\n")
+	return out.Flush()
 }

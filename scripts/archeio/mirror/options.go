@@ -113,9 +113,12 @@ func (o *options) run(c *cobra.Command, do func(context.Context, *mirrors) (outp
 		}
 		return err
 	}
-	if o.asJSON {
+	switch large, ok := out.(jsonOutput); {
+	case o.asJSON && ok:
+		err = large.writeJSON(c.OutOrStdout())
+	case o.asJSON:
 		err = cli.JSON(c.OutOrStdout(), out)
-	} else {
+	default:
 		err = out.writeText(c.OutOrStdout())
 	}
 	if err == nil && !out.complete() {
@@ -144,17 +147,13 @@ func (o *options) assume(c *cobra.Command, f *fillOptions) error {
 	return r.writeText(c.OutOrStdout())
 }
 
-// gcPercent keeps the memory for listings of eight million blobs, 210 MB, below 400 MB
-// with garbage.
-const gcPercent = 50
-
 // open makes what the flags name, and reads the state.
 func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(copier.GCPercent)
 	m := &mirrors{progress: p}
 	m.options.Parallel, m.options.Referrers = o.parallel, o.referrers
 	m.options.WithoutReferrersFor = copier.ShellWithoutReferrersFor
-	m.options.Progress, m.options.Manifests = p.show, &copier.ManifestCache{}
+	m.options.Progress = p.show
 	m.bandwidth = float64(o.bandwidth)
 	var err error
 	if m.aws, err = cli.LoadAWS(ctx, ""); err != nil {
@@ -184,6 +183,10 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	}
 	if err := o.openState(m); err != nil {
 		return nil, err
+	}
+	if m.options.Source != nil {
+		m.options.TempDir = m.tempDir()
+		m.options.Manifests = copier.NewShellCache(m.options.TempDir)
 	}
 	if err := cli.CheckCredentials(ctx, m.aws); err != nil {
 		return nil, err

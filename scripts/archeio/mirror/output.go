@@ -19,6 +19,9 @@ type output interface {
 	writeText(io.Writer) error
 }
 
+// jsonOutput is an output that is larger than the memory.
+type jsonOutput interface{ writeJSON(io.Writer) error }
+
 // maxRows is the number of rows of a table in text; JSON has all of them.
 const maxRows = 20
 
@@ -128,40 +131,34 @@ type copiedReport struct {
 	Bytes      int64 `json:"bytes"`
 }
 
-// newCopyReport returns the report of plan, or of copy if r is not nil.
-func newCopyReport(buckets []*copier.Bucket, p *copier.Plan, r *copier.Result) *copyReport {
-	out := &copyReport{sourceReport: newSourceReport(p), Images: []imageReport{}, Errors: texts(p.Errors)}
-	images := map[string]*imageReport{}
-	seen := map[string]bool{}
+// newBucketReports returns what the buckets are missing.
+func newBucketReports(buckets []*copier.Bucket, p *copier.Plan) (rows []bucketReport) {
 	for i, b := range buckets {
-		row := bucketReport{Name: b.Name, Missing: p.Unmirrored(i)}
-		for _, blob := range p.Missing[i] {
-			if blob.Absent {
-				continue
-			}
-			row.MissingBytes += max(blob.Size, 0)
-			if seen[blob.Digest] {
-				continue
-			}
-			seen[blob.Digest] = true
-			image := images[blob.Image]
-			if image == nil {
-				image = &imageReport{Image: blob.Image}
-				images[blob.Image] = image
-			}
-			image.Missing++
-			image.MissingBytes += max(blob.Size, 0)
-		}
-		out.Buckets = append(out.Buckets, row)
+		rows = append(rows, bucketReport{Name: b.Name, Missing: p.Unmirrored[i].Count, MissingBytes: p.Unmirrored[i].Bytes})
+	}
+	return rows
+}
+
+// newCopyReport returns the report of plan, or of copy if r is not nil.
+func newCopyReport(buckets []*copier.Bucket, p *copier.Plan, r *copier.Result) (*copyReport, error) {
+	out := &copyReport{sourceReport: newSourceReport(p), Buckets: newBucketReports(buckets, p), Images: []imageReport{}, Errors: texts(p.Errors)}
+	images := map[string]copier.Blobs{}
+	err := p.EachMissing(func(blob copier.MissingBlob, _ []int) error {
+		x := images[blob.Image]
+		images[blob.Image] = copier.Blobs{Count: x.Count + 1, Bytes: x.Bytes + max(blob.Size, 0)}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(images)) {
-		out.Images = append(out.Images, *images[name])
+		out.Images = append(out.Images, imageReport{name, images[name].Count, images[name].Bytes})
 	}
 	if r != nil {
 		out.Copied = &copiedReport{r.Copied, r.FromBucket, r.Existed, r.Pending, r.Bytes}
 		out.Errors, out.Absent, out.Warnings = texts(r.Errors), texts(r.Absent), append([]string{}, r.Warnings...)
 	}
-	return out
+	return out, nil
 }
 
 // texts returns the errors as text, never nil, so that JSON has no null.
@@ -251,11 +248,11 @@ type statusReport struct {
 	Mirrors []mirrorReport `json:"mirrors"`
 	// NeedsCopy are the digests of the blobs that the functions could not copy.
 	NeedsCopy []string `json:"needsCopy"`
-	// MissingBlobs are listed with -missing.
-	MissingBlobs []missingReport `json:"missingBlobs,omitempty"`
 	// Leftovers are withdrawn blobs that buckets still had.
 	Leftovers []leftoverReport `json:"leftovers,omitempty"`
 	Errors    []string         `json:"errors"`
+
+	missing missingBlobs // with -missing
 }
 
 type mirrorReport struct {
@@ -277,7 +274,7 @@ const (
 
 func newStatusReport(buckets []*copier.Bucket, p *copier.Plan, needs []string) *statusReport {
 	out := &statusReport{sourceReport: newSourceReport(p), NeedsCopy: append([]string{}, needs...), Errors: texts(p.Errors)}
-	for i, row := range newCopyReport(buckets, p, nil).Buckets {
+	for i, row := range newBucketReports(buckets, p) {
 		status := statusFull
 		switch {
 		case row.Missing > 0 || len(p.Errors) > 0:
@@ -288,6 +285,14 @@ func newStatusReport(buckets []*copier.Bucket, p *copier.Plan, needs []string) *
 		out.Mirrors = append(out.Mirrors, mirrorReport{row, p.Blobs - p.Withdrawn - row.Missing, p.Unreferenced[i], status == statusFull, status})
 	}
 	return out
+}
+
+// writeJSON implements jsonOutput.
+func (r *statusReport) writeJSON(w io.Writer) error {
+	if r.missing == nil {
+		return cli.JSON(w, r)
+	}
+	return r.missing.writeJSON(w, r)
 }
 
 func (r *statusReport) complete() bool {
@@ -310,8 +315,10 @@ func (r *statusReport) writeText(w io.Writer) error {
 			fmt.Fprintf(w, "no manifest refers to %s of %s in %s\n", blobCount(x.Count), size(x.Bytes), m.Name)
 		}
 	}
-	if err := writeMissing(w, r.MissingBlobs); err != nil {
-		return err
+	if r.missing != nil {
+		if err := r.missing.writeText(w); err != nil {
+			return err
+		}
 	}
 	for _, digest := range r.NeedsCopy {
 		fmt.Fprintf(w, "too large for the functions, run archeio mirror copy: %s\n", digest)

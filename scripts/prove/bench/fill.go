@@ -22,7 +22,8 @@ import (
 
 // measureFill compares archeio mirror copy with crane copy and skopeo sync: the same
 // images from the same registry, first into an empty destination, then again when
-// nothing is new. Ours is a bucket of an S3 server and theirs a registry, both of which
+// nothing is new, and once more from a source whose listings have digests, as those of
+// Artifact Registry. Ours is a bucket of an S3 server and theirs a registry, both of which
 // store files in the same file system and hash what they receive.
 func measureFill(ctx context.Context, b *bench) error {
 	f := &fill{bench: b, parallel: "8"}
@@ -38,7 +39,7 @@ func measureFill(ctx context.Context, b *bench) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
-			b.progress.Note("%s: %s/s, again %.2f s with %d requests", t.name, formatBytes(float64(f.published.Bytes)/r.first.Seconds()), r.again.Seconds(), r.requests)
+			b.progress.Note("%s: %s/s, again %.2f s with %d requests, %.2f s from a listing with digests", t.name, formatBytes(float64(f.published.Bytes)/r.first.Seconds()), r.again.Seconds(), r.requests, r.listed.Seconds())
 			runs[i] = append(runs[i], r)
 		}
 	}
@@ -58,6 +59,7 @@ func measureFill(ctx context.Context, b *bench) error {
 		{what, bytesPerSecond, func(r fillRun) float64 { return float64(f.published.Bytes) / r.first.Seconds() }, ratioOf(1)},
 		{"the same again", ns, func(r fillRun) float64 { return float64(r.again) }, ratioOf(0.1)},
 		{"the same again, requests", countOf, func(r fillRun) float64 { return float64(r.requests) }, ratioOf(0.1)},
+		{"again, listing with digests", ns, func(r fillRun) float64 { return float64(r.listed) }, ratioOf(0.1)},
 	} {
 		for i, t := range tools[1:] {
 			b.report.compare(v.what, t.name, v.unit, values(0, v.value), values(i+1, v.value), v.budget)
@@ -69,7 +71,8 @@ func measureFill(ctx context.Context, b *bench) error {
 // fillRun is what one tool took for an empty destination, and again.
 type fillRun struct {
 	first, again time.Duration
-	requests     int64 // of the second run, to the source and the destination
+	listed       time.Duration // as again, from a source whose listing has digests
+	requests     int64         // of the second run, to the source and the destination
 }
 
 // fillTool copies all images of a source to a destination.
@@ -157,6 +160,16 @@ func (f *fill) measure(ctx context.Context, t fillTool) (r fillRun, err error) {
 		}
 		*took = time.Since(began)
 	}
+	digests, err := newDigestProxy(f.system.Upstream, system.Prefix, f.published.Repositories)
+	if err != nil {
+		return r, err
+	}
+	defer digests.close()
+	began := time.Now()
+	if err := t.copy(ctx, digests.base(), base, dir); err != nil {
+		return r, err
+	}
+	r.listed = time.Since(began)
 	// The proxies that count would slow down what is measured.
 	source, err := newCountingProxy(f.system.Upstream)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 
 	"archeio/lambda/copier"
 	"archeio/lambda/registry"
+	"archeio/scripts/archeio/cli"
+	"archeio/scripts/archeio/mirror"
 )
 
 // childEnv is the environment variable that makes a process a child, which reads its
@@ -25,13 +29,15 @@ const childEnv = "ARCHEIO_SCALE_TASK"
 
 // task is what a child does with the engine of the mirror functions.
 type task struct {
-	Do      string        `json:"do"` // plan, status or work
+	Do      string        `json:"do"` // plan, status, work or shell
 	Source  string        `json:"source"`
 	S3      string        `json:"s3"`
 	Mirrors int           `json:"mirrors"`
 	Now     time.Time     `json:"now"`
 	Hours   int           `json:"hours"` // how often plan runs, an hour apart
 	Timeout time.Duration `json:"timeout"`
+	// Args are those of archeio mirror, for shell.
+	Args []string `json:"args"`
 	// Messages are those of an earlier child, which work processes.
 	Messages []copier.Message `json:"messages"`
 }
@@ -43,6 +49,7 @@ type outcome struct {
 	Invocations int              `json:"invocations"`
 	Sent        int              `json:"sent"`
 	Messages    []copier.Message `json:"messages"`
+	Missing     int              `json:"missing,omitempty"` // blobs that a shell has listed
 	Error       string           `json:"error,omitempty"`
 }
 
@@ -85,7 +92,13 @@ func child(stdin io.Reader) error {
 	var out outcome
 	began := time.Now()
 	q := &queue{}
-	if err := t.run(q, &out); err != nil {
+	run := t.run
+	if t.Do == "shell" {
+		run = t.shell
+	} else {
+		debug.SetGCPercent(copier.GCPercent) // as the functions do
+	}
+	if err := run(q, &out); err != nil {
 		out.Error = err.Error()
 	}
 	out.Seconds = time.Since(began).Seconds()
@@ -169,6 +182,36 @@ func (t *task) run(q *queue, out *outcome) error {
 		}
 	}
 	return nil
+}
+
+// shell runs archeio mirror, and counts the missing blobs that it lists.
+func (t *task) shell(_ *queue, out *outcome) error {
+	var stderr strings.Builder
+	lines := &blobLines{}
+	out.Invocations++
+	code := cli.Run(context.Background(), mirror.Command(), t.Args, strings.NewReader(""), lines, &stderr)
+	out.Missing = lines.n
+	if code != cli.ExitDone && (code != cli.ExitProblem || lines.n == 0) {
+		return fmt.Errorf("exit code %d: %s", code, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
+
+// blobLines counts the lines that begin with a digest.
+type blobLines struct {
+	n      int
+	inLine bool
+}
+
+// Write implements io.Writer. Each line is written with its beginning.
+func (b *blobLines) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		if !b.inLine && bytes.HasPrefix(line, []byte("sha256:")) {
+			b.n++
+		}
+		b.inLine = !bytes.HasSuffix(line, []byte("\n"))
+	}
+	return len(p), nil
 }
 
 // highestResident returns the highest resident memory of this process in bytes, see

@@ -29,6 +29,8 @@ type count struct{ requests, bytes int64 }
 
 // counts counts requests by kind. It is safe for concurrent use.
 type counts struct {
+	active sync.WaitGroup // requests
+
 	mu  sync.Mutex
 	all [kinds]count
 	// toReplicas are the bytes written to replicas.
@@ -36,11 +38,15 @@ type counts struct {
 }
 
 func (c *counts) add(k kind, bytes int64) {
+	defer c.active.Done()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all[k].requests++
 	c.all[k].bytes += bytes
 }
+
+// begin notes the begin of a request, which add ends.
+func (c *counts) begin() { c.active.Add(1) }
 
 func (c *counts) wroteToReplica(bytes int64) {
 	c.mu.Lock()
@@ -48,8 +54,10 @@ func (c *counts) wroteToReplica(bytes int64) {
 	c.toReplicas += bytes
 }
 
-// take returns the counts since the last call.
+// take returns the counts since the last call. It waits for requests whose responses the
+// client already has.
 func (c *counts) take() (all [kinds]count, toReplicas int64) {
+	c.active.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all, toReplicas = c.all, c.toReplicas

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
-	"strings"
+	"strconv"
 
 	"archeio/lambda/config"
 )
@@ -19,6 +19,7 @@ type generator struct {
 	blobs, manifests, repositories int
 
 	digests []string       // of the manifests
+	sizes   []int          // of the manifests, in bytes
 	numbers map[string]int // of the manifests, by digest
 }
 
@@ -32,10 +33,12 @@ const (
 
 func newGenerator(blobs, manifests, repositories int) *generator {
 	g := &generator{blobs: blobs, manifests: manifests / groupSize * groupSize, repositories: repositories, numbers: map[string]int{}}
-	g.digests = make([]string, g.manifests)
+	g.digests, g.sizes = make([]string, g.manifests), make([]int, g.manifests)
 	for group := 0; group < g.manifests; group += groupSize {
 		for _, i := range []int{group + 1, group + 2, group} { // an index needs its images' digests
-			sum := sha256.Sum256(g.manifest(i))
+			content := g.manifest(i)
+			sum := sha256.Sum256(content)
+			g.sizes[i] = len(content)
 			g.digests[i] = "sha256:" + hex.EncodeToString(sum[:])
 			g.numbers[g.digests[i]] = i
 		}
@@ -76,22 +79,30 @@ func (g *generator) manifest(i int) []byte {
 	group, position := i/groupSize, i%groupSize
 	if position == 0 {
 		entry := func(i int) string {
-			return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, ociImage, g.digests[i], len(g.manifest(i)))
+			return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, ociImage, g.digests[i], g.sizes[i])
 		}
 		return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[%s,%s]}`, ociIndex, entry(i+1), entry(i+2))
 	}
 	images := g.manifests / groupSize * (groupSize - 1)
 	number := group*(groupSize-1) + position - 1
-	descriptor := func(mediaType string, blob int) string {
-		return fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.%s","digest":%q,"size":%d}`, mediaType, g.blob(blob), blobSize)
+	out := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":`, ociImage)
+	descriptor := func(mediaType string, blob int) {
+		out = append(append(append(out, `{"mediaType":"application/vnd.oci.image.`...), mediaType...), `","digest":"`...)
+		out = append(append(append(out, g.blob(blob)...), `","size":`...), blobSizeText...)
+		out = append(out, '}')
 	}
-	var layers []string
+	descriptor("config.v1+json", number%g.blobs)
+	out = append(out, `,"layers":[`...)
 	for blob := number + images; blob < g.blobs; blob += images {
-		layers = append(layers, descriptor("layer.v1.tar+gzip", blob))
+		if blob != number+images {
+			out = append(out, ',')
+		}
+		descriptor("layer.v1.tar+gzip", blob)
 	}
-	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`,
-		ociImage, descriptor("config.v1+json", number%g.blobs), strings.Join(layers, ","))
+	return append(out, "]}"...)
 }
+
+var blobSizeText = strconv.Itoa(blobSize)
 
 // repository returns the name of a repository.
 func (g *generator) repository(n int) string { return fmt.Sprintf("%s/repository-%06d", sourcePath, n) }

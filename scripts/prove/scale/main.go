@@ -20,7 +20,9 @@ const help = `Usage: go run ./scripts/prove/scale [flags]
 
 Fills the mirrors of a registry that exists only in calculations: lists them with a
 first plan, reads all manifests with a worker, then runs status, hours without
-changes, and the worker again. Nothing is missing, so no blob is copied.
+changes, and the worker again. Nothing is missing, so no blob is copied. In the end
+archeio mirror status -missing runs without a cache, and with one more mirror that is
+empty.
 
 It fails if a process needs more than -max-memory, or if the requests of the hours
 without changes differ from archeio capacity's.

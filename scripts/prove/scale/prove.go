@@ -82,6 +82,34 @@ func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Prog
 	if err == nil {
 		err = do("work, without changes", "work", start.Add(time.Duration(o.hours)*time.Hour), 0, sent())
 	}
+	state, failed := os.MkdirTemp("", "archeio-scale-")
+	if failed != nil {
+		return failed
+	}
+	defer os.RemoveAll(state)
+	t.Args = []string{"status", "-missing", "-source", t.Source, "-state", state, "-parallel", "32"}
+	for i := range o.mirrors {
+		t.Args = append(t.Args, "-bucket", mirrorName(i)+"@"+region(i))
+	}
+	missing := func(want int) error {
+		if got := phases[len(phases)-1].Missing; got != want {
+			return fmt.Errorf("%d blobs are listed as missing, want %d", got, want)
+		}
+		return nil
+	}
+	if err == nil {
+		err = do("shell: status, first", "shell", start, 0, nil)
+	}
+	if err == nil {
+		err = missing(0)
+	}
+	t.Args = append(t.Args, "-bucket", emptyBucket+"@"+region(o.mirrors))
+	if err == nil {
+		err = do("shell: status, an empty mirror", "shell", start, 0, nil)
+	}
+	if err == nil {
+		err = missing(o.blobs)
+	}
 	writeTable(stdout, o, phases)
 	if err != nil {
 		return fmt.Errorf("%s: %w", phases[len(phases)-1].name, err)
@@ -114,7 +142,7 @@ func serve(h http.Handler) (address string, stop func(), err error) {
 	return l.Addr().String(), func() { s.Close() }, nil
 }
 
-// start runs the task in a process of its own, with the limits of the function.
+// start runs the task in a process of its own, that of a function with its limits.
 func (t *task) start(ctx context.Context) (out outcome, err error) {
 	text, err := json.Marshal(t)
 	if err != nil {
@@ -127,8 +155,12 @@ func (t *task) start(ctx context.Context) (out outcome, err error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Stdin = bytes.NewReader(text)
-	cmd.Env = append(os.Environ(), childEnv+"=1", "AWS_ENDPOINT_URL_S3="+t.S3,
-		fmt.Sprintf("GOMEMLIMIT=%dMiB", stage.FillerMemory*stage.GoMemoryShare/100))
+	cmd.Env = append(os.Environ(), childEnv+"=1", "AWS_ENDPOINT_URL_S3="+t.S3)
+	if t.Do == "shell" {
+		cmd.Env = append(cmd.Env, "AWS_ACCESS_KEY_ID=key", "AWS_SECRET_ACCESS_KEY=secret", "AWS_EC2_METADATA_DISABLED=true")
+	} else {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%dMiB", stage.FillerMemory*stage.GoMemoryShare/100))
+	}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return out, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))

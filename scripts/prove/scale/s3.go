@@ -35,12 +35,15 @@ type object struct {
 
 const (
 	stateBucket = "state"
+	// emptyBucket is the bucket of a mirror that has nothing.
+	emptyBucket = "mirror-empty"
 	listPage    = 1000
 )
 
 func mirrorName(i int) string { return fmt.Sprintf("mirror-%02d", i) }
 
 func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.counts.begin()
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	out := &counting{ResponseWriter: w}
 	kind := stateRead
@@ -89,7 +92,7 @@ func (s *storage) get(w http.ResponseWriter, r *http.Request, bucket, key string
 	o := s.find(bucket, key)
 	switch {
 	case o != nil:
-	case bucket != stateBucket && s.has(key):
+	case bucket != stateBucket && bucket != emptyBucket && s.has(key):
 		w.Header().Set("Etag", `"0"`)
 		w.Header().Set("Content-Length", strconv.Itoa(blobSize))
 		w.Header().Set("X-Amz-Replication-Status", "COMPLETED")
@@ -220,7 +223,7 @@ func (s *storage) list(w *counting, r *http.Request, bucket string) kind {
 		for _, key := range keys[:min(limit, len(keys))] {
 			add(key, 0)
 		}
-	} else if strings.HasPrefix(prefix, config.BlobPrefix) || strings.HasPrefix(config.BlobPrefix, prefix) {
+	} else if bucket != emptyBucket && (strings.HasPrefix(prefix, config.BlobPrefix) || strings.HasPrefix(config.BlobPrefix, prefix)) {
 		i := s.from(max(prefix, after))
 		if i < s.blobs && s.key(i) == after {
 			i++

@@ -19,6 +19,7 @@ type source struct {
 const catalogPage = 1000
 
 func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.counts.begin()
 	out := &counting{ResponseWriter: w}
 	kind := s.respond(out, r)
 	s.counts.add(kind, out.bytes)
