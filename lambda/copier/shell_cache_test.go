@@ -80,7 +80,7 @@ func TestShellPieces(t *testing.T) {
 	if err := m.SaveShell(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(m.pieces); n < 3 || n > 8 {
+	if n := len(m.pieces); n < 2 || n > 8 {
 		t.Errorf("%d pieces", n)
 	}
 	for _, p := range m.pieces {
