@@ -94,6 +94,7 @@ scale: ## fill the mirrors of a registry of millions of generated blobs: memory,
 .PHONY: prove-all
 prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, scale, bench, every fuzz target for FUZZTIME
 	$(MAKE) e2e ARGS=-full
+	$(MAKE) e2e ARGS="-access token"
 	$(MAKE) deploy-emulated ARGS=-adopt
 	MIRROR_TEST_BLOB=5368709120 go test -count=1 -v -run TestLargeBlob ./scripts/archeio/mirror
 	RELEASE_TEST_FRESH=1 go test -count=1 -timeout 60m -v -run TestReproducible ./scripts/dev/release
@@ -160,9 +161,10 @@ page: ## check the registry's page in Chromium: ARGS=-screenshots writes .github
 	@.build/page-check $(ARGS)
 
 .PHONY: e2e
-e2e: ## pull with real clients, run OCI conformance, inject faults, send a million requests: ARGS=-h
+e2e: ## pull with real clients, run OCI conformance, inject faults, send a million requests, and again with an upstream that requires a token: ARGS=-h
 	@go build -o .build/e2e/e2e ./scripts/prove/e2e
 	@.build/e2e/e2e $(ARGS)
+	$(if $(ARGS),,@.build/e2e/e2e -access token)
 
 .PHONY: lint
 lint: python synth ## check the CloudFormation templates of all stages with cfn-lint and checkov

@@ -22,6 +22,7 @@ var modules = map[string]string{
 	"crane":  "github.com/google/go-containerregistry/cmd/crane@v0.22.1",
 	"oras":   "oras.land/oras/cmd/oras@v1.3.6",
 	"regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.7",
+	"helm":   "helm.sh/helm/v3/cmd/helm@v3.22.0",
 }
 
 // packages are the Debian packages of the other clients and of what they need
@@ -40,8 +41,8 @@ var programs = map[string][]string{
 	"docker": {"docker", "dockerd", "containerd", "runc"},
 }
 
-// installTimeout is how long one installation may run.
-const installTimeout = 5 * time.Minute
+// installTimeout is how long one installation may run. helm and cosign are large.
+const installTimeout = 20 * time.Minute
 
 // Install installs the clients that are missing, and puts them into PATH. It
 // returns the reason for each that is still missing.

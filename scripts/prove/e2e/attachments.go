@@ -65,13 +65,21 @@ func newAttachments(image v1.Descriptor, text string) (*attachments, error) {
 // push pushes both to singleRepository below source.
 func (a *attachments) push(ctx context.Context, source string) error {
 	for ref, image := range a.images {
-		r, err := name.ParseReference(source+singleRepository+ref, name.Insecure)
-		if err != nil {
+		if err := write(ctx, source+singleRepository+ref, image); err != nil {
 			return err
 		}
-		if err := remote.Write(r, image, remote.WithContext(ctx)); err != nil {
-			return fmt.Errorf("pushing an attachment: %w", err)
-		}
+	}
+	return nil
+}
+
+// write pushes an image by its reference.
+func write(ctx context.Context, ref string, image v1.Image) error {
+	r, err := name.ParseReference(ref, name.Insecure)
+	if err == nil {
+		err = remote.Write(r, image, remote.WithContext(ctx))
+	}
+	if err != nil {
+		return fmt.Errorf("pushing %s: %w", ref, err)
 	}
 	return nil
 }
@@ -87,17 +95,21 @@ func digests(image v1.Image) (digest v1.Hash, blobs []v1.Hash, err error) {
 // signatureTag is the tag by which cosign finds the signature of an image.
 func signatureTag(d v1.Hash) string { return d.Algorithm + "-" + d.Hex + ".sig" }
 
-// artifact returns an image with one layer that is no file system. The text is
-// in its config too, so that no other registry has the same one.
+// artifact returns an image with one layer that is no file system.
 func artifact(text string, layer, config types.MediaType) (v1.Image, error) {
-	image, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{Author: text, OS: "linux", Architecture: runtime.GOARCH})
-	if err != nil {
-		return nil, err
-	}
-	image = mutate.ConfigMediaType(image, config)
 	l, err := pull.Layer("note", 0o644, []byte(text))
 	if err != nil {
 		return nil, err
 	}
-	return mutate.Append(image, mutate.Addendum{Layer: l, MediaType: layer})
+	return artifactOf(text, l, layer, config)
+}
+
+// artifactOf returns an image with one layer. The text is in its config, so that no
+// other registry has the same one.
+func artifactOf(text string, layer v1.Layer, layerType, config types.MediaType) (v1.Image, error) {
+	image, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{Author: text, OS: "linux", Architecture: runtime.GOARCH})
+	if err != nil {
+		return nil, err
+	}
+	return mutate.Append(mutate.ConfigMediaType(image, config), mutate.Addendum{Layer: layer, MediaType: layerType})
 }

@@ -20,8 +20,8 @@ type client struct {
 	name string
 	// allPlatforms: it pulls every platform of an index. onePlatform: of an
 	// index it keeps only the image for this machine. artifacts: it pulls
-	// artifacts that are not images.
-	allPlatforms, onePlatform, artifacts bool
+	// artifacts that are not images. charts: it pulls Helm charts only.
+	allPlatforms, onePlatform, artifacts, charts bool
 	// start starts what the client needs, stop ends it; both may be nil.
 	start func(ctx context.Context, log io.Writer) error
 	stop  func()
@@ -45,7 +45,7 @@ type client struct {
 
 // clients returns all clients, in the order of the report.
 func (t tools) clients() []*client {
-	return []*client{t.crane(), t.oras(), t.regctl(), t.skopeo(), t.podman(), t.ctr(), t.docker()}
+	return []*client{t.crane(), t.oras(), t.regctl(), t.skopeo(), t.podman(), t.ctr(), t.docker(), t.helm()}
 }
 
 func (t tools) crane() *client {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"archeio/scripts/lab/entrypoint"
+	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/system"
 )
 
@@ -28,13 +29,17 @@ type entryPoint struct {
 	// separateSignatures is set if signatures and referrers have an upstream of
 	// their own.
 	separateSignatures bool
+	// singleHost is set if clients must not be sent to another host.
+	singleHost bool
 }
 
 func (e entryPoint) host() string { return strings.TrimPrefix(e.url, "http://") }
 
 // openEntryPoints opens both kinds for every client, and both again with separate
-// signatures for the last client. As in a deployment, the default mirror of the
-// distribution's clients is the host of their request.
+// signatures for the last client. If the upstream requires a token, it also opens a
+// distribution with SINGLE_HOST for the first client, which any other sends to a mirror.
+// As in a deployment, the default mirror of the distribution's clients is the host of
+// their request.
 func (s *testSystem) openEntryPoints(ctx context.Context) error {
 	sameHost := map[string]string{"DEFAULT_AWS_BASE_URL": "/"}
 	separate := map[string]string{"SIGNATURE_UPSTREAM_ENDPOINT": s.signatures.url}
@@ -42,17 +47,26 @@ func (s *testSystem) openEntryPoints(ctx context.Context) error {
 	maps.Copy(both, separate)
 	clients := s.local.Clients()
 	last := clients[len(clients)-1:]
-	for _, x := range []struct {
-		kind     string
-		env      map[string]string // nil for the function of the local system
-		clients  []system.Client
-		separate bool
-	}{
-		{loadBalancer, nil, clients, false},
-		{distribution, sameHost, clients, false},
-		{loadBalancer, separate, last, true},
-		{distribution, both, last, true},
-	} {
+	type opening struct {
+		entryPoint                   // without client and url
+		env        map[string]string // nil for the function of the local system
+		clients    []system.Client
+	}
+	all := []opening{
+		{entryPoint{kind: loadBalancer}, nil, clients},
+		{entryPoint{kind: distribution}, sameHost, clients},
+	}
+	if s.token() {
+		c := clients[0]
+		c.Want = pull.Want{Present: distribution, PresentReason: "default-mirror", Missing: distribution, MissingReason: "mirror-absent"}
+		env := map[string]string{"SINGLE_HOST": "true", "DEFAULT_AWS_BASE_URL": "/", "INFO_URL": ""}
+		all = append(all, opening{entryPoint{kind: distribution, singleHost: true}, env, []system.Client{c}})
+	}
+	all = append(all,
+		opening{entryPoint{kind: loadBalancer, separateSignatures: true}, separate, last},
+		opening{entryPoint{kind: distribution, separateSignatures: true}, both, last},
+	)
+	for _, x := range all {
 		invoke := s.local.API.Invoke
 		if x.env != nil {
 			f, err := s.startFunctions(ctx, 1, x.env)
@@ -67,7 +81,9 @@ func (s *testSystem) openEntryPoints(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			s.entryPoints = append(s.entryPoints, entryPoint{kind: x.kind, client: c, url: opened.url, separateSignatures: x.separate})
+			e := x.entryPoint
+			e.client, e.url = c, opened.url
+			s.entryPoints = append(s.entryPoints, e)
 		}
 	}
 	return nil

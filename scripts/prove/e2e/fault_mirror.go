@@ -27,7 +27,7 @@ var (
 	mirrorDown = mirrorFault{reason: "default-mirror", inject: (*server).close, restore: (*server).reopen}
 
 	mirrorHangs = mirrorFault{reason: "default-mirror", restore: restored, inject: func(s *server) {
-		s.inject(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		s.inject(hang)
 	}, blobTimeout: 500 * time.Millisecond}
 
 	mirrorResets = mirrorFault{reason: "default-mirror", restore: restored, inject: func(s *server) {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"archeio/scripts/prove/cli"
 )
 
 const (
@@ -22,6 +24,8 @@ type fault struct {
 	// run returns what clients saw, and an error if that is not as it must be.
 	run func(*faultTest, context.Context) (observed string, err error)
 }
+
+func (x fault) String() string { return x.name }
 
 // faults are all faults, in the order of the report.
 var faults = []fault{
@@ -77,37 +81,42 @@ func (f *faultTest) withFunction(path string) *faultTest {
 
 // runFaults injects every fault behind both kinds of entry points.
 func (s *testSystem) runFaults(ctx context.Context, o *options, images *testImages) []check {
-	type run struct {
-		fault
-		kind string
-	}
-	var runs []run
-	for _, x := range faults {
-		if o.selects("faults", x.name) {
-			for _, kind := range kinds {
-				runs = append(runs, run{x, kind})
-			}
+	return injectAll(s, ctx, o, images, faults, concurrentFaults, runFault)
+}
+
+// runFault runs a fault behind one kind of entry point.
+func runFault(f *faultTest, ctx context.Context, x fault) check {
+	began := time.Now()
+	observed, err := x.run(f, ctx)
+	return newCheck("faults", x.name, f.kind, observed, began, err)
+}
+
+// injectAll calls run for every selected fault and both kinds of entry points, for some of
+// them at the same time, and returns the results in the order of all.
+func injectAll[F interface{ String() string }, R interface{ outcome() cli.Result }](s *testSystem, ctx context.Context, o *options, images *testImages, all []F, atOnce int, run func(*faultTest, context.Context, F) R) []R {
+	var selected []F
+	for _, x := range all {
+		if o.selects("faults", x.String()) {
+			selected = append(selected, x)
 		}
 	}
-	checks := make([]check, len(runs))
-	slots := make(chan struct{}, concurrentFaults)
+	results := make([]R, len(selected)*len(kinds))
+	slots := make(chan struct{}, atOnce)
 	var running sync.WaitGroup
 	var done atomic.Int64
-	for i, x := range runs {
+	for i := range results {
+		x, kind := selected[i/len(kinds)], kinds[i%len(kinds)]
 		running.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			bounded, cancel := context.WithTimeout(ctx, faultTimeout)
 			defer cancel()
-			began := time.Now()
-			f := &faultTest{s, images, x.kind, o.slow}
-			observed, err := x.run(f, bounded)
-			checks[i] = newCheck("faults", x.name, x.kind, observed, began, err)
+			results[i] = run(&faultTest{s, images, kind, o.slow}, bounded, x)
 			if ctx.Err() == nil {
-				s.progress.Note("%d of %d: %s, %s: %s", done.Add(1), len(runs), x.name, x.kind, checks[i].Result)
+				s.progress.Note("%d of %d: %s, %s: %s", done.Add(1), len(results), x, kind, results[i].outcome())
 			}
 		})
 	}
 	running.Wait()
-	return checks
+	return results
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -32,6 +33,9 @@ func countHops(hops []hop, r *clientResult) map[string]blobSource {
 			source.reason = h.Reason
 		case http.StatusOK, http.StatusPartialContent:
 			source.server = h.Server
+			if h.Reason != "" { // sent by the entry point itself
+				source.reason = h.Reason
+			}
 		}
 		sources[d] = source
 	}
@@ -55,11 +59,31 @@ func checkHops(hops []hop) error {
 	return nil
 }
 
+// checkHost returns an error if a client sent a request to another host than that of an
+// entry point, or was redirected to one.
+func checkHost(hops []hop, host string) error {
+	for _, h := range hops {
+		if h.fromFunction() {
+			continue
+		}
+		to, err := url.Parse(h.Location)
+		switch {
+		case err != nil:
+			return err
+		case h.Host != host:
+			return fmt.Errorf("%s %s: a client sent it to %s, want %s only", h.Method, shortDigest(h.Path), h.Host, host)
+		case to.Host != "" && to.Host != host:
+			return fmt.Errorf("%s %s: redirected to %s, want %s only", h.Method, shortDigest(h.Path), to.Host, host)
+		}
+	}
+	return nil
+}
+
 // checkHops is checkHops for the hops of this system: the function gets a token from an
 // upstream that requires one.
 func (s *testSystem) checkHops(hops []hop) error {
 	return checkHops(slices.DeleteFunc(slices.Clone(hops), func(h hop) bool {
-		return s.storage != nil && h.Server == s.upstream.name && h.fromFunction()
+		return s.token() && h.Server == s.upstream.name && h.fromFunction()
 	}))
 }
 

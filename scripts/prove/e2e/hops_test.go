@@ -25,6 +25,37 @@ func TestCountHops(t *testing.T) {
 	}
 }
 
+// TestCountRelayed tests that a blob which the entry point sends itself has its reason.
+func TestCountRelayed(t *testing.T) {
+	t.Parallel()
+	d := "sha256:" + strings.Repeat("a", 64)
+	r := clientResult{Requests: map[string]int{}, Blobs: map[string]int{}}
+	sources := countHops([]hop{{Server: "distribution", Method: "GET", Path: "/v2/x/blobs/" + d, Status: 200, Reason: "mirror-absent", UserAgent: "crane"}}, &r)
+	if got, want := sources[d], (blobSource{"distribution", "mirror-absent"}); got != want {
+		t.Errorf("the blob came from %s, want %s", got, want)
+	}
+}
+
+func TestCheckHost(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		hop  hop
+		want string // in the error; empty for none
+	}{
+		{"own-host", hop{UserAgent: "crane", Host: "a:1", Location: "http://a:1/x"}, ""},
+		{"path", hop{UserAgent: "crane", Host: "a:1", Location: "/x"}, ""},
+		{"request-to-another", hop{UserAgent: "crane", Host: "b:1"}, "a client sent it to b:1"},
+		{"redirect-to-another", hop{UserAgent: "crane", Host: "a:1", Location: "https://b/x"}, "redirected to b"},
+		{"request-of-the-function", hop{UserAgent: "archeio", Host: "b:1"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			checkError(t, checkHost([]hop{tt.hop}, "a:1"), tt.want)
+		})
+	}
+}
+
 func TestCheckHops(t *testing.T) {
 	t.Parallel()
 	fine := hop{Method: "GET", Path: "/v2/", Status: 200, UserAgent: "crane"}

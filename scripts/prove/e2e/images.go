@@ -28,8 +28,8 @@ const (
 
 // testImage is an image or an index that was pushed to the upstream.
 type testImage struct {
-	repository string
-	digest     v1.Hash
+	repository, tag string
+	digest          v1.Hash
 	// native is the image for this machine's platform, nativeBlobs are its
 	// blobs, allBlobs those of all platforms.
 	native                v1.Hash
@@ -48,10 +48,18 @@ func (i *testImage) mirroredBlobs() (digests []string) {
 	return digests
 }
 
+// missing returns a blob that no mirror has.
+func (i *testImage) missing() string {
+	for digest := range i.unmirrored {
+		return digest
+	}
+	return ""
+}
+
 // testImages are the images that clients pull.
 type testImages struct {
-	single, multi *testImage
-	extraTags     []string // of single
+	single, multi, chart *testImage
+	extraTags            []string // of single
 	// attached is at the upstream, separate only at the signature upstream.
 	// Both refer to single.
 	attached, separate *attachments
@@ -111,8 +119,8 @@ func (s *testSystem) publish(ctx context.Context) (*testImages, error) {
 	return images, err
 }
 
-// push pushes base as an image and the two others as an index, labelled with
-// the version and tagged with it.
+// push pushes base as an image, the two others as an index, and a chart, labelled with
+// the version. The images are tagged with it.
 func push(ctx context.Context, source, version string, base, native, foreign v1.Image) (*testImages, error) {
 	var labelled []v1.Image
 	for _, image := range []v1.Image{base, native, foreign} {
@@ -123,18 +131,22 @@ func push(ctx context.Context, source, version string, base, native, foreign v1.
 		labelled = append(labelled, image)
 	}
 	single, platforms := labelled[0], labelled[1:]
-	t, err := name.NewTag(source+singleRepository+":"+version, name.Insecure)
+	if err := write(ctx, source+singleRepository+":"+version, single); err != nil {
+		return nil, err
+	}
+	chart, err := newChart(version)
 	if err != nil {
 		return nil, err
 	}
-	if err := remote.Write(t, single, remote.WithContext(ctx)); err != nil {
-		return nil, fmt.Errorf("pushing an image: %w", err)
+	if err := write(ctx, source+chartRepository+":"+chartVersion, chart); err != nil {
+		return nil, err
 	}
 	index, err := indexOf(platforms)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = name.NewTag(source+multiRepository+":"+version, name.Insecure); err != nil {
+	t, err := name.NewTag(source+multiRepository+":"+version, name.Insecure)
+	if err != nil {
 		return nil, err
 	}
 	if err := remote.WriteIndex(t, index, remote.WithContext(ctx)); err != nil {
@@ -144,6 +156,10 @@ func push(ctx context.Context, source, version string, base, native, foreign v1.
 	if images.single, err = describe(singleRepository, single, single); err != nil {
 		return nil, err
 	}
+	if images.chart, err = describe(chartRepository, chart, chart); err != nil {
+		return nil, err
+	}
+	images.chart.tag = chartVersion
 	images.multi, err = describe(multiRepository, index, platforms...)
 	return images, err
 }
@@ -155,7 +171,7 @@ func describe(repository string, what interface{ Digest() (v1.Hash, error) }, pl
 	if err != nil {
 		return nil, err
 	}
-	out := &testImage{repository: repository, digest: digest, unmirrored: map[string]bool{}}
+	out := &testImage{repository: repository, tag: tag, digest: digest, unmirrored: map[string]bool{}}
 	for i, image := range platforms {
 		blobs, err := blobsOf(image)
 		if err != nil {

@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func (s *testSystem) runPart(ctx context.Context, part string, o *options, images *testImages, r *report) (err error) {
+	var checks []check
 	switch part {
 	case "clients":
 		r.Clients, err = s.runClients(ctx, o, images, r.Versions)
@@ -66,9 +67,13 @@ func (s *testSystem) runPart(ctx context.Context, part string, o *options, image
 		r.Checks = append(r.Checks, s.runConformance(ctx, o, images)...)
 	case "faults":
 		s.progress.Step("injecting faults (two or three minutes)")
+		if s.token() {
+			r.TokenFaults, checks, err = s.runTokenFaults(ctx, o, images)
+			r.Checks = append(r.Checks, checks...)
+			break
+		}
 		r.Checks = append(r.Checks, s.runFaults(ctx, o, images)...)
 	case "load":
-		var checks []check
 		checks, r.Load, err = s.runLoad(ctx, o, images)
 		r.Checks = append(r.Checks, checks...)
 	}

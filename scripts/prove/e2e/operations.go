@@ -24,7 +24,11 @@ func (s *testSystem) operations(c *client, images *testImages) (all []operation)
 	}
 	for _, e := range s.entryPoints {
 		if !e.separateSignatures {
-			add("pull", e, func(ctx context.Context, r *clientResult) error { return s.pullImages(ctx, c, e, images, r) })
+			name := "pull"
+			if e.singleHost {
+				name = "pull, single host"
+			}
+			add(name, e, func(ctx context.Context, r *clientResult) error { return s.pullImages(ctx, c, e, images, r) })
 		}
 	}
 	last := s.entryPoints[len(s.entryPoints)-1].client.Name
@@ -74,7 +78,7 @@ func (s *testSystem) listReferrers(ctx context.Context, c *client, e entryPoint,
 	if e.separateSignatures {
 		from = "signature upstream"
 	}
-	relayed := s.storage != nil && !e.separateSignatures // perhaps from memory
+	relayed := s.token() && !e.separateSignatures // perhaps from memory
 	if !relayed && !slices.ContainsFunc(hops, func(h hop) bool { return h.Server == from }) {
 		return fmt.Errorf("no request reached the %s", from)
 	}

@@ -18,7 +18,7 @@ Starts the whole system on this machine, with a recording proxy in front of ever
 server, and tests it in five parts:
 
   clients      pull, list tags and list referrers with crane, oras, regctl,
-               skopeo, podman, ctr and docker
+               skopeo, podman, ctr and docker, and pull a chart with helm
   contract     check the responses to single HTTP requests, and that thousands of
                odd ones do not affect other clients
   conformance  run the conformance suite of the OCI distribution specification,
@@ -27,8 +27,9 @@ server, and tests it in five parts:
   load         send a million requests and check every response; watch the memory
 
 All traffic stays on loopback, and everything that was started is stopped. Missing
-clients are installed: crane, oras and regctl with go install, the others with
-apt-get if run as root. A client that cannot be installed is reported as skipped.
+clients are installed if -only selects them: crane, oras, regctl and helm with go
+install, of which the last takes minutes, the others with apt-get if run as root.
+A client that cannot be installed is reported as skipped.
 
 Example:
   go run ./scripts/prove/e2e -parts clients,contract -only 'skopeo|Range'
@@ -38,7 +39,7 @@ Example:
 var parts = []string{"clients", "contract", "conformance", "faults", "load"}
 
 // tokenParts are those for an upstream that requires a token.
-var tokenParts = []string{"clients", "conformance"}
+var tokenParts = []string{"clients", "conformance", "faults"}
 
 type options struct {
 	only    *regexp.Regexp

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,9 +17,9 @@ func TestOptions(t *testing.T) {
 		{"no-clients", "-load-clients 0", "-load-clients 0: must be at least 1"},
 		{"no-time", "-load-time 1m -load-limit 1m", "-load-limit 1m0s: must be longer than -load-time 1m0s"},
 		{"argument", "crane", `unexpected argument "crane"`},
-		{"token-with-faults", "-access token -parts faults", "-access token -parts faults: want some of clients,conformance, the parts for such an upstream"},
+		{"token-with-contract", "-access token -parts contract", "-access token -parts contract: want some of clients,conformance,faults, the parts for such an upstream"},
 		{"token", "-access token", ""},
-		{"token-with-parts", "-access token -parts conformance,clients", ""},
+		{"token-with-parts", "-access token -parts faults,conformance,clients", ""},
 		{"access", "-access tokn", `-access "tokn": want open or token`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,7 +61,13 @@ func TestSelects(t *testing.T) {
 func TestNamesAreUnique(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, f := range faults {
+	for _, f := range slices.Concat(faults, crowds) {
+		if seen[f.name] {
+			t.Errorf("fault %q is there twice", f.name)
+		}
+		seen[f.name] = true
+	}
+	for _, f := range tokenFaults {
 		if seen[f.name] {
 			t.Errorf("fault %q is there twice", f.name)
 		}

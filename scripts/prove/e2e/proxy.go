@@ -13,6 +13,8 @@ type proxy struct {
 	target atomic.Pointer[url.URL]
 	// rewrite changes a request before it is forwarded; it may be nil.
 	rewrite func(*http.Request)
+	// modify changes a response; it may be nil.
+	modify func(*http.Response) error
 	// keepHost is whether the Host header is forwarded as it is.
 	keepHost bool
 }
@@ -43,7 +45,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	(&httputil.ReverseProxy{
-		Transport: forward,
+		Transport:      forward,
+		ModifyResponse: p.modify,
 		Rewrite: func(q *httputil.ProxyRequest) {
 			q.SetURL(target)
 			if p.keepHost {

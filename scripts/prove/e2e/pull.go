@@ -10,16 +10,20 @@ import (
 	"archeio/scripts/lab/pull"
 )
 
-// pullImages pulls an image and an index, each by tag and by digest.
+// pullImages pulls an image and an index, or a chart, each by tag and by digest.
 func (s *testSystem) pullImages(ctx context.Context, c *client, e entryPoint, images *testImages, r *clientResult) error {
-	for _, image := range []*testImage{images.single, images.multi} {
+	all := []*testImage{images.single, images.multi}
+	if c.charts {
+		all = []*testImage{images.chart}
+	}
+	for _, image := range all {
 		want := func(blob v1.Hash) blobSource {
 			if image.unmirrored[blob.String()] {
 				return blobSource{e.client.Want.Missing, e.client.Want.MissingReason}
 			}
 			return blobSource{e.client.Want.Present, e.client.Want.PresentReason}
 		}
-		for _, by := range []string{":" + tag, "@" + image.digest.String()} {
+		for _, by := range []string{":" + image.tag, "@" + image.digest.String()} {
 			if err := s.pullOne(ctx, c, e, image, by, want, r); err != nil {
 				return fmt.Errorf("%s%s: %w", image.repository, shortDigest(by), err)
 			}
@@ -54,6 +58,11 @@ func (s *testSystem) pullOne(ctx context.Context, c *client, e entryPoint, image
 	}
 	if err := s.checkHops(hops); err != nil {
 		return err
+	}
+	if e.singleHost {
+		if err := checkHost(hops, e.host()); err != nil {
+			return err
+		}
 	}
 	blobs := image.nativeBlobs
 	if c.allPlatforms && image.allBlobs != nil {

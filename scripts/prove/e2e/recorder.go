@@ -13,10 +13,10 @@ import (
 
 // hop is one request as a server saw it, with its response.
 type hop struct {
-	Server, Method, Path, Query string
-	Status                      int
-	Reason, Location            string
-	UserAgent                   string
+	Server, Host, Method, Path, Query string
+	Status                            int
+	Reason, Location                  string
+	UserAgent                         string
 	// Auth is set if the response required credentials or the request had some.
 	Auth bool
 }

@@ -19,8 +19,10 @@ type report struct {
 	Versions map[string]string `json:"versions"`
 	Clients  []clientResult    `json:"clients"`
 	Checks   []check           `json:"checks"`
-	Load     *loadResult       `json:"load,omitempty"`
-	Seconds  float64           `json:"seconds"`
+	// TokenFaults are the faults of an upstream that requires a token.
+	TokenFaults []tokenResult `json:"tokenFaults,omitempty"`
+	Load        *loadResult   `json:"load,omitempty"`
+	Seconds     float64       `json:"seconds"`
 }
 
 // clientResult is one operation of a client at an entry point, from one
@@ -51,6 +53,8 @@ type check struct {
 	Result     cli.Result `json:"result"`
 }
 
+func (x check) outcome() cli.Result { return x.Result }
+
 // newCheck returns the check that began at began and ended with err.
 func newCheck(part, name, entryPoint, observed string, began time.Time, err error) check {
 	if observed == "" {
@@ -64,6 +68,9 @@ func newCheck(part, name, entryPoint, observed string, began time.Time, err erro
 
 func (r *report) counts() (c cli.Counts) {
 	for _, x := range r.Clients {
+		c.Add(x.Result)
+	}
+	for _, x := range r.TokenFaults {
 		c.Add(x.Result)
 	}
 	for _, x := range r.Checks {
@@ -82,6 +89,10 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	color := terminal.Colors(w)
 	if len(r.Clients) > 0 {
 		r.printClients(w, color)
+		fmt.Fprintln(w)
+	}
+	if len(r.TokenFaults) > 0 {
+		r.printTokenFaults(w, color)
 		fmt.Fprintln(w)
 	}
 	if len(r.Checks) > 0 {
@@ -121,6 +132,15 @@ func (r *report) printChecks(w io.Writer, color bool) {
 	cli.Table(w, color, []string{"PART", "CHECK", "ENTRY POINT", "TIME", "RESULT", "OBSERVED"}, rows, failedRow)
 }
 
+func (r *report) printTokenFaults(w io.Writer, color bool) {
+	var rows [][]string
+	for _, x := range r.TokenFaults {
+		rows = append(rows, x.row())
+	}
+	cli.Table(w, color, tokenHead, rows, func(row []string) bool { return cli.Result(row[tokenResultColumn]).Failed() })
+	fmt.Fprintln(w, tokenLegend)
+}
+
 // failedRow reports whether the result in a row of both tables is a failure.
 func failedRow(row []string) bool { return cli.Result(row[4]).Failed() }
 
@@ -138,6 +158,9 @@ func (r *report) printReasons(w io.Writer, color bool) {
 	}
 	for _, x := range r.Clients {
 		line(x.Result, x.Client, x.EntryPoint, x.Location, x.Operation)
+	}
+	for _, x := range r.TokenFaults {
+		line(x.Result, "faults", x.Fault, x.EntryPoint)
 	}
 	for _, x := range r.Checks {
 		line(x.Result, x.Part, x.Name, x.EntryPoint)

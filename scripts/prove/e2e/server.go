@@ -22,6 +22,7 @@ type server struct {
 	fault   atomic.Pointer[http.HandlerFunc] // used instead of handler; may be nil
 	heads   atomic.Int64                     // HEAD requests so far
 	indexes atomic.Int64                     // responses with an index so far, see injectIndex
+	issued  atomic.Int64                     // requests for a token so far
 
 	mu     sync.Mutex
 	server *http.Server
@@ -80,11 +81,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		s.heads.Add(1)
 	}
+	if r.URL.Path == "/token" {
+		s.issued.Add(1)
+	}
 	if s.recorder != nil && (s.ignore == nil || !s.ignore(r)) {
 		w = &statusWriter{ResponseWriter: w, observe: func(status int, header http.Header) {
 			p, query, _ := strings.Cut(r.RequestURI, "?")
 			s.recorder.add(hop{
-				Server: s.name, Method: r.Method, Path: p, Query: query, Status: status,
+				Server: s.name, Host: r.Host, Method: r.Method, Path: p, Query: query, Status: status,
 				Reason: header.Get("X-Redirect-Reason"), Location: header.Get("Location"), UserAgent: r.UserAgent(),
 				Auth: status == http.StatusUnauthorized || header.Get("WWW-Authenticate") != "" || r.Header.Get("Authorization") != "",
 			})

@@ -15,7 +15,7 @@ func (s *testSystem) listTags(ctx context.Context, c *client, e entryPoint, imag
 	out, err := c.tags(ctx, e.host()+"/"+singleRepository)
 	hops := s.recorder.drain()
 	countHops(hops, r)
-	if c.pageError != "" && s.storage == nil {
+	if c.pageError != "" && !s.token() {
 		// The redirect leads to another host than that of the request, so the
 		// redirector cannot help. Fail when a new version of the client can do it.
 		switch {
@@ -33,7 +33,7 @@ func (s *testSystem) listTags(ctx context.Context, c *client, e entryPoint, imag
 		return err
 	}
 	pages, from := 0, "upstream"
-	if s.storage != nil {
+	if s.token() {
 		from = e.kind // pages are relayed, some of them from memory
 	}
 	for _, h := range hops {

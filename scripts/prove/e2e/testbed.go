@@ -4,7 +4,10 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"strings"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"archeio/ranges"
 	"archeio/scripts/lab/system"
@@ -27,9 +30,14 @@ type testbed struct {
 	// near is the mirror in us-east-1 and far the one in eu-central-1; bucket
 	// is the one of the default mirror.
 	near, far, bucket, upstream *server
-	entryPoint                  *server
-	servers                     []*server
+	// tokens is the upstream's token server, nil if it requires no token; storage is the
+	// host of its storage then.
+	tokens     *server
+	storage    string
+	entryPoint *server
+	servers    []*server
 
+	image     v1.Hash  // the single image
 	blobs     []string // to download, in turns: digests that every mirror has
 	transport *http.Transport
 	// blobTimeout is how long the client waits for a blob.
@@ -41,7 +49,7 @@ type testbed struct {
 func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind string, n int, env map[string]string) (_ *testbed, err error) {
 	t := &testbed{
 		transport: &http.Transport{MaxIdleConnsPerHost: 64}, blobTimeout: 5 * time.Second,
-		blobs: images.single.mirroredBlobs(),
+		image: images.single.digest, blobs: images.single.mirroredBlobs(),
 	}
 	defer func() {
 		if err != nil {
@@ -76,6 +84,11 @@ func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind st
 		"MIRROR_INDEX_REFRESH":       "none",
 		"RANGES_REFRESH":             "none",
 	})
+	if s.token() {
+		if err := t.startTokens(s); err != nil {
+			return nil, err
+		}
+	}
 	if kind == distribution { // as in a deployment, the default mirror is the host of the request
 		t.env["DEFAULT_AWS_BASE_URL"] = "/"
 	}
@@ -89,6 +102,28 @@ func (s *testSystem) newTestbed(ctx context.Context, images *testImages, kind st
 		return nil, err
 	}
 	return t, nil
+}
+
+// startTokens starts a server in front of the upstream's token server. The upstream then
+// sends clients there.
+func (t *testbed) startTokens(s *testSystem) (err error) {
+	host := s.local.Env["UPSTREAM_TOKEN_HOSTS"]
+	p := &proxy{}
+	if err := p.setTarget("http://" + host); err != nil {
+		return err
+	}
+	if t.tokens, err = t.listen(p); err != nil {
+		return err
+	}
+	t.upstream.handler.(*proxy).modify = func(r *http.Response) error {
+		if c := r.Header.Get("WWW-Authenticate"); c != "" {
+			r.Header.Set("WWW-Authenticate", strings.Replace(c, "http://"+host, t.tokens.url, 1))
+		}
+		return nil
+	}
+	t.env["UPSTREAM_TOKEN_HOSTS"] = host + "," + t.tokens.address
+	t.storage = s.storage.address
+	return nil
 }
 
 func (t *testbed) listen(h http.Handler) (*server, error) {

@@ -41,23 +41,30 @@ func (t tools) auth() string   { return filepath.Join(t.dir, "auth.json") }
 
 // command runs a client and returns its standard output.
 func (t tools) command(ctx context.Context, name string, args ...string) (string, error) {
+	stdout, _, err := t.commandWith(ctx, nil, name, args...)
+	return stdout, err
+}
+
+// commandWith runs a client with more variables of the environment, "NAME=VALUE" each, and
+// returns what it printed.
+func (t tools) commandWith(ctx context.Context, env []string, name string, args ...string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = t.dir
-	cmd.Env = []string{
+	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "HOME=" + t.dir, "TMPDIR=" + t.dir, "XDG_RUNTIME_DIR=" + t.dir,
 		"DOCKER_CONFIG=" + t.dir, "DOCKER_HOST=unix://" + filepath.Join(t.dir, "docker.sock"),
 		"REGISTRY_AUTH_FILE=" + t.auth(),
-	}
+	}, env...)
 	cmd.WaitDelay = time.Second
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var out, errors bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errors
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return "", fmt.Errorf("%s %s: did not finish within %s", name, args[0], commandTimeout)
+			return "", "", fmt.Errorf("%s %s: did not finish within %s", name, args[0], commandTimeout)
 		}
-		return "", fmt.Errorf("%s %s: %v: %s", name, args[0], err, cli.LastLine(stderr.String()))
+		return "", "", fmt.Errorf("%s %s: %v: %s", name, args[0], err, cli.LastLine(errors.String()))
 	}
-	return stdout.String(), nil
+	return out.String(), errors.String(), nil
 }

@@ -1,9 +1,11 @@
 // Command tokens is a token server for the registry of this module, as the
 // distribution project specifies it: it issues signed tokens that permit all clients to
-// pull and to list the repositories. It creates its key and writes the public half to a file that the registry
-// reads.
+// pull and to list the repositories. It creates its key and writes the public half to a
+// file that the registry reads.
 //
 //	tokens -listen 127.0.0.1:5001 -keys FILE
+//
+// For tests, the query parameter clock is a duration by which its clock is wrong.
 //
 // https://distribution.github.io/distribution/spec/auth/token/
 package main
@@ -56,7 +58,8 @@ func serve(listen, keys string, lifetime time.Duration) error {
 		return err
 	}
 	http.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
-		now := time.Now()
+		offset, _ := time.ParseDuration(r.URL.Query().Get("clock"))
+		now := time.Now().Add(offset)
 		claims := jwt.Claims{
 			Issuer:    issuer,
 			Audience:  jwt.Audience{r.URL.Query().Get("service")},

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net/http"
+	"time"
+)
+
+// tokenFaults are all faults of an upstream that requires a token, in the order of the
+// report.
+var tokenFaults = []tokenFault{
+	{name: "token server down", inject: func(t *testbed) { t.tokens.close() }, expired: true,
+		cold: "502 upstream-failed", message: "the token server of the upstream is unavailable", blob: "502 upstream-failed", warm: relayedManifest},
+	{name: "token server down, token held", inject: func(t *testbed) { t.tokens.close() }, warm: relayedManifest},
+	{name: "token server slow", inject: func(t *testbed) { t.tokens.delay(2 * time.Second) }, expired: true, within: relayTimeout,
+		cold: relayedManifest, tokens: 1, warm: relayedManifest, warmTokens: 1},
+	{name: "token server hangs", inject: func(t *testbed) { t.tokens.inject(hang) }, expired: true, within: relayTimeout,
+		cold: "502 upstream-failed", message: "the token server of the upstream is unavailable", tokens: 1, blob: "502 upstream-failed", warm: relayedManifest, warmTokens: 1},
+	{name: "token server limits requests", inject: func(t *testbed) { t.tokens.inject(limited) }, expired: true,
+		cold: "429 upstream-limited, Retry-After 7", message: "the token server of the upstream limits requests", tokens: 1, blob: "429 upstream-limited, Retry-After 7", warm: relayedManifest, warmTokens: 1},
+	{name: "token server refuses", inject: func(t *testbed) { t.tokens.injectStatus(http.StatusForbidden) }, expired: true,
+		cold: "502 upstream-failed", message: "issues no anonymous token", tokens: 1, blob: "502 upstream-failed", warm: "502 upstream-failed", warmTokens: 1},
+	{name: "token expires before it says", inject: signedEarlier(115 * time.Second), early: true, wait: 7 * time.Second,
+		cold: relayedManifest, tokens: 1, warm: relayedManifest, warmTokens: 1},
+	{name: "expires_in is no number", inject: func(t *testbed) { t.editTokens(map[string]any{"expires_in": "soon"}) }, early: true,
+		cold: relayedManifest, tokens: 1, warm: relayedManifest},
+	{name: "foreign realm", inject: (*testbed).foreignRealm, expired: true,
+		cold: "502 upstream-failed", message: "not an allowed host, see UPSTREAM_TOKEN_HOSTS", blob: "502 upstream-failed", warm: relayedManifest, warmTokens: 1},
+	{name: "token refused once", inject: func(t *testbed) { t.refuseTokens(1) },
+		cold: "502 upstream-failed", message: "does not serve this to anonymous clients", tokens: 1, warm: relayedManifest, warmTokens: 1},
+	{name: "token refused always", inject: func(t *testbed) { t.refuseTokens(1 << 30) },
+		cold: "502 upstream-failed", message: "does not serve this to anonymous clients", tokens: 1, blob: "502 upstream-failed", warm: "502 upstream-failed", warmTokens: 1},
+	{name: "token server's clock an hour slow", inject: signedEarlier(time.Hour), expired: true,
+		cold: "502 upstream-failed", message: "does not serve this to anonymous clients", tokens: 1, blob: "502 upstream-failed", warm: "502 upstream-failed", warmTokens: 2},
+	{name: "token server's clock an hour fast", inject: signedEarlier(-time.Hour), expired: true,
+		cold: "502 upstream-failed", message: "does not serve this to anonymous clients", tokens: 1, blob: "502 upstream-failed", warm: "502 upstream-failed", warmTokens: 2},
+	{name: "issued_at an hour wrong", inject: func(t *testbed) { t.editTokens(map[string]any{"issued_at": time.Now().Add(-time.Hour).UTC()}) }, early: true,
+		cold: relayedManifest, tokens: 1, warm: relayedManifest},
+	{name: "upstream's clock an hour slow", inject: func(t *testbed) { t.upstream.moveDate(-time.Hour) }, early: true,
+		cold: relayedManifest, tokens: 1, warm: relayedManifest},
+	{name: "upstream's clock an hour fast", inject: func(t *testbed) { t.upstream.moveDate(time.Hour) }, early: true,
+		cold: relayedManifest, tokens: 1, warm: relayedManifest},
+	{name: "upstream down", inject: func(t *testbed) { t.upstream.close() },
+		cold: "502 upstream-failed", message: "the upstream", blob: "502 upstream-failed", warm: relayedManifest},
+	{name: "upstream hangs", inject: func(t *testbed) { t.upstream.inject(hang) }, within: relayTimeout,
+		cold: "502 upstream-failed", message: "the upstream", blob: "502 upstream-failed", warm: relayedManifest},
+	{name: "upstream returns 500", inject: func(t *testbed) { t.upstream.injectStatus(http.StatusInternalServerError) },
+		cold: "502 upstream-failed", message: "the upstream is unavailable", blob: "502 upstream-failed", warm: relayedManifest},
+	{name: "upstream limits requests", inject: (*testbed).limitContent,
+		cold: "429 upstream-limited, Retry-After 7", message: "the upstream limits requests", blob: "429 upstream-limited, Retry-After 7", warm: relayedManifest},
+	{name: "manifest with another digest", inject: func(t *testbed) { t.injectManifests(otherContent) },
+		cold: "502 upstream-failed", message: "does not match its digest", tokens: 1, warm: "502 upstream-failed"},
+	{name: "manifest cut short", inject: func(t *testbed) { t.injectManifests(cutShort) },
+		cold: "502 upstream-failed", message: "or not completely", tokens: 1, warm: relayedManifest},
+	{name: "manifest of 5 MiB", inject: func(t *testbed) { t.injectManifests(fiveMiB) },
+		cold: "502 too-large", message: "larger than 4 MiB", tokens: 1, warm: "502 too-large"},
+	{name: "manifest without end", inject: func(t *testbed) { t.injectManifests(func(w http.ResponseWriter, _ *http.Request) { endless(w) }) },
+		cold: "502 too-large", message: "larger than 4 MiB", tokens: 1, warm: "502 too-large"},
+	{name: "storage host not allowed", env: map[string]string{"UPSTREAM_BLOB_HOSTS": "storage.example.com"},
+		cold: relayedManifest, tokens: 1, blob: "502 upstream-failed"},
+}
