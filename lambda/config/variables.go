@@ -19,7 +19,7 @@ const none = "none"
 var Variables = [...]Variable{
 	{"UPSTREAM_REGISTRY_ENDPOINT", "scheme and host of the upstream registry; required", ""},
 	{"UPSTREAM_REGISTRY_PATH", "repository prefix there, for example `project/images`; required for `*.pkg.dev` endpoints", ""},
-	{"SIGNATURE_UPSTREAM_ENDPOINT", "scheme and host of the registry that serves signatures and referrers", ""},
+	{"SIGNATURE_UPSTREAM_ENDPOINT", "scheme and host of the registry that serves signatures and referrers; unless it is the upstream, without a token", ""},
 	{"DEFAULT_AWS_BASE_URL", "base URL of the default mirror; `/` is the distribution that the client came through: the redirect names the host in `X-Viewer-Host`, which the edge function sets, or else is a path", ""},
 	{"DEFAULT_MIRROR_CHECK_URL", "base URL for existence checks of the default mirror; required with `/`, else the base URL itself", ""},
 	{"MIRROR_REGIONS", "AWS regions that have a mirror bucket, comma-separated", ""},

@@ -43,6 +43,20 @@ type network struct {
 	// valid is the token that the registry accepts.
 	valid  string
 	issued int
+	// observed are the outcomes of requests, tokenOutcomes those of requests for tokens.
+	observed, tokenOutcomes []string
+}
+
+func (n *network) observe(kind, outcome string, _ time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.observed = append(n.observed, kind+" "+outcome)
+}
+
+func (n *network) observeToken(outcome string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.tokenOutcomes = append(n.tokenOutcomes, outcome)
 }
 
 func newNetwork(tb testing.TB) *network {
@@ -217,7 +231,11 @@ func newRelay(tb testing.TB, n http.RoundTripper, pairs ...string) *Relay {
 		tb.Fatal(err)
 	}
 	checker := blobs.New(blobs.Options{Timeout: time.Second, HealthInterval: 10 * time.Second, Transport: n})
-	return New(c, checker, Options{Transport: n})
+	o := Options{Transport: n}
+	if counting, ok := n.(*network); ok {
+		o.Observe, o.ObserveToken = counting.observe, counting.observeToken
+	}
+	return New(c, checker, o)
 }
 
 // The requests of the tests.

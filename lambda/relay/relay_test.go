@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -98,6 +99,39 @@ func TestFetch(t *testing.T) {
 	})
 }
 
+// TestClock tests that tokens and signed addresses are used for as long as they are valid
+// if the clock of the upstream is an hour off ours.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{-time.Hour, 0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t)
+			n.registry = func(r *http.Request) (*http.Response, error) {
+				resp, err := n.serve(r)
+				theirs := time.Now().Add(off).UTC()
+				resp.Header.Set("Date", theirs.Format(http.TimeFormat))
+				if resp.StatusCode == 307 {
+					resp.Header.Set("Location", fmt.Sprintf(signed, theirs.Format("20060102T150405Z")))
+				}
+				return resp, err
+			}
+			r := newRelay(t, n)
+			first := fetch(t, r, aBlob)
+			time.Sleep(238 * time.Second)
+			if again := fetch(t, r, aBlob); again.Location != first.Location {
+				t.Errorf("%v off: the address is not passed on again", off)
+			}
+			time.Sleep(2 * time.Second)
+			if again := fetch(t, r, aBlob); again.Location == first.Location {
+				t.Errorf("%v off: the address is passed on less than a minute before its end", off)
+			}
+			if a, b := n.count(registryHost), n.count(tokenHost); a != 3 || b != 1 { // with the challenge
+				t.Errorf("%v off: %d requests to the registry, %d to the token server; want 3, 1", off, a, b)
+			}
+		})
+	}
+}
+
 // faults are what can be wrong with an upstream, its token server and its storage. stale
 // is whether what was fetched before is served instead.
 var faults = []struct {
@@ -143,6 +177,7 @@ var faults = []struct {
 	{"endless-body", func(n *network) { n.registry = sends(endless{}, -1) }, byTag, 502, TooLarge, 0, false},
 	{"a-page", func(n *network) { n.registry = page }, byTag, 502, Invalid, 0, false},
 	{"a-page-of-referrers", func(n *network) { n.registry = page }, theRefs, 404, Absent, 0, false},
+	{"coded-list", func(n *network) { n.registry = with("Content-Encoding", "gzip") }, theTags, 502, Invalid, 0, false},
 	{"coded", func(n *network) { n.registry = with("Content-Encoding", "gzip") }, byTag, 502, Invalid, 0, false},
 	{"link-elsewhere", func(n *network) { n.registry = with("Link", `<https://evil.example/v2/a/b/tags/list>; rel="next"`) }, theTags, 502, Invalid, 0, false},
 	{"link-to-something-else", func(n *network) { n.registry = with("Link", `</v2/_catalog?n=1>; rel="next"`) }, theTags, 502, Invalid, 0, false},
@@ -197,6 +232,9 @@ func TestFaults(t *testing.T) {
 				expect(t, "first", got, tt.status, tt.outcome)
 				if c := n.count(tokenHost); c != tt.tokens {
 					t.Errorf("%d requests for a token, want %d", c, tt.tokens)
+				}
+				if len(n.observed) != 1 || n.observed[0] != tt.q.Kind.String()+" "+tt.outcome.String() || len(n.tokenOutcomes) != tt.tokens {
+					t.Errorf("counted: %q, tokens %q", n.observed, n.tokenOutcomes)
 				}
 				if want := "no-store"; tt.outcome != Absent && got.CacheControl != want {
 					t.Errorf("Cache-Control %q, want %s", got.CacheControl, want)

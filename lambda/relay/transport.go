@@ -80,12 +80,18 @@ func (r *Relay) send(ctx context.Context, method, url string, header http.Header
 // maxRetryAfter limits what a client is told to wait, in seconds.
 const maxRetryAfter = 6 * 60 * 60
 
-// retryAfter returns the seconds that a server asks to wait, 0 if it does not say so or
-// names a date.
+// retryAfter returns the seconds that a server asks to wait, 0 if it does not say so. A
+// date is measured by the clock of the server. RFC 9110, section 10.2.3.
 func retryAfter(header http.Header) int {
-	seconds, err := strconv.Atoi(header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
+	text := header.Get("Retry-After")
+	seconds, err := strconv.Atoi(text)
+	if err != nil {
+		end, wrongEnd := http.ParseTime(text)
+		now, wrongNow := http.ParseTime(header.Get("Date"))
+		if wrongEnd != nil || wrongNow != nil {
+			return 0
+		}
+		seconds = int(min(end.Sub(now), maxRetryAfter*time.Second) / time.Second)
 	}
-	return min(seconds, maxRetryAfter)
+	return max(0, min(seconds, maxRetryAfter))
 }
