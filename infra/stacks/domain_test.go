@@ -48,6 +48,7 @@ func TestDomainRecords(t *testing.T) {
 		if len(records) != len(want) {
 			t.Errorf("%d records, want %d", len(records), len(want))
 		}
+		same(t, "names", at(st.template, "Outputs", "Records", "Value"), fmt.Sprintf("%q", strings.Join(s.Hosts(), ",")))
 		same(t, "target", at(st.template, "Outputs", "DomainTarget", "Value"), target)
 	})
 	if len(fronts) != 3 {

@@ -223,7 +223,7 @@ func redirector(app constructs.Construct, s *stage.Stage, region string, code Co
 	}
 	if s.HasLoadBalancers() {
 		balancer := parts.LoadBalancer(st, s, region, alias)
-		output(st, "BalancerName", "domain name of the load balancer; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
+		output(st, stage.BalancerName, "domain name of the load balancer; clients use "+s.BalancerDomain(), balancer.AttrDnsName())
 		hosts := []string{s.BalancerDomain()}
 		if !s.HasDistribution() {
 			address(st, jsii.String(s.Domain))
@@ -283,6 +283,8 @@ func domain(app constructs.Construct, s *stage.Stage, entry []awscdk.Stack) awsc
 	} else {
 		parts.BalancerAlias(st, s)
 	}
+	inZone := slices.DeleteFunc(s.Hosts(), func(host string) bool { return !s.InZone(host) })
+	output(st, stage.Records, "host names of the records", jsii.String(strings.Join(inZone, ",")))
 	output(st, stage.DomainTarget, "what the domain leads to", jsii.String(to))
 	return st
 }

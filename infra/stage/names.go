@@ -93,6 +93,12 @@ const EdgeRegion = "us-east-1"
 const (
 	// BucketName is the output of a mirror stack with the name of its bucket.
 	BucketName = "BucketName"
+	// BalancerName is the output of a redirector stack with the host name of its load
+	// balancer.
+	BalancerName = "BalancerName"
+	// Records is the output of the domain stack with the host names of its records,
+	// comma-separated.
+	Records = "Records"
 	// RequiredReplication is the output of the primary's mirror stack with the
 	// replication configuration that an existing bucket must have.
 	RequiredReplication = "RequiredReplication"

@@ -2,7 +2,7 @@ package preflight
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"archeio/infra/stage"
@@ -42,19 +42,40 @@ func (p *preflight) hosts(ctx context.Context) {
 			}
 		}
 	}
-	deployed, err := p.cloud.StackStatus(ctx, stage.EdgeRegion, p.stage.Stack("domain", stage.EdgeRegion))
+	records, err := p.cloud.Output(ctx, stage.EdgeRegion, p.stage.Stack("domain", stage.EdgeRegion), stage.Records)
 	if err != nil {
 		p.unknown(stage.EdgeRegion, what, err)
 		return
 	}
-	for _, host := range p.stage.Hosts() {
+	deployed := strings.Split(records, ",")
+	hosts := p.stage.Hosts()
+	if p.stage.HasLoadBalancers() {
+		hosts = append(hosts, p.stage.BalancerDomain())
+		if name, err := p.balancer(ctx); err != nil {
+			p.unknown(stage.EdgeRegion, what, err)
+			return
+		} else if name != "" {
+			deployed = append(deployed, p.stage.BalancerDomain())
+		}
+	}
+	for _, host := range hosts {
 		switch {
 		case !p.stage.InZone(host):
 			p.leads(ctx, host, own)
-		case deployed == "":
+		case !slices.Contains(deployed, host):
 			p.noRecords(ctx, host)
 		}
 	}
+}
+
+// balancer returns the host name of a deployed load balancer, empty if there is none.
+func (p *preflight) balancer(ctx context.Context) (string, error) {
+	for _, region := range p.stage.Redirectors {
+		if name, err := p.cloud.Output(ctx, region, p.stage.Stack("redirector", region), stage.BalancerName); err != nil || name != "" {
+			return name, err
+		}
+	}
+	return "", nil
 }
 
 // noRecords checks that the records of a host can be created.
@@ -71,22 +92,27 @@ func (p *preflight) noRecords(ctx context.Context, host string) {
 	}
 }
 
+// balancers is the suffix of the host names of load balancers.
+const balancers = ".elb.amazonaws.com"
+
 // leads checks where public DNS leads a host of which the stage creates no records. own is
 // the host name of the distribution, empty if it is not deployed.
 func (p *preflight) leads(ctx context.Context, host, own string) {
 	const what = "host names"
-	if !p.stage.HasDistribution() {
-		return // to a load balancer of any region
+	kind, stack := "the distribution", "the edge stack"
+	toBalancer := !p.stage.HasDistribution() || host == p.stage.BalancerDomain()
+	if toBalancer {
+		kind, stack = "a load balancer", "each redirector stack"
 	}
-	missing := "its records must be created after the deployment, see the output RecordsToCreate of the edge stack"
-	to, err := p.canonical(ctx, host)
-	to = strings.TrimSuffix(to, ".")
+	missing := "its records must be created after the deployment, see the output RecordsToCreate of " + stack
+	found, err := p.canonical(ctx, host)
+	found = strings.TrimSuffix(found, ".")
 	switch {
-	case own != "" && to == own:
-		p.pass(stage.EdgeRegion, what, "%s leads to the distribution", host)
 	case err != nil:
-		p.warn(stage.EdgeRegion, what, "%s", fmt.Sprintf("could not look up %s: %s; %s", host, cli.OneLine(err), missing))
+		p.warn(stage.EdgeRegion, what, "could not look up %s: %s; %s", host, cli.OneLine(err), missing)
+	case toBalancer && strings.HasSuffix(found, balancers), !toBalancer && own != "" && found == own:
+		p.pass(stage.EdgeRegion, what, "%s leads to %s", host, kind)
 	default:
-		p.warn(stage.EdgeRegion, what, "%s leads to %s; %s", host, to, missing)
+		p.warn(stage.EdgeRegion, what, "%s leads to %s; %s", host, found, missing)
 	}
 }

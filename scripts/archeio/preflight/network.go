@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"archeio/infra/stage"
 	"archeio/scripts/archeio/query"
 )
 
@@ -63,12 +64,12 @@ func (s *sdk) vpcs(ctx context.Context, region string) (int, error) {
 // newVPC checks that the VPC of a new load balancer can be created.
 func (p *preflight) newVPC(ctx context.Context, region string) {
 	const what = "VPCs"
-	status, err := p.cloud.StackStatus(ctx, region, p.stage.Stack("redirector", region))
+	deployed, err := p.cloud.Output(ctx, region, p.stage.Stack("redirector", region), stage.BalancerName)
 	if err != nil {
 		p.unknown(region, what, err)
 		return
 	}
-	if status != "" {
+	if deployed != "" {
 		return
 	}
 	n, err := p.cloud.vpcs(ctx, region)

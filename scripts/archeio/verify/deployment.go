@@ -169,7 +169,7 @@ func (d *deployment) find(ctx context.Context) {
 		}
 		if s.HasLoadBalancers() {
 			d.entries = append(d.entries, entry{
-				place: s.BalancerDomain() + " " + region, host: s.BalancerDomain(), connect: d.output(ctx, region, "redirector", "BalancerName"),
+				place: s.BalancerDomain() + " " + region, host: s.BalancerDomain(), connect: d.output(ctx, region, "redirector", stage.BalancerName),
 				certificate: true, ipv6: s.BalancerIPv6(region),
 			})
 		}
