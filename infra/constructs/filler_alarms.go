@@ -23,6 +23,8 @@ func (a alarms) filler(planner, worker filler, dead awssqs.Queue) {
 		0, 1, of(dead, "ApproximateNumberOfMessagesVisible"))
 	a.add("NeedsMirrorCopy", `Blobs are too large for a function to copy. Run "archeio mirror copy" with the stage's upstream and primary bucket.`,
 		0, 1, metric(metrics.Namespace, metrics.NeedsMirrorCopy, "Sum", 24*hour))
+	a.add("WithdrawnBlobs", "Withdrawn blobs may still be in a mirror, because deleting them failed. Find the mirror and the error in the planner's log group.",
+		0, 1, metric(metrics.Namespace, metrics.WithdrawnBlobs, "Maximum", 24*hour))
 	// They stop before the timeout by themselves and continue with a new message.
 	const share = 0.99
 	a.function(stage.PlannerID, planner.function, 1, fillTimeout, share)

@@ -233,6 +233,7 @@ func (m source) filling() []Series {
 		one("blobs copied", metrics.Namespace, metrics.Copied, "Sum"),
 		one(BytesCopied, metrics.Namespace, metrics.CopiedBytes, "Sum"),
 		one("blobs too large for a function", metrics.Namespace, metrics.NeedsMirrorCopy, "Sum"),
+		one("withdrawn blobs that were not deleted", metrics.Namespace, metrics.WithdrawnBlobs, "Maximum"),
 		one("age of the oldest message in seconds", "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName", m.FillQueue()),
 		one("dead letters", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "QueueName", m.DeadFillQueue()),
 	}

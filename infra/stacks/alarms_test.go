@@ -96,7 +96,7 @@ func ourMetrics(mirrors []string) map[string][]string {
 		metrics.CanaryFailures: prefixed(metrics.EntryPoint+"=", stage.DistributionEntry, stage.BalancerEntry),
 		metrics.CanaryLatency:  prefixed(metrics.EntryPoint+"=", stage.DistributionEntry, stage.BalancerEntry),
 		metrics.CanaryBlobs:    blobReasons,
-		metrics.Copied:         nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil, metrics.FirstFill: nil, metrics.WorkDelay: nil,
+		metrics.Copied:         nil, metrics.CopiedBytes: nil, metrics.NeedsMirrorCopy: nil, metrics.WithdrawnBlobs: nil, metrics.FirstFill: nil, metrics.WorkDelay: nil,
 	}
 }
 
@@ -436,7 +436,7 @@ func TestMirrorAlarms(t *testing.T) {
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 func TestCustomMetricsAreFew(t *testing.T) {
 	const limit, requestMetrics, replicationMetrics = 330, 16, 4
-	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.MissingBlobs}
+	filler := []string{metrics.Copied, metrics.CopiedBytes, metrics.NeedsMirrorCopy, metrics.WithdrawnBlobs, metrics.MissingBlobs}
 	for _, s := range synthesized(t).stages {
 		for _, region := range s.Regions() {
 			n := 0

@@ -34,7 +34,7 @@ func (s *Stage) AlarmMetrics() int {
 	// Of each mirror: downloads. Of each replica: failed replication.
 	n := len(s.Mirrors) + len(s.Replicas())
 	if s.Filler != nil {
-		n += 9 // two of the queues, blobs that need a copy, three of each function
+		n += 10 // two of the queues, blobs that need a copy or were not deleted, three of each function
 	}
 	if s.Refreshes() {
 		n += 6 // three of the function, its last check, refused changes, no runs

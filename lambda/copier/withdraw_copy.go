@@ -1,6 +1,7 @@
 package copier
 
 import (
+	"archeio/lambda/metrics"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func later(a, b time.Time) time.Time {
 }
 
 // removeWithdrawn deletes what is withdrawn and still in a bucket, and logs it. A
-// failure does not stop the run: the next one tries again.
+// failure is counted and does not stop the run: the next one tries again.
 func (p *planRun) removeWithdrawn(ctx context.Context) {
 	f := p.filler
 	var found, removed []Leftover
@@ -139,12 +140,17 @@ func (p *planRun) removeWithdrawn(ctx context.Context) {
 	if err == nil {
 		removed, err = RemoveWithdrawn(ctx, f.State, f.Buckets, found, f.now())
 	}
+	stay := 0
 	for _, x := range removed {
 		if x.Err != nil {
+			stay++
 			f.Log.Error("a withdrawn blob may still be in a mirror", "mirror", f.Regions[x.Bucket], "digest", x.Digest, "error", x.Err.Error())
 		} else {
 			f.Log.Warn("a withdrawn blob was still in a mirror, removed it", "mirror", f.Regions[x.Bucket], "digest", x.Digest, "versions", x.Versions)
 		}
+	}
+	if stay > 0 {
+		f.count("", "", metrics.Datum{Name: metrics.WithdrawnBlobs, Unit: "Count", Value: stay})
 	}
 	if err != nil {
 		f.Log.Error("checking the withdrawn blobs failed", "error", err.Error())

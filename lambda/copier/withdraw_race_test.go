@@ -1,12 +1,14 @@
 package copier
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -240,6 +242,42 @@ func TestRemoveWithdrawn(t *testing.T) {
 			}
 			if recent, err := recentlyWithdrawn(t.Context(), state); err != nil || recent[a] != tt.staysRecent {
 				t.Errorf("recently withdrawn: %v, error %v", recent, err)
+			}
+		})
+	}
+}
+
+// TestWithdrawnBlobsMetric tests that the planner counts the withdrawn blobs that it could
+// not delete, and no others.
+func TestWithdrawnBlobsMetric(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		refused bool
+		want    string
+	}{"deleted": {false, ""}, "refused": {true, `"WithdrawnBlobs":1`}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			primary, replica := m.bucket("primary", "us-east-1"), m.bucket("replica", "eu-central-1")
+			put(t, replica, a, []byte("1"))
+			if tt.refused {
+				next := replica.client.Options().HTTPClient
+				replica = through(replica, wire(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodDelete {
+						return refuse(r, http.StatusForbidden, "AccessDenied")
+					}
+					return next.Do(r)
+				}))
+			}
+			state := newMemoryState()
+			if err := recordWithdrawal(t.Context(), state, Withdrawal{Digest: a, Since: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			f := &Filler{Buckets: []*Bucket{primary, replica}, Regions: []string{"us-east-1", "eu-central-1"}, State: state, Log: slog.New(slog.DiscardHandler), Metrics: &out}
+			(&planRun{filler: f}).removeWithdrawn(t.Context())
+			if got := out.String(); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("metrics %q, want %q", got, tt.want)
 			}
 		})
 	}

@@ -47,7 +47,7 @@ var small = Load{
 	Pulls: 20_000, Pings: 1, Manifests: 3, Blobs: 6, BlobMB: 15,
 	AWS: 0.7, UpstreamCloud: 0.1, SameRegion: 0.9, Absent: 0.02,
 	PingHit: 0.5, ManifestHit: 0.2, EdgeHit: 0.5, IndexHit: 0.97, CacheHit: 0.3,
-	Mirrors: 1, Redirectors: 1, Regions: 2, AlarmMetrics: 41, StorageGB: 200, GrowthGB: 20,
+	Mirrors: 1, Redirectors: 1, Regions: 2, AlarmMetrics: 42, StorageGB: 200, GrowthGB: 20,
 	Runs: hours, Repositories: 20, Images: 1000,
 	MemoryMB: 256, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.05, Peak: 30, Busiest: 1,
 	Places: []string{"eu-central-1"},
@@ -59,7 +59,7 @@ var large = Load{
 	Pulls: 400e6, Pings: 1, Manifests: 3, Blobs: 10, BlobMB: 2.5,
 	AWS: 0.65, UpstreamCloud: 0.2, SameRegion: 0.97, Absent: 0.01,
 	PingHit: 0.99, ManifestHit: 0.9, EdgeHit: 0.95, IndexHit: 0.99, CacheHit: 0.5,
-	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 785, StorageGB: 20_000, GrowthGB: 300,
+	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 786, StorageGB: 20_000, GrowthGB: 300,
 	Runs: 2 * hours, Repositories: 2000, Images: 300_000, Canaries: 8,
 	MemoryMB: 512, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.0005, Peak: 4, Busiest: 0.4,
 	Places: []string{
