@@ -23,6 +23,7 @@ var modules = map[string]string{
 	"oras":   "oras.land/oras/cmd/oras@v1.3.6",
 	"regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.7",
 	"helm":   "helm.sh/helm/v3/cmd/helm@v3.22.0",
+	"cosign": "github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5",
 }
 
 // packages are the Debian packages of the other clients and of what they need

@@ -25,7 +25,8 @@ type client struct {
 	// start starts what the client needs, stop ends it; both may be nil.
 	start func(ctx context.Context, log io.Writer) error
 	stop  func()
-	// pull pulls a reference and returns the digests that the client reports.
+	// pull pulls a reference and returns the digests that the client reports; nil if the
+	// client does not pull.
 	pull func(ctx context.Context, ref string) (digests string, err error)
 	// run runs a container of the pulled image and returns its output; nil if
 	// the client runs no containers.
@@ -39,13 +40,17 @@ type client struct {
 	pageError string
 	// referrers lists the referrers of an image; nil if the client cannot.
 	referrers func(ctx context.Context, ref string) (string, error)
+	// sign signs an image and stores the signature in a repository, verify verifies the
+	// signature, which is a referrer if referrer is set; nil if the client cannot.
+	sign   func(ctx context.Context, ref, repository string, referrer bool) error
+	verify func(ctx context.Context, ref string, referrer bool) error
 	// version are the arguments that print the version.
 	version []string
 }
 
 // clients returns all clients, in the order of the report.
 func (t tools) clients() []*client {
-	return []*client{t.crane(), t.oras(), t.regctl(), t.skopeo(), t.podman(), t.ctr(), t.docker(), t.helm()}
+	return []*client{t.crane(), t.oras(), t.regctl(), t.skopeo(), t.podman(), t.ctr(), t.docker(), t.helm(), t.cosign()}
 }
 
 func (t tools) crane() *client {
@@ -163,6 +168,11 @@ func (s *testSystem) runClients(ctx context.Context, o *options, images *testIma
 		if err == nil && c.start != nil {
 			err = c.start(ctx, s.log)
 		}
+		if err == nil && c.sign != nil {
+			if err := s.signImages(ctx, c, images); err != nil {
+				return nil, err
+			}
+		}
 		if err != nil {
 			rows = append(rows, skippedClient(c, err))
 			continue
@@ -176,14 +186,18 @@ func (s *testSystem) runClients(ctx context.Context, o *options, images *testIma
 	return rows, nil
 }
 
-// versionOf returns the first line of a client's version.
+// versionOf returns the first line of a client's version that has a number.
 func (t tools) versionOf(ctx context.Context, c *client) string {
 	out, err := t.command(ctx, c.name, c.version...)
 	if err != nil {
 		return "unknown"
 	}
-	version, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	return version
+	for line := range strings.Lines(out) {
+		if strings.ContainsAny(line, "0123456789") {
+			return strings.Trim(line, " ,\n")
+		}
+	}
+	return "unknown"
 }
 
 // runClient runs operations of a client that is installed and started.

@@ -23,7 +23,7 @@ func (s *testSystem) operations(c *client, images *testImages) (all []operation)
 		all = append(all, operation{name, at, run})
 	}
 	for _, e := range s.entryPoints {
-		if !e.separateSignatures {
+		if c.pull != nil && !e.separateSignatures {
 			name := "pull"
 			if e.singleHost {
 				name = "pull, single host"
@@ -51,6 +51,16 @@ func (s *testSystem) operations(c *client, images *testImages) (all []operation)
 			add("referrers"+suffix, e, func(ctx context.Context, r *clientResult) error {
 				return s.listReferrers(ctx, c, e, images.single.digest, a, always, r)
 			})
+		}
+		if c.verify != nil {
+			add("verify"+suffix, e, func(ctx context.Context, r *clientResult) error {
+				return s.verifySignature(ctx, c, e, images, false, want, r)
+			})
+			if !e.separateSignatures {
+				add("verify by referrers", e, func(ctx context.Context, r *clientResult) error {
+					return s.verifySignature(ctx, c, e, images, true, want, r)
+				})
+			}
 		}
 		if c.artifacts {
 			add("signature"+suffix, e, func(ctx context.Context, r *clientResult) error {

@@ -18,7 +18,8 @@ Starts the whole system on this machine, with a recording proxy in front of ever
 server, and tests it in five parts:
 
   clients      pull, list tags and list referrers with crane, oras, regctl,
-               skopeo, podman, ctr and docker, and pull a chart with helm
+               skopeo, podman, ctr and docker, pull a chart with helm, and verify
+               signatures with cosign
   contract     check the responses to single HTTP requests, and that thousands of
                odd ones do not affect other clients
   conformance  run the conformance suite of the OCI distribution specification,
@@ -27,8 +28,8 @@ server, and tests it in five parts:
   load         send a million requests and check every response; watch the memory
 
 All traffic stays on loopback, and everything that was started is stopped. Missing
-clients are installed if -only selects them: crane, oras, regctl and helm with go
-install, of which the last takes minutes, the others with apt-get if run as root.
+clients are installed if -only selects them: crane, oras, regctl, helm and cosign with
+go install, of which the last two take minutes, the others with apt-get if run as root.
 A client that cannot be installed is reported as skipped.
 
 Example:

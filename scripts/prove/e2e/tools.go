@@ -55,7 +55,7 @@ func (t tools) commandWith(ctx context.Context, env []string, name string, args 
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "HOME=" + t.dir, "TMPDIR=" + t.dir, "XDG_RUNTIME_DIR=" + t.dir,
 		"DOCKER_CONFIG=" + t.dir, "DOCKER_HOST=unix://" + filepath.Join(t.dir, "docker.sock"),
-		"REGISTRY_AUTH_FILE=" + t.auth(),
+		"REGISTRY_AUTH_FILE=" + t.auth(), "COSIGN_PASSWORD=for-this-machine-only",
 	}, env...)
 	cmd.WaitDelay = time.Second
 	var out, errors bytes.Buffer
