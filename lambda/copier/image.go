@@ -159,13 +159,19 @@ func (i *imageWalk) referrersOf(ctx context.Context, digest string) []string {
 		if i.o.ReferrersFor > 0 {
 			i.o.Manifests.PutAsked(key, i.o.Now())
 		}
-		if i.o.WithoutReferrersFor > 0 && i.o.Source.WithoutReferrers(i.repository) {
-			i.o.Manifests.PutAbsent(without, "no referrers API", i.o.Now())
-		}
+		i.withoutReferrers(i.repository, false)
 	case !absence(err):
 		i.failed(ctx, "", digest, err)
 	}
 	return referrers
+}
+
+// withoutReferrers records that a repository does not have the referrers API, if it was
+// found out. all reports that it was requested for all manifests.
+func (w *walk) withoutReferrers(repository string, all bool) {
+	if w.o.WithoutReferrersFor > 0 && w.o.Source.WithoutReferrers(repository, all) {
+		w.o.Manifests.PutAbsent(repository+withoutReferrers, "no referrers API", w.o.Now())
+	}
 }
 
 // knownAbsent reports whether the source is not asked for a manifest, because it did

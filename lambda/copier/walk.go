@@ -212,7 +212,11 @@ func (w *walk) repository(ctx context.Context, p place) (children []place) {
 		w.plan.Repositories++
 	}
 	w.mu.Unlock()
-	w.entries(ctx, p.Name, entries, w.referrers(l), digestsOf(entries))
+	referrers := w.referrers(l)
+	w.entries(ctx, p.Name, entries, referrers, digestsOf(entries))
+	if referrers && ctx.Err() == nil {
+		w.withoutReferrers(p.Name, true)
+	}
 	return children
 }
 

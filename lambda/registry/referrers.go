@@ -118,8 +118,12 @@ func (s referrersState) off() bool {
 }
 
 // WithoutReferrers reports whether a repository was found not to have the referrers API,
-// by all of maxUnsupported responses or because it says so.
-func (c *Client) WithoutReferrers(repository string) bool { return c.referrersOf(repository).off() }
+// by all of maxUnsupported responses or because it says so. If all reports that it was
+// requested for all manifests, fewer responses are enough.
+func (c *Client) WithoutReferrers(repository string, all bool) bool {
+	s := c.referrersOf(repository)
+	return s.off() || all && !s.supported && s.unsupported > 0
+}
 
 func (c *Client) referrersOf(repository string) referrersState {
 	c.mu.Lock()

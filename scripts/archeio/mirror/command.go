@@ -32,11 +32,17 @@ func Command() *cobra.Command {
 // sourceUsage is how a command with a source and buckets is called.
 const sourceUsage = " [flags] -source REGISTRY[/PREFIX] -bucket NAME[@REGION] ..."
 
+// stageUsage is how such a command is called with a stage instead.
+func stageUsage(command string) string {
+	return "\n  archeio mirror " + command + " [flags] -stage NAME"
+}
+
 func planCommand() *cobra.Command {
 	var o options
 	var f fillOptions
+	var s *stageFlag
 	c := &cobra.Command{
-		Use:   "plan" + sourceUsage,
+		Use:   "plan" + sourceUsage + stageUsage("plan"),
 		Short: "show what would be copied, how long it takes and what it costs",
 		Long: "Shows what copy would copy: how much to each mirror, and of which images; and how long\n" +
 			"the functions of a stage take for it by what limits them, and what it costs once. It\n" +
@@ -51,10 +57,16 @@ func planCommand() *cobra.Command {
 			if f.assumed() {
 				return o.assume(c, &f)
 			}
-			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return showPlan(ctx, m, &f) })
+			return o.runStage(c, s, func(ctx context.Context, m *mirrors) (output, error) {
+				if s.read != nil && s.read.Filler != nil {
+					f.limitAs(c, s.read.Filler)
+				}
+				return showPlan(ctx, m, &f)
+			})
 		},
 	}
 	o.planFlags(c)
+	s = o.filteredStageFlags(c)
 	f.flags(c)
 	o.jsonFlag(c)
 	return c
@@ -63,13 +75,16 @@ func planCommand() *cobra.Command {
 func copyCommand() *cobra.Command {
 	var o options
 	var dryRun, index, fewer bool
+	var s *stageFlag
 	c := &cobra.Command{
-		Use:   "copy" + sourceUsage,
+		Use:   "copy" + sourceUsage + stageUsage("copy"),
 		Short: "copy missing blobs",
 		Long: "Copies the blobs that the mirrors are missing, to the primary first. A copy that is\n" +
-			"interrupted continues when it is run again. The exit code is 1 if something is still\n" +
-			"missing at the end.",
+			"interrupted continues when it is run again. The list of withdrawn blobs, which are\n" +
+			"not copied, is in the state: for the mirrors of a stage, pass -stage or the -state of\n" +
+			"the stage. The exit code is 1 if something is still missing at the end.",
 		Example: cli.Example(
+			"archeio mirror copy -stage production",
 			"archeio mirror copy -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state",
 			"archeio mirror copy -source registry.example.com -bucket my-primary -rate 50 -bandwidth 20M"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,7 +98,8 @@ func copyCommand() *cobra.Command {
 					return err
 				}
 			}
-			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) {
+			o.warnWithdrawn = !dryRun
+			return o.runStage(c, s, func(ctx context.Context, m *mirrors) (output, error) {
 				if dryRun {
 					return showPlan(ctx, m, nil)
 				}
@@ -95,6 +111,7 @@ func copyCommand() *cobra.Command {
 		},
 	}
 	o.planFlags(c)
+	s = o.filteredStageFlags(c)
 	o.bandwidthFlag(c)
 	f := c.Flags()
 	f.BoolVar(&dryRun, "dry-run", false, "show what would be copied, as plan does")
@@ -107,20 +124,23 @@ func copyCommand() *cobra.Command {
 func statusCommand() *cobra.Command {
 	var o options
 	var missing bool
+	var s *stageFlag
 	c := &cobra.Command{
-		Use:   "status" + sourceUsage,
+		Use:   "status" + sourceUsage + stageUsage("status"),
 		Short: "show what each mirror has and is missing",
 		Long: "Shows how many blobs of the source each mirror has and is missing, and which blobs\n" +
 			"the functions could not copy. A mirror is full if it has everything that the source\n" +
 			"has and that may be mirrored; what the source names and does not have is listed.\n" +
 			"Withdrawn blobs that a mirror still has are removed. The exit code is 1 if a mirror is\n" +
 			"not full, unless the source is empty.",
-		Example: cli.Example("archeio mirror status -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -state s3://my-state"),
+		Example: cli.Example("archeio mirror status -stage production",
+			"archeio mirror status -source us-docker.pkg.dev/example-project/images -bucket my-primary@us-east-1 -state s3://my-state"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.run(c, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx, missing) })
+			return o.runStage(c, s, func(ctx context.Context, m *mirrors) (output, error) { return m.status(ctx, missing) })
 		},
 	}
 	o.planFlags(c)
+	s = o.filteredStageFlags(c)
 	c.Flags().BoolVar(&missing, "missing", false, "list the blobs that mirrors are missing")
 	o.jsonFlag(c)
 	return c

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"archeio/infra/stage"
 	"archeio/lambda/copier"
 	"archeio/scripts/archeio/capacity"
 	"archeio/scripts/archeio/cli"
@@ -39,6 +40,16 @@ func (o *fillOptions) flags(c *cobra.Command) {
 	f.Int64Var(&o.images, "images", 0, "`N` manifests of a source that is not read; requires -blobs and -bytes")
 	f.Int64Var(&o.blobs, "blobs", 0, "`N` blobs of a source that is not read")
 	f.Var(&o.bytes, "bytes", "`BYTES` size of all blobs of a source that is not read, as 33T")
+}
+
+// limitAs sets the limits to those of a stage, unless flags have others.
+func (o *fillOptions) limitAs(c *cobra.Command, f *stage.Filler) {
+	if !c.Flags().Changed("fill-rate") {
+		o.rate = f.Rate
+	}
+	if !c.Flags().Changed("fill-workers") {
+		o.workers = f.Workers
+	}
 }
 
 // assumed reports whether the source is not read.

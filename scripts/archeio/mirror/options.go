@@ -35,6 +35,9 @@ type options struct {
 	asJSON                       bool
 
 	needsSource, needsState, noBuckets bool
+	// stageFilter applies the filter of a stage too. warnWithdrawn warns of buckets of a
+	// stage without its state.
+	stageFilter, warnWithdrawn bool
 }
 
 func (o *options) bucketFlag(c *cobra.Command) {
@@ -132,7 +135,7 @@ func (o *options) assume(c *cobra.Command, f *fillOptions) error {
 	if len(o.buckets) == 0 {
 		return cli.Usagef("missing -bucket NAME[@REGION]")
 	}
-	if err := cli.NoEffect(c, "with -images", "source", "repositories", "tags", "exclude-tags", "platforms", "allow-empty", "state", "rate", "parallel"); err != nil {
+	if err := cli.NoEffect(c, "with -images", "stage", "source", "repositories", "tags", "exclude-tags", "platforms", "allow-empty", "state", "rate", "parallel"); err != nil {
 		return err
 	}
 	var missing []missingIn

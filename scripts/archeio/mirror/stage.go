@@ -3,6 +3,9 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +29,12 @@ func (o *options) stageFlags(c *cobra.Command) *stageFlag {
 	return &stageFlag{flags: cli.StageFlags(c)}
 }
 
+// filteredStageFlags is stageFlags for a command that mirrors what the stage does.
+func (o *options) filteredStageFlags(c *cobra.Command) *stageFlag {
+	o.stageFilter = true
+	return o.stageFlags(c)
+}
+
 // runStage is run with what the stage has, if a flag names one.
 func (o *options) runStage(c *cobra.Command, s *stageFlag, do func(context.Context, *mirrors) (output, error)) error {
 	if err := s.flags.Optional(c); err != nil {
@@ -38,19 +47,63 @@ func (o *options) runStage(c *cobra.Command, s *stageFlag, do func(context.Conte
 		if err := s.load(); err != nil {
 			return err
 		}
-		o.state = "s3://" + s.read.StateBucket() + "@" + s.read.Home
+		if s.read.Filler != nil || o.needsState {
+			o.state = stateOf(s.read)
+		}
 		if o.needsSource {
 			o.source = s.read.Source()
 			if s.read.Filler != nil {
 				o.patterns = s.read.Filler.Repositories
 			}
 		}
+		if o.stageFilter && s.read.Filler != nil {
+			o.filterAs(c, s.read.Filler)
+		}
 		o.buckets = nil
 		if !o.noBuckets {
 			o.buckets = s.buckets()
 		}
+	} else if o.warnWithdrawn {
+		o.warnOfStage(c.ErrOrStderr(), c.CommandPath(), s.flags.File)
 	}
 	return o.run(c, do)
+}
+
+// stateOf returns the value of -state for the state of a stage.
+func stateOf(s *stage.Stage) string { return "s3://" + s.StateBucket() + "@" + s.Home }
+
+// filterAs sets the filter to that of a stage, unless flags have another one.
+func (o *options) filterAs(c *cobra.Command, f *stage.Filler) {
+	for name, list := range map[string]struct{ flag, stage *[]string }{
+		"tags": {&o.tags, &f.Tags}, "exclude-tags": {&o.excludeTags, &f.ExcludeTags}, "platforms": {&o.platforms, &f.Platforms},
+	} {
+		if !c.Flags().Changed(name) {
+			*list.flag = *list.stage
+		}
+	}
+	if !c.Flags().Changed("referrers") {
+		o.referrers = f.Referrers
+	}
+	o.allowEmpty = o.allowEmpty || f.AllowEmpty
+}
+
+// warnOfStage warns if a bucket is that of a mirror of a stage in a file and the state is
+// not: the list of withdrawn blobs is in the state of the stage.
+func (o *options) warnOfStage(w io.Writer, command, file string) {
+	names, _ := stage.Names(file) // without a file there is no stage to warn of
+	for _, name := range names {
+		s, err := stage.Read(file, name)
+		if err != nil || s.Filler == nil || strings.HasPrefix(o.state, "s3://"+s.StateBucket()) {
+			continue
+		}
+		for _, region := range s.Mirrors {
+			bucket := s.Bucket(region)
+			if slices.ContainsFunc(o.buckets, func(b string) bool { return b == bucket || strings.HasPrefix(b, bucket+"@") }) {
+				fmt.Fprintf(w, "%s: bucket %q is a mirror of stage %q: without its state, withdrawn blobs are copied again: pass -stage %s, or -state %s\n", command, bucket, name, name, stateOf(s))
+				break
+			}
+		}
+	}
 }
 
 func (s *stageFlag) load() (err error) {
