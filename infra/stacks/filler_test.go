@@ -164,7 +164,7 @@ func TestFillerResources(t *testing.T) {
 		want := map[string]int{
 			"AWS::Lambda::Function": 2, "AWS::IAM::Role": 2, "AWS::IAM::Policy": 2, "AWS::Logs::LogGroup": 2,
 			"AWS::SQS::Queue": 2, "AWS::SQS::QueuePolicy": 2, "AWS::Lambda::EventSourceMapping": 1,
-			"AWS::Events::Rule": 2, "AWS::Lambda::Permission": 2, "AWS::CloudWatch::Alarm": 9,
+			"AWS::Events::Rule": 2, "AWS::Lambda::Permission": 2, "AWS::CloudWatch::Alarm": 10,
 		}
 		if !maps.Equal(kinds, want) {
 			t.Errorf("resources %v, want %v", kinds, want)

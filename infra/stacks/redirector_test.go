@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"archeio/infra/stage"
 	"archeio/lambda/config"
 )
 
@@ -210,6 +211,7 @@ func TestFunctionURL(t *testing.T) {
 func TestStackReferences(t *testing.T) {
 	c := synthesized(t)
 	found := map[string]bool{}
+	own := []string{stage.RedirectorID, stage.PlannerID, stage.WorkerID, stage.HookID, stage.RefreshID, stage.CanaryID}
 	each(t, "", func(t *testing.T, st *synthStack) {
 		outputs, _ := st.template["Outputs"].(map[string]any)
 		for name, output := range outputs {
@@ -221,6 +223,8 @@ func TestStackReferences(t *testing.T) {
 		for id, resource := range resources {
 			if kind, _ := at(resource, "Type").(string); !strings.HasPrefix(kind, "AWS::") || strings.HasPrefix(kind, "AWS::CloudFormation::") {
 				t.Errorf("%s is a custom resource of the type %s", id, kind)
+			} else if kind == "AWS::Lambda::Function" && !slices.Contains(own, id) {
+				t.Errorf("%s is a function of the CDK", id)
 			}
 		}
 		walk(st.template, "", func(path string, v any) {
