@@ -13,6 +13,14 @@ func (r *Relay) blob(ctx context.Context, q *Request) (Response, *entry) {
 		return r.sent(q, got, failure)
 	}
 	got, failure := r.exchange(ctx, q)
+	if q.Head && failure == nil && got.status == http.StatusOK {
+		// Entry points compute the length from the content. Quay redirects only GET:
+		// https://github.com/quay/quay/blob/master/endpoints/v2/blob.py
+		get := *q
+		get.Head = false
+		r.limit.Owe() // for the next request
+		got, failure = r.exchange(ctx, &get)
+	}
 	if failure != nil || !redirected(got.status) {
 		return r.sent(q, got, failure)
 	}
@@ -31,20 +39,13 @@ func (r *Relay) blob(ctx context.Context, q *Request) (Response, *entry) {
 
 // sent returns the response for a blob that the upstream sent itself, or failed to.
 func (r *Relay) sent(q *Request, got result, failure *Response) (Response, *entry) {
-	if failure != nil {
+	switch {
+	case failure != nil:
 		return *failure, r.negative(failure)
-	}
-	resp := Response{Status: http.StatusOK, Outcome: Fetched, ContentType: "application/octet-stream", Digest: q.Reference}
-	if r.method(q) == http.MethodHead {
-		if got.length < 0 || got.length > MaxBody {
-			return r.tooLarge(q), nil
-		}
-		resp.Length = int(got.length)
-		return resp, nil
-	}
-	if digest(q.Reference, got.body) != q.Reference {
+	case digest(q.Reference, got.body) != q.Reference:
 		return invalid("the blob of the upstream does not match its digest"), nil
 	}
+	resp := Response{Status: http.StatusOK, Outcome: Fetched, ContentType: "application/octet-stream", Digest: q.Reference}
 	resp.Body, resp.Length = string(got.body), len(got.body)
 	now := r.options.Now()
 	return resp, &entry{fresh: now.Add(freshFor), stale: now.Add(staleFor)}

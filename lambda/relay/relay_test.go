@@ -99,6 +99,72 @@ func TestFetch(t *testing.T) {
 	})
 }
 
+// TestBlobHead tests HEAD of blobs: the address is one for HEAD, and what the upstream sends
+// itself is fetched, because entry points compute the length from it.
+func TestBlobHead(t *testing.T) {
+	t.Parallel()
+	sized := func(length int64) reply {
+		return func(r *http.Request) (*http.Response, error) {
+			resp, err := respond(r, 200, nil, string(manifestText))
+			if r.Method == http.MethodHead {
+				resp.ContentLength = length
+			}
+			return resp, err
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		registry reply // nil for the usual one
+		status   int
+		outcome  Outcome
+		requests int // to the registry
+	}{
+		{"in-storage", nil, 307, Redirected, 2}, // with the challenge
+		{"sent", sized(int64(len(manifestText))), 200, Fetched, 2},
+		{"sent-without-a-length", sized(-1), 200, Fetched, 2},
+		{"too-large", func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodHead {
+				return sized(MaxBody + 1)(r)
+			}
+			return sends(endless{}, MaxBody+1)(r)
+		}, 502, TooLarge, 2},
+		{"grows", func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodHead {
+				return sized(1)(r)
+			}
+			return sends(endless{}, -1)(r)
+		}, 502, TooLarge, 2},
+		{"absent", always(404, nil), 404, Absent, 1},
+		{"redirects-only-GET", func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodHead {
+				return sized(MaxBody + 1)(r)
+			}
+			return redirects("https://blobs.example.com/b")(r)
+		}, 307, Redirected, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(t)
+				if tt.registry != nil {
+					n.registry = tt.registry
+				}
+				r := newRelay(t, n)
+				q := aBlob
+				q.Head = true
+				got := fetch(t, r, q)
+				expect(t, "HEAD", got, tt.status, tt.outcome)
+				if tt.status == 200 && (got.Body != string(manifestText) || got.Length != len(manifestText)) {
+					t.Errorf("%+v", got)
+				}
+				if c := n.count(registryHost); c != tt.requests {
+					t.Errorf("%d requests to the registry, want %d", c, tt.requests)
+				}
+			})
+		})
+	}
+}
+
 // TestClock tests that tokens and signed addresses are used for as long as they are valid
 // if the clock of the upstream is an hour off ours.
 func TestClock(t *testing.T) {
