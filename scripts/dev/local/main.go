@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"archeio/lambda/build"
@@ -37,7 +38,8 @@ Builds and starts the whole system on loopback: a registry, S3 servers as the
 mirrors of two regions and the default mirror, the built Lambda function, a load
 balancer and a distribution in front of it. Publishes an image, fills the mirrors
 from the registry, publishes a newer image with one more blob, and pulls it as
-clients in five places.
+clients in five places. With -access token, the registry requires a token, and the
+requests of one pull are printed, with those that the function sends for it.
 
 Flags:
 `
@@ -87,6 +89,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if *verbose {
 		l.options.Log = stderr
 	}
+	l.options.Observe = l.observe
 	err = l.run(ctx)
 	progress.Done()
 	switch {
@@ -111,6 +114,28 @@ type local struct {
 	system *system.System
 	image  *pull.Image
 	up     bool // the pulls are done
+
+	mu       sync.Mutex
+	function []pull.Hop // of the pull
+}
+
+// observe records a request of the function, unless it is a check whether the upstream
+// responds.
+func (l *local) observe(h pull.Hop) {
+	if strings.HasSuffix(h.URL, "/") {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.function = append(l.function, h)
+}
+
+// observed returns what observe recorded since the last call.
+func (l *local) observed() []pull.Hop {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer func() { l.function = nil }()
+	return l.function
 }
 
 func (l *local) run(ctx context.Context) (err error) {
@@ -129,6 +154,12 @@ func (l *local) run(ctx context.Context) (err error) {
 	l.progress.Done()
 	l.up = true
 	report.Summary(l.image)
+	if l.options.Token && !l.verbose {
+		fmt.Fprintln(l.stdout, "\nThe requests of the first pull, and those of the function for a token and for what it relays:")
+		first := *report
+		first.Rows = first.Rows[:1]
+		first.Hops(distribution)
+	}
 	if l.verbose {
 		fmt.Fprintf(l.stdout, "\nThe mirrors of each region were filled\n%s", &filled)
 		report.Hops(distribution, loadBalancer)
@@ -159,12 +190,13 @@ func (l *local) pulls(ctx context.Context) (*pull.Report, error) {
 	l.progress.Step(fmt.Sprintf("pulling the image as %d clients through both entry points", len(clients)))
 	for _, e := range []struct{ name, base string }{{distribution, s.Distribution}, {loadBalancer, s.ALB}} {
 		for _, c := range clients {
+			l.observed() // what filled the mirrors
 			p, err := s.Pull(ctx, e.base, c.Addr, l.image)
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
 			report.Rows = append(report.Rows, pull.Row{
-				EntryPoint: e.name, Client: c.Name, Pull: p,
+				EntryPoint: e.name, Client: c.Name, Pull: p, Function: l.observed(),
 				Verdict: pull.Verdict(p, err, c.Want, l.image, s.ServerName),
 			})
 		}

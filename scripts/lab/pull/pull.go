@@ -29,6 +29,8 @@ import (
 
 // Hop is one request of a pull and its response.
 type Hop struct {
+	// At is when the response came.
+	At time.Time
 	// URL is the URL of the request, Location where the response redirects to,
 	// if it does.
 	URL, Location string
@@ -213,7 +215,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	hop := Hop{URL: req.URL.String(), Status: resp.StatusCode, Reason: resp.Header.Get("X-Redirect-Reason")}
+	hop := Hop{At: time.Now(), URL: req.URL.String(), Status: resp.StatusCode, Reason: resp.Header.Get("X-Redirect-Reason")}
 	if location, err := resp.Location(); err == nil {
 		hop.Location = location.String()
 	} else if !errors.Is(err, http.ErrNoLocation) {

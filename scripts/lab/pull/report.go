@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +17,8 @@ import (
 type Row struct {
 	EntryPoint, Client string
 	Pull               *Pull
+	// Function are the requests that the function sent for the pull.
+	Function []Hop
 	// Verdict is "ok", or what is wrong; see [Verdict].
 	Verdict string
 }
@@ -98,7 +101,8 @@ func (r *Report) sources(p *Pull, image *Image) []source {
 }
 
 // Hops prints each request of the pulls through the entry points named, and of
-// the pulls that failed.
+// the pulls that failed. Requests of the function stand before the response that they
+// were sent for.
 func (r *Report) Hops(entryPoints ...string) {
 	t := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', 0)
 	for _, row := range r.Rows {
@@ -106,12 +110,29 @@ func (r *Report) Hops(entryPoints ...string) {
 			continue
 		}
 		fmt.Fprintf(t, "\n%s through the %s\n", row.Client, row.EntryPoint)
-		fmt.Fprintln(t, "  HOST\tPATH\tSTATUS\tREDIRECTED TO\tREASON")
+		if len(row.Function) == 0 {
+			fmt.Fprintln(t, "  HOST\tPATH\tSTATUS\tREDIRECTED TO\tREASON")
+			for _, h := range row.Pull.Hops {
+				fmt.Fprintf(t, "  %s\n", r.hop(h))
+			}
+			continue
+		}
+		fmt.Fprintln(t, "  FROM\tHOST\tPATH\tSTATUS\tREDIRECTED TO\tREASON")
+		function := row.Function
 		for _, h := range row.Pull.Hops {
-			fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%s\n", r.ServerName(h.URL), short(pathOf(h.URL)), h.Status, or(r.ServerName(h.Location), "-"), or(h.Reason, "-"))
+			for len(function) > 0 && function[0].At.Before(h.At) {
+				fmt.Fprintf(t, "  function\t%s\n", r.hop(function[0]))
+				function = function[1:]
+			}
+			fmt.Fprintf(t, "  client\t%s\n", r.hop(h))
 		}
 	}
 	t.Flush()
+}
+
+// hop returns the cells of a hop.
+func (r *Report) hop(h Hop) string {
+	return fmt.Sprintf("%s\t%s\t%d\t%s\t%s", r.ServerName(h.URL), short(pathOf(h.URL)), h.Status, or(r.ServerName(h.Location), "-"), or(h.Reason, "-"))
 }
 
 // Failed returns the number of pulls whose verdict is not "ok".
@@ -140,14 +161,10 @@ func Verdict(p *Pull, err error, want Want, image *Image, serverName func(string
 	return ok
 }
 
-// short returns a path with its digest cut to twelve digits.
-func short(path string) string {
-	before, hex, found := strings.Cut(path, "sha256:")
-	if !found || len(hex) < 12 {
-		return path
-	}
-	return before + "sha256:" + hex[:12]
-}
+var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{52}`)
+
+// short returns a path with its digests cut to twelve digits.
+func short(path string) string { return longHex.ReplaceAllString(path, "$1") }
 
 func pathOf(address string) string {
 	u, err := url.Parse(address)

@@ -132,3 +132,32 @@ func TestHops(t *testing.T) {
 		})
 	}
 }
+
+// TestFunctionHops tests that the requests of the function stand before the response that
+// they were sent for.
+func TestFunctionHops(t *testing.T) {
+	t.Parallel()
+	at := func(seconds int64, url string, status int) Hop {
+		return Hop{At: time.Unix(seconds, 0), URL: url, Status: status}
+	}
+	row := Row{EntryPoint: "distribution", Client: "home", Verdict: ok, Pull: &Pull{Hops: []Hop{
+		at(1, "http://distribution/v2/", 200), at(4, "http://distribution/v2/hello/manifests/v2", 200),
+	}}, Function: []Hop{at(2, "http://upstream/v2/images/hello/manifests/v2", 401), at(3, "http://tokens/token", 200)}}
+	var out strings.Builder
+	r := Report{Out: &out, ServerName: func(url string) string {
+		host, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+		return host
+	}, Rows: []Row{row}}
+	r.Hops("distribution")
+	const want = `
+home through the distribution
+  FROM      HOST          PATH                           STATUS  REDIRECTED TO  REASON
+  client    distribution  /v2/                           200     -              -
+  function  upstream      /v2/images/hello/manifests/v2  401     -              -
+  function  tokens        /token                         200     -              -
+  client    distribution  /v2/hello/manifests/v2         200     -              -
+`
+	if out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"archeio/scripts/lab/entrypoint"
+	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/runtimeapi"
 )
 
@@ -47,6 +48,9 @@ type Options struct {
 	// Storage is the base URL at which the upstream and its clients reach the storage,
 	// if something is in front of it.
 	Storage string
+	// Observe is called after each request of the function to an upstream that requires a
+	// token and to its token server. It may be nil, and must be safe for concurrent use.
+	Observe func(pull.Hop)
 	// SingleValue makes the load balancer send single-value headers.
 	SingleValue bool
 	// Processes is the number of processes of the function; 0 is 1.

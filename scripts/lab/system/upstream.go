@@ -5,10 +5,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"archeio/scripts/lab/pull"
 )
 
 // TokenUpstream are the base URLs of a registry that requires a token, as most public
@@ -75,7 +81,41 @@ func (s *System) startUpstream(ctx context.Context, registry string, o Options) 
 	u, stop, err := StartTokenUpstream(ctx, s.log, s.dir, o.Storage)
 	s.closers = append(s.closers, stop)
 	s.Upstream, s.publisher, s.tokens, s.Storage = u.Registry, u.Publisher, u.Tokens, u.Storage
+	if err != nil || o.Observe == nil {
+		return err
+	}
+	if s.tokens, err = s.observe(u.Tokens, o.Observe, func(*http.Response) {}); err != nil {
+		return err
+	}
+	s.Upstream, err = s.observe(u.Registry, o.Observe, func(r *http.Response) {
+		if c := r.Header.Get("WWW-Authenticate"); c != "" {
+			r.Header.Set("WWW-Authenticate", strings.Replace(c, u.Tokens, s.tokens, 1))
+		}
+	})
 	return err
+}
+
+// observe starts a proxy in front of a server, which calls observe for each response
+// after change, and returns its base URL.
+func (s *System) observe(target string, observe func(pull.Hop), change func(*http.Response)) (base string, err error) {
+	to, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	l, err := s.listen("", "a server in front of "+to.Host)
+	if err != nil {
+		return "", err
+	}
+	base = "http://" + l.Addr().String()
+	s.serve(l, &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		ModifyResponse: func(r *http.Response) error {
+			change(r)
+			observe(pull.Hop{At: time.Now(), URL: base + r.Request.URL.RequestURI(), Location: r.Header.Get("Location"), Status: r.StatusCode})
+			return nil
+		},
+	})
+	return base, nil
 }
 
 // Publisher returns what images are pushed to: the host of the registry and the
