@@ -75,12 +75,14 @@ func (s *testSystem) conformanceThrough(ctx context.Context, kind string, images
 		return "", err
 	}
 	defer stop()
-	bed, err := s.newTestbed(ctx, images, kind, 1, map[string]string{
+	env := map[string]string{
 		"UPSTREAM_REGISTRY_ENDPOINT": upstream,
 		"UPSTREAM_REGISTRY_PATH":     "", // the suite reads what it wrote by the same name
-		"UPSTREAM_BLOB_HOSTS":        strings.TrimPrefix(upstream, "http://"),
-		"UPSTREAM_RATE":              "100000",
-	})
+	}
+	if s.token() {
+		env["UPSTREAM_BLOB_HOSTS"], env["UPSTREAM_RATE"] = strings.TrimPrefix(upstream, "http://"), "100000"
+	}
+	bed, err := s.newTestbed(ctx, images, kind, 1, env)
 	if err != nil {
 		return "", err
 	}
