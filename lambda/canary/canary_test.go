@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +33,7 @@ func digestOf(text string) string { return fmt.Sprintf("sha256:%x", sha256.Sum25
 type entry struct {
 	*httptest.Server
 	damaged, down bool
+	size          int // of the blob, as the manifest has it; 0 is the right one
 	requests      []string
 	state         string // of the canary's object; empty if there is none
 }
@@ -50,7 +53,7 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 	case r.URL.Path == "/v2/":
 	case r.URL.Path == "/v2/app/manifests/v1":
-		fmt.Fprintf(w, `{"config":{"digest":%q,"size":%d}}`, digestOf(blob), len(blob))
+		fmt.Fprintf(w, `{"config":{"digest":%q,"size":%d}}`, digestOf(blob), cmp.Or(e.size, len(blob)))
 	case r.URL.Path == "/v2/app/blobs/"+digestOf(blob):
 		w.Header().Set("X-Redirect-Reason", "aws-region")
 		w.Header().Set("Location", "/stored")
@@ -145,6 +148,26 @@ func TestPull(t *testing.T) {
 				t.Errorf("log %s, want %q", &log, tt.log)
 			}
 		})
+	}
+}
+
+// A run downloads at most a MiB, through all entry points together.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	e := newEntry(t)
+	e.size = 600_000
+	var log bytes.Buffer
+	c := &canary{
+		entryPoints: []entryPoint{{"distribution", e.URL}}, transport: e.Client().Transport, metrics: io.Discard, log: slog.New(slog.NewJSONHandler(&log, nil)), now: time.Now,
+		image: &image.Source{Image: testpull.Image{Name: "app", Reference: "v1"}},
+	}
+	const tooLarge = " of 524288 are left"
+	if err := c.handle(t.Context()); err != nil || log.Len() > 0 {
+		t.Errorf("one entry point: error %v, log %s", err, &log)
+	}
+	c.entryPoints = append(c.entryPoints, entryPoint{"load-balancer", e.URL})
+	if err := c.handle(t.Context()); err != nil || strings.Count(log.String(), tooLarge) != 2 {
+		t.Errorf("two entry points: error %v, want %q twice in the log %s", err, tooLarge, &log)
 	}
 }
 

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// MaxBytes and Timeout are the limits of an automatic pull through one entry point.
+	// MaxBytes is the limit of automatic pulls that run together, Timeout that of one
+	// pull.
 	MaxBytes = 1 << 20
 	Timeout  = 20 * time.Second
 
