@@ -60,7 +60,7 @@ var large = Load{
 	AWS: 0.65, UpstreamCloud: 0.2, SameRegion: 0.97, Absent: 0.01,
 	PingHit: 0.99, ManifestHit: 0.9, EdgeHit: 0.95, IndexHit: 0.99, CacheHit: 0.5,
 	FarEdge: 0.3, Mirrors: 31, Redirectors: 8, Regions: 31, AlarmMetrics: 786, StorageGB: 20_000, GrowthGB: 300,
-	Runs: 2 * hours, Repositories: 2000, Images: 300_000, Canaries: 8,
+	Runs: hours, Repositories: 2000, Images: 300_000, Canaries: 8,
 	MemoryMB: 512, Warm: 2, Check: 13, Cold: 45, ColdShare: 0.0005, Peak: 4, Busiest: 0.4,
 	Places: []string{
 		"us-east-2", "us-east-1", "us-west-1", "us-west-2", "ca-central-1", "ca-west-1", "mx-central-1", "sa-east-1",

@@ -99,7 +99,7 @@ const h = index.HeaderSize
 func TestFillingInTurns(t *testing.T) {
 	t.Parallel()
 	l := large
-	l.Runs, l.GrowthGB = hours, 0
+	l.GrowthGB = 0
 	f := ModelFilling(l)
 	near(t, "primary pages", f.PrimaryPages, 730*(256*32+1))
 	near(t, "replica pages", f.ReplicaPages, 30*(730./11*256*32+730))

@@ -69,7 +69,7 @@ func TestDraw(t *testing.T) {
 		want []string
 		not  string
 	}{
-		{"large", large, []string{"10 PB a month for $117,000 instead of $597,000", "400 million pulls", "saves $480,000 (80%)", "CloudFront $85,200", "Lambda and SQS $"}, "ALB"},
+		{"large", large, []string{"10 PB a month for $116,000 instead of $597,000", "400 million pulls", "saves $480,000 (80%)", "CloudFront $85,200", "Lambda and SQS $"}, "ALB"},
 		{"small", small, []string{"1.8 TB a month for $6", "20,000 pulls", "saves "}, "ALB"},
 		{"no-saving", expensive, []string{"ALB $"}, "saves"},
 		{"no-traffic", idle, []string{"0 B a month for $", "instead of $0.00"}, "saves"},
