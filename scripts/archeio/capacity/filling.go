@@ -13,9 +13,11 @@ const (
 	// pageSize is how many keys a page of a listing has at most.
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 	pageSize = 1000
-	// runReads and runWrites are the requests of a run to the state that do not depend
-	// on the number of blobs, readsPerMessage those of a worker for a message.
-	runReads, runWrites, readsPerMessage = 5, 4, 3
+	// runReads, runWrites and progressWrites are the requests of a run to the state that do
+	// not depend on the number of blobs, readsPerMessage those of a worker for a message.
+	runReads, runWrites, progressWrites, readsPerMessage = 5, 1, 3, 3
+	// saveSeconds is after how many seconds of listing the progress is saved again.
+	saveSeconds = 10
 	// listingsAtOnce is about how many pages of the primary are listed at the same time.
 	listingsAtOnce = 6
 	// keyBytes is what a key takes in a page of a listing: a blob's key has 89
@@ -45,13 +47,14 @@ type Filling struct {
 	IndexBytes   float64 `json:"indexBytes"` // of indexes from the planner to replicas
 	Messages     float64 `json:"messages"`
 	// Of the state: by the planner and by workers.
-	PlannerReads  float64 `json:"plannerReads"`
-	PlannerWrites float64 `json:"plannerWrites"`
-	WorkerReads   float64 `json:"workerReads"`
-	Queue         float64 `json:"queueRequests"`
-	Invocations   float64 `json:"invocations"`
-	GBSeconds     float64 `json:"gbSeconds"`
-	SourceBytes   float64 `json:"sourceBytes"` // of the upstream's listings
+	PlannerReads   float64 `json:"plannerReads"`
+	PlannerWrites  float64 `json:"plannerWrites"`
+	ProgressWrites float64 `json:"progressWrites"` // of PlannerWrites: of its own progress
+	WorkerReads    float64 `json:"workerReads"`
+	Queue          float64 `json:"queueRequests"`
+	Invocations    float64 `json:"invocations"`
+	GBSeconds      float64 `json:"gbSeconds"`
+	SourceBytes    float64 `json:"sourceBytes"` // of the upstream's listings
 }
 
 // ModelFilling returns what filling the mirrors takes if nothing changes but for the
@@ -76,10 +79,12 @@ func ModelFilling(l Load) (f Filling) {
 	}
 	f.IndexReads, f.IndexWrites = l.Runs*l.Mirrors, writes*l.Mirrors
 	f.IndexBytes = writes * (l.Mirrors - 1) * indexBytes(blobs)
-	// The planner reads each part of the last inventory, and writes what has changed.
-	f.PlannerReads = l.Runs*(parts+runReads) + writes*parts
-	f.PlannerWrites = l.Runs * (min(parts, newBlobs) + runWrites)
-	f.Messages = l.Runs * l.Repositories
+	// The planner reads each part of the last inventory, and of the new one for the index,
+	// and writes what has changed.
+	f.PlannerReads = l.Runs * (2*parts + runReads)
+	f.ProgressWrites = l.Runs*progressWrites + f.PrimaryPages*pageSeconds/listingsAtOnce/saveSeconds
+	f.PlannerWrites = l.Runs*(min(parts, newBlobs)+runWrites) + f.ProgressWrites
+	f.Messages = l.Runs * (l.Repositories + 1)
 	f.WorkerReads = f.Messages * readsPerMessage
 	f.Queue = f.Messages*requestsPerMessage + emptyReceives
 	f.Invocations = l.Runs + f.Messages

@@ -46,8 +46,8 @@ func TestQuantities(t *testing.T) {
 		// Blobs 2025+675+270+648, checks 4800, the index 2*8760, three replicas
 		// of the new blobs 7500.
 		{"reads", q.Reads, 33438},
-		// 7200*(330+5000), each may write metrics; 1100+17520 others.
-		{"log-bytes", q.LogBytes, 38_376_000 + 18_620*330},
+		// 7200*(330+5000), each may write metrics; 1200+17520 others.
+		{"log-bytes", q.LogBytes, 38_376_000 + 18_720*330},
 		{"metrics", q.Metrics, 182},                    // 2*(40 + 3*2) + 3*4 + 4*16 + 2*3 + 8
 		{"canary-runs", q.CanaryRuns, 17_520},          // 2*730*12
 		{"canary-gb-seconds", q.CanaryGBSeconds, 8760}, // 17520 * 2 s * 0.25
@@ -75,12 +75,13 @@ func TestFilling(t *testing.T) {
 		{"index-writes", f.IndexWrites, 400},                // each run has new blobs
 		{"index-bytes", f.IndexBytes, 300 * (h + 25_000*8)}, // 100 runs, 3 replicas
 		{"planner-reads", f.PlannerReads, 700},              // 100 * (5 + 2)
-		{"planner-writes", f.PlannerWrites, 500},            // 100 * (4 + 1)
-		{"messages", f.Messages, 1000},                      // 100 * 10
-		{"worker-reads", f.WorkerReads, 3000},               // 3 for each
-		{"queue", f.Queue, 659_100},                         // 2.1 for each, 5 polls each 20 s
-		{"invocations", f.Invocations, 1100},
-		{"gb-seconds", f.GBSeconds, 1065}, // 2600*0.15/6 + 1000
+		{"planner-writes", f.PlannerWrites, 506.5},          // 100 * (1 + 3 + 1) + 2600*0.15/6/10
+		{"progress-writes", f.ProgressWrites, 306.5},        // 100 * 3 + 6.5
+		{"messages", f.Messages, 1100},                      // 100 * (10 + 1)
+		{"worker-reads", f.WorkerReads, 3300},               // 3 for each
+		{"queue", f.Queue, 659_310},                         // 2.1 for each, 5 polls each 20 s
+		{"invocations", f.Invocations, 1200},
+		{"gb-seconds", f.GBSeconds, 1165}, // 2600*0.15/6 + 1100
 		{"source-bytes", f.SourceBytes, 1.5e6},
 	} {
 		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })
@@ -104,8 +105,8 @@ func TestFillingInTurns(t *testing.T) {
 	near(t, "primary pages", f.PrimaryPages, 730*(256*32+1))
 	near(t, "replica pages", f.ReplicaPages, 30*(730./11*256*32+730))
 	near(t, "index writes", f.IndexWrites, 730./11*4*31)
-	near(t, "planner reads", f.PlannerReads, 730*261+730./11*4*256)
-	near(t, "planner writes", f.PlannerWrites, 730*4)
+	near(t, "planner reads", f.PlannerReads, 730*(2*256+5))
+	near(t, "planner writes", f.PlannerWrites, 730*(4+(256*32+1)*0.15/6/10))
 }
 
 func TestPaths(t *testing.T) {

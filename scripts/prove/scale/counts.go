@@ -15,6 +15,7 @@ const (
 	mirrorWrite // PUT
 	stateRead
 	stateWrite
+	progressWrite // of how far the planner is
 	stateList
 	sourceList
 	sourceManifest

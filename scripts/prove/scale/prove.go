@@ -53,6 +53,7 @@ func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Prog
 	t := task{Source: registry + "/" + sourcePath, S3: "http://" + s3, Mirrors: o.mirrors, Timeout: o.timeout}
 	start := time.Now().UTC().Add(-48 * time.Hour)
 	var phases []phase
+	var unchanged phase
 	do := func(name, what string, now time.Time, hours int, messages []copier.Message) error {
 		t := t
 		t.Do, t.Now, t.Hours, t.Messages = what, now, hours, messages
@@ -76,11 +77,17 @@ func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Prog
 	if err == nil {
 		err = do("status", "status", start, 0, nil)
 	}
-	if err == nil {
-		err = do(hours, "plan", start.Add(time.Hour), o.hours, nil)
+	now := start.Add(time.Hour)
+	if o.compare && err == nil { // the first turns begin at the same time
+		err = do("plan, hours before that", "plan", now, o.hours, nil)
+		now = now.Add(time.Duration(o.hours) * time.Hour)
 	}
 	if err == nil {
-		err = do("work, without changes", "work", start.Add(time.Duration(o.hours)*time.Hour), 0, sent())
+		err = do(hours, "plan", now, o.hours, nil)
+		unchanged = phases[len(phases)-1]
+	}
+	if err == nil {
+		err = do("work, without changes", "work", now.Add(time.Duration(o.hours)*time.Hour), 0, sent())
 	}
 	state, failed := os.MkdirTemp("", "archeio-scale-")
 	if failed != nil {
@@ -116,7 +123,7 @@ func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Prog
 	}
 	errs := []error{o.memory(phases)}
 	if o.compare {
-		errs = append(errs, o.compareModel(stdout, phases[3]))
+		errs = append(errs, o.compareModel(stdout, unchanged))
 	}
 	return errors.Join(errs...)
 }

@@ -59,6 +59,8 @@ func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		kind = stateWrite
 		if bucket != stateBucket {
 			kind = mirrorWrite
+		} else if key == "plan.json" || key == "status.json" {
+			kind = progressWrite
 		}
 		out.bytes = s.put(w, r, bucket, key)
 		if kind == mirrorWrite && bucket != mirrorName(0) {

@@ -15,7 +15,7 @@ func (p *phase) dollars() float64 {
 	r := p.requests
 	return capacity.Lists.Cost(float64(r[listPrimary].requests+r[listReplica].requests+r[stateList].requests), false) +
 		capacity.S3Reads.Cost(float64(r[mirrorRead].requests+r[stateRead].requests), false) +
-		capacity.S3Writes.Cost(float64(r[mirrorWrite].requests+r[stateWrite].requests), false) +
+		capacity.S3Writes.Cost(float64(r[mirrorWrite].requests+r[stateWrite].requests+r[progressWrite].requests), false) +
 		capacity.ToRegion.Cost(float64(r[listReplica].bytes+p.toReplicas)/gib, false)
 }
 
@@ -33,7 +33,7 @@ func writeTable(out io.Writer, o options, phases []phase) {
 		}
 		rows = append(rows, []string{
 			p.name, fmt.Sprintf("%d MB", p.Memory/1e6), fmt.Sprintf("%.1f s", p.Seconds), fmt.Sprint(p.Invocations),
-			n(listPrimary), n(listReplica), n(mirrorRead), n(mirrorWrite), n(stateRead, stateList), n(stateWrite),
+			n(listPrimary), n(listReplica), n(mirrorRead), n(mirrorWrite), n(stateRead, stateList), n(stateWrite, progressWrite),
 			n(sourceList), n(sourceManifest), n(sourceReferrers), fmt.Sprint(p.Sent),
 			fmt.Sprintf("%.1f MB", float64(r[listReplica].bytes+p.toReplicas)/1e6), fmt.Sprintf("%.4f", p.dollars()),
 		})
@@ -67,7 +67,8 @@ func (o options) compareModel(out io.Writer, p phase) error {
 		{"reads of indexes", float64(r[mirrorRead].requests), f.IndexReads},
 		{"writes of indexes", float64(r[mirrorWrite].requests), f.IndexWrites},
 		{"bytes of indexes to replicas", float64(p.toReplicas), f.IndexBytes},
-		{"writes of the planner's state", float64(r[stateWrite].requests), f.PlannerWrites},
+		// Those of its progress depend on the time that a listing takes.
+		{"writes of the planner's state", float64(r[stateWrite].requests), f.PlannerWrites - f.ProgressWrites},
 		{"reads of the planner's state", float64(r[stateRead].requests), f.PlannerReads},
 		{"messages", float64(p.Sent), f.Messages},
 	} {
