@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -55,7 +56,11 @@ func Load(getenv func(string) string) (*Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 		}
-		return Get(ctx, s3.NewFromConfig(c), bucket, key)
+		// An S3 server of one's own may have no names for its buckets.
+		client := s3.NewFromConfig(c, func(o *s3.Options) {
+			o.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL_S3") != "" || os.Getenv("AWS_ENDPOINT_URL") != ""
+		})
+		return Get(ctx, client, bucket, key)
 	}}, nil
 }
 

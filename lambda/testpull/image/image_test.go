@@ -3,6 +3,10 @@ package image
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -59,5 +63,25 @@ func TestLoad(t *testing.T) {
 		if (s != nil) != tt.found || (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
 			t.Errorf("%s: %v, error %v", tt.name, s, err)
 		}
+	}
+}
+
+// A server in place of S3 is asked for the bucket in the path: it may have no name for it.
+func TestEndpoint(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/bucket/canary.json" {
+			io.WriteString(w, `{"image": "app:v1"}`)
+		}
+	}))
+	defer server.Close()
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": os.DevNull} {
+		t.Setenv(name, value)
+	}
+	s, err := Load(func(name string) string { return map[string]string{"CANARY_STATE": "bucket@eu-central-1"}[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Find(t.Context()); err != nil || got.Name != "app" {
+		t.Errorf("%v, error %v, want app:v1", got, err)
 	}
 }
