@@ -96,7 +96,7 @@ scale: ## fill the mirrors of a registry of millions of generated blobs: memory,
 prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, scale, bench, every fuzz target for FUZZTIME
 	$(MAKE) e2e ARGS=-full
 	$(MAKE) e2e ARGS="-access token"
-	$(MAKE) deploy-emulated ARGS=-adopt
+	$(MAKE) deploy-emulated ARGS=-full
 	MIRROR_TEST_BLOB=5368709120 go test -count=1 -v -run TestLargeBlob ./scripts/archeio/mirror
 	RELEASE_TEST_FRESH=1 go test -count=1 -timeout 60m -v -run TestReproducible ./scripts/dev/release
 	RUDE_PAIRS=300 go test -count=1 -timeout 60m -run TestHabits ./lambda/registry ./lambda/copier

@@ -83,7 +83,7 @@ var rows = []row{
 	{"missing blob", mirrors, "S3 returns 403 for a missing key to callers that may not list.", (*deployment).missingBlob},
 	{"listing", mirrors, "Anonymous clients cannot list a mirror.", (*deployment).listing},
 	{"writing", mirrors, "Anonymous clients cannot write to a mirror.", (*deployment).writing},
-	{"blob index", mirrors, "The planner writes the blob index to each mirror, and it is fresh.", (*deployment).blobIndex},
+	{"blob index", mirrors, "The planner writes the blob index to each mirror, and it is readable and fresh.", (*deployment).blobIndex},
 	{"IP ranges", mirrors, "The refresher writes the IP ranges to each mirror, and redirectors would use them.", (*deployment).ipRanges},
 
 	{"planner", fillers, "EventBridge invokes the planner on its schedule, and its runs succeed.", (*deployment).planner},

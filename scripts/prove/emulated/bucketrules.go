@@ -32,7 +32,7 @@ type bucketProperties struct {
 
 // readBucket reads the properties of a region's bucket from the synthesized template.
 func (d *deployed) readBucket(region string) (b bucketProperties, err error) {
-	text, err := os.ReadFile(filepath.Join(d.dir, "cdk.out", d.stage.Stack("mirror", region)+".template.json"))
+	text, err := os.ReadFile(filepath.Join(d.assembly(), d.stage.Stack("mirror", region)+".template.json"))
 	if err != nil {
 		return b, err
 	}
@@ -48,6 +48,9 @@ func (d *deployed) readBucket(region string) (b bucketProperties, err error) {
 // putBucketRules puts the lifecycle and replication rules of all buckets.
 func (d *deployed) putBucketRules(ctx context.Context) error {
 	for _, region := range d.settings.filled() {
+		if d.settings.buckets[region] != "" {
+			continue // the stage does not change it
+		}
 		b, err := d.readBucket(region)
 		if err != nil {
 			return err
@@ -93,12 +96,13 @@ func (d *deployed) putReplication(ctx context.Context, region string, b bucketPr
 	return d.s3api(ctx, region, "put-bucket-replication", "--replication-configuration", map[string]any{"Role": role, "Rules": rules})
 }
 
-// replicationRole returns the ARN of the only role in the primary's stack.
+// replicationRole returns the ARN of the only role in the primary's mirror stack.
 func (d *deployed) replicationRole(ctx context.Context) (string, error) {
 	var output struct {
 		StackResources []struct{ ResourceType, PhysicalResourceId string }
 	}
-	if err := d.aws(ctx, regions[0], &output, "cloudformation", "describe-stack-resources", "--stack-name", d.stage.Stack("mirror", regions[0])); err != nil {
+	primary := d.settings.primary
+	if err := d.aws(ctx, primary, &output, "cloudformation", "describe-stack-resources", "--stack-name", d.stage.Stack("mirror", primary)); err != nil {
 		return "", err
 	}
 	for _, r := range output.StackResources {
@@ -114,5 +118,5 @@ func (d *deployed) s3api(ctx context.Context, region, command, option string, va
 	if err != nil {
 		return err
 	}
-	return d.aws(ctx, region, nil, "s3api", command, "--bucket", bucketName(region), option, string(text))
+	return d.aws(ctx, region, nil, "s3api", command, "--bucket", d.settings.bucket(region), option, string(text))
 }

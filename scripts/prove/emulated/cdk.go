@@ -28,11 +28,17 @@ sed -i 's/"import cf from .cloudfront.;\\n/"/' "$CDK_OUTDIR"/*-edge-*.template.j
 
 func (e *emulator) app() string { return filepath.Join(e.dir, "synthesize") }
 
+// assembly is the directory with what the app has synthesized last.
+func (e *emulator) assembly() string { return filepath.Join(e.dir, "cdk.out") }
+
 // cdkLine returns a command line of the CDK as a user would enter it in the
 // repository, with the stage and the app as additional options.
 func (e *emulator) cdkLine(s *emulatedStage, args ...string) []string {
-	return append(append(strings.Fields(e.cdkCommand), args...),
-		"-c", "stage="+stageName, "-c", "stages="+s.json(), "-a", e.app(), "-o", filepath.Join(e.dir, "cdk.out"), "--ci", "--no-color")
+	line := append(append(strings.Fields(e.cdkCommand), args...), "--ci", "--no-color")
+	if slices.Contains(args, "destroy") {
+		return append(line, "-a", e.assembly()) // of the deployment before
+	}
+	return append(line, "-c", "stage="+stageName, "-c", "stages="+s.json(), "-a", e.app(), "-o", e.assembly())
 }
 
 // cdk runs the CDK and returns its output.

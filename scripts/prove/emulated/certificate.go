@@ -20,7 +20,7 @@ func (e *emulator) keyFile() string         { return filepath.Join(e.dir, "key.p
 
 // certificateNames returns the hosts that the emulator serves.
 func certificateNames() []string {
-	names := []string{"localhost", "*.localhost", "*.cloudfront.net", "queue.amazonaws.com", domain, "*." + domain}
+	names := []string{"localhost", "*.localhost", "*.cloudfront.net", "queue.amazonaws.com", "*." + zoneName, "*." + domain}
 	for _, region := range regions {
 		names = append(names, "*."+region+".amazonaws.com", "*.lambda-url."+region+".on.aws", "*."+region+".elb.amazonaws.com",
 			"*.s3."+region+".amazonaws.com", "*.s3.dualstack."+region+".amazonaws.com")

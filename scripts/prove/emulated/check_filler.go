@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -34,29 +34,39 @@ func (c *checks) fill(ctx context.Context) error {
 	return c.waitForWorkers(ctx)
 }
 
-// plan runs the deployed planner.
+// plan runs the deployed planner, which must find work in the one repository.
 func (c *checks) plan(ctx context.Context) error {
+	messages, err := c.runPlanner(ctx)
+	return cmp.Or(err, want(messages == 1, "the planner has sent %d messages, want one for the one repository", messages))
+}
+
+// runPlanner runs the deployed planner and returns how many messages it has sent.
+func (c *checks) runPlanner(ctx context.Context) (messages int, err error) {
 	planner, err := c.resource(ctx, "filler", stage.PlannerID)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	file := filepath.Join(c.dir, "planner.json")
-	if err := c.aws(ctx, regions[0], nil, "lambda", "invoke", "--function-name", planner,
-		"--payload", `{"mirror":"plan"}`, file); err != nil {
-		return err
-	}
-	text, err := os.ReadFile(file)
+	text, err := c.invoke(ctx, c.settings.primary, planner, `{"mirror":"plan"}`)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var result struct {
 		Messages int
 		Done     bool
 	}
-	if err := json.Unmarshal(text, &result); err != nil || !result.Done || result.Messages != 1 {
-		return fmt.Errorf("the planner returned %s, want one message for the one repository", text)
+	err = json.Unmarshal(text, &result)
+	return result.Messages, cmp.Or(err, want(result.Done, "the planner returned %s, want it to be done", text))
+}
+
+// invoke invokes a function and returns its response.
+func (d *deployed) invoke(ctx context.Context, region, function, payload string) ([]byte, error) {
+	file := filepath.Join(d.dir, "response.json")
+	var output struct{ FunctionError string }
+	if err := d.aws(ctx, region, &output, "lambda", "invoke", "--function-name", function, "--cli-read-timeout", "300", "--payload", payload, file); err != nil {
+		return nil, err
 	}
-	return nil
+	text, err := os.ReadFile(file)
+	return text, cmp.Or(err, want(output.FunctionError == "", "the function %s failed: %s", function, text))
 }
 
 // waitForWorkers waits until the queue is empty.
@@ -73,7 +83,7 @@ func (d *deployed) waitForWorkers(ctx context.Context) error {
 
 func (d *deployed) queueURL(ctx context.Context, name string) (string, error) {
 	var output struct{ QueueUrl string }
-	err := d.aws(ctx, regions[0], &output, "sqs", "get-queue-url", "--queue-name", name)
+	err := d.aws(ctx, d.settings.primary, &output, "sqs", "get-queue-url", "--queue-name", name)
 	return output.QueueUrl, err
 }
 
@@ -84,7 +94,7 @@ func (d *deployed) messages(ctx context.Context, queue string) (n int, err error
 			ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible json.Number
 		}
 	}
-	if err := d.aws(ctx, regions[0], &output, "sqs", "get-queue-attributes", "--queue-url", queue, "--attribute-names", "All"); err != nil {
+	if err := d.aws(ctx, d.settings.primary, &output, "sqs", "get-queue-attributes", "--queue-url", queue, "--attribute-names", "All"); err != nil {
 		return 0, err
 	}
 	visible, err1 := output.Attributes.ApproximateNumberOfMessages.Int64()

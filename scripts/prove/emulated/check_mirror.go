@@ -21,7 +21,7 @@ func (d *deployed) mirror(ctx context.Context, into any, command string, args ..
 		all = append(all, "-state", "s3://"+d.stage.StateBucket())
 	}
 	for _, region := range d.settings.filled() {
-		all = append(all, "-bucket", bucketName(region)+"@"+region)
+		all = append(all, "-bucket", d.settings.bucket(region)+"@"+region)
 	}
 	if command != "withdraw" && command != "verify" {
 		all = append(all, "-source", strings.TrimPrefix(d.upstream, "http://")+"/"+system.Prefix)

@@ -31,6 +31,9 @@ func (c *checks) compareReport(ctx context.Context) error {
 	if err := c.writeStages(c.settings.json()); err != nil {
 		return err
 	}
+	if err := c.pauseCanary(ctx); err != nil {
+		return err
+	}
 	x, err := c.newExtractor(ctx)
 	if err != nil {
 		return err

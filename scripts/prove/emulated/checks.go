@@ -17,6 +17,7 @@ type checks struct {
 	*deployed
 	progress *cli.Progress
 	out      io.Writer
+	full     bool
 	image    *pull.Image
 	report   pull.Report
 	results  []checkResult
@@ -31,6 +32,9 @@ type checkResult struct {
 // check adds a check that passed if err is nil.
 func (c *checks) check(what string, err error) {
 	c.results = append(c.results, checkResult{what, err})
+	if err != nil && c.progress != nil {
+		c.progress.Note("FAILED: %s: %v", what, err)
+	}
 }
 
 // print prints all results, and returns an error if one failed.

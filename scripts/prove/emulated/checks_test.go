@@ -79,3 +79,45 @@ func TestNamesForeignHost(t *testing.T) {
 		})
 	}
 }
+
+func TestDefect(t *testing.T) {
+	t.Parallel()
+	x := &defect{rows: []string{"public read in us-east-1", "blob index in us-east-1"}, details: "403"}
+	for _, tt := range []struct {
+		name   string
+		failed map[string]string
+		want   bool
+	}{
+		{"found", map[string]string{"public read in us-east-1": "status 403", "blob index in us-east-1": ""}, true},
+		{"another-place", map[string]string{"public read in eu-central-1": "status 403", "blob index in us-east-1": ""}, false},
+		{"another-reason", map[string]string{"public read in us-east-1": "status 500", "blob index in us-east-1": ""}, false},
+		{"in-part", map[string]string{"public read in us-east-1": "status 403"}, false},
+		{"not", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if err := x.in(tt.failed); (err == nil) != tt.want {
+				t.Errorf("error %v, want none: %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSelectParts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		only string
+		want int // 0 for an error
+	}{
+		{"", len(operationParts)},
+		{"hook", 1},
+		{"runbooks,hook", 2},
+		{"hok", 0},
+		{"hook,access", 0},
+	} {
+		selected, err := selectParts(operationParts, tt.only)
+		if len(selected) != tt.want || (err == nil) != (tt.want > 0) {
+			t.Errorf("%q: %d parts, error %v, want %d", tt.only, len(selected), err, tt.want)
+		}
+	}
+}

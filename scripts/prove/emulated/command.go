@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,17 +65,17 @@ func tail(text string) string {
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
-// aws runs the AWS CLI and decodes its JSON output into into, which may be nil.
+// aws runs a command of the AWS CLI and decodes its JSON output into into, which may be nil.
 func (e *emulator) aws(ctx context.Context, region string, into any, args ...string) error {
-	// The option too, as the CLI's SQS ignores AWS_ENDPOINT_URL.
-	out, all, err := e.command(ctx, region, filepath.Join(e.python, "aws"), append(args, "--output", "json", "--endpoint-url", "https://localhost:"+e.port)...)
+	// The options too: the CLI's SQS ignores AWS_ENDPOINT_URL.
+	out, err := e.awsCLI.run(ctx, slices.Concat(args, []string{"--output", "json", "--region", region, "--endpoint-url", "https://localhost:" + e.port}))
 	if err != nil {
-		return fmt.Errorf("aws %s: %w: %s", strings.Join(args[:2], " "), err, strings.TrimSpace(all))
+		return fmt.Errorf("aws %s: %w", strings.Join(args[:2], " "), err)
 	}
 	if into == nil {
 		return nil
 	}
-	if err := json.Unmarshal(out, into); err != nil {
+	if err := json.Unmarshal([]byte(out), into); err != nil {
 		return fmt.Errorf("aws %s: decoding its output: %w", strings.Join(args[:2], " "), err)
 	}
 	return nil

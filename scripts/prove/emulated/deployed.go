@@ -34,30 +34,51 @@ func (e *emulator) inspect(ctx context.Context, s *emulatedStage) (*deployed, er
 		return nil, err
 	}
 	d := &deployed{emulator: e, settings: s, stage: st}
-	edge, err := d.outputs(ctx, st.Stack("edge", stage.EdgeRegion), stage.EdgeRegion)
-	if err != nil {
+	if err := d.lookUp(ctx); err != nil {
 		return nil, err
 	}
-	d.distribution = edge["DistributionName"]
-	if d.function, err = d.resource(ctx, "redirector", stage.RedirectorID); err != nil {
-		return nil, err
-	}
-	var balancers struct {
-		LoadBalancers []struct{ LoadBalancerName string }
-	}
-	if err := e.aws(ctx, regions[0], &balancers, "elbv2", "describe-load-balancers"); err != nil {
-		return nil, err
-	}
-	if len(balancers.LoadBalancers) != 1 {
-		return nil, fmt.Errorf("there are %d load balancers, want 1", len(balancers.LoadBalancers))
-	}
-	d.balancer = balancers.LoadBalancers[0].LoadBalancerName
-	var config struct{ FunctionUrl string }
-	if err := e.aws(ctx, regions[0], &config, "lambda", "get-function-url-config", "--function-name", d.function, "--qualifier", "live"); err != nil {
-		return nil, err
-	}
-	d.functionHost = strings.TrimSuffix(strings.TrimPrefix(config.FunctionUrl, "https://"), "/")
 	return d, d.serveDomains()
+}
+
+// lookUp sets the names of what was created. No request may be sent at the same time.
+func (d *deployed) lookUp(ctx context.Context) (err error) {
+	d.distribution, d.balancer = "", ""
+	if d.stage.HasDistribution() {
+		if d.distribution, err = d.distributionName(ctx); err != nil {
+			return err
+		}
+	}
+	if d.stage.HasLoadBalancers() {
+		var balancers struct {
+			LoadBalancers []struct{ LoadBalancerName string }
+		}
+		if err := d.aws(ctx, regions[0], &balancers, "elbv2", "describe-load-balancers"); err != nil {
+			return err
+		}
+		if len(balancers.LoadBalancers) != 1 {
+			return fmt.Errorf("there are %d load balancers, want 1", len(balancers.LoadBalancers))
+		}
+		d.balancer = balancers.LoadBalancers[0].LoadBalancerName
+	}
+	d.function, d.functionHost, err = d.functionURL(ctx, regions[0])
+	return err
+}
+
+func (d *deployed) distributionName(ctx context.Context) (string, error) {
+	edge, err := d.outputs(ctx, d.stage.Stack("edge", stage.EdgeRegion), stage.EdgeRegion)
+	return edge[stage.DistributionName], err
+}
+
+// functionURL returns the name of the redirector in a region, and the host of its URL.
+func (d *deployed) functionURL(ctx context.Context, region string) (function, host string, err error) {
+	if function, err = d.resourceIn(ctx, region, "redirector", stage.RedirectorID); err != nil {
+		return "", "", err
+	}
+	var config struct{ FunctionUrl string }
+	if err := d.aws(ctx, region, &config, "lambda", "get-function-url-config", "--function-name", function, "--qualifier", "live"); err != nil {
+		return "", "", err
+	}
+	return function, strings.TrimSuffix(strings.TrimPrefix(config.FunctionUrl, "https://"), "/"), nil
 }
 
 func (d *deployed) outputs(ctx context.Context, stack, region string) (map[string]string, error) {
@@ -76,13 +97,21 @@ func (d *deployed) outputs(ctx context.Context, stack, region string) (map[strin
 	return all, nil
 }
 
-// resource returns the physical ID of a resource in a stack of the first region.
+// resource returns the physical ID of a resource in a stack of the first region, or of the
+// primary's for the filler.
 func (d *deployed) resource(ctx context.Context, what, logicalID string) (string, error) {
+	if what == "filler" {
+		return d.resourceIn(ctx, d.settings.primary, what, logicalID)
+	}
+	return d.resourceIn(ctx, regions[0], what, logicalID)
+}
+
+func (d *deployed) resourceIn(ctx context.Context, region, what, logicalID string) (string, error) {
 	var output struct {
 		StackResourceDetail struct{ PhysicalResourceId string }
 	}
-	err := d.aws(ctx, regions[0], &output, "cloudformation", "describe-stack-resource",
-		"--stack-name", d.stage.Stack(what, regions[0]), "--logical-resource-id", logicalID)
+	err := d.aws(ctx, region, &output, "cloudformation", "describe-stack-resource",
+		"--stack-name", d.stage.Stack(what, region), "--logical-resource-id", logicalID)
 	return output.StackResourceDetail.PhysicalResourceId, err
 }
 
@@ -121,9 +150,9 @@ func (d *deployed) serverName(url string) string {
 		"https://" + domain:                   distribution,
 		"https://" + d.stage.BalancerDomain(): loadBalancer,
 		d.upstream:                            "upstream",
-		d.mirrorURL(regions[0]):               "mirror " + regions[0],
-		d.mirrorURL(regions[1]):               "mirror " + regions[1],
-		d.mirrorURL(newRegion):                "mirror " + newRegion,
+		d.settings.mirrorURL(regions[0]):      "mirror " + regions[0],
+		d.settings.mirrorURL(regions[1]):      "mirror " + regions[1],
+		d.settings.mirrorURL(newRegion):       "mirror " + newRegion,
 		d.storage():                           "upstream storage",
 	} {
 		if prefix != "" && url == prefix || prefix != "" && strings.HasPrefix(url, prefix+"/") {
@@ -153,5 +182,5 @@ func (d *deployed) s3(region string) *s3.Client {
 }
 
 func (d *deployed) bucket(region string) *copier.Bucket {
-	return copier.NewBucket(bucketName(region), d.s3(region))
+	return copier.NewBucket(d.settings.bucket(region), d.s3(region))
 }

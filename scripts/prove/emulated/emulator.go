@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"archeio/lambda/build"
@@ -25,11 +29,14 @@ type emulator struct {
 	dir        string // for all files of this run
 	log        io.Writer
 
-	port     string                // of the emulator
-	upstream string                // base URL of the registry
-	token    *system.TokenUpstream // nil unless the stage has it as its upstream
-	domains  string                // address of the server for the stage's own host names
-	proxy    string                // address of the proxy through which programs reach all hosts
+	port string // of the emulator
+	// upstreamFails is whether the registry responds with 503.
+	upstreamFails atomic.Bool
+	upstream      string                // base URL of the registry
+	token         *system.TokenUpstream // nil unless the stage has it as its upstream
+	domains       string                // address of the server for the stage's own host names
+	proxy         string                // address of the proxy through which programs reach all hosts
+	awsCLI        *awsCLI
 
 	certificates []tls.Certificate
 	// network connects to the emulator for every host of AWS.
@@ -68,17 +75,50 @@ func start(ctx context.Context, python, cdk string, log io.Writer) (_ *emulator,
 	if err := os.WriteFile(e.app(), []byte(synthesize), 0o700); err != nil {
 		return nil, err
 	}
-	base, stop, err := system.StartRegistry(ctx, e.log, filepath.Join(e.dir, "registry"))
-	if err != nil {
+	if err := e.startRegistry(ctx); err != nil {
 		return nil, err
 	}
-	// A name, not an address: go-containerregistry follows no redirect from a
-	// name to a private address.
-	e.upstream, e.closers = strings.Replace(base, "127.0.0.1", "localhost", 1), append(e.closers, stop)
+	if err := e.serveProxy(); err != nil {
+		return nil, err
+	}
 	if err := e.startMinistack(ctx); err != nil {
 		return nil, err
 	}
-	return e, e.serveProxy()
+	return e, e.startAWSCLI()
+}
+
+// startRegistry starts the upstream, behind a proxy that can make it fail.
+func (e *emulator) startRegistry(ctx context.Context) error {
+	base, stop, err := system.StartRegistry(ctx, e.log, filepath.Join(e.dir, "registry"))
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, stop)
+	target, err := url.Parse(base)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.upstreamFails.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	go server.Serve(l)
+	e.closers = append(e.closers, func() { server.Close() })
+	// A name, not an address: go-containerregistry follows no redirect from a
+	// name to a private address.
+	e.upstream = "http://" + strings.Replace(l.Addr().String(), "127.0.0.1", "localhost", 1)
+	return nil
 }
 
 func (e *emulator) stop() {

@@ -145,19 +145,6 @@ func (h *hook) remove(ctx context.Context) error {
 	)
 }
 
-func (h *hook) invoke(ctx context.Context, payload string) ([]byte, error) {
-	file := filepath.Join(h.dir, "hook.json")
-	var output struct{ FunctionError string }
-	if err := h.aws(ctx, regions[0], &output, "lambda", "invoke", "--function-name", hookName, "--cli-read-timeout", "300", "--payload", payload, file); err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(file)
-	if err == nil && output.FunctionError != "" {
-		err = fmt.Errorf("invoking the hook with %s: it failed: %s", payload, text)
-	}
-	return text, err
-}
-
 // tryVersion tests another version.
 func (h *hook) tryVersion(ctx context.Context, version string) ([]string, error) {
 	h.env["ROLLOUT_VERSION"] = version
@@ -169,7 +156,7 @@ func (h *hook) tryVersion(ctx context.Context, version string) ([]string, error)
 
 // try invokes the hook as an operator does, and returns the failures of the version.
 func (h *hook) try(ctx context.Context) ([]string, error) {
-	text, err := h.invoke(ctx, `{"try":true}`)
+	text, err := h.invoke(ctx, regions[0], hookName, `{"try":true}`)
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +172,6 @@ func (h *hook) try(ctx context.Context) ([]string, error) {
 
 // call invokes the hook as CodeDeploy does.
 func (h *hook) call(ctx context.Context) error {
-	_, err := h.invoke(ctx, fmt.Sprintf(`{"DeploymentId":%q,"LifecycleEventHookExecutionId":%q}`, deploymentID, executionID))
+	_, err := h.invoke(ctx, regions[0], hookName, fmt.Sprintf(`{"DeploymentId":%q,"LifecycleEventHookExecutionId":%q}`, deploymentID, executionID))
 	return err
 }

@@ -17,6 +17,8 @@ import (
 	"context"
 	"flag"
 	"io"
+	"slices"
+	"strings"
 
 	"archeio/scripts/prove/cli"
 )
@@ -26,11 +28,11 @@ const help = `Usage: go run ./scripts/prove/emulated [flags]
 Deploys a stage to an AWS emulator: two mirrors, a domain, a redirector behind a load
 balancer and a function URL, the functions that fill the mirrors, and the edge. Fills
 the mirrors, pushes one more image, pulls it as several clients through both entry
-points, checks access, runs archeio verify, also on the stage with defects, checks
-further deployments, and destroys the stage; with -adopt, it then adopts its buckets
-and deploys again. With -operations, it instead does to the stage what operators do
-while clients pull: interrupt deployments, add and remove a mirror, run preflight, the
-rollout hook and the runbooks.
+points, checks access, runs archeio verify, also on the stage with ten defects, changes
+the stage while clients pull, runs the canary, and destroys the stage. With -full, each
+defect is also found alone, and the buckets of the destroyed stage are adopted. With
+-operations, it instead does to the stage what operators do while clients pull: interrupt
+deployments, add and remove a mirror, run preflight, the rollout hook and the runbooks.
 
 make deploy-emulated installs the emulator and pins the CDK.
 
@@ -43,7 +45,8 @@ func main() { cli.Main("emulated", run) }
 type options struct {
 	python, cdk               string
 	keep, operations, verbose bool
-	adopt                     bool
+	full                      bool
+	only                      string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -52,30 +55,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&o.python, "python", ".build/python/bin", "`DIR` with the Python programs; make installs them")
 	flags.StringVar(&o.cdk, "cdk", "npx --yes aws-cdk", "the CDK's `COMMAND`; make pins its version")
 	flags.BoolVar(&o.keep, "keep", false, "stay up until Ctrl-C before the stage is destroyed")
-	flags.BoolVar(&o.adopt, "adopt", false, "adopt the buckets of the destroyed stage, and deploy the rest again")
+	flags.BoolVar(&o.full, "full", false, "check what takes too long for the gate too")
+	flags.StringVar(&o.only, "only", "", "`PARTS` of the checks, comma-separated; mirror must be one of them for changes")
 	flags.BoolVar(&o.operations, "operations", false, "operate the stage while clients pull")
 	flags.BoolVar(&o.verbose, "v", false, "print the output of the CDK and the emulator to standard error")
 	if err := cli.Parse(flags, args, help, stdout); err != nil {
+		return err
+	}
+	parts := deploymentParts
+	if o.operations {
+		parts = operationParts
+	}
+	parts, err := selectParts(parts, o.only)
+	if err != nil {
 		return err
 	}
 	log := io.Discard
 	if o.verbose {
 		log = stderr
 	}
-	c := &checks{progress: cli.NewProgress(stderr), out: stdout}
+	c := &checks{progress: cli.NewProgress(stderr), out: stdout, full: o.full}
 	c.progress.Step("starting the emulator and a registry")
 	e, err := start(ctx, o.python, o.cdk, log)
 	if err != nil {
 		return err
 	}
 	defer e.stop()
-	if err := c.prepare(ctx, e, o.operations); err != nil {
+	if err := c.prepare(ctx, e, parts[0].name == lifecycle); err != nil {
 		return err
 	}
-	if o.operations {
-		c.operations(ctx)
-	} else {
-		c.deployment(ctx)
+	for _, p := range parts {
+		p.run(c, ctx)
 	}
 	if o.keep && ctx.Err() == nil {
 		c.print()
@@ -85,8 +95,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if !o.operations {
 		c.checkDestroy(ctx)
-		if o.adopt {
+		if o.full {
 			c.checkAdopt(ctx)
+		} else {
+			c.progress.Note("skipped here: the buckets of the destroyed stage are adopted; make prove-all runs it")
 		}
 	}
 	if ctx.Err() != nil {
@@ -120,11 +132,15 @@ func (c *checks) create(ctx context.Context, e *emulator, interrupted bool) (s *
 	if s.zone, err = e.createZone(ctx); err != nil {
 		return nil, err
 	}
-	if s.network, err = e.createNetwork(ctx); err != nil {
+	if s.networks[regions[0]], err = e.createNetwork(ctx, regions[0]); err != nil {
 		return nil, err
 	}
-	c.progress.Step("cdk bootstrap, %d regions", len(regions))
-	if _, err := e.cdk(ctx, s, "bootstrap", "aws://"+account+"/"+regions[0], "aws://"+account+"/"+regions[1]); err != nil {
+	c.progress.Step("cdk bootstrap")
+	bootstrap := []string{"bootstrap"}
+	for _, region := range append(slices.Clone(regions), newRegion) {
+		bootstrap = append(bootstrap, "aws://"+account+"/"+region)
+	}
+	if _, err := e.cdk(ctx, s, bootstrap...); err != nil {
 		return nil, err
 	}
 	if interrupted {
@@ -143,20 +159,46 @@ func (c *checks) create(ctx context.Context, e *emulator, interrupted bool) (s *
 	return s, err
 }
 
-// deployment checks a stage that was deployed once.
-func (c *checks) deployment(ctx context.Context) {
-	c.checkAccess(ctx)
-	c.checkVerify(ctx)
-	c.checkMirrorCommands(ctx)
-	c.checkRanges(ctx)
-	c.checkRedeploy(ctx)
+// part is a group of checks.
+type part struct {
+	name string
+	run  func(*checks, context.Context)
 }
 
-// operations checks what operators do to a stage.
-func (c *checks) operations(ctx context.Context) {
-	c.checkRegionLifecycle(ctx)
-	c.checkReport(ctx)
-	c.checkPreflight(ctx)
-	c.checkHook(ctx)
-	c.checkRunbooks(ctx)
+// deploymentParts are the checks of a stage that was deployed once, operationParts what
+// operators do to it.
+var (
+	deploymentParts = []part{
+		{"access", (*checks).checkAccess},
+		{"verify", (*checks).checkVerify},
+		{"mirror", (*checks).checkMirrorCommands},
+		{"ranges", (*checks).checkRanges},
+		{"redeploy", (*checks).checkRedeploy},
+		{"changes", (*checks).checkChanges}, // after mirror, which withdraws a blob
+	}
+	operationParts = []part{
+		{lifecycle, (*checks).checkRegionLifecycle},
+		{"report", (*checks).checkReport},
+		{"preflight", (*checks).checkPreflight},
+		{"hook", (*checks).checkHook},
+		{"runbooks", (*checks).checkRunbooks},
+	}
+)
+
+// lifecycle is the part for which the first deployment is interrupted.
+const lifecycle = "lifecycle"
+
+// selectParts returns the parts with names in a list, all for an empty list.
+func selectParts(all []part, only string) (selected []part, err error) {
+	var names []string
+	for _, p := range all {
+		names = append(names, p.name)
+		if only == "" || slices.Contains(strings.Split(only, ","), p.name) {
+			selected = append(selected, p)
+		}
+	}
+	if only != "" && len(selected) != len(strings.Split(only, ",")) {
+		return nil, cli.Usagef("-only %q: want some of %s", only, strings.Join(names, ", "))
+	}
+	return selected, nil
 }

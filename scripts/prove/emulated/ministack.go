@@ -14,14 +14,31 @@ import (
 	"time"
 )
 
-// ministack starts the emulator with two changes. Its ECR serves paths below /v2/ of
-// every host, the distribution's too; nothing here uses it. And it rejects a stack
-// with a bucket that exists before it looks whether the change set imports the
-// bucket; creating a bucket that exists still fails.
-const ministack = `import ministack.app as app
-from ministack.services.cloudformation import provisioners
+// ministack starts the emulator with three changes. Its ECR serves paths below /v2/ of
+// every host, the distribution's too; nothing here uses it. It rejects a stack with a
+// bucket that exists before it looks whether the change set imports the bucket; creating
+// a bucket that exists still fails. And it looks for the output of another stack in the
+// region of the stack that refers to it only.
+const ministack = `import sys
+import ministack.app as app
+from ministack.core.responses import get_region, set_request_region
+from ministack.services.cloudformation import engine, provisioners
 app._is_ecr_registry_path = lambda path: False
 provisioners.s3_bucket_name_conflict = lambda name: None
+resolve = engine._resolve_refs
+def resolve_in_region(value, *args, **kwargs):
+    output = value.get("Fn::GetStackOutput") if isinstance(value, dict) else None
+    if not isinstance(output, dict) or not isinstance(output.get("Region"), str):
+        return resolve(value, *args, **kwargs)
+    before = get_region()
+    set_request_region(output["Region"])
+    try:
+        return resolve(value, *args, **kwargs)
+    finally:
+        set_request_region(before)
+for module in list(sys.modules.values()):
+    if getattr(module, "_resolve_refs", None) is resolve:
+        module._resolve_refs = resolve_in_region
 app.main()`
 
 // startMinistack starts the emulator on a free port and waits until it is healthy.
@@ -74,8 +91,9 @@ func (e *emulator) runMinistack() (<-chan struct{}, error) {
 		"BIND_HOST=127.0.0.1", "GATEWAY_PORT="+e.port, "AUTH=true",
 		"USE_SSL=1", "MINISTACK_SSL_CERT="+e.certificateFile(), "MINISTACK_SSL_KEY="+e.keyFile(),
 		"MINISTACK_ACCOUNT_ID="+account, "TMPDIR="+data, "S3_DATA_DIR="+filepath.Join(data, "s3"),
-		// The functions are its child processes and must trust the certificate too.
-		"SSL_CERT_FILE="+e.certificateFile())
+		// The functions are its child processes: they must trust the certificate, and the
+		// canary reaches the entry points through the proxy.
+		"SSL_CERT_FILE="+e.certificateFile(), "HTTPS_PROXY=http://"+e.proxy, "NO_PROXY=localhost,127.0.0.1")
 	cmd.Stdout, cmd.Stderr = e.log, e.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

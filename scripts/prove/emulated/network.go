@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 )
 
 // dial connects to the emulator for the hosts of AWS, to the server of the domains
-// for the stage's own names, and to the registries and
-// their storage for theirs.
+// for names in the hosted zone, and to the registries and their storage for theirs.
 func (e *emulator) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -22,7 +18,7 @@ func (e *emulator) dial(ctx context.Context, network, address string) (net.Conn,
 	switch {
 	case "http://"+address == e.upstream, e.token != nil && "http://"+address == e.token.Storage:
 		address = strings.Replace(address, "localhost", "127.0.0.1", 1)
-	case host == domain || host == "alb."+domain:
+	case strings.HasSuffix(host, "."+zoneName):
 		address = e.domains
 	default:
 		address = "127.0.0.1:" + e.port
@@ -63,34 +59,5 @@ func (e *emulator) serveProxy() error {
 	go server.Serve(l)
 	e.closers = append(e.closers, func() { server.Close() })
 	e.proxy = l.Addr().String()
-	return nil
-}
-
-// serveDomains serves the stage's own host names, which the emulator does not: the
-// domain by the distribution's cloudfront.net name, and the load balancers' name by
-// the emulator's path for a load balancer.
-func (d *deployed) serveDomains() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	proxy := &httputil.ReverseProxy{
-		Transport: d.network,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			target := &url.URL{Scheme: "https", Host: d.distribution}
-			if r.In.Host == d.stage.BalancerDomain() {
-				target = &url.URL{Scheme: "https", Host: "localhost:" + d.port, Path: "/_alb/" + d.balancer}
-			}
-			r.SetURL(target)
-			// The checks need what a client forges to arrive.
-			if forwarded, ok := r.In.Header["X-Forwarded-For"]; ok {
-				r.Out.Header["X-Forwarded-For"] = forwarded
-			}
-		},
-	}
-	server := &http.Server{Handler: proxy, TLSConfig: &tls.Config{Certificates: d.certificates}}
-	go server.ServeTLS(l, "", "")
-	d.closers = append(d.closers, func() { server.Close() })
-	d.domains = l.Addr().String()
 	return nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"archeio/infra/stage"
 	"archeio/ranges"
 	"archeio/scripts/lab/pull"
 	"archeio/scripts/lab/system"
@@ -34,18 +36,25 @@ type namedClient struct {
 	pull.Client
 }
 
-// startPulls starts pulls through both entry points. stop must be called.
-func (c *checks) startPulls(ctx context.Context) *pulls {
+// startPulls starts pulls through the entry points that the stage has now, except for some.
+// stop must be called.
+func (c *checks) startPulls(ctx context.Context, except ...string) *pulls {
 	p := &pulls{stopped: make(chan struct{}), ended: make(chan struct{})}
 	add := func(name, registry string, setAddress func(*http.Request)) {
 		client := c.client(registry, setAddress)
 		client.Transport = p.watch(client.Transport)
 		p.clients = append(p.clients, namedClient{name, client})
 	}
-	add(newRegion+" through the distribution", c.distribution, viewer(newRegionClient()))
-	add(regions[0]+" through the distribution", c.distribution, viewer(system.Address(ranges.AWS, regions[0])))
-	add("home through the distribution", c.distribution, viewer(homeClient))
-	add("this machine through the load balancer", c.stage.BalancerDomain(), nil)
+	if c.distribution != "" && !slices.Contains(except, distribution) {
+		add(newRegion+" through the distribution", c.distribution, viewer(newRegionClient()))
+		add(regions[0]+" through the distribution", c.distribution, viewer(system.Address(ranges.AWS, regions[0])))
+	}
+	if c.settings.domain == domain && !slices.Contains(except, domain) {
+		add("home through the domain", domain, viewer(homeClient))
+	}
+	if c.settings.front != stage.CloudFront && !slices.Contains(except, loadBalancer) {
+		add("this machine through the load balancer", "alb."+domain, nil)
+	}
 	p.pulled = make([]int, len(p.clients))
 	go p.run(ctx, c.image)
 	return p
