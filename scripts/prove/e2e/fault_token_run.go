@@ -8,10 +8,15 @@ import (
 	"archeio/scripts/prove/clients"
 )
 
-// crowds are checks with many requests at the same time.
+// crowds are checks with many requests at the same time, allClients those with all clients.
 var crowds = []fault{
 	{"1,000 requests without a token", tokenCrowd{}.run},
 	{"1,000 requests, token server fails", tokenCrowd{fails: true}.run},
+}
+
+var allClients = []fault{
+	{"clients, token server down", clientsDuring{func(t *testbed) { t.tokens.close() }}.run},
+	{"clients, upstream limits requests", clientsDuring{(*testbed).limitContent}.run},
 }
 
 // runTokenFaults injects every fault of an upstream that requires a token behind both
@@ -25,8 +30,8 @@ func (s *testSystem) runTokenFaults(ctx context.Context, o *options, images *tes
 		s.progress.Note("skipped: pulls with %s: %v", name, err)
 	}
 	results := injectAll(s, ctx, o, images, tokenFaults, concurrentFaults, func(f *faultTest, ctx context.Context, x tokenFault) tokenResult { return x.run(f, ctx) })
-	checks := injectAll(s, ctx, o, images, crowds, 1, runFault)
-	return results, checks, nil
+	checks := injectAll(s, ctx, o, images, allClients, concurrentFaults, runFault)
+	return results, append(checks, injectAll(s, ctx, o, images, crowds, 1, runFault)...), nil
 }
 
 func (x tokenFault) String() string { return x.name }

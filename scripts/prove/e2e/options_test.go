@@ -61,7 +61,7 @@ func TestSelects(t *testing.T) {
 func TestNamesAreUnique(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, f := range slices.Concat(faults, crowds) {
+	for _, f := range slices.Concat(faults, crowds, allClients) {
 		if seen[f.name] {
 			t.Errorf("fault %q is there twice", f.name)
 		}
