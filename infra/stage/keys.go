@@ -57,7 +57,7 @@ var keys = []key{
 	{name: "upstream.endpoint", want: "scheme and host, for example https://us-docker.pkg.dev", required: true, meaning: "its URL", variable: "UPSTREAM_REGISTRY_ENDPOINT"},
 	{name: "upstream.path", want: "a repository name, for example project/images", otherwise: "none; required for `*.pkg.dev` endpoints", meaning: "prefix of all repository names there", variable: "UPSTREAM_REGISTRY_PATH"},
 	{name: "upstream.regional", want: "an object of endpoints by redirector region", meaning: "endpoints that the redirectors in these regions send clients to instead"},
-	{name: "upstream.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, otherwise: "no limit for the whole stage", meaning: "requests per second that the upstream allows the stage: `fill.rate` of them are for filling the mirrors, by default half of them, and the rest is divided among the redirector regions of a stage that relays", variable: "UPSTREAM_RATE"},
+	{name: "upstream.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, otherwise: "no limit for the whole stage", meaning: "requests per second to the upstream: `fill.rate` of them are for filling the mirrors, by default half of them, and the rest is divided among the redirector regions of a stage that relays, where the share limits each process of the function: a region with ten processes may send ten times its share", variable: "UPSTREAM_RATE"},
 	passed("upstream.access", `"open" or "token"`, "UPSTREAM_ACCESS"),
 	passed("upstream.tokenHosts", "a list of host names, `*.` allowed in front", "UPSTREAM_TOKEN_HOSTS"),
 	passed("upstream.blobHosts", "a list of host names, `*.` allowed in front", "UPSTREAM_BLOB_HOSTS"),

@@ -15,7 +15,8 @@ type upstream struct {
 	Endpoint, Path string
 	// Regional are the endpoints of redirectors in a region.
 	Regional map[string]string
-	// Rate is how many requests per second the stage may send; 0 is no limit.
+	// Rate is requests per second, 0 for no limit. The part for relaying limits each
+	// process of a redirector, so all of them together may send more.
 	Rate float64
 }
 
@@ -36,8 +37,8 @@ func (r *reader) upstream(s *Stage) {
 	}
 }
 
-// rates divides the rate that the upstream allows the stage between filling the mirrors
-// and relaying.
+// rates divides upstream.rate between filling the mirrors and relaying, and the latter
+// among the regions.
 func (r *reader) rates(s *Stage) {
 	rest := s.upstream.Rate
 	if rest == 0 {

@@ -74,7 +74,7 @@ type Response struct {
 	// filtered.
 	Filters string
 	Body    string
-	// Length is the length of the body, also in the response to HEAD, which has none.
+	// Length is the length of the body.
 	Length int
 	// RetryAfter is in seconds.
 	RetryAfter int

@@ -27,9 +27,8 @@ func newTransport() *http.Transport {
 type result struct {
 	status int // 0 without a whole response
 	header http.Header
-	// body is that of a 200. length is the length that the server stated, -1 for none.
-	body     []byte
-	length   int64
+	body   []byte // of a 200 to GET
+	// tooLarge is whether the body is larger than allowed.
 	tooLarge bool
 	// interrupted is whether there was less time than usual.
 	interrupted bool
@@ -58,7 +57,7 @@ func (r *Relay) send(ctx context.Context, method, url string, header http.Header
 		return result{interrupted: short || errors.Is(context.Cause(ctx), context.Canceled)}
 	}
 	defer resp.Body.Close()
-	got := result{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
+	got := result{status: resp.StatusCode, header: resp.Header}
 	switch {
 	case resp.StatusCode != http.StatusOK || method == http.MethodHead:
 		if resp.ContentLength >= 0 && resp.ContentLength <= drained {

@@ -91,7 +91,7 @@ var (
 		Library:   true,
 		TagMaxAge: 15 * time.Minute,
 		Rate:      1,
-		Limits:    "100 manifests in 6 hours and address without a login",
+		Limits:    "100 manifests in 6 hours per address, without a login",
 		Sources:   []string{"https://docs.docker.com/docker-hub/usage/pulls/", "https://docs.docker.com/desktop/setup/allow-list/"},
 	}
 	Quay = &Registry{

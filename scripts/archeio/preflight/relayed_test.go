@@ -181,7 +181,7 @@ func TestRequiresToken(t *testing.T) {
 func TestDockerHubLimits(t *testing.T) {
 	t.Parallel()
 	for endpoint, want := range map[string]string{
-		"https://registry-1.docker.io": "100 manifests in 6 hours and address without a login, which suits a handful of tags",
+		"https://registry-1.docker.io": "100 manifests in 6 hours per address, without a login, which suits a handful of tags",
 		"https://ghcr.io":              "",
 	} {
 		p := &preflight{}
