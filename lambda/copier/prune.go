@@ -84,7 +84,7 @@ func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prune{o: o, now: now, record: map[string]unreferenced{}, places: map[string][]*Bucket{}, sizes: map[string]int64{}, result: &PruneResult{}}
+	p := &prune{o: o, now: now, record: map[string]unreferenced{}, found: map[string]placedBlob{}, result: &PruneResult{}}
 	if err := p.find(ctx, plan); err != nil {
 		return nil, err
 	}
@@ -107,11 +107,15 @@ type prune struct {
 	o      PruneOptions
 	now    time.Time
 	record map[string]unreferenced
-	// places are the buckets that have a blob that no manifest refers to, the primary
-	// first, and sizes the sizes of these blobs, by digest.
-	places map[string][]*Bucket
-	sizes  map[string]int64
+	// found are the blobs that no manifest refers to, by digest.
+	found  map[string]placedBlob
 	result *PruneResult
+}
+
+// placedBlob has a bit for each bucket that has a blob, and the size of the blob in bytes.
+type placedBlob struct {
+	buckets uint64
+	size    int64
 }
 
 // find finds the blobs that no manifest refers to. It lists the parts with such blobs
@@ -135,12 +139,13 @@ func (p *prune) find(ctx context.Context, plan *Plan) error {
 			if _, _, refers := plan.references.find(d); refers {
 				continue
 			}
-			for i, b := range p.o.Buckets {
+			var blob placedBlob
+			for i := range p.o.Buckets {
 				if size, has := listing.Has(i, d); has {
-					p.places[d.String()] = append(p.places[d.String()], b)
-					p.sizes[d.String()] = size
+					blob = placedBlob{blob.buckets | 1<<i, size}
 				}
 			}
+			p.found[d.String()] = blob
 		}
 	}
 	return nil
@@ -149,12 +154,12 @@ func (p *prune) find(ctx context.Context, plan *Plan) error {
 // classify counts the blobs, and returns those to take out of the index and those to
 // delete. before is the record of the run before.
 func (p *prune) classify(before map[string]unreferenced) (takeOut, remove []string) {
-	for digest := range p.places {
+	for digest, blob := range p.found {
 		u, known := before[digest]
 		if !known || u.Since.After(p.now) {
 			u = unreferenced{Since: p.now}
 		}
-		size := p.sizes[digest]
+		size := blob.size
 		p.result.Unreferenced.add(size)
 		if p.now.Sub(u.Since) < p.o.UnusedFor {
 			p.result.Recent.add(size)
@@ -176,7 +181,7 @@ func (p *prune) classify(before map[string]unreferenced) (takeOut, remove []stri
 }
 
 func (p *prune) wait(digest string, until time.Time) {
-	p.result.Waiting.add(p.sizes[digest])
+	p.result.Waiting.add(p.found[digest].size)
 	p.result.Until = later(p.result.Until, until)
 }
 
@@ -214,14 +219,17 @@ func (p *prune) remove(ctx context.Context, digests []string) {
 			return
 		}
 		clean := true
-		for _, b := range p.places[digest] {
+		for i, b := range p.o.Buckets {
+			if p.found[digest].buckets&(1<<i) == 0 {
+				continue
+			}
 			if _, err := b.Remove(ctx, digest); err != nil {
 				p.result.Errors = append(p.result.Errors, err)
 				clean = false
 			}
 		}
 		if clean {
-			p.result.Deleted.add(p.sizes[digest])
+			p.result.Deleted.add(p.found[digest].size)
 			delete(p.record, digest)
 		}
 	}
