@@ -68,11 +68,19 @@ func (f *manifestFile) line(digest string) []byte {
 	return line
 }
 
+// decoding limits the lines that are decoded at the same time, to bound memory.
+var decoding = make(chan struct{}, 4)
+
 // contentsOf returns the contents of a manifest from its line, nil if it is to be fetched
 // again.
 func contentsOf(line []byte) *registry.Contents {
+	if line == nil {
+		return nil
+	}
+	decoding <- struct{}{}
+	defer func() { <-decoding }()
 	var e entry
-	if line == nil || json.Unmarshal(line, &e) != nil {
+	if json.Unmarshal(line, &e) != nil {
 		return nil
 	}
 	return e.contents()

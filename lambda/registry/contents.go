@@ -46,6 +46,10 @@ type Contents struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
+// parsing limits the manifests that are parsed at the same time, to bound memory: a
+// manifest may have thousands of blobs.
+var parsing = make(chan struct{}, 4)
+
 // Parse parses a manifest of any kind: an OCI image or index, an artifact, a
 // Docker image or list of schema 2, or an image of schema 1.
 //
@@ -53,6 +57,8 @@ type Contents struct {
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
 // https://distribution.github.io/distribution/spec/deprecated-schema-v1/
 func Parse(manifest []byte) (*Contents, error) {
+	parsing <- struct{}{}
+	defer func() { <-parsing }()
 	var m struct {
 		SchemaVersion *int         `json:"schemaVersion"`
 		Manifests     []descriptor `json:"manifests"`

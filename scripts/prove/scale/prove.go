@@ -94,7 +94,7 @@ func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Prog
 		return failed
 	}
 	defer os.RemoveAll(state)
-	t.Args = []string{"status", "-missing", "-source", t.Source, "-state", state, "-parallel", "32"}
+	t.Args = []string{"status", "-missing", "-source", t.Source, "-state", state}
 	for i := range o.mirrors {
 		t.Args = append(t.Args, "-bucket", mirrorName(i)+"@"+region(i))
 	}
