@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -33,6 +35,16 @@ func (m *mirrors) plan(ctx context.Context, by func(context.Context, copier.Opti
 		return err
 	})
 	return plan, err
+}
+
+// memoryLimit is about half more than what eight million blobs take in Survey.
+const memoryLimit = 340 << 20
+
+// boundMemory limits the memory of a command that uses Survey, unless GOMEMLIMIT does.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 }
 
 // saving saves the manifest cache during and after a function, even if it is
@@ -77,6 +89,7 @@ func (m *mirrors) saveRegularly(ctx context.Context) (stop func()) {
 // showPlan reports what would be copied, and how long functions take for it if there are
 // options for that.
 func showPlan(ctx context.Context, m *mirrors, fill *fillOptions) (output, error) {
+	boundMemory()
 	plan, err := m.plan(ctx, copier.Survey)
 	if err != nil {
 		return nil, err
@@ -135,6 +148,7 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 }
 
 func (m *mirrors) status(ctx context.Context, missing bool) (output, error) {
+	boundMemory()
 	plan, err := m.plan(ctx, copier.Survey)
 	if err != nil {
 		return nil, err

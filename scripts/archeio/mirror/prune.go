@@ -67,6 +67,7 @@ type pruning struct {
 }
 
 func (p *pruning) run(ctx context.Context, m *mirrors) (output, error) {
+	boundMemory()
 	r, err := copier.Prune(ctx, copier.PruneOptions{Options: m.options, UnusedFor: p.unusedFor, IndexFor: p.stage.staleFor(), Delete: p.delete})
 	if saving := m.save(context.WithoutCancel(ctx)); err == nil {
 		err = saving
