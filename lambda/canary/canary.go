@@ -55,8 +55,7 @@ func (c *canary) handle(ctx context.Context) error {
 func (c *canary) pull(ctx context.Context, to entryPoint, what testpull.Image) {
 	ctx, cancel := context.WithTimeout(ctx, testpull.Timeout)
 	defer cancel()
-	// All entry points of a run share the limit.
-	client := testpull.Client{Transport: c.transport, Registry: to.url, MaxBytes: testpull.MaxBytes / int64(len(c.entryPoints))}
+	client := testpull.Client{Transport: c.transport, Registry: to.url, MaxBytes: testpull.MaxBytes(len(c.entryPoints))}
 	start := c.now()
 	var p testpull.Pull
 	var err error

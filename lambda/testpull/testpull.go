@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,10 +19,11 @@ import (
 )
 
 const (
-	// MaxBytes is the limit of automatic pulls that run together, Timeout that of one
-	// pull.
-	MaxBytes = 1 << 20
-	Timeout  = 20 * time.Second
+	// Timeout is the limit of one automatic pull.
+	Timeout = 20 * time.Second
+
+	// maxTogether is how many bytes the automatic pulls of a run may download.
+	maxTogether = 1 << 20
 
 	// maxRedirects is how many redirects of one request are followed.
 	maxRedirects = 5
@@ -30,10 +32,18 @@ const (
 	// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
 	maxManifest = 4 << 20
 
-	// ManifestTypes is the Accept header of a request for a manifest.
-	ManifestTypes = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
+	// manifestTypes is the Accept header of a request for a manifest: what current clients
+	// accept. It is not oci.ManifestTypes, since this package imports no code that it tests.
+	manifestTypes = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
 		"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
+
+// ErrTooLarge is the error of an image of which no part is small enough.
+var ErrTooLarge = errors.New("choose a smaller image")
+
+// MaxBytes returns how many bytes an automatic pull through one entry point may download.
+// All entry points of a run share a MiB.
+func MaxBytes(entryPoints int) int64 { return maxTogether / int64(max(entryPoints, 1)) }
 
 // Image is what is pulled. Reference is a tag or a digest.
 type Image struct{ Name, Reference string }
@@ -110,41 +120,26 @@ func (c Client) Pull(ctx context.Context, image Image) (*Pull, error) {
 	if _, p.Ping, err = c.get(ctx, "/v2/", "", left); err != nil {
 		return p, fmt.Errorf("API version check: %w", err)
 	}
-	path := "/v2/" + image.Name + "/manifests/" + image.Reference
-	body, step, err := c.get(ctx, path, ManifestTypes, min(left, maxManifest))
+	body, step, m, err := c.manifest(ctx, image, left)
 	p.Manifest = step
 	if err != nil {
-		return p, fmt.Errorf("manifest %s: %w", image.Reference, err)
+		return p, err
 	}
 	left -= step.Bytes
-	if err := matches(body, image.Reference); err != nil {
-		return p, fmt.Errorf("manifest %s: %w", image.Reference, err)
-	}
 	p.Digest = digestOf(body)
-	m, err := parse(body)
-	if err != nil {
-		return p, fmt.Errorf("manifest %s: %w", image.Reference, err)
-	}
-	if child := m.child(); child != nil {
-		body, step, err := c.get(ctx, "/v2/"+image.Name+"/manifests/"+child.Digest, ManifestTypes, min(left, maxManifest))
-		if err == nil {
-			err = matches(body, child.Digest)
-		}
-		if err == nil {
-			m, err = parse(body)
-		}
-		if err != nil {
-			return p, fmt.Errorf("manifest %s: %w", child.Digest, err)
+	if child := m.Child(); child != "" {
+		if _, step, m, err = c.manifest(ctx, Image{image.Name, child}, left); err != nil {
+			return p, err
 		}
 		left -= step.Bytes
-		p.Digest = child.Digest
+		p.Digest = child
 	}
 	blob := m.smallest()
 	switch {
 	case blob == nil:
 		return p, fmt.Errorf("manifest %s: no blob with a SHA-256 digest and a size", p.Digest)
 	case blob.Size > left:
-		return p, fmt.Errorf("manifest %s: its smallest blob has %d bytes, %d of %d are left: choose an image with a smaller one", p.Digest, blob.Size, left, c.MaxBytes)
+		return p, fmt.Errorf("manifest %s: its smallest blob has %d bytes, %d of %d are left: %w", p.Digest, blob.Size, left, c.MaxBytes, ErrTooLarge)
 	}
 	p.BlobDigest = blob.Digest
 	if body, p.Blob, err = c.get(ctx, "/v2/"+image.Name+"/blobs/"+blob.Digest, "", blob.Size); err == nil {
@@ -154,6 +149,25 @@ func (c Client) Pull(ctx context.Context, image Image) (*Pull, error) {
 		return p, fmt.Errorf("blob %s: %w", blob.Digest, err)
 	}
 	return p, nil
+}
+
+// manifest requests a manifest of at most limit bytes.
+func (c Client) manifest(ctx context.Context, image Image, limit int64) (body []byte, s Step, m *Manifest, err error) {
+	limit = min(limit, maxManifest)
+	body, s, err = c.get(ctx, "/v2/"+image.Name+"/manifests/"+image.Reference, manifestTypes, limit)
+	switch {
+	case s.Bytes > limit:
+		err = fmt.Errorf("%w: %w", err, ErrTooLarge)
+	case err == nil:
+		err = matches(body, image.Reference)
+	}
+	if err == nil {
+		m, err = ParseManifest(body)
+	}
+	if err != nil {
+		return nil, s, nil, fmt.Errorf("manifest %s: %w", image.Reference, err)
+	}
+	return body, s, m, nil
 }
 
 // Ping makes the API version check only.
@@ -258,40 +272,49 @@ func (d *descriptor) valid() bool {
 	return ok && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == "" && d.Size > 0 && len(d.URLs) == 0
 }
 
-// manifest is an image manifest or an index.
-type manifest struct {
+// Manifest is an image manifest or an index.
+type Manifest struct {
 	Manifests []descriptor `json:"manifests"`
 	Config    descriptor   `json:"config"`
 	Layers    []descriptor `json:"layers"`
 }
 
-func parse(body []byte) (*manifest, error) {
-	m := &manifest{}
+// ParseManifest parses a manifest.
+func ParseManifest(body []byte) (*Manifest, error) {
+	m := &Manifest{}
 	if err := json.Unmarshal(body, m); err != nil {
 		return nil, fmt.Errorf("not a manifest: %w", err)
 	}
 	return m, nil
 }
 
-// child returns the manifest for linux/amd64 of an index, else its first one, and nil
-// for an image manifest.
-func (m *manifest) child() *descriptor {
-	var first *descriptor
+// Child returns the digest of the manifest for linux/amd64 of an index, else of its first
+// one. It is empty for an image manifest.
+func (m *Manifest) Child() string {
+	first := ""
 	for i := range m.Manifests {
 		switch d := &m.Manifests[i]; {
 		case !d.valid():
 		case d.Platform.OS == "linux" && d.Platform.Architecture == "amd64":
-			return d
-		case first == nil:
-			first = d
+			return d.Digest
+		case first == "":
+			first = d.Digest
 		}
 	}
 	return first
 }
 
-// smallest returns the smallest blob of an image manifest, nil if it has none that can
-// be verified.
-func (m *manifest) smallest() *descriptor {
+// SmallestBlob returns the digest of the smallest blob of an image manifest. It is empty
+// if no blob can be verified.
+func (m *Manifest) SmallestBlob() string {
+	if d := m.smallest(); d != nil {
+		return d.Digest
+	}
+	return ""
+}
+
+// smallest is as SmallestBlob, and returns nil for none.
+func (m *Manifest) smallest() *descriptor {
 	var found *descriptor
 	for _, d := range append([]descriptor{m.Config}, m.Layers...) {
 		if d.valid() && (found == nil || d.Size < found.Size) {

@@ -31,7 +31,7 @@ func Pull(ctx context.Context, c *config.Config, entryPoints []EntryPoint, i tes
 	through := func(e EntryPoint, invoke Invoke) (*testpull.Pull, error) {
 		ctx, cancel := context.WithTimeout(ctx, testpull.Timeout)
 		defer cancel()
-		return testpull.Client{Transport: invoked{c, e, invoke, transport}, Registry: "https://" + host, MaxBytes: testpull.MaxBytes / int64(len(entryPoints))}.Pull(ctx, i)
+		return testpull.Client{Transport: invoked{c, e, invoke, transport}, Registry: "https://" + host, MaxBytes: testpull.MaxBytes(len(entryPoints))}.Pull(ctx, i)
 	}
 	var all Pulls
 	for _, e := range entryPoints {

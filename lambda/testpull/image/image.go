@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,7 +57,7 @@ func Load(getenv func(string) string) (*Source, error) {
 		}
 		// An S3 server of one's own may have no names for its buckets.
 		client := s3.NewFromConfig(c, func(o *s3.Options) {
-			o.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL_S3") != "" || os.Getenv("AWS_ENDPOINT_URL") != ""
+			o.UsePathStyle = getenv("AWS_ENDPOINT_URL_S3") != "" || getenv("AWS_ENDPOINT_URL") != ""
 		})
 		return Get(ctx, client, bucket, key)
 	}}, nil

@@ -77,7 +77,8 @@ func TestEndpoint(t *testing.T) {
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": strings.Replace(server.URL, "127.0.0.1", "localhost", 1), "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": os.DevNull} {
 		t.Setenv(name, value)
 	}
-	s, err := Load(func(name string) string { return map[string]string{"CANARY_STATE": "bucket@eu-central-1"}[name] })
+	env := map[string]string{"CANARY_STATE": "bucket@eu-central-1", "AWS_ENDPOINT_URL": os.Getenv("AWS_ENDPOINT_URL")}
+	s, err := Load(func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

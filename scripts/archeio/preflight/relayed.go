@@ -3,7 +3,6 @@ package preflight
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"archeio/lambda/config"
 	"archeio/lambda/oci"
 	"archeio/lambda/relay"
+	"archeio/lambda/testpull"
 	"archeio/lambda/upstreams"
 )
 
@@ -37,10 +37,10 @@ func (p *preflight) relayed(ctx context.Context, c *config.Config) {
 	}
 
 	got := fetch(oci.Manifest, tag, false)
-	parsed := parse(got.Body)
-	if got.Error == nil && len(parsed.Manifests) > 0 && oci.ValidDigest(parsed.Manifests[0].Digest) { // any platform
-		got = fetch(oci.Manifest, parsed.Manifests[0].Digest, true)
-		parsed = parse(got.Body)
+	parsed := parse(&got)
+	if child := parsed.Child(); child != "" {
+		got = fetch(oci.Manifest, child, true)
+		parsed = parse(&got)
 	}
 	if got.Error != nil {
 		p.refused(c, &got, watch, "the manifest of "+p.image)
@@ -53,7 +53,7 @@ func (p *preflight) relayed(ctx context.Context, c *config.Config) {
 			access += `, so "access": "open" suffices, and clients are then redirected`
 		}
 	}
-	blob := parsed.smallest()
+	blob := parsed.SmallestBlob()
 	if blob == "" {
 		p.warn(inUpstream, c.Upstream, "%s; the manifest of %s has no blobs, so their hosts were not tested", access, p.image)
 		return
@@ -128,37 +128,11 @@ func (w *watched) last() (realm, storage string) {
 	return w.realm, w.storage
 }
 
-// descriptor describes content. OCI image specification, descriptor.
-type descriptor struct {
-	Digest string `json:"digest"`
-	Size   int64  `json:"size"`
-}
-
-// manifest is a manifest or an index.
-type manifest struct {
-	Manifests []descriptor `json:"manifests"`
-	Config    *descriptor  `json:"config"`
-	Layers    []descriptor `json:"layers"`
-}
-
-// parse parses a manifest. What is not one has no blobs.
-func parse(text string) manifest {
-	var m manifest
-	_ = json.Unmarshal([]byte(text), &m)
+// parse parses the manifest of a response. What is not one has no blobs.
+func parse(r *relay.Response) *testpull.Manifest {
+	m, err := testpull.ParseManifest([]byte(r.Body))
+	if r.Error != nil || err != nil {
+		return &testpull.Manifest{}
+	}
 	return m
-}
-
-// smallest returns the digest of the smallest blob, empty without a valid one.
-func (m *manifest) smallest() string {
-	all := m.Layers
-	if m.Config != nil {
-		all = append(all, *m.Config)
-	}
-	var least descriptor
-	for _, d := range all {
-		if oci.ValidDigest(d.Digest) && (least.Digest == "" || d.Size < least.Size) {
-			least = d
-		}
-	}
-	return least.Digest
 }

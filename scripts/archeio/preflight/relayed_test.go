@@ -48,7 +48,9 @@ func (x *tokenRegistry) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	manifest := fmt.Sprintf(`{"layers":[{"digest":%q,"size":14},{"digest":%q,"size":5},{"digest":"../../x","size":1},{"digest":%q,"size":14}]}`, digestOf(large), digestOf(layer), digestOf(large))
-	index := fmt.Sprintf(`{"manifests":[{"digest":%q,"size":%d}]}`, digestOf(manifest), len(manifest))
+	attestation := digestOf("an attestation, which is not requested")
+	index := fmt.Sprintf(`{"manifests":[{"digest":%q,"size":9,"platform":{"os":"unknown","architecture":"unknown"}},{"digest":%q,"size":%d,"platform":{"os":"linux","architecture":"amd64"}}]}`,
+		attestation, digestOf(manifest), len(manifest))
 	switch r.URL.Path {
 	case "/v2/images/pause/manifests/3.9":
 		fmt.Fprint(w, index)

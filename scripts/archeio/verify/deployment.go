@@ -38,6 +38,7 @@ type deployment struct {
 
 	image     testpull.Image // that of the canary unless given; empty for none
 	imageErr  error          // of finding it
+	ofCanary  bool           // the canary pulls it
 	client    netip.Addr     // public address of this machine; invalid if unknown
 	write     bool
 	wait      time.Duration
@@ -175,7 +176,7 @@ func (d *deployment) find(ctx context.Context) {
 		}
 		d.functions[region] = d.function(ctx, region)
 	}
-	if d.image.Name == "" && s.Canary != nil {
+	if d.ofCanary = d.image.Name == "" && s.Canary != nil; d.ofCanary {
 		source := image.Source{State: d.cloud.state}
 		source.Image, _ = testpull.ParseImage(s.Canary.Image)
 		d.image, d.imageErr = source.Find(ctx)

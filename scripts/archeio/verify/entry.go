@@ -166,7 +166,8 @@ func (d *deployment) balancerPath(ctx context.Context, place string) outcome {
 	return d.sameEscaped(ctx, e.host, e.connect)
 }
 
-// maxPull is how many bytes a test pull may download.
+// maxPull is how many bytes a pull of the image in -image may download. The canary's
+// image has the limit of the canary.
 const maxPull = 16 << 20
 
 func (d *deployment) pull(ctx context.Context, place string) outcome {
@@ -178,12 +179,19 @@ func (d *deployment) pull(ctx context.Context, place string) outcome {
 	case d.image.Name == "":
 		return skip("the stage has no canary; pass -image to pull an image")
 	}
+	limit := int64(maxPull)
+	if d.ofCanary {
+		limit = testpull.MaxBytes(len(d.stage.EntryPoints()))
+	}
 	e := d.entry(place)
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
 	transport := perHost{e.host, d.transport(e.connect, ""), d.transport("", "")}
-	p, err := testpull.Client{Registry: "https://" + e.host, MaxBytes: maxPull, Transport: transport}.Pull(ctx, d.image)
-	if err != nil {
+	p, err := testpull.Client{Registry: "https://" + e.host, MaxBytes: limit, Transport: transport}.Pull(ctx, d.image)
+	switch {
+	case errors.Is(err, testpull.ErrTooLarge) && d.ofCanary:
+		return fail("%s, and set it as canary.image in the stage; until then each run of the canary fails", cli.OneLine(err))
+	case err != nil:
 		return fail("%s", cli.OneLine(err))
 	}
 	return pass("%s", p)

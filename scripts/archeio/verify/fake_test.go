@@ -417,7 +417,11 @@ func (w *world) bucket(rw http.ResponseWriter, r *http.Request, region string) {
 	}
 }
 
-// upstream has the image app:v1 with one blob, which the mirrors have too.
+// largeManifest is the manifest of app:large.
+var largeManifest = fmt.Sprintf(`{"config": {"digest": %q, "size": 600000}}`, digestOf("large"))
+
+// upstream has the image app:v1 with one blob, which the mirrors have too, and the
+// manifest of app:large.
 func (w *world) upstream(rw http.ResponseWriter, r *http.Request) {
 	const blob = "a blob of an image"
 	manifest := fmt.Sprintf(`{"config": {"digest": %q, "size": %d}}`, digestOf(blob), len(blob))
@@ -430,6 +434,8 @@ func (w *world) upstream(rw http.ResponseWriter, r *http.Request) {
 	case "/v2/images/app/manifests/v1", "/v2/images/app/manifests/" + digestOf(manifest):
 		rw.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
 		io.WriteString(rw, manifest)
+	case "/v2/images/app/manifests/large":
+		io.WriteString(rw, largeManifest)
 	default:
 		rw.WriteHeader(http.StatusNotFound)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"archeio/infra/stage"
-	"archeio/lambda/testpull"
+	"archeio/lambda/oci"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -166,7 +166,7 @@ func (d *deployment) upstream(ctx context.Context, region string) outcome {
 		}
 		path += image + "/manifests/" + d.image.Reference
 	}
-	r, err := d.send(ctx, request{url: c.Upstream + path, header: map[string]string{"Accept": testpull.ManifestTypes}})
+	r, err := d.send(ctx, request{url: c.Upstream + path, header: map[string]string{"Accept": oci.ManifestTypes}})
 	switch {
 	case err != nil:
 		return noResponse(err)

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"archeio/lambda/testpull"
+	"archeio/lambda/oci"
 )
 
 // relays is the edge of a stage that relays what the upstream responds with.
@@ -17,7 +17,7 @@ var relays = &scope{"edge", func(d *deployment) ([]string, string) {
 	return []string{"edge"}, ""
 }}
 
-var acceptManifests = map[string]string{"Accept": testpull.ManifestTypes}
+var acceptManifests = map[string]string{"Accept": oci.ManifestTypes}
 
 // manifest requests the manifest of the image, and returns its path by digest and its
 // size, or why there is none.

@@ -247,6 +247,7 @@ func TestCanaryImage(t *testing.T) {
 		{"recorded", stageJSON, func(*world) {}, cli.Pass, "manifest from upstream.example, blob from registry.example.com (default-mirror), "},
 		{"configured", stageJSON + `, "canary": {"image": "app:v1"}`, func(w *world) { w.recorded = "" }, cli.Pass, "manifest from upstream.example, blob from registry.example.com (default-mirror), "},
 		{"deleted", stageJSON + `, "canary": {"image": "app:v2"}`, func(*world) {}, cli.Fail, "manifest v2: requesting https://upstream.example/v2/images/app/manifests/v2: status 404"},
+		{"too-large", stageJSON + `, "canary": {"image": "app:large"}`, func(*world) {}, cli.Fail, "manifest " + digestOf(largeManifest) + ": its smallest blob has 600000 bytes, 524175 of 524288 are left: choose a smaller image, and set it as canary.image in the stage; until then each run of the canary fails"},
 		{"denied", stageJSON, func(w *world) { w.stateErr = errors.New("access denied") }, cli.Fail, "could not check: reading the state canary.json: access denied"},
 		{"no-canary", stageJSON + `, "canary": false`, func(*world) {}, cli.Skip, "the stage has no canary; pass -image to pull an image"},
 	} {
