@@ -124,7 +124,7 @@ preflight: stage-named ## check whether STAGE can be deployed
 	@go run ./scripts/archeio preflight -stage $(STAGE) $(if $(RELEASE),-release $(RELEASE)) $(ARGS)
 diff: stage-named ## show what a deployment of STAGE would change
 	$(CDK) diff $(CDK_STAGE)
-deploy: preflight approved ## run preflight, show the changes, ask once, deploy STAGE: YES=1 does not ask, RELEASE=none skips the canary, VERIFY=none the acceptance test
+deploy: preflight approved ## run preflight, show the changes, ask once, deploy STAGE: YES=1 does not ask, RELEASE=none skips the rollout, VERIFY=none the acceptance test
 	$(CDK) deploy --all --require-approval never --concurrency $(CONCURRENCY) $(CDK_STAGE)
 	@test "$(VERIFY)" = none || $(MAKE) verify ARGS=
 approved: preflight

@@ -116,7 +116,7 @@ var keys = []key{
 
 	{name: "email", want: "an email address", otherwise: "none; required with `budget`", meaning: "recipient of alarms and budget notifications; each region's subscription must be confirmed once"},
 	{name: "canary", want: "an object, or false", otherwise: "`{}` with `email` and `fill`, else none", meaning: "a function in each redirector region that pulls an image through each entry point every five minutes"},
-	{name: "canary.image", want: "NAME:TAG or NAME@DIGEST of an image, as clients name it", otherwise: "the smallest that the workers have seen; required without `fill`", meaning: "image that it pulls: manifest and smallest blob, at most 1 MiB a run through all entry points"},
+	{name: "canary.image", want: "NAME:TAG or NAME@DIGEST of an image, as clients name it", otherwise: "the smallest that the workers have seen; required without `fill`", meaning: "image that it pulls: manifest and smallest blob, 1 MiB a run, divided among the entry points"},
 	{name: "downloadAlarm", want: "GB", limits: &[2]float64{1, 1e6}, value: "100", meaning: "downloads from one bucket within an hour above which an alarm fires"},
 	{name: "budget", want: "US dollars", limits: &[2]float64{1, 1e7}, meaning: "monthly budget for the resources with the tag `" + Tag + "`; `email` is notified at 80 %, at 100 % and when 100 % is forecast"},
 	{name: "architecture", want: `"` + strings.Join(build.Architectures(), `" or "`) + `"`, value: strconv.Quote(build.Architectures()[0]), meaning: "processor architecture of the functions"},
