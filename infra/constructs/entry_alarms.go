@@ -2,6 +2,7 @@ package constructs
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -28,8 +29,12 @@ func (a alarms) edge(distribution awscloudfront.CfnDistribution, functionName *s
 	of := func(name, statistic, dimension string, value *string) awscloudwatch.CfnAlarmProps {
 		return metric("AWS/CloudFront", name, statistic, minutes5, jsii.String(dimension), value, jsii.String("Region"), jsii.String("Global"))
 	}
+	errors := of("5xxErrorRate", "Average", "DistributionId", distribution.Ref())
+	if a.stage.Relays() && !a.stage.PlainAlarms {
+		errors = a.edgeErrors(distribution)
+	}
 	a.add("EdgeErrors", "CloudFront is responding with server errors. Run \"archeio verify\" to find the origin that fails, and check whether the redirectors' alarms fire too.",
-		maxEdgeErrors, 3, of("5xxErrorRate", "Average", "DistributionId", distribution.Ref()))
+		maxEdgeErrors, 3, errors)
 	a.add("EdgeFunctionErrors", "The viewer-request function fails, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
 		0, 1, of("FunctionExecutionErrors", "Sum", "FunctionName", functionName))
 	a.add("EdgeFunctionResponses", "The viewer-request function returns invalid requests or responses, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
@@ -37,6 +42,28 @@ func (a alarms) edge(distribution awscloudfront.CfnDistribution, functionName *s
 	if !a.stage.PlainAlarms {
 		a.forbidden(distribution)
 	}
+}
+
+// edgeErrors returns the metrics of the server errors of a distribution in front of a relay,
+// without those with a status that the relay responds with. CloudFront responds with 502 too
+// if it cannot connect to an origin or if an invocation fails: the canary's alarms and those
+// of the redirectors cover that. An alarm cannot subtract what the redirectors count, which
+// are metrics of other regions.
+func (a alarms) edgeErrors(distribution awscloudfront.CfnDistribution) awscloudwatch.CfnAlarmProps {
+	statuses := []string{"502"}
+	if a.stage.SingleHost {
+		statuses = append(statuses, "503") // for blobs that are too large
+	}
+	of := func(id, name string) interface{} {
+		return metricQuery(id, "AWS/CloudFront", name, "Average", minutes5, jsii.String("DistributionId"), distribution.Ref(), jsii.String("Region"), jsii.String("Global"))
+	}
+	list := []interface{}{of("errors", "5xxErrorRate")}
+	others := "errors"
+	for _, status := range statuses {
+		list = append(list, of("status_"+status, status+"ErrorRate"))
+		others += " - FILL(status_" + status + ", 0)"
+	}
+	return awscloudwatch.CfnAlarmProps{Metrics: append(list, percent("percent of server errors without "+strings.Join(statuses, " and "), others))}
 }
 
 // forbidden adds the alarm on 403 responses of the distribution: those of a function URL
@@ -73,8 +100,8 @@ func (a alarms) forbidden(distribution awscloudfront.CfnDistribution) {
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
 func (a alarms) functionURL(function awslambda.IFunction) {
-	a.add("FunctionURLErrors", "The function URL is responding with server errors, so CloudFront does too. Run \"archeio verify\" and check the redirector's log group and alarms.",
-		0, 3, metric("AWS/Lambda", "Url5xxCount", "Sum", minutes5, jsii.String("FunctionName"), function.FunctionName()))
+	a.serverErrors("FunctionURLErrors", "The function URL is responding with server errors, so CloudFront does too. Run \"archeio verify\" and check the redirector's log group and alarms.",
+		"AWS/Lambda", "Url5xxCount", "FunctionName", function.FunctionName())
 }
 
 // balancer adds the alarms on a load balancer: its own errors, for example if it may not
@@ -82,11 +109,8 @@ func (a alarms) functionURL(function awslambda.IFunction) {
 //
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 func (a alarms) balancer(balancer awselasticloadbalancingv2.CfnLoadBalancer) {
-	of := func(name string) awscloudwatch.CfnAlarmProps {
-		return metric("AWS/ApplicationELB", name, "Sum", minutes5, jsii.String("LoadBalancer"), balancer.AttrLoadBalancerFullName())
-	}
 	a.add("BalancerErrors", "The load balancer is responding with server errors of its own. Check its permission to invoke the redirector's alias, then the redirector's alarms.",
-		0, 3, of("HTTPCode_ELB_5XX_Count"))
-	a.add("BalancerTargetErrors", "The redirector is responding to the load balancer with server errors. Check its log group.",
-		0, 3, of("HTTPCode_Target_5XX_Count"))
+		0, 3, metric("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", minutes5, jsii.String("LoadBalancer"), balancer.AttrLoadBalancerFullName()))
+	a.serverErrors("BalancerTargetErrors", "The redirector is responding to the load balancer with server errors. Check its log group.",
+		"AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", balancer.AttrLoadBalancerFullName())
 }

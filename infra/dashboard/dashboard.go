@@ -8,6 +8,7 @@ import (
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
 	"archeio/lambda/rangetable"
+	"archeio/lambda/relay"
 	"archeio/lambda/route"
 	"archeio/ranges"
 )
@@ -203,6 +204,25 @@ func (m source) relaying() []Series {
 		{Label: "requests that failed at the upstream", Of: m.requests(metrics.Reason, route.UpstreamFailed.String())},
 		{Label: "blobs too large to relay", Of: m.requests(metrics.Reason, route.TooLarge.String())},
 	}
+	// By kind and outcome each region would have 44 metrics, and a graph has at most 500.
+	of := func(name, dimension string, values ...string) []Metric {
+		var all []Metric
+		for _, region := range m.Redirectors {
+			for _, v := range values {
+				all = append(all, Metric{region, metrics.Namespace, name, "Sum", []string{dimension, v}})
+			}
+		}
+		return all
+	}
+	manifests := func(label string, outcome relay.Outcome) Series {
+		return Series{Label: "manifests " + label, Of: of(metrics.Relayed, metrics.Relay, oci.Manifest.String()+" "+outcome.String())}
+	}
+	out = append(out,
+		manifests("fetched", relay.Fetched),
+		manifests("from memory", relay.Memory),
+		manifests("served again while the upstream does not respond", relay.Stale),
+		Series{Label: "tokens issued", Of: of(metrics.TokenFetches, metrics.Token, relay.TokenIssued)},
+		Series{Label: "tokens not issued", Of: of(metrics.TokenFetches, metrics.Token, relay.TokenFailed, relay.TokenRefused, relay.TokenInvalid)})
 	for _, region := range m.Redirectors {
 		out = append(out, Series{Label: region + ": upstream latency p99 in milliseconds", Of: []Metric{{region, metrics.Namespace, metrics.RelayLatency, "p99", nil}}})
 	}

@@ -16,6 +16,7 @@ import (
 	"archeio/lambda/metrics"
 	"archeio/lambda/oci"
 	"archeio/lambda/rangetable"
+	"archeio/lambda/relay"
 	"archeio/lambda/route"
 	"archeio/ranges"
 )
@@ -33,6 +34,8 @@ var awsMetrics = map[string][]string{
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
 	"AWS/CloudFront 5xxErrorRate":             {"DistributionId", "Region"},
 	"AWS/CloudFront 403ErrorRate":             {"DistributionId", "Region"},
+	"AWS/CloudFront 502ErrorRate":             {"DistributionId", "Region"},
+	"AWS/CloudFront 503ErrorRate":             {"DistributionId", "Region"},
 	"AWS/CloudFront Requests":                 {"DistributionId", "Region"},
 	"AWS/CloudFront FunctionExecutionErrors":  {"FunctionName", "Region"},
 	"AWS/CloudFront FunctionValidationErrors": {"FunctionName", "Region"},
@@ -64,7 +67,7 @@ func ofVersion(m map[string]any, dimensions []string) bool {
 // ourMetrics returns the metrics of package metrics with all values of their
 // dimension, nil for those that have none.
 func ourMetrics(mirrors []string) map[string][]string {
-	var kinds, clouds, reasons, blobReasons, checks []string
+	var kinds, clouds, reasons, blobReasons, checks, relayed []string
 	for k := range oci.Kinds {
 		kinds = append(kinds, metrics.Kind+"="+cmp.Or(oci.Kind(k).String(), "unknown"))
 	}
@@ -77,14 +80,21 @@ func ourMetrics(mirrors []string) map[string][]string {
 			blobReasons = append(blobReasons, metrics.Reason+"="+r.String())
 		}
 	}
+	for _, kind := range []oci.Kind{oci.Blob, oci.Manifest, oci.Tags, oci.Referrers} {
+		for _, outcome := range relay.Outcomes() {
+			relayed = append(relayed, metrics.Relay+"="+kind.String()+" "+outcome.String())
+		}
+	}
 	for _, m := range append(slices.Clone(mirrors), "default", "upstream") {
 		for _, a := range []blobs.Answer{blobs.Unknown, blobs.Present, blobs.Absent} {
 			checks = append(checks, metrics.Check+"="+m+" "+a.String())
 		}
 	}
 	return map[string][]string{
-		metrics.Requests: slices.Concat(kinds, clouds, reasons),
-		metrics.Checks:   checks,
+		metrics.Requests:     slices.Concat(kinds, clouds, reasons),
+		metrics.Relayed:      relayed,
+		metrics.TokenFetches: prefixed(metrics.Token+"=", relay.TokenIssued, relay.TokenFailed, relay.TokenRefused, relay.TokenInvalid),
+		metrics.Checks:       checks,
 		metrics.IndexLoads: prefixed(metrics.Index+"=", blobs.IndexLoaded, blobs.IndexUnchanged, blobs.IndexMissing,
 			blobs.IndexCorrupt, blobs.IndexStale, blobs.IndexTooLarge, blobs.IndexUnreachable),
 		metrics.RangesLoads: prefixed(metrics.Ranges+"=", rangetable.Loaded, rangetable.Unchanged, rangetable.Missing,
@@ -254,16 +264,16 @@ func TestRedirectorAlarms(t *testing.T) {
 		}
 		if stage.HasFunctionURL(st.region) {
 			want = append(want, "FunctionURLErrors")
-			same(t, "function of the URL", at(st.resource(t, "FunctionURLErrors"), "Properties", "Dimensions"), `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
+			serverErrors(t, st, "FunctionURLErrors", "AWS/Lambda", "Url5xxCount", `[{"Name": "FunctionName", "Value": {"Ref": "Redirector"}}]`)
 		}
 		if st.stage.Relays() {
 			want = append(want, "RelayFailed", "UpstreamLimited")
 		}
 		if st.stage.HasLoadBalancers() {
 			want = append(want, "BalancerErrors", "BalancerTargetErrors")
-			for _, id := range want[len(want)-2:] {
-				same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), `[{"Name": "LoadBalancer", "Value": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}}]`)
-			}
+			balancer := `[{"Name": "LoadBalancer", "Value": {"Fn::GetAtt": ["Balancer", "LoadBalancerFullName"]}}]`
+			same(t, "load balancer", at(st.resource(t, "BalancerErrors"), "Properties", "Dimensions"), balancer)
+			serverErrors(t, st, "BalancerTargetErrors", "AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", balancer)
 		}
 		if st.stage.Filler != nil {
 			want = append(want, "IndexStale")
@@ -295,6 +305,34 @@ func TestRedirectorAlarms(t *testing.T) {
 	})
 }
 
+// serverErrors checks an alarm on the server errors of an entry point. In a stage that
+// relays, those that the redirector counts as the relay's are subtracted.
+func serverErrors(t *testing.T, st *synthStack, id, namespace, name, dimensions string) {
+	t.Helper()
+	props := at(st.resource(t, id), "Properties")
+	same(t, id+"'s periods", at(props, "EvaluationPeriods"), "3")
+	if !st.stage.Relays() || st.stage.PlainAlarms {
+		same(t, id+"'s dimensions", at(props, "Dimensions"), dimensions)
+		same(t, id+"'s metric", at(props, "MetricName"), text(name))
+		threshold := "0"
+		if st.stage.Relays() {
+			threshold = "20"
+		}
+		same(t, id+"'s threshold", at(props, "Threshold"), threshold)
+		return
+	}
+	query := func(id, namespace, name, dimensions string) string {
+		return fmt.Sprintf(`{"Id": %q, "ReturnData": false, "MetricStat": {"Stat": "Sum", "Period": 300, "Metric": {
+			"Namespace": %q, "MetricName": %q, "Dimensions": %s}}}`, id, namespace, name, dimensions)
+	}
+	same(t, id+"'s metrics", at(props, "Metrics"), `[`+query("errors", namespace, name, dimensions)+`,
+		`+query("upstream_failed", "Archeio", "Requests", `[{"Name": "Reason", "Value": "upstream-failed"}]`)+`,
+		`+query("too_large", "Archeio", "Requests", `[{"Name": "Reason", "Value": "too-large"}]`)+`,
+		{"Id": "others", "ReturnData": true, "Label": "server errors that are not the relay's",
+		"Expression": "errors - FILL(upstream_failed, 0) - FILL(too_large, 0)"}]`)
+	same(t, id+"'s threshold", at(props, "Threshold"), "20")
+}
+
 // CloudFront has its metrics in us-east-1 only, where the edge stack is.
 func TestEdgeAlarms(t *testing.T) {
 	each(t, "edge", func(t *testing.T, st *synthStack) {
@@ -308,14 +346,38 @@ func TestEdgeAlarms(t *testing.T) {
 		if got := st.alarms(); !slices.Equal(got, want) {
 			t.Errorf("alarms %v, want %v", got, want)
 		}
-		same(t, "distribution", at(st.resource(t, "EdgeErrors"), "Properties", "Dimensions"), `[
-			{"Name": "DistributionId", "Value": {"Ref": "Distribution"}}, {"Name": "Region", "Value": "Global"}]`)
+		edgeErrors(t, st)
 		function := fmt.Sprint(at(st.resource(t, "ViewerRequest"), "Properties", "Name"))
 		for _, id := range []string{"EdgeFunctionErrors", "EdgeFunctionResponses"} {
 			same(t, id, at(st.resource(t, id), "Properties", "Dimensions"), fmt.Sprintf(`[
 				{"Name": "FunctionName", "Value": %q}, {"Name": "Region", "Value": "Global"}]`, function))
 		}
 	})
+}
+
+// edgeErrors checks the alarm on server errors of the distribution, which are without the
+// statuses of the relay if the stage has one.
+func edgeErrors(t *testing.T, st *synthStack) {
+	t.Helper()
+	const dimensions = `[{"Name": "DistributionId", "Value": {"Ref": "Distribution"}}, {"Name": "Region", "Value": "Global"}]`
+	props := at(st.resource(t, "EdgeErrors"), "Properties")
+	same(t, "threshold", at(props, "Threshold"), "1")
+	if !st.stage.Relays() || st.stage.PlainAlarms {
+		same(t, "distribution", at(props, "Dimensions"), dimensions)
+		return
+	}
+	query := func(id, name string) string {
+		return fmt.Sprintf(`{"Id": %q, "ReturnData": false, "MetricStat": {"Stat": "Average", "Period": 300, "Metric": {
+			"Namespace": "AWS/CloudFront", "MetricName": %q, "Dimensions": %s}}}`, id, name, dimensions)
+	}
+	want := query("errors", "5xxErrorRate") + "," + query("status_502", "502ErrorRate") + ","
+	label, others := "502", "errors - FILL(status_502, 0)"
+	if st.stage.SingleHost {
+		want += query("status_503", "503ErrorRate") + ","
+		label, others = "502 and 503", others+" - FILL(status_503, 0)"
+	}
+	same(t, "metrics", at(props, "Metrics"), `[`+want+fmt.Sprintf(`{"Id": "share", "ReturnData": true,
+		"Label": "percent of server errors without %s", "Expression": %q}]`, label, others))
 }
 
 // forbidden checks the alarm on 403 responses, which needs the additional metrics of its
@@ -442,6 +504,9 @@ func TestCustomMetricsAreFew(t *testing.T) {
 			n := 0
 			for name, values := range ourMetrics(s.Mirrors) {
 				if name == metrics.FirstFill || name == metrics.WorkDelay { // for some days, in trouble
+					continue
+				}
+				if (name == metrics.Relayed || name == metrics.TokenFetches) && !s.Relays() {
 					continue
 				}
 				if slices.Contains(filler, name) && region == s.Primary && s.Filler != nil || !slices.Contains(filler, name) && slices.Contains(s.Redirectors, region) {

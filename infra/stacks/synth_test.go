@@ -23,7 +23,7 @@ import (
 // more are stages with what no stage of cdk.json has. The first has load balancers
 // without a distribution, one of them in an existing VPC, its primary in an existing
 // bucket, an alias, and a canary with an image of its own; one has a domain without a
-// hosted zone; another has no functions
+// hosted zone and relays through both entry points; another has no functions
 // that fill its mirrors, and an upstream that requires a token; the third has a filling and
 // a retiring mirror, a mirror in an existing bucket, and a load
 // balancer in an existing VPC with IPv6; the fourth has its primary in a region without account namespaces, access logs and a firewall that
@@ -56,7 +56,7 @@ const more = `{"balanced": {
 		"eu-west-1": "arn:aws:acm:eu-west-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
 	},
 	"priceClass": "100",
-	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images"}
+	"upstream": {"endpoint": "https://us-docker.pkg.dev", "path": "example-project/images", "access": "token"}
 }, "by-hand": {
 	"account": "111122223333",
 	"mirrors": ["eu-west-1", "us-west-2"],

@@ -43,7 +43,17 @@ func (s *Stage) AlarmMetrics() int {
 		n += 3 // server errors, two of the function
 		if !s.PlainAlarms {
 			n += 2 // of the share of 403 responses
+			if s.Relays() {
+				n++ // 502 responses
+			}
+			if s.SingleHost {
+				n++ // 503 responses
+			}
 		}
+	}
+	relayErrors := 0 // that do not count as errors of an entry point, by reason
+	if s.Relays() && !s.PlainAlarms {
+		relayErrors = 2
 	}
 	for _, region := range s.Redirectors {
 		n += 3 // of the function
@@ -51,10 +61,10 @@ func (s *Stage) AlarmMetrics() int {
 			n += 3 + len(s.EntryPoints()) // of the function, failed pulls
 		}
 		if HasFunctionURL(region) {
-			n++
+			n += 1 + relayErrors
 		}
 		if s.HasLoadBalancers() {
-			n += 2
+			n += 2 + relayErrors
 		}
 		if s.Relays() {
 			n += 2 // upstream limited, relay failed
