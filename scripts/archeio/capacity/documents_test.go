@@ -12,7 +12,7 @@ import (
 var amount = regexp.MustCompile(`\$([0-9][0-9,]*(?:\.[0-9]+)?)`)
 
 // agrees compares the amounts in a text with those of the model. A rounded amount may
-// differ by 2 %, or by half of the last digit that it shows.
+// differ by half of its last digit that is not a zero after the first two.
 func agrees(t *testing.T, text string, want ...float64) {
 	t.Helper()
 	all := amount.FindAllStringSubmatch(text, -1)
@@ -26,9 +26,12 @@ func agrees(t *testing.T, text string, want ...float64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, decimals, _ := strings.Cut(shown, ".")
+		whole, decimals, _ := strings.Cut(shown, ".")
 		unit := math.Pow10(-len(decimals))
-		if math.Abs(v-want[i]) > max(unit/2, want[i]*0.02) {
+		if digits := strings.TrimRight(whole, "0"); decimals == "" {
+			unit = math.Pow10(len(whole) - min(max(len(digits), 2), len(whole)))
+		}
+		if math.Abs(v-want[i]) > unit/2 {
 			t.Errorf("%q: %s, the model has $%s", text, found[0], dollars(want[i]))
 		}
 	}
