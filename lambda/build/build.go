@@ -31,6 +31,10 @@ const linkerFlags = "-s -w -buildid="
 // name below lambda/.
 var Functions = [...]string{"redirector", "mirror", "rollout", "canary"}
 
+// RedirectorBudget is the maximum size of the redirector's binary in bytes. A cold start
+// loads the binary, so its size is part of the latency of a request.
+const RedirectorBudget = 9_000_000
+
 // Function builds the function of that name as a file called bootstrap in the
 // folder dir, which is below .build of the repository. The same source gives the
 // same file, so a deployment without changes changes nothing. goarch is an

@@ -306,7 +306,6 @@ func TestHouse(t *testing.T) {
 
 func TestBinarySize(t *testing.T) {
 	t.Parallel()
-	const budget = 9_000_000 // bytes
 	bootstrap, err := build.Bootstrap(t.Context(), "redirector")
 	if err != nil {
 		t.Fatal(err)
@@ -315,7 +314,7 @@ func TestBinarySize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Size() > budget {
-		t.Errorf("the binary has %d bytes, want at most %d", info.Size(), budget)
+	if info.Size() > build.RedirectorBudget {
+		t.Errorf("the binary has %d bytes, want at most %d", info.Size(), build.RedirectorBudget)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gaissmai/bart"
 
+	"archeio/lambda/build"
 	"archeio/ranges"
 	"archeio/scripts/prove/bench/peers"
 )
@@ -27,7 +28,7 @@ func measureSize(ctx context.Context, b *bench) error {
 		}
 		return []float64{float64(info.Size())}
 	}
-	b.report.compare("binary, stripped", "empty function", bytesOf, size(ours), size(other), atMost(9e6))
+	b.report.compare("binary, stripped", "empty function", bytesOf, size(ours), size(other), atMost(build.RedirectorBudget))
 	b.report.compare("range table", "bart Table, on the heap", bytesOf, size(filepath.Join(b.root, "ranges", "table.bin")), []float64{bartMemory()}, budget{})
 	return err
 }
