@@ -18,15 +18,22 @@ import (
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-requests.html
 const maxPaths = 3000
 
+// relayedPaths is the path of everything that a relay lets the edge cache.
+const relayedPaths = "/v2/*"
+
 // invalidate invalidates blobs in a distribution, with one path for each: requests
-// with other spellings share its cache entry. It returns the IDs of the
+// with other spellings share its cache entry. With relayed, it also invalidates what was
+// relayed, as a digest may be that of a manifest. It returns the IDs of the
 // invalidations, separated by spaces.
-func invalidate(ctx context.Context, c aws.Config, distribution string, digests []string) (ids string, err error) {
+func invalidate(ctx context.Context, c aws.Config, distribution string, digests []string, relayed bool) (ids string, err error) {
 	var done []string
 	for batch := range slices.Chunk(digests, maxPaths) {
-		paths := make([]string, len(batch))
+		paths := make([]string, len(batch), len(batch)+1)
 		for i, digest := range batch {
 			paths[i] = "/" + config.BlobPrefix + digest
+		}
+		if relayed {
+			paths = append(paths, relayedPaths)
 		}
 		out, err := cloudfront.NewFromConfig(c).CreateInvalidation(ctx, &cloudfront.CreateInvalidationInput{
 			DistributionId: &distribution,
@@ -36,8 +43,12 @@ func invalidate(ctx context.Context, c aws.Config, distribution string, digests 
 			},
 		})
 		if err != nil {
+			by := paths[0] + more(len(batch)-1)
+			if relayed {
+				by += " and " + relayedPaths
+			}
 			return strings.Join(done, " "), fmt.Errorf("invalidating %s in distribution %q: %w: invalidate %s in the CloudFront console",
-				blobCount(len(batch)), distribution, err, paths[0]+more(len(batch)-1))
+				blobCount(len(batch)), distribution, err, by)
 		}
 		done = append(done, aws.ToString(out.Invalidation.Id))
 	}

@@ -126,6 +126,9 @@ func (s *stageFlag) buckets() []string {
 	return all
 }
 
+// mayRelay reports whether redirectors may relay manifests. Without a stage they may.
+func (s *stageFlag) mayRelay() bool { return s.read == nil || s.read.Relays() }
+
 // index returns how often redirectors refresh the blob index, 0 for never, and its
 // maximum age: those of the stage, or the defaults.
 func (s *stageFlag) index() (refresh, maxAge time.Duration) {

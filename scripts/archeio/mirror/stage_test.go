@@ -3,6 +3,8 @@ package mirror
 import (
 	"strings"
 	"testing"
+
+	"archeio/infra/stage"
 )
 
 // TestWarnOfStage tests that a copy to the mirror of a stage without its state is warned of.
@@ -32,5 +34,24 @@ func TestWarnOfStage(t *testing.T) {
 				t.Errorf("%q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestMayRelay tests of which stages a withdrawal invalidates manifests at the edge.
+func TestMayRelay(t *testing.T) {
+	t.Parallel()
+	all, err := stage.Load([]byte(`{
+		"relays": {"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://ghcr.io", "access": "token"}},
+		"redirects": {"account": "123456789012", "mirrors": ["eu-west-1"], "redirectors": ["eu-west-1"], "upstream": {"endpoint": "https://a.example"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if got, want := (&stageFlag{read: s}).mayRelay(), s.Name == "relays"; got != want {
+			t.Errorf("stage %q: %v, want %v", s.Name, got, want)
+		}
+	}
+	if !(&stageFlag{}).mayRelay() {
+		t.Error("without a stage: false, want true")
 	}
 }

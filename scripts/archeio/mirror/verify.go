@@ -37,7 +37,7 @@ func (v *verifying) run(ctx context.Context, m *mirrors) (output, error) {
 	// After an interrupt too, as the next run does not find what was replaced.
 	if digests := r.replaced(); v.distribution != "" && len(digests) > 0 {
 		var failed error
-		if r.Edge, failed = invalidate(context.WithoutCancel(ctx), m.aws, v.distribution, digests); failed != nil {
+		if r.Edge, failed = invalidate(context.WithoutCancel(ctx), m.aws, v.distribution, digests, false); failed != nil {
 			r.Errors = append(r.Errors, failed.Error())
 			if err != nil {
 				return nil, failed

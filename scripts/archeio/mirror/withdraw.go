@@ -22,7 +22,9 @@ func withdrawCommand() *cobra.Command {
 		Long: "Lists a digest in the state, so that it is not copied again, takes it out of the\n" +
 			"blob index, and removes every version of the blob from every bucket. Copies in\n" +
 			"progress remove what they write of it. With -stage, buckets and state are those of\n" +
-			"the stage. The exit code is 1 if a bucket may still have the blob.",
+			"the stage. With -distribution, CloudFront invalidates the blob, and manifests that\n" +
+			"were relayed: the digest may be that of a manifest. The exit code is 1 if a bucket\n" +
+			"may still have the blob.",
 		Example: cli.Example("archeio mirror withdraw -stage production -distribution E1EXAMPLE \\\n"+
 			"    sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 			"archeio mirror withdraw -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -state s3://my-state \\\n"+
@@ -42,7 +44,7 @@ func withdrawCommand() *cobra.Command {
 	o.stateFlag(c)
 	w.stage = o.stageFlags(c)
 	f := c.Flags()
-	f.StringVar(&w.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate the blob in")
+	f.StringVar(&w.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate the blob in, and all of /v2/ unless -stage does not relay")
 	f.BoolVar(&w.later, "later", false, "leave the blob in the mirrors until no redirector sends clients there for it; the filler or status then removes it")
 	f.BoolVar(&w.undo, "undo", false, "remove the digest from the list, so that the blob is copied again")
 	f.BoolVar(&w.list, "list", false, "show the withdrawn digests")
@@ -115,7 +117,7 @@ func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
 		r.Buckets = append(r.Buckets, row)
 	}
 	if w.distribution != "" {
-		if r.Edge, err = invalidate(ctx, m.aws, w.distribution, []string{w.digest}); err != nil {
+		if r.Edge, err = invalidate(ctx, m.aws, w.distribution, []string{w.digest}, w.stage.mayRelay()); err != nil {
 			r.Errors = append(r.Errors, err.Error())
 			r.edgeFailed = true
 		}
