@@ -68,6 +68,21 @@ func remaining(address *url.URL, header http.Header, now time.Time) time.Duratio
 	return max(0, left)
 }
 
+// signsMethod reports whether the signature of an address is for one method, as those of S3
+// and GCS are. Those of CloudFront and Azure are not.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
+// https://cloud.google.com/storage/docs/authentication/canonical-requests
+func signsMethod(address *url.URL) bool {
+	query := address.Query()
+	for _, name := range []string{"X-Amz-Signature", "AWSAccessKeyId", "X-Goog-Signature", "GoogleAccessId"} {
+		if query.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // signedAt returns the parameter with the date of a signature, for the parameter with its
 // lifetime in seconds; empty for any other parameter.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html

@@ -254,7 +254,7 @@ func (q *Request) Path() string {
 	return path
 }
 
-// key returns the cache key of a request. A signed address is for one method.
+// key returns the cache key of a request. A signed address may be for one method.
 func (r *Relay) key(q *Request) string {
 	if q.Kind == oci.Blob {
 		return r.method(q) + " " + q.Path()

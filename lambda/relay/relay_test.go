@@ -99,8 +99,9 @@ func TestFetch(t *testing.T) {
 	})
 }
 
-// TestBlobHead tests HEAD of blobs: the address is one for HEAD, and what the upstream sends
-// itself is fetched, because entry points compute the length from it.
+// TestBlobHead tests HEAD of blobs: the address is one that permits HEAD, and what the
+// upstream sends itself, or redirects only GET of, is fetched, because entry points compute
+// the length from it.
 func TestBlobHead(t *testing.T) {
 	t.Parallel()
 	sized := func(length int64) reply {
@@ -112,35 +113,51 @@ func TestBlobHead(t *testing.T) {
 			return resp, err
 		}
 	}
+	onlyGET := func(query string) reply {
+		return func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodHead {
+				return sized(MaxBody + 1)(r)
+			}
+			return redirects("https://blobs.example.com/b?" + query)(r)
+		}
+	}
 	for _, tt := range []struct {
 		name     string
 		registry reply // nil for the usual one
 		status   int
 		outcome  Outcome
-		requests int // to the registry
+		requests int   // to the registry
+		storage  reply // nil if it must not be used
 	}{
-		{"in-storage", nil, 307, Redirected, 2}, // with the challenge
-		{"sent", sized(int64(len(manifestText))), 200, Fetched, 2},
-		{"sent-without-a-length", sized(-1), 200, Fetched, 2},
+		{"in-storage", nil, 307, Redirected, 2, nil}, // with the challenge
+		{"sent", sized(int64(len(manifestText))), 200, Fetched, 2, nil},
+		{"sent-without-a-length", sized(-1), 200, Fetched, 2, nil},
 		{"too-large", func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodHead {
 				return sized(MaxBody + 1)(r)
 			}
 			return sends(endless{}, MaxBody+1)(r)
-		}, 502, TooLarge, 2},
+		}, 502, TooLarge, 2, nil},
 		{"grows", func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodHead {
 				return sized(1)(r)
 			}
 			return sends(endless{}, -1)(r)
-		}, 502, TooLarge, 2},
-		{"absent", always(404, nil), 404, Absent, 1},
+		}, 502, TooLarge, 2, nil},
+		{"absent", always(404, nil), 404, Absent, 1, nil},
 		{"redirects-only-GET", func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodHead {
 				return sized(MaxBody + 1)(r)
 			}
 			return redirects("https://blobs.example.com/b")(r)
-		}, 307, Redirected, 2},
+		}, 307, Redirected, 2, nil},
+		{"signed-for-any-method", onlyGET("Expires=9999999999&Signature=a&Key-Pair-Id=b"), 307, Redirected, 2, nil},
+		{"signed-for-any-method-azure", onlyGET("se=2099-01-01T00:00:00Z&sp=r&sig=a"), 307, Redirected, 2, nil},
+		{"signed-for-GET", onlyGET("X-Amz-Expires=60&X-Amz-Signature=a"), 200, Fetched, 2, text(string(manifestText))},
+		{"signed-for-GET-version-2", onlyGET("AWSAccessKeyId=a&Signature=b"), 200, Fetched, 2, text(string(manifestText))},
+		{"signed-for-GET-gcs", onlyGET("X-Goog-Signature=a"), 200, Fetched, 2, text(string(manifestText))},
+		{"signed-for-GET-wrong", onlyGET("X-Amz-Signature=a"), 502, Invalid, 2, text("x")},
+		{"signed-for-GET-too-large", onlyGET("X-Amz-Signature=a"), 502, TooLarge, 2, sends(endless{}, MaxBody+1)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -149,11 +166,17 @@ func TestBlobHead(t *testing.T) {
 				if tt.registry != nil {
 					n.registry = tt.registry
 				}
+				if tt.storage != nil {
+					n.storage = tt.storage
+				}
 				r := newRelay(t, n)
 				q := aBlob
 				q.Head = true
 				got := fetch(t, r, q)
 				expect(t, "HEAD", got, tt.status, tt.outcome)
+				if c := n.count(blobHost); (c > 0) != (tt.storage != nil) {
+					t.Errorf("%d requests to the storage", c)
+				}
 				if tt.status == 200 && (got.Body != string(manifestText) || got.Length != len(manifestText)) {
 					t.Errorf("%+v", got)
 				}
