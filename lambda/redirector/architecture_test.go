@@ -195,6 +195,7 @@ var bans = []struct {
 		"lambda/route",    // values of the dimension Reason
 		"lambda/oci",      // values of the dimension Kind
 		"lambda/blobs",    // values of the dimensions Check and Index
+		"lambda/relay",    // values of the dimensions Relay and Token
 		"lambda/index",    // the object that the planner may write
 
 		"lambda/rangetable", // values of the dimension Ranges
