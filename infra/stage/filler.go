@@ -40,6 +40,15 @@ type Filler struct {
 	Secret string
 }
 
+// FillerConcurrency returns how many concurrent executions the planner and the workers
+// need in a region.
+func (s *Stage) FillerConcurrency(region string) int {
+	if s.Filler == nil || region != s.Primary {
+		return 0
+	}
+	return s.Filler.Workers + 1
+}
+
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 var (
 	rateForm = regexp.MustCompile(`^rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,4}) (minutes|hours|days))\)$`)

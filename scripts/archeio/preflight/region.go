@@ -93,12 +93,9 @@ func (p *preflight) stacks(ctx context.Context, region string) {
 
 func (p *preflight) concurrency(ctx context.Context, region string) {
 	const what = "Lambda concurrency"
-	needed := 0
+	needed := p.stage.FillerConcurrency(region)
 	if slices.Contains(p.stage.Redirectors, region) {
 		needed += int(math.Ceil(p.rate / environmentRate))
-	}
-	if p.stage.Filler != nil && region == p.stage.Primary {
-		needed += p.stage.Filler.Workers + 1
 	}
 	if needed == 0 {
 		return

@@ -183,12 +183,18 @@ func (d *deployment) upstream(ctx context.Context, region string) outcome {
 const newAccount = 10
 
 func (d *deployment) concurrency(ctx context.Context, region string) outcome {
+	needed := d.stage.FillerConcurrency(region)
+	if slices.Contains(d.stage.Redirectors, region) {
+		needed++
+	}
 	n, err := d.cloud.concurrency(ctx, region)
 	switch {
 	case err != nil:
 		return unknown(err)
 	case n <= newAccount:
 		return pending("the account has %d concurrent executions, which is enough for a trial only; request an increase in Service Quotas", n)
+	case n < needed:
+		return fail("the account has %d unreserved concurrent executions (%d needed); request an increase in Service Quotas, or lower fill.workers", n, needed)
 	}
 	return pass("the account has %d concurrent executions", n)
 }

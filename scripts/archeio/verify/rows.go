@@ -77,7 +77,7 @@ var rows = []row{
 	{"alias", redirectors, "The alias serves the newest code and configuration; no rollout was rolled back.", (*deployment).alias},
 	{"environment", redirectors, "The environment of the version that serves clients is that of the stage.", (*deployment).environment},
 	{"upstream", redirectors, "The upstream serves anonymous requests.", (*deployment).upstream},
-	{"Lambda concurrency", redirectors, "The account's quota is more than that of a new account.", (*deployment).concurrency},
+	{"Lambda concurrency", functionRegions, "The account's quota is more than that of a new account, and enough for the planner and the workers.", (*deployment).concurrency},
 
 	{"public read", mirrors, "The bucket policy makes blobs public, GET, HEAD and `Range`; no block of the account or organization overrides it.", (*deployment).publicRead},
 	{"missing blob", mirrors, "S3 returns 403 for a missing key to callers that may not list.", (*deployment).missingBlob},
@@ -133,9 +133,16 @@ var (
 		}
 		return places, "no region of the stage has function URLs"
 	}}
-	redirectors = &scope{"each redirector", func(d *deployment) ([]string, string) { return d.stage.Redirectors, "" }}
-	mirrors     = &scope{"each mirror", func(d *deployment) ([]string, string) { return d.stage.Filled(), "" }}
-	replicas    = &scope{"each replica", func(d *deployment) ([]string, string) {
+	redirectors     = &scope{"each redirector", func(d *deployment) ([]string, string) { return d.stage.Redirectors, "" }}
+	functionRegions = &scope{"each redirector and the filler's region", func(d *deployment) ([]string, string) {
+		places := d.stage.Redirectors
+		if d.stage.Filler != nil && !slices.Contains(places, d.stage.Primary) {
+			places = append(slices.Clone(places), d.stage.Primary)
+		}
+		return places, ""
+	}}
+	mirrors  = &scope{"each mirror", func(d *deployment) ([]string, string) { return d.stage.Filled(), "" }}
+	replicas = &scope{"each replica", func(d *deployment) ([]string, string) {
 		return d.stage.Replicas(), "the stage has one mirror"
 	}}
 	fillers = &scope{"filler", func(d *deployment) ([]string, string) {

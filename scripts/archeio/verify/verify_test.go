@@ -263,6 +263,28 @@ func TestCanaryImage(t *testing.T) {
 	}
 }
 
+// The planner and the workers need executions in the filler's region only.
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stageJSON+`, "fill": {"workers": 20}`)
+	for _, tt := range []struct {
+		region string
+		quota  int
+		want   outcome
+	}{
+		{primary, 10, pending("the account has 10 concurrent executions, which is enough for a trial only; request an increase in Service Quotas")},
+		{primary, 21, fail("the account has 21 unreserved concurrent executions (22 needed); request an increase in Service Quotas, or lower fill.workers")},
+		{primary, 22, pass("the account has 22 concurrent executions")},
+		{replica, 21, pass("the account has 21 concurrent executions")},
+	} {
+		w.quota = tt.quota
+		d := &deployment{stage: w.stage, cloud: w}
+		if got := d.concurrency(t.Context(), tt.region); got != tt.want {
+			t.Errorf("%s, %d executions: %v, want %v", tt.region, tt.quota, got, tt.want)
+		}
+	}
+}
+
 func TestSkip(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stageJSON)
