@@ -88,6 +88,10 @@ type deployment struct {
 	state   copier.StateBucket
 	log     *lines
 	blobs   map[string]bool
+	// bootstrap, env and process are the functions.
+	bootstrap string
+	env       map[string]string
+	process   *runtimeapi.Process
 	// limit is the time limit of one invocation.
 	limit time.Duration
 }
@@ -137,19 +141,18 @@ func deployIn(t *testing.T, s *system.System, name string, limit time.Duration, 
 	env := c.Env()
 	maps.Copy(env, d.SDKEnv(system.Regions[0]))
 	env["AWS_ENDPOINT_URL_SQS"] = d.Queue.Endpoint()
-	bootstrap, err := build.Bootstrap(t.Context(), "mirror")
-	if err != nil {
+	d.env = env
+	if d.bootstrap, err = build.Bootstrap(t.Context(), "mirror"); err != nil {
 		t.Fatal(err)
 	}
 	if d.api, err = runtimeapi.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.api.Close() })
-	process, err := d.api.Start(bootstrap, env, d.log)
-	if err != nil {
+	if d.process, err = d.api.Start(d.bootstrap, env, d.log); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(process.Stop)
+	t.Cleanup(d.process.Stop)
 	return d
 }
 
