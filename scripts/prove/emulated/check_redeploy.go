@@ -19,8 +19,14 @@ func (c *checks) checkRedeploy(ctx context.Context) {
 	}
 	c.progress.Step("deploying again")
 	out, err := c.deploy(ctx, c.settings)
-	if n, all := strings.Count(out, "(no changes)"), len(c.stage.Stacks()); err == nil && n != all {
-		err = outputError(fmt.Errorf("%d of %d stacks have no changes", n, all), out)
+	var changed []string
+	for _, stack := range c.stage.Stacks() {
+		if !strings.Contains(out, stack.Name+" (no changes)") {
+			changed = append(changed, stack.Name)
+		}
+	}
+	if err == nil && len(changed) > 0 {
+		err = outputError(fmt.Errorf("%s changed", strings.Join(changed, ", ")), out)
 	}
 	c.check("a second cdk deploy changes nothing", err)
 }
@@ -69,6 +75,14 @@ func (c *checks) checkRelayed(ctx context.Context) error {
 func (c *checks) checkDestroy(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
+	}
+	if c.settings.protected { // unless the part that removes it was not selected
+		c.progress.Step("removing termination protection")
+		c.settings.protected = false
+		if _, err := c.deploy(ctx, c.settings); err != nil {
+			c.check("termination protection is removed", err)
+			return
+		}
 	}
 	c.progress.Step("cdk destroy")
 	_, err := c.cdk(ctx, c.settings, "destroy", "--all", "--force")

@@ -170,10 +170,10 @@ type part struct {
 var (
 	deploymentParts = []part{
 		{"access", (*checks).checkAccess},
+		{"redeploy", (*checks).checkRedeploy}, // before verify, which updates a stack without the CDK
 		{"verify", (*checks).checkVerify},
 		{"mirror", (*checks).checkMirrorCommands},
 		{"ranges", (*checks).checkRanges},
-		{"redeploy", (*checks).checkRedeploy},
 		{"changes", (*checks).checkChanges}, // after mirror, which withdraws a blob
 	}
 	operationParts = []part{
