@@ -49,7 +49,7 @@ func readRunbooks(path string) (names string, all []runbook, err error) {
 		case len(all) == 0:
 		case fence == runFence:
 			all[len(all)-1].commands += line
-		case fence == "" && all[len(all)-1].commands == "":
+		case fence == "" && (strings.HasPrefix(line, "Alarm: ") || strings.HasPrefix(line, "Alarms: ")):
 			for _, m := range alarmName.FindAllStringSubmatch(line, -1) {
 				all[len(all)-1].alarms = append(all[len(all)-1].alarms, m[1])
 			}
