@@ -20,11 +20,12 @@ import (
 )
 
 // surveyIsPlan tests that Survey returns what NewPlan does, and the same missing blobs.
+// Which of the repositories that have a blob is named depends on what was read first.
 func surveyIsPlan(t *testing.T, o Options, plan *Plan) {
 	t.Helper()
 	rows := func(p *Plan) (rows []string) {
 		err := p.EachMissing(func(b MissingBlob, buckets []int) error {
-			rows = append(rows, fmt.Sprint(b.Digest, b.Size, b.Repository, buckets))
+			rows = append(rows, fmt.Sprint(b.Digest, b.Size, buckets))
 			return nil
 		})
 		if err != nil || len(rows) == 0 {
