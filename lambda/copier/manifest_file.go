@@ -55,7 +55,7 @@ func (f *manifestFile) add(line []byte) (s span, ok bool, err error) {
 	return span(offset)<<sizeBits | span(len(line)), err == nil, err
 }
 
-// line returns the line of a manifest, nil if there is none.
+// line returns the line of a manifest, or nil if the file does not have it.
 func (f *manifestFile) line(digest string) []byte {
 	s, ok := f.at[manifestKeyOf(digest)]
 	if !ok {

@@ -160,6 +160,9 @@ func TestKilledFunctions(t *testing.T) {
 		return r.Done
 	}
 	for left := 1; !plan(left); left++ {
+		if left == 200 {
+			t.Fatalf("the planner is not done after it was killed %d times\n%s", kills, d.log)
+		}
 	}
 	workers := kills + 10
 	if err := d.Queue.Drain(t.Context(), 1, func(ctx context.Context, payload []byte) ([]byte, error) {

@@ -133,7 +133,7 @@ func (h hook) test(ctx context.Context) (*result, error) {
 	return r, nil
 }
 
-// image returns the image of the canary, the zero value if there is none.
+// image returns the image of the canary, or the zero value if none is recorded yet.
 func (h hook) image(ctx context.Context) (testpull.Image, error) {
 	source, err := image.Load(h.getenv)
 	if err != nil || source == nil {

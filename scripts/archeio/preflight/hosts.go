@@ -68,7 +68,7 @@ func (p *preflight) hosts(ctx context.Context) {
 	}
 }
 
-// balancer returns the host name of a deployed load balancer, empty if there is none.
+// balancer returns the host name of a deployed load balancer, or the empty string if none is deployed.
 func (p *preflight) balancer(ctx context.Context) (string, error) {
 	for _, region := range p.stage.Redirectors {
 		if name, err := p.cloud.Output(ctx, region, p.stage.Stack("redirector", region), stage.BalancerName); err != nil || name != "" {
