@@ -128,7 +128,7 @@ func (l *bucketListing) list(ctx context.Context, buckets []*Bucket, i int) erro
 	l.parts[i] = newHeld("", content)
 	part, sizes := &l.parts[i], partSizes{first: make([]uint32, len(l.parts[i].masks)), large: map[int]int64{}, other: map[placed]int64{}}
 	for d, size := range first {
-		at, ok := part.find(d)
+		at, ok := part.keys.find(d)
 		switch {
 		case !ok:
 		case size >= 0 && size < largeSize:
@@ -139,7 +139,7 @@ func (l *bucketListing) list(ctx context.Context, buckets []*Bucket, i int) erro
 	}
 	for bucket, all := range others {
 		for _, x := range all {
-			if at, ok := part.find(x.digest); ok {
+			if at, ok := part.keys.find(x.digest); ok {
 				sizes.other[placed{at, bucket}] = x.size
 			}
 		}

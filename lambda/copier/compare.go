@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
@@ -23,15 +24,12 @@ func (w *walk) compare(ctx context.Context) error {
 	if p.partition == nil {
 		p.Missing = make([][]MissingBlob, len(w.o.Buckets))
 	}
-	err := p.eachPart(func(blobs map[Digest]MissingBlob) error {
-		w.comparePart(ctx, blobs)
-		return nil
+	err := p.groups(func(blobs map[Digest]MissingBlob) error {
+		w.compareGroup(ctx, blobs)
+		return context.Cause(ctx)
 	})
 	for _, missing := range p.Missing {
-		// Small blobs first, so that most images are complete early.
-		slices.SortFunc(missing, func(a, b MissingBlob) int {
-			return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
-		})
+		slices.SortFunc(missing, bySize)
 	}
 	sortErrors(p.Absent)
 	sortErrors(p.Errors)
@@ -39,25 +37,21 @@ func (w *walk) compare(ctx context.Context) error {
 	return err
 }
 
-// eachPart calls yield with all blobs of the source but those that all buckets have, which
-// are in parts if there may be too many for the memory.
-func (p *Plan) eachPart(yield func(blobs map[Digest]MissingBlob) error) error {
+// bySize orders small blobs first, so that most images are complete early.
+func bySize(a, b MissingBlob) int {
+	return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
+}
+
+// groups calls yield with all blobs of the source but those that all buckets have, in
+// groups if there may be too many for the memory.
+func (p *Plan) groups(yield func(blobs map[Digest]MissingBlob) error) error {
 	if p.partition == nil {
 		return yield(p.blobs)
 	}
-	for part := range partitions {
-		blobs, err := p.partition.blobs(part)
-		if err == nil && len(blobs) > 0 {
-			err = yield(blobs)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.partition.groups(yield)
 }
 
-func (w *walk) comparePart(ctx context.Context, blobs map[Digest]MissingBlob) {
+func (w *walk) compareGroup(ctx context.Context, blobs map[Digest]MissingBlob) {
 	p := w.plan
 	p.Blobs += len(blobs)
 	var doubts []doubt
@@ -92,14 +86,15 @@ func (w *walk) missing(key Digest, blob MissingBlob) bool {
 		blob.Absent, fresh = w.o.absentBlob(blob)
 	}
 	if blob.Absent {
-		w.plan.Absent = append(w.plan.Absent, &ItemError{blob.Repository, blob.Image, blob.Digest,
-			fmt.Errorf("%s: %s: blob %s: %w", w.o.Source.Host(), blob.Image, blob.Digest, registry.ErrAbsent)})
+		list(&w.plan.Absent, &w.plan.Unlisted.Absent, error(&ItemError{blob.Repository, blob.Image, blob.Digest,
+			fmt.Errorf("%s: %s: blob %s: %w", w.o.Source.Host(), blob.Image, blob.Digest, registry.ErrAbsent)}))
 		w.known++
 		if fresh {
 			return false
 		}
 	}
 	for _, i := range w.o.missingFrom(key) {
+		w.plan.missing.add(max(blob.Size, 0))
 		if w.plan.Missing != nil {
 			w.plan.Missing[i] = append(w.plan.Missing[i], blob)
 		}
@@ -127,7 +122,7 @@ func (p *Plan) EachMissing(yield func(blob MissingBlob, buckets []int) error) er
 	if p.partition == nil {
 		return p.eachInMemory(yield)
 	}
-	return p.eachPart(func(blobs map[Digest]MissingBlob) error {
+	return p.groups(func(blobs map[Digest]MissingBlob) error {
 		for _, key := range slices.SortedFunc(maps.Keys(blobs), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
 			blob, buckets := blobs[key], p.compared.missingFrom(key)
 			if len(buckets) == 0 || p.compared.withdrawn(blob.Digest) {
@@ -141,6 +136,39 @@ func (p *Plan) EachMissing(yield func(blob MissingBlob, buckets []int) error) er
 			}
 		}
 		return nil
+	})
+}
+
+// toCopy calls yield with what may be copied, in groups if there may be too much for the
+// memory: missing returns the blobs of a bucket, small ones first.
+func (p *Plan) toCopy(yield func(missing func(bucket int) iter.Seq[MissingBlob]) error) error {
+	if p.partition == nil {
+		return yield(func(bucket int) iter.Seq[MissingBlob] { return slices.Values(p.Missing[bucket]) })
+	}
+	o := p.compared
+	return p.partition.groups(func(blobs map[Digest]MissingBlob) error {
+		var all []MissingBlob
+		for key, blob := range blobs {
+			fresh := true
+			if blob.Data == nil {
+				blob.Absent, fresh = o.absentBlob(blob)
+			}
+			if !(blob.Absent && fresh) && !o.withdrawn(blob.Digest) && len(o.missingFrom(key)) > 0 {
+				all = append(all, blob)
+			}
+		}
+		clear(blobs) // all has them
+		slices.SortFunc(all, bySize)
+		return yield(func(bucket int) iter.Seq[MissingBlob] {
+			return func(yield func(MissingBlob) bool) {
+				for _, blob := range all {
+					key, _ := ParseDigest(blob.Digest)
+					if _, has := o.Inventory.Has(bucket, key); !has && !yield(blob) {
+						return
+					}
+				}
+			}
+		})
 	})
 }
 
@@ -225,7 +253,7 @@ func (w *walk) settleOne(ctx context.Context, d doubt) {
 	case right:
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.plan.Warnings = append(w.plan.Warnings, wrongSize(blob, d.size))
+		list(&w.plan.Warnings, &w.plan.Unlisted.Warnings, wrongSize(blob, d.size))
 	default:
 		w.fail(blob.Repository, blob.Image, blob.Digest, fmt.Errorf("bucket %q: %s has %d bytes, but %d in the manifest of %s: run archeio mirror verify", b.Name, blob.Digest, d.size, blob.Size, blob.Image))
 	}

@@ -87,6 +87,7 @@ type Options struct {
 	Progress func(Progress)
 
 	early *early // copies what is found; nil for none
+	group int    // partition.group; 0 is maxGroup
 }
 
 // Inventory is what the buckets have.
@@ -128,7 +129,7 @@ type Plan struct {
 	// Filtered counts what the Filter left out.
 	Filtered Filtered
 	// Missing are the missing blobs of each bucket, in the order of the buckets; nil for
-	// Survey.
+	// Survey and Run.
 	Missing [][]MissingBlob
 	// Unmirrored are the blobs that each bucket is missing although the source has them.
 	Unmirrored []Blobs
@@ -140,8 +141,13 @@ type Plan struct {
 	// Errors are what could not be found out, of single repositories, images and
 	// blobs, one line each, most of them an *ItemError.
 	Errors []error
+	// Unlisted counts what is not in these, because there is too much of it.
+	Unlisted Unlisted
 
-	// blobs or, for Survey, the partition has the blobs of the source, except for what all
+	// missing is what Copy may copy: all blobs of Unmirrored, and those that were absent.
+	missing Blobs
+
+	// blobs or, for Survey and Run, the partition has the blobs of the source, except for what all
 	// buckets have, and everywhere counts these, of which references has the repositories.
 	blobs      map[Digest]MissingBlob
 	partition  *partition
@@ -184,8 +190,11 @@ func (e *ItemError) Unwrap() error { return e.Err }
 
 // Find returns where the source has a blob. The Image is not set if all buckets have it.
 func (p *Plan) Find(d Digest) (MissingBlob, bool) {
-	m, ok := p.blobs[d]
-	if ok {
+	blobs := p.blobs
+	if p.partition != nil {
+		blobs, _ = p.partition.blobs(int(d[0])) // what cannot be read is not found
+	}
+	if m, ok := blobs[d]; ok {
 		return m, true
 	}
 	repository, size, ok := p.references.find(d)
@@ -198,9 +207,9 @@ func (p *Plan) Find(d Digest) (MissingBlob, bool) {
 func NewPlan(ctx context.Context, o Options) (*Plan, error) { return newPlan(ctx, o, nil) }
 
 // Survey is NewPlan in memory that does not depend on how many blobs are missing: these
-// are in a temporary file. Copy cannot use such a plan.
+// are in a temporary file. Copy cannot use such a plan; Run does.
 func Survey(ctx context.Context, o Options) (*Plan, error) {
-	return newPlan(ctx, o, &partition{spill: spill{dir: o.TempDir}})
+	return newPlan(ctx, o, &partition{spill: spill{dir: o.TempDir}, group: cmp.Or(o.group, maxGroup)})
 }
 
 func newPlan(ctx context.Context, o Options, missing *partition) (*Plan, error) {

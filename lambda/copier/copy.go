@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 
@@ -21,7 +22,8 @@ type Result struct {
 	Bytes                                int64
 	// Withdrawn counts blobs that were withdrawn since the plan.
 	Withdrawn int
-	// Unfinished are the blobs that were not copied before ctx ended, by bucket.
+	// Unfinished are the blobs that were not copied before ctx ended, by bucket; those of
+	// Run are only the ones in progress.
 	Unfinished [][]MissingBlob
 	// Absent are those of the plan that are still absent, and an *ItemError for each
 	// blob that the source does not have, one line each. NewlyAbsent counts those that
@@ -34,6 +36,8 @@ type Result struct {
 	// Errors are those of the plan, and an *ItemError for each blob that could
 	// not be copied, one line each.
 	Errors []error
+	// Unlisted counts what is not in these, because there is too much of it.
+	Unlisted Unlisted
 }
 
 // copyAttempts is how often copying one blob is tried before it counts as failed.
@@ -49,7 +53,7 @@ func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 
 func newCopying(o Options) *copying {
 	return &copying{o: o, result: &Result{Unfinished: make([][]MissingBlob, len(o.Buckets))}, meter: newMeter(o.Progress),
-		failed: map[string]error{}, hashed: map[string]string{}, primary: map[string]*Object{}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
+		failed: map[string]error{}, hashed: map[string]string{}, primary: map[string]func() (*Object, error){}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
 }
 
 // all copies the missing blobs of a plan.
@@ -57,18 +61,33 @@ func (c *copying) all(ctx context.Context, plan *Plan) (*Result, error) {
 	c.mu.Lock()
 	c.result.Errors = append(c.result.Errors, plan.Errors...)
 	c.result.Warnings = append(c.result.Warnings, plan.Warnings...)
+	c.result.Unlisted = plan.Unlisted
 	c.meter.change(func(p *Progress) {
-		*p = Progress{Phase: p.Phase, Done: c.result.Copied + c.result.Existed, Bytes: p.Bytes}
-		for _, missing := range plan.Missing {
-			p.Total += len(missing)
-			for _, blob := range missing {
-				p.TotalBytes += max(blob.Size, 0)
+		*p = Progress{Phase: p.Phase, Done: c.result.Copied + c.result.Existed, Bytes: p.Bytes, Total: plan.missing.Count, TotalBytes: plan.missing.Bytes}
+		if plan.partition == nil { // Missing may be fewer by now
+			for _, missing := range plan.Missing {
+				p.Total += len(missing)
+				for _, blob := range missing {
+					p.TotalBytes += max(blob.Size, 0)
+				}
 			}
 		}
 	})
 	c.mu.Unlock()
-	for i, missing := range plan.Missing {
-		c.bucket(ctx, i, missing)
+	err := plan.toCopy(func(missing func(bucket int) iter.Seq[MissingBlob]) error {
+		c.buckets(ctx, 0, 1, missing)
+		c.buckets(ctx, 1, len(c.o.Buckets), missing)
+		if plan.partition == nil {
+			return nil
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		clear(c.failed)
+		clear(c.primary)
+		return context.Cause(ctx)
+	})
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("reading a temporary file: %w", err)
 	}
 	for _, err := range plan.Absent {
 		var item *ItemError
@@ -82,6 +101,10 @@ func (c *copying) all(ctx context.Context, plan *Plan) (*Result, error) {
 	return c.result, context.Cause(ctx)
 }
 
+// maxHashed limits the ETags that are kept, to bound memory. S3 itself has checksums; other
+// servers may not, and then what is above is copied from the source.
+const maxHashed = 50_000
+
 type copying struct {
 	o       Options
 	breaker *breaker // of the source
@@ -93,38 +116,49 @@ type copying struct {
 	result *Result
 	failed map[string]error // by digest, of what could not be copied to the primary
 	found  map[string]bool  // digests that the source has again
-	// hashed are the ETags, by digest, of the objects that this run has written to
-	// the primary and hashed itself.
+	// hashed are the ETags, by digest, of objects that this run has written to the primary
+	// and hashed itself.
 	hashed map[string]string
-	// primary are the objects that the primary has, by digest, nil for none.
-	primary map[string]*Object
+	// primary return the objects that the primary has, by digest, nil for none.
+	primary map[string]func() (*Object, error)
 }
 
-func (c *copying) bucket(ctx context.Context, i int, missing []MissingBlob) {
-	c.meter.change(func(p *Progress) { p.Phase = "copying to " + c.o.Buckets[i].Name })
+// buckets copies what is missing from the buckets at the positions from first to before end.
+func (c *copying) buckets(ctx context.Context, first, end int, missing func(bucket int) iter.Seq[MissingBlob]) {
 	group := &errgroup.Group{}
 	group.SetLimit(c.o.Parallel)
-	for _, blob := range missing {
-		group.Go(func() error {
-			var d done
-			err := context.Cause(ctx)
-			first := 1
-			if i == 0 {
-				var copied bool
-				var failed error
-				if copied, first, failed = c.early.settled(blob); copied {
-					return nil
-				}
-				err = or(err, failed)
+	for i := first; i < end; i++ {
+		c.meter.change(func(p *Progress) { p.Phase = "copying to " + c.o.Buckets[i].Name })
+		for blob := range missing(i) {
+			if c.early != nil && ctx.Err() != nil {
+				break // of Run, which does not list what is unfinished
 			}
-			if err == nil {
-				d, err = c.blob(ctx, i, blob, first)
-			}
-			c.note(ctx, i, blob, d, err)
-			return nil
-		})
+			group.Go(func() error {
+				c.missing(ctx, i, blob)
+				return nil
+			})
+		}
 	}
 	_ = group.Wait() // errors are in the result
+}
+
+// missing copies a missing blob, unless that was done early.
+func (c *copying) missing(ctx context.Context, i int, blob MissingBlob) {
+	var d done
+	err := context.Cause(ctx)
+	first := 1
+	if i == 0 {
+		var copied bool
+		var failed error
+		if copied, first, failed = c.early.settled(blob); copied {
+			return
+		}
+		err = or(err, failed)
+	}
+	if err == nil {
+		d, err = c.blob(ctx, i, blob, first)
+	}
+	c.note(ctx, i, blob, d, err)
 }
 
 func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err error) {
@@ -139,7 +173,7 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		if d.fromBucket {
 			c.result.FromBucket++
 		} else if i == 0 && blob.Size != registry.SizeUnknown && blob.Size != d.bytes {
-			c.result.Warnings = append(c.result.Warnings, wrongSize(blob, d.bytes))
+			list(&c.result.Warnings, &c.result.Unlisted.Warnings, wrongSize(blob, d.bytes))
 		}
 		c.has(blob)
 		c.o.Found(i, blob.Digest)
@@ -165,7 +199,7 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		if i == 0 {
 			c.failed[blob.Digest] = err // reported once
 		}
-		c.result.Errors = append(c.result.Errors, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
+		list(&c.result.Errors, &c.result.Unlisted.Errors, error(&ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)}))
 	}
 	c.meter.done(blob.Digest, blob.Size)
 }
@@ -194,7 +228,7 @@ func (c *copying) absent(blob MissingBlob, err error) {
 	if isNew {
 		c.result.NewlyAbsent++
 	}
-	c.result.Absent = append(c.result.Absent, &ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)})
+	list(&c.result.Absent, &c.result.Unlisted.Absent, error(&ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)}))
 }
 
 func (r *Result) add(more *Result) {

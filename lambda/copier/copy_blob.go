@@ -3,6 +3,7 @@ package copier
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -60,7 +61,9 @@ func (c *copying) toPrimary(ctx context.Context, blob MissingBlob, attempt int) 
 	d, etag, err := c.upload(ctx, primary, blob, attempt)
 	if err == nil {
 		c.mu.Lock()
-		c.hashed[blob.Digest] = etag
+		if len(c.o.Buckets) > 1 && len(c.hashed) < maxHashed {
+			c.hashed[blob.Digest] = etag
+		}
 		c.mu.Unlock()
 	}
 	return d, err
@@ -113,18 +116,13 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob, at
 // for all replicas.
 func (c *copying) inPrimary(ctx context.Context, digest string, attempt int) (*Object, error) {
 	c.mu.Lock()
-	o, known := c.primary[digest]
+	stat, known := c.primary[digest]
+	if !known || attempt > 1 {
+		stat = sync.OnceValues(func() (*Object, error) { return c.o.Buckets[0].Stat(ctx, digest) })
+		c.primary[digest] = stat
+	}
 	c.mu.Unlock()
-	if known && attempt == 1 {
-		return o, nil
-	}
-	o, err := c.o.Buckets[0].Stat(ctx, digest)
-	if err == nil && len(c.o.Buckets) > 2 {
-		c.mu.Lock()
-		c.primary[digest] = o
-		c.mu.Unlock()
-	}
-	return o, err
+	return stat()
 }
 
 func or(err, otherwise error) error {

@@ -1,11 +1,9 @@
 package copier
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
-	"sort"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,8 +11,7 @@ import (
 )
 
 // holdings are an inventory in memory. They need about 18 bytes a blob: 16 of its
-// digest, which no two blobs have in common by chance (a collision takes 2^64 hashes), and a
-// reference to the mask of its buckets.
+// digest, and a reference to the mask of its buckets.
 type holdings struct {
 	digits int
 	parts  []heldPart
@@ -23,16 +20,14 @@ type holdings struct {
 // heldPart is a part of holdings.
 type heldPart struct {
 	piece string // that it was read from
-	keys  []byte
+	keys  digestKeys
 	masks []uint16 // positions in table
 	table []uint64
 }
 
-const keySize = 16
-
 // newHeld packs the content of a part.
 func newHeld(piece string, s snapshot) heldPart {
-	h := heldPart{piece: piece, keys: make([]byte, 0, keySize*s.len()), masks: make([]uint16, 0, s.len())}
+	h := heldPart{piece: piece, keys: make(digestKeys, 0, keySize*s.len()), masks: make([]uint16, 0, s.len())}
 	known := map[uint64]int{}
 	for d, mask := range s.all {
 		i, ok := known[mask]
@@ -49,13 +44,6 @@ func newHeld(piece string, s snapshot) heldPart {
 	return h
 }
 
-// find returns the position of a digest.
-func (h *heldPart) find(d Digest) (i int, ok bool) {
-	n := len(h.keys) / keySize
-	i = sort.Search(n, func(i int) bool { return bytes.Compare(h.keys[i*keySize:][:keySize], d[:keySize]) >= 0 })
-	return i, i < n && bytes.Equal(h.keys[i*keySize:][:keySize], d[:keySize])
-}
-
 // maskAt is mask by the position of the blob.
 func (h *heldPart) maskAt(i int) uint64 { return h.table[h.masks[i]] }
 
@@ -65,7 +53,7 @@ func (h *holdings) find(d Digest) (part, blob int, ok bool) {
 		return 0, 0, false
 	}
 	part = int(d[0]) >> (8 - 4*h.digits)
-	blob, ok = h.parts[part].find(d)
+	blob, ok = h.parts[part].keys.find(d)
 	return part, blob, ok
 }
 

@@ -139,7 +139,7 @@ func (m *ManifestCache) putLine(digest string, c *registry.Contents) bool {
 	if err != nil || !ok {
 		return false
 	}
-	m.file.at[manifestKeyOf(digest)] = s
+	m.file.at[digestKeyOf(digest)] = s
 	return true
 }
 

@@ -14,19 +14,16 @@ import (
 // needs about 50 bytes of memory for each of them. It is not safe for concurrent use.
 type manifestFile struct {
 	spill spill
-	at    map[manifestKey]span
+	at    map[digestKey]span
 }
 
-// manifestKey is the beginning of a digest, which no two manifests have in common by
-// chance.
-type manifestKey [keySize]byte
-
-func manifestKeyOf(digest string) manifestKey {
+// digestKeyOf returns the key of the digest of a manifest, which may be of any algorithm.
+func digestKeyOf(digest string) digestKey {
 	d, ok := ParseDigest(digest)
 	if !ok {
 		d = sha256.Sum256([]byte(digest))
 	}
-	return manifestKey(d[:keySize])
+	return digestKey(d[:keySize])
 }
 
 // span is a part of a spill: its offset, and its size in the lowest sizeBits.
@@ -42,7 +39,7 @@ func (s span) size() int     { return int(s & (1<<sizeBits - 1)) }
 const maxLine = 1<<sizeBits - 1
 
 func newManifestFile(dir string) *manifestFile {
-	return &manifestFile{spill: spill{dir: dir}, at: map[manifestKey]span{}}
+	return &manifestFile{spill: spill{dir: dir}, at: map[digestKey]span{}}
 }
 
 // add adds the line of a manifest to the spill, but not yet to what the file has. ok is
@@ -57,7 +54,7 @@ func (f *manifestFile) add(line []byte) (s span, ok bool, err error) {
 
 // line returns the line of a manifest, or nil if the file does not have it.
 func (f *manifestFile) line(digest string) []byte {
-	s, ok := f.at[manifestKeyOf(digest)]
+	s, ok := f.at[digestKeyOf(digest)]
 	if !ok {
 		return nil
 	}
@@ -106,7 +103,7 @@ func (f *manifestFile) read(data []byte, digests bool, other func(entry) error) 
 	if err != nil {
 		return nil, err
 	}
-	fresh := map[manifestKey]span{}
+	fresh := map[digestKey]span{}
 	lines := bufio.NewScanner(z)
 	lines.Buffer(make([]byte, 0, 64<<10), 2*maxLine)
 	for lines.Scan() {
@@ -127,7 +124,7 @@ func (f *manifestFile) read(data []byte, digests bool, other func(entry) error) 
 			return nil, err
 		}
 		if ok {
-			fresh[manifestKeyOf(digest)] = s
+			fresh[digestKeyOf(digest)] = s
 		}
 		if digests {
 			read = append(read, digest)

@@ -14,6 +14,12 @@ const (
 	// partitionBuffer is the size in bytes from which the last references of a part are
 	// written to the spill.
 	partitionBuffer = 16 << 10
+	// maxGroup is the size in bytes of the references of a group of parts, unless one part
+	// has more. Each blob needs about ten times the memory of a reference.
+	maxGroup = 4 << 20
+	// maxName is the size in bytes of most pairs of a repository and an image, which are read
+	// at once.
+	maxName = 512
 )
 
 // partition has the blobs that manifests refer to, in parts by the first byte of their
@@ -21,6 +27,7 @@ const (
 // concurrent use.
 type partition struct {
 	spill  spill
+	group  int // maxGroup, less in tests
 	parts  [partitions]partitionPart
 	failed error // of the spill
 }
@@ -61,13 +68,48 @@ func (p *partition) add(d Digest, b registry.Blob, image int64) {
 	part.last = part.last[:0]
 }
 
+// size returns the size in bytes of the references of a part.
+func (p *partitionPart) size() (n int) {
+	for _, c := range p.written {
+		n += c.size
+	}
+	return n + len(p.last)
+}
+
+// groups calls yield with the blobs of all parts, as many parts at a time as fit into
+// memory.
+func (p *partition) groups(yield func(blobs map[Digest]MissingBlob) error) error {
+	for first := 0; first < partitions; {
+		blobs, names := map[Digest]MissingBlob{}, map[int64][2]string{}
+		end, size := first, 0
+		for ; end < partitions && (end == first || size+p.parts[end].size() <= p.group); end++ {
+			size += p.parts[end].size()
+			if err := p.read(end, blobs, names); err != nil {
+				return err
+			}
+		}
+		if len(blobs) > 0 {
+			if err := yield(blobs); err != nil {
+				return err
+			}
+		}
+		first = end
+	}
+	return nil
+}
+
 // blobs returns the blobs of a part.
 func (p *partition) blobs(part int) (map[Digest]MissingBlob, error) {
-	if p.failed != nil {
-		return nil, p.failed
-	}
 	blobs := map[Digest]MissingBlob{}
-	names := map[int64][2]string{}
+	return blobs, p.read(part, blobs, map[int64][2]string{})
+}
+
+// read adds the blobs of a part to others, and the repositories and images at their
+// positions to names.
+func (p *partition) read(part int, blobs map[Digest]MissingBlob, names map[int64][2]string) error {
+	if p.failed != nil {
+		return p.failed
+	}
 	read := func(data []byte) error {
 		for len(data) > 0 {
 			d := Digest(data[:digestSize])
@@ -96,27 +138,31 @@ func (p *partition) blobs(part int) (map[Digest]MissingBlob, error) {
 	for _, c := range p.parts[part].written {
 		data := make([]byte, c.size)
 		if err := p.spill.read(c.offset, data); err != nil {
-			return nil, err
+			return err
 		}
 		if err := read(data); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return blobs, read(p.parts[part].last)
+	return read(p.parts[part].last)
 }
 
 // name returns the repository and the image at a position.
 func (p *partition) name(position int64) (name [2]string, err error) {
 	end := p.spill.written + int64(len(p.spill.tail))
-	head := make([]byte, min(2*binary.MaxVarintLen16, end-position))
-	if err := p.spill.read(position, head); err != nil {
+	data := make([]byte, min(maxName, end-position))
+	if err := p.spill.read(position, data); err != nil {
 		return name, err
 	}
-	repository, n := binary.Uvarint(head)
-	image, m := binary.Uvarint(head[n:])
-	text := make([]byte, repository+image)
-	if err := p.spill.read(position+int64(n+m), text); err != nil {
-		return name, err
+	repository, n := binary.Uvarint(data)
+	image, m := binary.Uvarint(data[n:])
+	text := data[n+m:]
+	if uint64(len(text)) < repository+image {
+		text = make([]byte, repository+image)
+		if err := p.spill.read(position+int64(n+m), text); err != nil {
+			return name, err
+		}
 	}
+	text = text[:repository+image]
 	return [2]string{string(text[:repository]), string(text[repository:])}, nil
 }

@@ -3,7 +3,9 @@ package copier
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -16,7 +18,7 @@ func TestPartition(t *testing.T) {
 	t.Parallel()
 	const blobs, images = 20_010, 30
 	dir := t.TempDir()
-	p := &partition{spill: spill{dir: dir}}
+	p := &partition{spill: spill{dir: dir}, group: maxGroup}
 	digest := func(i int) Digest {
 		d := sha256.Sum256(fmt.Append(nil, i))
 		d[0] %= 8 // so that parts are large
@@ -53,6 +55,18 @@ func TestPartition(t *testing.T) {
 	}
 	if len(found) != blobs {
 		t.Errorf("%d blobs, want %d", len(found), blobs)
+	}
+	for _, tt := range []struct{ size, groups int }{{1, 8}, {p.parts[0].size() * 5 / 2, 4}, {maxGroup, 1}} {
+		p.group = tt.size
+		grouped, groups := map[Digest]MissingBlob{}, 0
+		err := p.groups(func(blobs map[Digest]MissingBlob) error {
+			groups++
+			maps.Copy(grouped, blobs)
+			return nil
+		})
+		if err != nil || !reflect.DeepEqual(grouped, found) || groups != tt.groups {
+			t.Errorf("groups of %d bytes: %d groups with %d blobs, error %v, want %d groups with %d blobs", tt.size, groups, len(grouped), err, tt.groups, blobs)
+		}
 	}
 	for i := range blobs {
 		n := i % (images / 2)

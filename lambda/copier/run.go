@@ -6,8 +6,10 @@ import (
 	"sync"
 )
 
-// Run does what NewPlan and Copy do, but starts to copy to the primary while it still
-// reads the source. The plan has what was missing before.
+// Run does what Survey does and copies what is missing. It starts to copy to the primary
+// while it still reads the source. The plan has what was missing before. Memory does not
+// depend on how many blobs are missing, but for 18 bytes for each that is copied while the
+// source is read.
 func Run(ctx context.Context, o Options) (*Plan, *Result, error) {
 	o.fill()
 	if err := o.Filter.Check(); err != nil {
@@ -27,7 +29,7 @@ func Run(ctx context.Context, o Options) (*Plan, *Result, error) {
 	defer c.early.wait()
 	o.early = c.early
 	o.Progress = c.meter.source
-	plan, err := NewPlan(ctx, o)
+	plan, err := Survey(ctx, o)
 	c.early.stop()
 	if err != nil {
 		cancel()
@@ -58,12 +60,15 @@ type early struct {
 	changed *sync.Cond
 	queue   []MissingBlob
 	stopped bool
-	// copying has the blobs in progress.
-	copying map[string]bool
-	// copied are the blobs that need no more work, tried those that failed.
-	copied map[Digest]bool
-	tried  map[string]attempted
+	// waiting are the blobs in the queue, copying those in progress, copied those that need
+	// no more work, tried those that failed.
+	waiting, copying map[Digest]bool
+	copied           digestSet
+	tried            map[Digest]attempted
 }
+
+// maxTried is how many blobs may fail before nothing more is copied early, to bound memory.
+const maxTried = 10_000
 
 // attempted is a failed attempt to copy a blob, which was in a number of repositories.
 type attempted struct {
@@ -72,23 +77,24 @@ type attempted struct {
 }
 
 func (c *copying) startEarly(ctx context.Context) *early {
-	e := &early{c: c, copying: map[string]bool{}, copied: map[Digest]bool{}, tried: map[string]attempted{}}
+	e := &early{c: c, waiting: map[Digest]bool{}, copying: map[Digest]bool{}, tried: map[Digest]attempted{}}
 	e.changed = sync.NewCond(&e.mu)
 	for range c.o.Parallel {
 		e.group.Go(func() {
 			for {
-				blob, ok := e.next()
+				key, blob, ok := e.next()
 				if !ok {
 					return
 				}
-				e.copy(ctx, blob)
+				e.copy(ctx, key, blob)
 			}
 		})
 	}
 	return e
 }
 
-// found queues a blob of the source that is missing from the primary.
+// found queues a blob of the source if it is missing from the primary and was not queued
+// before.
 func (e *early) found(key Digest, blob MissingBlob) {
 	o := &e.c.o
 	if _, has := o.Inventory.Has(0, key); has {
@@ -100,10 +106,15 @@ func (e *early) found(key Digest, blob MissingBlob) {
 	if known, _ := o.absentBlob(blob); known && blob.Data == nil {
 		return
 	}
-	e.c.meter.change(func(p *Progress) { p.TotalBytes += max(blob.Size, 0) })
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, tried := e.tried[key]
+	if e.stopped || e.waiting[key] || e.copying[key] || tried || e.copied.has(key) {
+		return
+	}
+	e.waiting[key] = true
 	e.queue = append(e.queue, blob)
+	e.c.meter.change(func(p *Progress) { p.TotalBytes += max(blob.Size, 0) })
 	e.changed.Broadcast()
 }
 
@@ -123,23 +134,24 @@ func (e *early) wake() {
 	e.changed.Broadcast()
 }
 
-func (e *early) next() (MissingBlob, bool) {
+func (e *early) next() (key Digest, blob MissingBlob, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for len(e.queue) == 0 && !e.stopped {
 		e.changed.Wait()
 	}
 	if e.stopped {
-		return MissingBlob{}, false
+		return key, blob, false
 	}
-	blob := e.queue[0]
-	e.queue = e.queue[1:]
-	e.copying[blob.Digest] = true
+	blob, e.queue = e.queue[0], e.queue[1:]
+	key, _ = ParseDigest(blob.Digest)
+	delete(e.waiting, key)
+	e.copying[key] = true
 	e.changed.Broadcast()
-	return blob, true
+	return key, blob, true
 }
 
-func (e *early) copy(ctx context.Context, blob MissingBlob) {
+func (e *early) copy(ctx context.Context, key Digest, blob MissingBlob) {
 	var d done
 	err := context.Cause(ctx)
 	if err == nil {
@@ -151,13 +163,12 @@ func (e *early) copy(ctx context.Context, blob MissingBlob) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.copying, key)
 	if finished {
-		key, _ := ParseDigest(blob.Digest)
-		e.copied[key] = true
-	} else {
-		e.tried[blob.Digest] = attempted{err, len(blob.Others)}
+		e.copied.add(key)
+	} else if e.tried[key] = (attempted{err, len(blob.Others)}); len(e.tried) >= maxTried {
+		e.leave()
 	}
-	delete(e.copying, blob.Digest)
 	e.changed.Broadcast()
 }
 
@@ -165,6 +176,11 @@ func (e *early) copy(ctx context.Context, blob MissingBlob) {
 func (e *early) stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.leave()
+}
+
+// leave is stop for a caller that holds the lock.
+func (e *early) leave() {
 	e.stopped, e.queue = true, nil
 	e.changed.Broadcast()
 }
@@ -184,13 +200,13 @@ func (e *early) settled(blob MissingBlob) (copied bool, next int, err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.copying[blob.Digest] {
+	key, _ := ParseDigest(blob.Digest)
+	for e.copying[key] {
 		e.changed.Wait()
 	}
-	key, _ := ParseDigest(blob.Digest)
-	t, tried := e.tried[blob.Digest]
+	t, tried := e.tried[key]
 	switch {
-	case e.copied[key]:
+	case e.copied.has(key):
 		return true, 0, nil
 	case !tried, errors.Is(t.err, context.Canceled):
 		return false, 1, nil

@@ -48,8 +48,8 @@ func TestRunStartsEarly(t *testing.T) {
 	if err != nil || len(result.Errors) != 0 {
 		t.Fatalf("%v, errors %v", err, result)
 	}
-	if n := len(s.blobs); plan.Blobs != n || len(plan.Missing[0]) != n || result.Copied != 2*n || result.Existed != 0 {
-		t.Errorf("plan of %d blobs with %d missing, copied %d, existed %d, want %d blobs twice", plan.Blobs, len(plan.Missing[0]), result.Copied, result.Existed, n)
+	if n := len(s.blobs); plan.Blobs != n || plan.Unmirrored[0].Count != n || result.Copied != 2*n || result.Existed != 0 {
+		t.Errorf("plan of %d blobs with %d missing, copied %d, existed %d, want %d blobs twice", plan.Blobs, plan.Unmirrored[0].Count, result.Copied, result.Existed, n)
 	}
 	s.allWhole(t)
 }
@@ -61,7 +61,7 @@ func TestRunWaits(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		o := Options{Buckets: []*Bucket{{}}, Inventory: &holdings{}}
 		o.fill()
-		e := &early{c: newCopying(o), copying: map[string]bool{}} // nothing copies
+		e := &early{c: newCopying(o), waiting: map[Digest]bool{}, copying: map[Digest]bool{}} // nothing copies
 		e.changed = sync.NewCond(&e.mu)
 		for i := range maxEarly {
 			e.ready(ctx)
@@ -79,7 +79,7 @@ func TestRunWaits(t *testing.T) {
 			t.Fatal("the source is read further")
 		default:
 		}
-		if _, ok := e.next(); !ok {
+		if _, _, ok := e.next(); !ok {
 			t.Fatal("no blob is queued")
 		}
 		<-ready
@@ -139,6 +139,35 @@ func TestRunAfterFailures(t *testing.T) {
 	}
 }
 
+// TestRunStopsEarly tests that nothing more is copied early after too many failures.
+func TestRunStopsEarly(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := Options{Buckets: []*Bucket{{}}, Inventory: &holdings{}}
+	o.fill()
+	e := newCopying(o).startEarly(ctx)
+	defer e.wait()
+	find := func(i int) {
+		digest := Digest{1: byte(i), 2: byte(i >> 8), 3: byte(i >> 16)}
+		e.found(digest, MissingBlob{Blob: registry.Blob{Digest: digest.String(), Size: 1}})
+	}
+	for i := range maxTried {
+		find(i)
+	}
+	e.mu.Lock()
+	for len(e.tried) < maxTried {
+		e.changed.Wait()
+	}
+	e.mu.Unlock()
+	find(maxTried)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.stopped || len(e.queue) != 0 || e.waiting[Digest{1: maxTried & 0xff, 2: maxTried >> 8}] {
+		t.Errorf("after %d failures: stopped %t, %d blobs are queued", len(e.tried), e.stopped, len(e.queue))
+	}
+}
+
 // TestSettled tests the next attempt for a blob by what was tried early.
 func TestSettled(t *testing.T) {
 	t.Parallel()
@@ -158,9 +187,10 @@ func TestSettled(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := &early{copied: map[Digest]bool{}, tried: map[string]attempted{}}
+			e := &early{tried: map[Digest]attempted{}}
 			if tt.tried != nil {
-				e.tried[a] = attempted{fmt.Errorf("blob: %w", tt.tried), tt.others}
+				key, _ := ParseDigest(a)
+				e.tried[key] = attempted{fmt.Errorf("blob: %w", tt.tried), tt.others}
 			}
 			copied, next, err := e.settled(MissingBlob{Blob: registry.Blob{Digest: a}, Others: []string{"other"}})
 			if copied || next != tt.next || (err != nil) != tt.isError || tt.isError && !errors.Is(err, tt.tried) {

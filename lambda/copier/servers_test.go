@@ -380,6 +380,7 @@ func oneLineOf(t *testing.T, err error, words ...string) {
 // planAndCopy does what a shell command does.
 func planAndCopy(ctx context.Context, t *testing.T, o Options) (*Plan, *Result) {
 	t.Helper()
+	o.group = 1 // each part by itself
 	plan, result, err := Run(ctx, o)
 	if err != nil {
 		t.Fatal(err)

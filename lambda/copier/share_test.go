@@ -88,8 +88,8 @@ func TestAbsentAgain(t *testing.T) {
 	} {
 		gone = tt.gone
 		plan, result := planAndCopy(t.Context(), t, o)
-		if len(plan.Missing[0]) != tt.missing || plan.Unmirrored[0].Count != tt.unmirrored || plan.Blobs != tt.blobs || len(result.Absent) != tt.absent || result.Copied != tt.copied || len(result.Errors) != 0 {
-			t.Errorf("%s: %d missing, %d not mirrored, %d blobs; result %+v", tt.name, len(plan.Missing[0]), plan.Unmirrored[0].Count, plan.Blobs, result)
+		if plan.missing.Count != tt.missing || plan.Unmirrored[0].Count != tt.unmirrored || plan.Blobs != tt.blobs || len(result.Absent) != tt.absent || result.Copied != tt.copied || len(result.Errors) != 0 {
+			t.Errorf("%s: %d missing, %d not mirrored, %d blobs; result %+v", tt.name, plan.missing.Count, plan.Unmirrored[0].Count, plan.Blobs, result)
 		}
 	}
 }
@@ -222,8 +222,8 @@ func TestWrongSizes(t *testing.T) {
 				t.Errorf("result %+v", result)
 			}
 			plan, result := planAndCopy(t.Context(), t, o)
-			if len(plan.Missing[0]) != 0 || result.Copied != 0 || len(result.Errors) != 1-warnings || len(result.Warnings) != warnings {
-				t.Errorf("the next run: %d missing, result %+v", len(plan.Missing[0]), result)
+			if plan.missing.Count != 0 || result.Copied != 0 || len(result.Errors) != 1-warnings || len(result.Warnings) != warnings {
+				t.Errorf("the next run: %d missing, result %+v", plan.missing.Count, result)
 			}
 		})
 	}

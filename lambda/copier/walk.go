@@ -141,9 +141,9 @@ func (w *walk) fail(repository, image, digest string, err error) {
 	defer w.mu.Unlock()
 	item := &ItemError{repository, image, digest, err}
 	if absence(err) {
-		w.plan.Absent = append(w.plan.Absent, item)
+		list(&w.plan.Absent, &w.plan.Unlisted.Absent, error(item))
 	} else {
-		w.plan.Errors = append(w.plan.Errors, item)
+		list(&w.plan.Errors, &w.plan.Unlisted.Errors, error(item))
 	}
 }
 
@@ -321,22 +321,21 @@ func (w *walk) collect(repository, image string, c *registry.Contents) {
 				position = w.plan.partition.image(repository, image)
 			}
 			w.plan.partition.add(key, b, position)
+			if w.o.early != nil {
+				w.o.early.found(key, MissingBlob{Blob: b, Repository: repository, Image: image})
+			}
 			continue
 		}
-		if blob, isNew := addReference(w.plan.blobs, key, b, repository, image); isNew && w.o.early != nil {
-			w.o.early.found(key, blob)
-		}
+		addReference(w.plan.blobs, key, b, repository, image)
 	}
 }
 
-// addReference adds a reference of an image to a blob, and reports whether it is the first
-// one.
-func addReference(blobs map[Digest]MissingBlob, key Digest, b registry.Blob, repository, image string) (blob MissingBlob, isNew bool) {
+// addReference adds a reference of an image to a blob.
+func addReference(blobs map[Digest]MissingBlob, key Digest, b registry.Blob, repository, image string) {
 	known, twice := blobs[key]
 	if !twice {
-		known = MissingBlob{Blob: b, Repository: repository, Image: image}
-		blobs[key] = known
-		return known, true
+		blobs[key] = MissingBlob{Blob: b, Repository: repository, Image: image}
+		return
 	}
 	if known.Size == registry.SizeUnknown {
 		known.Size = b.Size
@@ -348,5 +347,4 @@ func addReference(blobs map[Digest]MissingBlob, key Digest, b registry.Blob, rep
 		known.Others = append(known.Others, repository)
 	}
 	blobs[key] = known
-	return known, false
 }

@@ -37,10 +37,10 @@ func (m *mirrors) plan(ctx context.Context, by func(context.Context, copier.Opti
 	return plan, err
 }
 
-// memoryLimit is about half more than what eight million blobs take in Survey.
+// memoryLimit is about half more than what eight million blobs take in Survey and Run.
 const memoryLimit = 340 << 20
 
-// boundMemory limits the memory of a command that uses Survey, unless GOMEMLIMIT does.
+// boundMemory limits the memory of a command that uses these, unless GOMEMLIMIT does.
 func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
@@ -111,6 +111,7 @@ func showPlan(ctx context.Context, m *mirrors, fill *fillOptions) (output, error
 
 // copy copies what is missing, and writes the blob index if there are options for it.
 func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output, error) {
+	boundMemory()
 	var plan *copier.Plan
 	var result *copier.Result
 	err := m.saving(ctx, func() (err error) {

@@ -41,6 +41,8 @@ type sourceReport struct {
 	// Absent is what the source names and does not have, one line each.
 	Absent   []string `json:"absent"`
 	Warnings []string `json:"warnings"`
+	// Unlisted counts what is in none of the lists, because they would be too long.
+	Unlisted *copier.Unlisted `json:"unlisted,omitempty"`
 }
 
 type filteredReport struct {
@@ -55,7 +57,22 @@ func newSourceReport(p *copier.Plan) sourceReport {
 	if f := p.Filtered; f.Any() {
 		s.Filtered = &filteredReport{f.Repositories, f.Images, f.Platforms}
 	}
+	s.setUnlisted(p.Unlisted)
 	return s
+}
+
+func (s *sourceReport) setUnlisted(u copier.Unlisted) {
+	if s.Unlisted = nil; u != (copier.Unlisted{}) {
+		s.Unlisted = &u
+	}
+}
+
+// unlisted returns what is in none of the lists.
+func (s sourceReport) unlisted() (u copier.Unlisted) {
+	if s.Unlisted != nil {
+		u = *s.Unlisted
+	}
+	return u
 }
 
 func (s sourceReport) writeText(w io.Writer) {
@@ -64,7 +81,7 @@ func (s sourceReport) writeText(w io.Writer) {
 	if s.Withdrawn > 0 {
 		fmt.Fprintf(w, ", %d withdrawn", s.Withdrawn)
 	}
-	if n := len(s.Absent); n > 0 {
+	if n := len(s.Absent) + s.unlisted().Absent; n > 0 {
 		fmt.Fprintf(w, ", %d not in the source", n)
 	}
 	fmt.Fprint(w, "\n")
@@ -83,14 +100,20 @@ func (s sourceReport) writeNotes(w io.Writer) {
 	for _, text := range s.Absent[:min(len(s.Absent), maxRows)] {
 		fmt.Fprintln(w, "not in the source:", cli.Printable(text))
 	}
-	if more := len(s.Absent) - maxRows; more > 0 {
-		fmt.Fprintf(w, "not in the source: %d more; use -json to list all\n", more)
-	}
+	writeMore(w, "not in the source", len(s.Absent)-maxRows, s.unlisted().Absent)
 	for _, text := range s.Warnings[:min(len(s.Warnings), maxRows)] {
 		fmt.Fprintln(w, "warning:", cli.Printable(text))
 	}
-	if more := len(s.Warnings) - maxRows; more > 0 {
-		fmt.Fprintf(w, "warning: %d more; use -json to list all\n", more)
+	writeMore(w, "warning", len(s.Warnings)-maxRows, s.unlisted().Warnings)
+}
+
+// writeMore writes how many lines of a kind are not shown.
+func writeMore(w io.Writer, kind string, more, unlisted int) {
+	switch {
+	case unlisted > 0:
+		fmt.Fprintf(w, "%s: %d more; use -json to list %d of them\n", kind, more+unlisted, more)
+	case more > 0:
+		fmt.Fprintf(w, "%s: %d more; use -json to list all\n", kind, more)
 	}
 }
 
@@ -157,6 +180,7 @@ func newCopyReport(buckets []*copier.Bucket, p *copier.Plan, r *copier.Result) (
 	if r != nil {
 		out.Copied = &copiedReport{r.Copied, r.FromBucket, r.Existed, r.Pending, r.Bytes}
 		out.Errors, out.Absent, out.Warnings = texts(r.Errors), texts(r.Absent), append([]string{}, r.Warnings...)
+		out.setUnlisted(r.Unlisted)
 	}
 	return out, nil
 }
@@ -201,6 +225,9 @@ func (r *copyReport) writeText(w io.Writer) error {
 	r.writeNotes(w)
 	writeLeftovers(w, r.Leftovers)
 	writeErrors(w, r.Errors)
+	if n := r.unlisted().Errors; n > 0 {
+		fmt.Fprintf(w, "error: %d more\n", n)
+	}
 	return nil
 }
 
@@ -326,5 +353,8 @@ func (r *statusReport) writeText(w io.Writer) error {
 	r.writeNotes(w)
 	writeLeftovers(w, r.Leftovers)
 	writeErrors(w, r.Errors)
+	if n := r.unlisted().Errors; n > 0 {
+		fmt.Fprintf(w, "error: %d more\n", n)
+	}
 	return nil
 }
