@@ -61,6 +61,7 @@ func TestFillerFunctions(t *testing.T) {
 			same(t, "handler", at(props, "Handler"), `"bootstrap"`)
 			same(t, "architectures", at(props, "Architectures"), fmt.Sprintf(`[%q]`, st.stage.Architecture))
 			same(t, "memory", at(props, "MemorySize"), "1024")
+			same(t, "memory of the Go runtime", at(props, "Environment", "Variables", "GOMEMLIMIT"), `"870MiB"`)
 			same(t, "time-out", at(props, "Timeout"), "900")
 			for _, key := range []string{"Layers", "VpcConfig", "ReservedConcurrentExecutions"} {
 				if at(props, key) != nil {
