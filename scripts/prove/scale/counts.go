@@ -12,7 +12,7 @@ const (
 	listPrimary kind = iota
 	listReplica
 	mirrorRead  // GET and HEAD
-	mirrorWrite // PUT
+	mirrorWrite // PUT and DELETE
 	stateRead
 	stateWrite
 	progressWrite // of how far the planner is
@@ -20,6 +20,7 @@ const (
 	sourceList
 	sourceManifest
 	sourceReferrers
+	sourceBlob
 	sourceOther
 	kinds
 )

@@ -35,97 +35,131 @@ type phase struct {
 	toReplicas int64 // bytes
 }
 
-func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Progress) error {
-	progress.Step("calculating %d manifests", o.manifests)
-	g := newGenerator(o.blobs, o.manifests, o.repositories)
-	c := &counts{}
-	registry, stop, err := serve(&source{g, c})
-	if err != nil {
-		return err
-	}
-	defer stop()
-	s3, stop, err := serve(&storage{generator: g, counts: c, objects: map[string]map[string]*object{}, contents: map[string]*object{}})
-	if err != nil {
-		return err
-	}
-	defer stop()
+// proof is a run of the program.
+type proof struct {
+	options
+	progress *cli.Progress
+	counts   *counts
+	phases   []phase
+}
 
-	t := task{Source: registry + "/" + sourcePath, S3: "http://" + s3, Mirrors: o.mirrors, Timeout: o.timeout}
-	start := time.Now().UTC().Add(-48 * time.Hour)
-	var phases []phase
+func (o options) prove(ctx context.Context, stdout io.Writer, progress *cli.Progress) error {
+	p := &proof{options: o, progress: progress, counts: &counts{}}
 	var unchanged phase
-	do := func(name, what string, now time.Time, hours int, messages []copier.Message) error {
-		t := t
-		t.Do, t.Now, t.Hours, t.Messages = what, now, hours, messages
-		progress.Step("%s", name)
-		out, err := t.start(ctx)
-		p := phase{name: name, outcome: out}
-		if what == "plan" {
-			p.hours = hours
-		}
-		p.requests, p.toReplicas = c.take()
-		phases = append(phases, p)
-		progress.Note("%d MB, %.1f s", p.Memory/1e6, p.Seconds)
-		return err
+	var err error
+	if o.blobs > 0 {
+		unchanged, err = p.full(ctx)
 	}
-	sent := func() []copier.Message { return phases[len(phases)-1].Messages }
-	hours := fmt.Sprintf("plan, %d hours without changes", o.hours)
-	err = do("plan, first", "plan", start, 1, nil)
-	if err == nil {
-		err = do("work, first", "work", start, 0, sent())
+	if o.fill > 0 && err == nil {
+		err = p.fillEmpty(ctx)
 	}
-	if err == nil {
-		err = do("status", "status", start, 0, nil)
-	}
-	now := start.Add(time.Hour)
-	if o.compare && err == nil { // the first turns begin at the same time
-		err = do("plan, hours before that", "plan", now, o.hours, nil)
-		now = now.Add(time.Duration(o.hours) * time.Hour)
-	}
-	if err == nil {
-		err = do(hours, "plan", now, o.hours, nil)
-		unchanged = phases[len(phases)-1]
-	}
-	if err == nil {
-		err = do("work, without changes", "work", now.Add(time.Duration(o.hours)*time.Hour), 0, sent())
-	}
-	state, failed := os.MkdirTemp("", "archeio-scale-")
-	if failed != nil {
-		return failed
-	}
-	defer os.RemoveAll(state)
-	t.Args = []string{"status", "-missing", "-source", t.Source, "-state", state}
-	for i := range o.mirrors {
-		t.Args = append(t.Args, "-bucket", mirrorName(i)+"@"+region(i))
-	}
-	missing := func(want int) error {
-		if got := phases[len(phases)-1].Missing; got != want {
-			return fmt.Errorf("%d blobs are listed as missing, want %d", got, want)
-		}
-		return nil
-	}
-	if err == nil {
-		err = do("shell: status, first", "shell", start, 0, nil)
-	}
-	if err == nil {
-		err = missing(0)
-	}
-	t.Args = append(t.Args, "-bucket", emptyBucket+"@"+region(o.mirrors))
-	if err == nil {
-		err = do("shell: status, an empty mirror", "shell", start, 0, nil)
-	}
-	if err == nil {
-		err = missing(o.blobs)
-	}
-	writeTable(stdout, o, phases)
+	writeTable(stdout, o, p.phases)
 	if err != nil {
-		return fmt.Errorf("%s: %w", phases[len(phases)-1].name, err)
+		return fmt.Errorf("%s: %w", p.last().name, err)
 	}
-	errs := []error{o.memory(phases)}
-	if o.compare {
+	errs := []error{o.memory(p.phases)}
+	if o.compare && o.blobs > 0 {
 		errs = append(errs, o.compareModel(stdout, unchanged))
 	}
 	return errors.Join(errs...)
+}
+
+// last returns the last phase, one without a name before the first.
+func (p *proof) last() *phase {
+	if len(p.phases) == 0 {
+		return &phase{name: "starting"}
+	}
+	return &p.phases[len(p.phases)-1]
+}
+
+// do runs a phase. hours is that of a plan.
+func (p *proof) do(ctx context.Context, name string, t task) error {
+	p.progress.Step("%s", name)
+	out, err := t.start(ctx)
+	ended := phase{name: name, outcome: out}
+	if t.Do == "plan" {
+		ended.hours = t.Hours
+	}
+	ended.requests, ended.toReplicas = p.counts.take()
+	p.phases = append(p.phases, ended)
+	p.progress.Note("%d MB, %.1f s", out.Memory/1e6, out.Seconds)
+	return err
+}
+
+// serveRegistry serves a source and the buckets until stop is called, and returns a task
+// with them.
+func (p *proof) serveRegistry(s *source, b *storage) (t task, stop func(), err error) {
+	s.counts, b.counts = p.counts, p.counts
+	b.objects, b.contents = map[string]map[string]*object{}, map[string]*object{}
+	registry, stopSource, err := serve(s)
+	if err != nil {
+		return t, nil, err
+	}
+	s3, stopS3, err := serve(b)
+	if err != nil {
+		stopSource()
+		return t, nil, err
+	}
+	t = task{Source: registry + "/" + sourcePath, S3: "http://" + s3, Mirrors: p.mirrors, Timeout: p.timeout}
+	return t, func() { stopSource(); stopS3() }, nil
+}
+
+// shellArgs returns the arguments of a command of archeio mirror.
+func (t *task) shellArgs(state, command string, flags ...string) []string {
+	args := append([]string{command, "-source", t.Source, "-state", state}, flags...)
+	for i := range t.Mirrors {
+		args = append(args, "-bucket", mirrorName(i)+"@"+region(i))
+	}
+	return args
+}
+
+// full runs the engine with mirrors that have everything, and returns the phase of hours
+// without changes.
+func (p *proof) full(ctx context.Context) (unchanged phase, err error) {
+	p.progress.Step("calculating %d manifests", p.manifests)
+	g := newGenerator(p.blobs, p.manifests, p.repositories)
+	t, stop, err := p.serveRegistry(&source{generator: g}, &storage{generator: g})
+	if err != nil {
+		return unchanged, err
+	}
+	defer stop()
+	start := time.Now().UTC().Add(-48 * time.Hour)
+	do := func(name, what string, now time.Time, hours int, messages []copier.Message) {
+		t := t
+		t.Do, t.Now, t.Hours, t.Messages = what, now, hours, messages
+		if err == nil {
+			err = p.do(ctx, name, t)
+		}
+	}
+	do("plan, first", "plan", start, 1, nil)
+	do("work, first", "work", start, 0, p.last().Messages)
+	do("status", "status", start, 0, nil)
+	now := start.Add(time.Hour)
+	if p.compare { // the first turns begin at the same time
+		do("plan, hours before that", "plan", now, p.hours, nil)
+		now = now.Add(time.Duration(p.hours) * time.Hour)
+	}
+	do(fmt.Sprintf("plan, %d hours without changes", p.hours), "plan", now, p.hours, nil)
+	unchanged = *p.last()
+	do("work, without changes", "work", now.Add(time.Duration(p.hours)*time.Hour), 0, unchanged.Messages)
+
+	state, failed := os.MkdirTemp("", "archeio-scale-")
+	if failed != nil {
+		return unchanged, failed
+	}
+	defer os.RemoveAll(state)
+	missing := func(want int) {
+		if got := p.last().Missing; err == nil && got != want {
+			err = fmt.Errorf("%d blobs are listed as missing, want %d", got, want)
+		}
+	}
+	t.Args = t.shellArgs(state, "status", "-missing")
+	do("shell: status, first", "shell", start, 0, nil)
+	missing(0)
+	t.Args = append(t.Args, "-bucket", emptyBucket+"@"+region(p.mirrors))
+	do("shell: status, an empty mirror", "shell", start, 0, nil)
+	missing(p.blobs)
+	return unchanged, err
 }
 
 // memory returns an error for the first process that needed too much memory.

@@ -16,14 +16,15 @@ import (
 	"archeio/lambda/config"
 )
 
-// storage is an S3 server: a bucket for the state, and mirrors that have all blobs of
-// the generator. What is written is kept in memory; equal contents are kept once, as
-// those of the blob index.
+// storage is an S3 server: a bucket for the state, and mirrors. What is written is kept
+// in memory; equal contents are kept once, as those of the blob index. Mirrors have all
+// blobs of a generator without contents, and what was written of one with contents.
 type storage struct {
 	*generator
 	counts *counts
 
 	mu       sync.Mutex
+	mirrors  map[string]blobSet            // by bucket
 	objects  map[string]map[string]*object // by bucket and key
 	contents map[string]*object            // by ETag
 }
@@ -48,6 +49,8 @@ func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &counting{ResponseWriter: w}
 	kind := stateRead
 	switch {
+	case r.Method == http.MethodGet && r.URL.Query().Has("versions"):
+		kind = s.versions(out, r, bucket)
 	case r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2":
 		kind = s.list(out, r, bucket)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
@@ -68,9 +71,10 @@ func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case r.Method == http.MethodDelete:
 		kind = stateWrite
-		s.mu.Lock()
-		delete(s.objects[bucket], key)
-		s.mu.Unlock()
+		if bucket != stateBucket {
+			kind = mirrorWrite
+		}
+		s.remove(bucket, key)
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		fail(w, http.StatusNotImplemented, "NotImplemented")
@@ -84,26 +88,12 @@ func fail(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, code)
 }
 
-func (s *storage) find(bucket, key string) *object {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.objects[bucket][key]
-}
-
 func (s *storage) get(w http.ResponseWriter, r *http.Request, bucket, key string) {
-	o := s.find(bucket, key)
-	switch {
-	case o != nil:
-	case bucket != stateBucket && bucket != emptyBucket && s.has(key):
-		w.Header().Set("Etag", `"0"`)
-		w.Header().Set("Content-Length", strconv.Itoa(blobSize))
-		w.Header().Set("X-Amz-Replication-Status", "COMPLETED")
-		if r.Method == http.MethodGet { // no run without changes reads a blob
-			fail(w, http.StatusNotImplemented, "NotImplemented")
-		}
-		return
-	default:
-		fail(w, http.StatusNotFound, "NoSuchKey")
+	s.mu.Lock()
+	o := s.objects[bucket][key]
+	s.mu.Unlock()
+	if o == nil {
+		s.getBlob(w, r, bucket, key)
 		return
 	}
 	data, status := o.data, http.StatusOK
@@ -129,6 +119,9 @@ func (s *storage) get(w http.ResponseWriter, r *http.Request, bucket, key string
 
 // put stores an object if the conditions of the request hold, and returns its size.
 func (s *storage) put(w http.ResponseWriter, r *http.Request, bucket, key string) int64 {
+	if bucket != stateBucket && strings.HasPrefix(key, config.BlobPrefix+"sha256:") {
+		return s.putBlob(w, r, bucket, key)
+	}
 	data, err := readBody(r)
 	if err != nil {
 		fail(w, http.StatusBadRequest, "IncompleteBody")
@@ -225,21 +218,17 @@ func (s *storage) list(w *counting, r *http.Request, bucket string) kind {
 		for _, key := range keys[:min(limit, len(keys))] {
 			add(key, 0)
 		}
-	} else if bucket != emptyBucket && (strings.HasPrefix(prefix, config.BlobPrefix) || strings.HasPrefix(config.BlobPrefix, prefix)) {
-		i := s.from(max(prefix, after))
-		if i < s.blobs && s.key(i) == after {
+	} else if strings.HasPrefix(prefix, config.BlobPrefix) || strings.HasPrefix(config.BlobPrefix, prefix) {
+		i, end := s.from(max(prefix, after)), s.from(prefix+"\xff")
+		if i < end && s.key(i) == after {
 			i++
 		}
-		for ; i < s.blobs; i++ {
-			key := s.key(i)
-			if !strings.HasPrefix(key, prefix) {
-				break
+		s.each(bucket, i, end, func(i int) bool {
+			if more = n == limit; !more {
+				add(s.key(i), s.size())
 			}
-			if more = n == limit; more {
-				break
-			}
-			add(key, blobSize)
-		}
+			return !more
+		})
 	}
 	page = fmt.Appendf(page, `<KeyCount>%d</KeyCount><MaxKeys>%d</MaxKeys><IsTruncated>%t</IsTruncated>`, n, limit, more)
 	if more {
@@ -250,6 +239,10 @@ func (s *storage) list(w *counting, r *http.Request, bucket string) kind {
 	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.Write(page)
 	w.bytes += int64(n) * unsentBytes
+	return listKind(bucket)
+}
+
+func listKind(bucket string) kind {
 	switch bucket {
 	case stateBucket:
 		return stateList

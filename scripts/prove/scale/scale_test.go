@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -14,11 +16,20 @@ import (
 	"archeio/lambda/registry"
 )
 
+// TestMain ends the process if it is a child, which would run the tests again.
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		fmt.Fprintln(os.Stderr, "a test has started a child")
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
 // testbed returns a generator with a source, an S3 server and what counts their requests.
 func testbed(t *testing.T, blobs, manifests, repositories int) (*generator, *task, *counts) {
 	t.Helper()
 	g, c := newGenerator(blobs, manifests, repositories), &counts{}
-	source := httptest.NewServer(&source{g, c})
+	source := httptest.NewServer(&source{generator: g, counts: c})
 	t.Cleanup(source.Close)
 	s3 := httptest.NewServer(&storage{generator: g, counts: c, objects: map[string]map[string]*object{}, contents: map[string]*object{}})
 	t.Cleanup(s3.Close)
@@ -165,7 +176,7 @@ func errorText(err error) string {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-mirrors", "0"}, {"-blobs", "100", "-manifests", "300"}, {"-repositories", "2000"}, {"x"}} {
+	for _, args := range [][]string{{"-mirrors", "0"}, {"-blobs", "100", "-manifests", "300"}, {"-repositories", "2000"}, {"-blobs", "0"}, {"-fill", "100"}, {"-fill", "-1"}, {"x"}} {
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
 			t.Errorf("%q is accepted", args)
 		}

@@ -7,6 +7,9 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync/atomic"
+
+	"archeio/lambda/config"
 )
 
 // source is a registry with a catalog, and with listings that have the digests of all
@@ -14,7 +17,12 @@ import (
 type source struct {
 	*generator
 	counts *counts
+	// deleted is how many of the last repositories do not exist any more.
+	deleted atomic.Int64
 }
+
+// remaining returns the number of repositories that exist.
+func (s *source) remaining() int { return s.repositories - int(s.deleted.Load()) }
 
 const catalogPage = 1000
 
@@ -46,6 +54,17 @@ func (s *source) respond(w http.ResponseWriter, r *http.Request) kind {
 		w.Write(s.manifest(i))
 		return sourceManifest
 	}
+	if _, digest, ok := strings.Cut(path, "/blobs/"); ok {
+		i, known := s.find(config.BlobPrefix + digest)
+		if !known || s.seeds == nil {
+			absent(w, "BLOB_UNKNOWN")
+			return sourceBlob
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.Itoa(contentSize))
+		w.Write(content(s.seeds[i]))
+		return sourceBlob
+	}
 	if strings.Contains(path, "/referrers/") {
 		w.Header().Set("Content-Type", ociIndex)
 		fmt.Fprintf(w, `{"schemaVersion":2,"mediaType":%q,"manifests":[]}`, ociIndex)
@@ -59,7 +78,7 @@ func (s *source) respond(w http.ResponseWriter, r *http.Request) kind {
 		w.Write([]byte("{}"))
 		return sourceOther
 	}
-	absent(w, "BLOB_UNKNOWN")
+	absent(w, "NAME_UNKNOWN")
 	return sourceOther
 }
 
@@ -71,13 +90,14 @@ func absent(w http.ResponseWriter, code string) {
 
 func (s *source) catalog(w http.ResponseWriter, r *http.Request) {
 	last := r.URL.Query().Get("last")
-	first := sort.Search(s.repositories, func(i int) bool { return s.repository(i) > last })
-	end := min(s.repositories, first+catalogPage)
+	remaining := s.remaining()
+	first := sort.Search(remaining, func(i int) bool { return s.repository(i) > last })
+	end := min(remaining, first+catalogPage)
 	names := []string{}
 	for i := first; i < end; i++ {
 		names = append(names, s.repository(i))
 	}
-	if end < s.repositories {
+	if end < remaining {
 		w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?n=%d&last=%s>; rel="next"`, catalogPage, names[len(names)-1]))
 	}
 	json.NewEncoder(w).Encode(map[string]any{"repositories": names})
@@ -85,7 +105,7 @@ func (s *source) catalog(w http.ResponseWriter, r *http.Request) {
 
 func (s *source) tags(w http.ResponseWriter, repository string) {
 	number, err := strconv.Atoi(strings.TrimPrefix(repository, sourcePath+"/repository-"))
-	if err != nil || number >= s.repositories {
+	if err != nil || number >= s.remaining() {
 		absent(w, "NAME_UNKNOWN")
 		return
 	}
@@ -98,7 +118,7 @@ func (s *source) tags(w http.ResponseWriter, repository string) {
 	}
 	images, tags := map[string]image{}, []string{}
 	s.manifestsOf(number, func(i int) {
-		m := image{strconv.Itoa(blobSize), ociImage, []string{}, "1790000000000", "1790000000000"}
+		m := image{strconv.Itoa(s.size()), ociImage, []string{}, "1790000000000", "1790000000000"}
 		if i%groupSize == 0 {
 			m.MediaType, m.Tag = ociIndex, []string{fmt.Sprint("v", i)}
 			tags = append(tags, m.Tag...)

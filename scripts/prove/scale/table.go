@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"archeio/scripts/archeio/capacity"
 	"archeio/scripts/prove/cli"
@@ -20,7 +21,14 @@ func (p *phase) dollars() float64 {
 }
 
 func writeTable(out io.Writer, o options, phases []phase) {
-	fmt.Fprintf(out, "%d mirrors with %d blobs, %d manifests in %d repositories; dollars of S3 at list prices\n\n", o.mirrors, o.blobs, o.manifests, o.repositories)
+	var sizes []string
+	if o.blobs > 0 {
+		sizes = append(sizes, fmt.Sprintf("%d mirrors with %d blobs, %d manifests in %d repositories", o.mirrors, o.blobs, o.manifests, o.repositories))
+	}
+	if o.fill > 0 {
+		sizes = append(sizes, fmt.Sprintf("%d mirrors to fill with %d blobs of %d manifests", o.mirrors, o.fill, manifestsFor(o.fill)))
+	}
+	fmt.Fprintf(out, "%s; dollars of S3 at list prices\n\n", strings.Join(sizes, "; "))
 	var rows [][]string
 	for _, p := range phases {
 		r := p.requests
@@ -34,12 +42,12 @@ func writeTable(out io.Writer, o options, phases []phase) {
 		rows = append(rows, []string{
 			p.name, fmt.Sprintf("%d MB", p.Memory/1e6), fmt.Sprintf("%.1f s", p.Seconds), fmt.Sprint(p.Invocations),
 			n(listPrimary), n(listReplica), n(mirrorRead), n(mirrorWrite), n(stateRead, stateList), n(stateWrite, progressWrite),
-			n(sourceList), n(sourceManifest), n(sourceReferrers), fmt.Sprint(p.Sent),
+			n(sourceList), n(sourceManifest), n(sourceReferrers), n(sourceBlob), fmt.Sprint(p.Sent),
 			fmt.Sprintf("%.1f MB", float64(r[listReplica].bytes+p.toReplicas)/1e6), fmt.Sprintf("%.4f", p.dollars()),
 		})
 	}
 	cli.Table(out, false, []string{"PHASE", "MEMORY", "TIME", "INVOCATIONS", "LIST PRIMARY", "LIST REPLICAS", "MIRROR READS", "MIRROR WRITES",
-		"STATE READS", "STATE WRITES", "SOURCE LISTS", "MANIFESTS", "REFERRERS", "MESSAGES", "BETWEEN REGIONS", "DOLLARS"}, rows, cli.FailedRow)
+		"STATE READS", "STATE WRITES", "SOURCE LISTS", "MANIFESTS", "REFERRERS", "BLOBS", "MESSAGES", "BETWEEN REGIONS", "DOLLARS"}, rows, cli.FailedRow)
 }
 
 // tolerance is by how much a count may differ from the model.
