@@ -45,8 +45,8 @@ func TestDecodingLimit(t *testing.T) {
 	})
 }
 
-// slowState takes a second for each manifest cache, and has the highest number of caches
-// that were read at the same time.
+// slowState is a State that needs a second for each manifest cache. most is the highest
+// number of caches that were read at the same time.
 type slowState struct {
 	State
 	mu           sync.Mutex

@@ -19,7 +19,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	const unlimited = 1 << 40
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
-	for _, command := range []string{"plan", "status", "prune"} {
+	for _, command := range []string{"plan", "copy", "status", "prune"} {
 		for environment, want := range map[string]int64{"": 340 << 20, "500MiB": unlimited} {
 			t.Setenv("GOMEMLIMIT", environment)
 			debug.SetMemoryLimit(unlimited)
