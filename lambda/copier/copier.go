@@ -30,6 +30,10 @@ const GCPercent = 50
 // ShellWithoutReferrersFor is Options.WithoutReferrersFor of runs from a shell.
 const ShellWithoutReferrersFor = askAbsentAfter
 
+// ShellImages is Options.Images of runs from a shell for each of Options.Parallel: the
+// distance to the registry decides how long a run without changes takes.
+const ShellImages = 8
+
 // Options are the settings of NewPlan and Copy.
 type Options struct {
 	Source *registry.Client
@@ -65,8 +69,11 @@ type Options struct {
 	// Found is called for each blob that a bucket has, after it was copied or because it
 	// was there. It must be safe for concurrent use; it may be nil.
 	Found func(bucket int, digest string)
-	// Parallel is the number of images and blobs processed at once; 0 is 8.
+	// Parallel is the number of blobs copied at once; 0 is 8.
 	Parallel int
+	// Images is the number of images read at once, in all repositories; 0 is Parallel.
+	// For most of them a run without changes only sends a request for the tag.
+	Images int
 	// AbsentFor is how long the source is not asked again for what it did not have,
 	// according to Manifests; 0 always asks.
 	AbsentFor time.Duration
@@ -240,6 +247,9 @@ func newPlan(ctx context.Context, o Options, missing *partition) (*Plan, error) 
 func (o *Options) fill() {
 	if o.Parallel <= 0 {
 		o.Parallel = 8
+	}
+	if o.Images <= 0 {
+		o.Images = o.Parallel
 	}
 	if o.Manifests == nil {
 		o.Manifests = &ManifestCache{}

@@ -18,6 +18,7 @@ import (
 type walk struct {
 	o       Options
 	breaker *breaker
+	reading chan struct{} // has an element for each image that is being read
 
 	mu       sync.Mutex
 	plan     *Plan
@@ -27,7 +28,7 @@ type walk struct {
 }
 
 func newWalk(o Options) *walk {
-	w := &walk{o: o, breaker: newBreaker(o.Now), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
+	w := &walk{o: o, breaker: newBreaker(o.Now), reading: make(chan struct{}, o.Images), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
 	if l, ok := o.Inventory.(*bucketListing); ok {
 		w.plan.references = newReferences(l)
 	}
@@ -106,7 +107,7 @@ func (w *walk) all(ctx context.Context, repositories []string, descend bool) err
 		var next []place
 		total += len(places)
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(w.o.Parallel)
+		group.SetLimit(max(w.o.Parallel, w.o.Images/4))
 		for _, p := range places {
 			group.Go(func() error {
 				children := w.repository(ctx, p)
@@ -267,23 +268,27 @@ func (w *walk) entries(ctx context.Context, repository string, entries []registr
 	var seen sync.Map // digests
 	var stopped sync.Once
 	group := &errgroup.Group{}
-	group.SetLimit(w.o.Parallel)
 	for _, e := range entries {
 		if w.o.early != nil {
 			w.o.early.ready(ctx)
 		}
+		select {
+		case <-ctx.Done():
+		case w.reading <- struct{}{}:
+			group.Go(func() error {
+				defer func() { <-w.reading }()
+				if err := w.breaker.open(repository); err != nil {
+					stopped.Do(func() { w.fail(repository, repository+e.String(), "", fmt.Errorf("%s: %w", w.o.Source.Host(), err)) })
+					return nil
+				}
+				i := &imageWalk{walk: w, repository: repository, entry: e, referrers: referrers, seen: &seen, elsewhere: elsewhere, left: w.o.ImageRequests, again: w.o.ImageRequests / 4}
+				i.visit(ctx)
+				return nil
+			})
+		}
 		if ctx.Err() != nil {
 			break
 		}
-		group.Go(func() error {
-			if err := w.breaker.open(repository); err != nil {
-				stopped.Do(func() { w.fail(repository, repository+e.String(), "", fmt.Errorf("%s: %w", w.o.Source.Host(), err)) })
-				return nil
-			}
-			i := &imageWalk{walk: w, repository: repository, entry: e, referrers: referrers, seen: &seen, elsewhere: elsewhere, left: w.o.ImageRequests, again: w.o.ImageRequests / 4}
-			i.visit(ctx)
-			return nil
-		})
 	}
 	_ = group.Wait() // errors are in the plan
 	return &seen

@@ -65,6 +65,10 @@ type Options struct {
 	Retried func()
 }
 
+// maxIdle is how many connections to a host are kept for the next request. Of more
+// requests at once, each would close one, and the next request open another.
+const maxIdle = 512
+
 // New returns a Client for HOST[/PREFIX], which is limited to the
 // repositories below the prefix. It uses HTTP for loopback addresses that do not
 // use TLS. It sends no requests yet.
@@ -84,7 +88,7 @@ func New(source string, o Options) (*Client, error) {
 	next := o.Transport
 	if next == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 64
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, maxIdle
 		t.MaxResponseHeaderBytes = 256 << 10
 		next = t
 	}

@@ -73,7 +73,7 @@ func (o *options) planFlags(c *cobra.Command) {
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "accept a source that does not exist yet")
 	o.stateFlag(c)
 	f.Float64Var(&o.rate, "rate", 0, "`N` maximum number of requests per second to the registry (default: no limit)")
-	f.IntVar(&o.parallel, "parallel", 8, "`N` images and blobs to work on at the same time")
+	f.IntVar(&o.parallel, "parallel", 8, "`N` blobs to work on at the same time, and eight times as many images")
 	f.BoolVar(&o.referrers, "referrers", true, "look for referrers, such as signatures: one request for each manifest, unless the registry lists them")
 }
 
@@ -154,7 +154,7 @@ func (o *options) assume(c *cobra.Command, f *fillOptions) error {
 func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	debug.SetGCPercent(copier.GCPercent)
 	m := &mirrors{progress: p}
-	m.options.Parallel, m.options.Referrers = o.parallel, o.referrers
+	m.options.Parallel, m.options.Images, m.options.Referrers = o.parallel, copier.ShellImages*o.parallel, o.referrers
 	m.options.WithoutReferrersFor = copier.ShellWithoutReferrersFor
 	m.options.Progress = p.show
 	m.bandwidth = float64(o.bandwidth)

@@ -1,0 +1,120 @@
+package copier
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"archeio/lambda/registry"
+)
+
+// distant is a registry of repositories with a number of tags each, and a round trip
+// away. Its manifests are cached.
+type distant struct {
+	repositories, tags int
+	manifests          *ManifestCache
+
+	mu          sync.Mutex
+	heads, most int // in progress, and the most at once
+}
+
+const roundTrip = 50 * time.Millisecond
+
+func newDistant(repositories, tags int) *distant {
+	d := &distant{repositories: repositories, tags: tags, manifests: &ManifestCache{}}
+	for i := range repositories * tags {
+		d.manifests.Put(Digest{byte(i), byte(i >> 8)}.String(), &registry.Contents{})
+	}
+	return d
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d *distant) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodHead {
+		d.mu.Lock()
+		d.heads++
+		d.most = max(d.most, d.heads)
+		d.mu.Unlock()
+		defer func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.heads--
+		}()
+	}
+	time.Sleep(roundTrip)
+	var repository, tag int
+	if n, _ := fmt.Sscanf(r.URL.Path, "/v2/app-%d/manifests/v%d", &repository, &tag); n == 2 {
+		i := repository*d.tags + tag
+		return respond(r, http.StatusOK, http.Header{"Docker-Content-Digest": {Digest{byte(i), byte(i >> 8)}.String()}}, "")
+	}
+	if strings.HasPrefix(r.URL.Path, "/v2/_catalog") {
+		if r.URL.Query().Has("last") {
+			return respond(r, http.StatusOK, nil, `{"repositories":[]}`)
+		}
+		return list(r, "repositories", "app-%d", d.repositories)
+	}
+	return list(r, "tags", "v%d", d.tags)
+}
+
+// list responds with a list of n names.
+func list(r *http.Request, what, format string, n int) (*http.Response, error) {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf(format, i)
+	}
+	body, err := json.Marshal(map[string][]string{what: names})
+	if err != nil {
+		return nil, err
+	}
+	return respond(r, http.StatusOK, nil, string(body))
+}
+
+// TestDistance tests how many round trips a run without changes takes from a shell, how
+// many tags it resolves at once, and that it keeps to a rate.
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name               string
+		repositories, tags int
+		images             int
+		rate               float64 // with a burst of a second
+		most               int     // requests for tags at once
+		trips              int     // at most, two of them for the catalog
+		atLeast            time.Duration
+	}{
+		{"one-repository", 1, 256, 64, 0, 64, 2 + 1 + 4, 0},
+		{"repositories", 32, 8, 64, 0, 64, 2 + 2*1 + 4, 0},
+		{"function", 1, 256, 0, 0, 8, 2 + 1 + 32, 0},
+		{"rate", 1, 256, 64, 100, 64, 36, (3 + 256 - 100) * time.Second / 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDistant(tt.repositories, tt.tags)
+				source, err := registry.New("registry.example.com", registry.Options{Transport: d, Rate: tt.rate, Keychain: authn.NewMultiKeychain()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				bucket := newMemory().bucket("primary", "us-east-1")
+				bucket.pages = func(string, string, func(Digest, int64)) (string, error) { return "", nil }
+				began := time.Now()
+				plan, err := Survey(context.Background(), Options{Source: source, Buckets: []*Bucket{bucket}, Manifests: d.manifests, Images: tt.images, TempDir: t.TempDir()})
+				if err != nil || plan.Manifests != tt.repositories*tt.tags || plan.Fetched != 0 {
+					t.Fatalf("plan %+v, error %v", plan, err)
+				}
+				took := time.Since(began)
+				if trips := int(took / roundTrip); d.most != tt.most || trips > tt.trips || took < tt.atLeast {
+					t.Errorf("%d requests for tags at once, %v or %d round trips, want %d, at least %v and at most %d", d.most, took, trips, tt.most, tt.atLeast, tt.trips)
+				}
+			})
+		})
+	}
+}
