@@ -49,10 +49,14 @@ func (s *spill) flush() error {
 	return nil
 }
 
-// read fills data from an offset that append has returned.
+// read fills data from an offset.
 func (s *spill) read(offset int64, data []byte) error {
-	if offset >= s.written {
-		copy(data, s.tail[offset-s.written:])
+	if end := offset + int64(len(data)); end > s.written {
+		from := max(offset, s.written)
+		copy(data[from-offset:], s.tail[from-s.written:])
+		data = data[:from-offset]
+	}
+	if len(data) == 0 {
 		return nil
 	}
 	_, err := s.file.ReadAt(data, offset)
