@@ -28,7 +28,11 @@ type filling struct {
 // after the other.
 const maxDeleted = 500
 
-// fillEmpty runs copy twice, then deletes half of the repositories and runs prune.
+// deletedShare is one in how many repositories is deleted before prune, which needs about
+// 1 kB of memory for each blob that no manifest refers to.
+const deletedShare = 8
+
+// fillEmpty runs copy twice, then deletes repositories and runs prune.
 func (p *proof) fillEmpty(ctx context.Context) error {
 	p.progress.Step("calculating %d blobs with contents", p.fill)
 	g := newContents(p.fill)
@@ -53,7 +57,7 @@ func (p *proof) fillEmpty(ctx context.Context) error {
 	if err = errors.Join(err, f.copied(0)); err != nil {
 		return err
 	}
-	f.source.deleted.Store(int64(g.repositories / 2))
+	f.source.deleted.Store(int64(max(1, g.repositories/deletedShare)))
 	for i := range g.blobs {
 		if g.repositoryOf(i) >= f.source.remaining() {
 			f.unreferenced[i] = true
