@@ -28,7 +28,7 @@ func (f *Filler) blob(ctx context.Context, m Message) error {
 		err = fmt.Errorf("%s: blob %s: %w", m.Image, m.Blob.Digest, err)
 	}
 	keep := context.WithoutCancel(ctx)
-	if err := x.save(keep, f.State, f.bucketNames()); err != nil {
+	if err := f.saveFound(keep, c, &x); err != nil {
 		return err
 	}
 	switch {

@@ -59,6 +59,7 @@ const (
 	doRepository = "repository"
 	doBlob       = "blob"
 	doRound      = "round"
+	doIndex      = "index"
 )
 
 // Message is a unit of work in the queue. Work that does not fit into one
@@ -68,10 +69,13 @@ type Message struct {
 	// Do is the kind of work: "plan" and "status" continue a run of that kind,
 	// "repository" copies the missing blobs of a repository or of one of its
 	// shards, "blob" copies one blob, "round" is the last message of
-	// a planner run.
+	// a planner run, "index" adds to the blob index what workers have copied.
 	Do string `json:"do"`
-	// Run is the name of the planner run that has sent it.
+	// Run is the name of the planner run that has sent it, if it is of one.
 	Run string `json:"run"`
+	// Delay is how long the queue holds the message back, in whole seconds, at most
+	// 15 minutes.
+	Delay time.Duration `json:"-"`
 
 	Repository string `json:"repository,omitempty"`
 	// Leaf reports that other messages have the repositories below this one.
@@ -103,6 +107,9 @@ func (f *Filler) Work(ctx context.Context, body string) error {
 		return f.repository(ctx, m)
 	case m.Do == doRound && m.Run != "":
 		return f.State.Put(ctx, roundName, []byte(m.Run))
+	case m.Do == doIndex:
+		f.index(ctx)
+		return nil
 	case m.Do == doBlob && m.Repository != "" && m.Blob != nil:
 		return f.blob(ctx, m)
 	}

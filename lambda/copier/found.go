@@ -6,19 +6,23 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// foundPrefix is the prefix in the state of what workers have found in replicas
-	// that were not listed since.
+	// foundPrefix is the prefix in the state of what workers have found in buckets that
+	// were not listed since.
 	foundPrefix = "found/"
-	// maxFound limits how many of these are added to the inventory in one run, to bound
-	// memory; the others are added in the next one.
+	// maxFound limits how many of these are read at once, to bound memory; the others are
+	// added to the inventory in a later run.
 	maxFound = 2000
+	// foundAtOnce is how many of these are read in parallel.
+	foundAtOnce = 16
 )
 
-// found are blobs that were found in replicas or copied there. The primary is listed in
-// every run. The zero value is empty. It is safe for concurrent use.
+// found are blobs that were found in buckets or copied there. The zero value is empty. It
+// is safe for concurrent use.
 type found struct {
 	mu    sync.Mutex
 	masks map[Digest]uint64
@@ -26,7 +30,7 @@ type found struct {
 
 func (x *found) add(bucket int, digest string) {
 	d, ok := ParseDigest(digest)
-	if bucket == 0 || !ok {
+	if !ok {
 		return
 	}
 	x.mu.Lock()
@@ -37,22 +41,28 @@ func (x *found) add(bucket int, digest string) {
 	x.masks[d] |= 1 << bucket
 }
 
-// save writes what was found since the last call.
-func (x *found) save(ctx context.Context, s State, buckets []string) error {
+// save writes what was found since the last call. It returns the mask of the buckets, 0
+// if the same was saved before.
+func (x *found) save(ctx context.Context, s State, buckets []string) (mask uint64, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.masks) == 0 {
-		return nil
+		return 0, nil
 	}
 	var content snapshot
 	for _, d := range slices.SortedFunc(maps.Keys(x.masks), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
 		content = content.add(d, x.masks[d])
+		mask |= x.masks[d]
 	}
-	if err := s.Put(ctx, foundPrefix+bucketsHash(buckets)+"/"+hashOf(content), content); err != nil {
-		return err
+	created, err := s.Create(ctx, foundPrefix+bucketsHash(buckets)+"/"+hashOf(content), content)
+	if err != nil {
+		return 0, err
 	}
 	x.masks = nil
-	return nil
+	if !created {
+		mask = 0
+	}
+	return mask, nil
 }
 
 // bucketsHash returns a hash of a list of buckets, because masks are of positions in it.
@@ -64,22 +74,57 @@ func bucketsHash(buckets []string) string {
 	return hashOf(text)[:8]
 }
 
-// loadFound reads what workers have found with the buckets of this Filler.
-func (f *Filler) loadFound(ctx context.Context, names []string) (all snapshot, err error) {
-	own := foundPrefix + bucketsHash(f.bucketNames()) + "/"
-	parts := make([]snapshot, 0, len(names))
-	for _, name := range names {
-		if len(name) < len(own)+pieceHash || name[:len(own)] != own {
-			continue
-		}
-		switch s, err := f.piece(ctx, name); {
-		case err == errPiece: // another run was first
-		case err != nil:
-			return nil, err
-		default:
-			parts = append(parts, s)
+// foundNames returns the names of what workers have found, at most maxFound, and whether
+// they have requested an update of the index.
+func (f *Filler) foundNames(ctx context.Context) (names []string, requested bool, err error) {
+	if names, err = f.State.Names(ctx, foundPrefix); err != nil {
+		return nil, false, err
+	}
+	all := len(names)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == indexUpdateName })
+	return names[:min(len(names), maxFound)], len(names) < all, nil
+}
+
+// latestFound returns what workers have found since the last listing, for an index that
+// makes a requested update unnecessary.
+func (f *Filler) latestFound(ctx context.Context) (snapshot, error) {
+	names, requested, err := f.foundNames(ctx)
+	if err == nil && requested {
+		if err = f.State.Delete(ctx, indexUpdateName); err == nil {
+			names, _, err = f.foundNames(ctx)
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
+	content, _, err := f.loadFound(ctx, names)
+	return content, err
+}
+
+// loadFound reads what workers have found with the buckets of this Filler. all reports
+// whether everything was there.
+func (f *Filler) loadFound(ctx context.Context, names []string) (content snapshot, all bool, err error) {
+	own := foundPrefix + bucketsHash(f.bucketNames()) + "/"
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return len(name) != len(own)+pieceHash || name[:len(own)] != own
+	})
+	parts := make([]snapshot, len(names))
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(foundAtOnce)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			if parts[i], err = f.piece(inner, name); err == errPiece { // another run was first
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, false, err
+	}
+	read := len(parts)
+	parts = slices.DeleteFunc(parts, func(s snapshot) bool { return s == nil })
+	all = len(parts) == read
 	for len(parts) > 1 { // in pairs, as merging costs the sum of both
 		for i := range len(parts) / 2 {
 			parts[i] = parts[2*i].merge(parts[2*i+1])
@@ -90,7 +135,7 @@ func (f *Filler) loadFound(ctx context.Context, names []string) (all snapshot, e
 		parts = parts[:(len(parts)+1)/2]
 	}
 	if len(parts) == 1 {
-		all = parts[0]
+		content = parts[0]
 	}
-	return all, nil
+	return content, all, nil
 }

@@ -15,7 +15,8 @@ import (
 	"archeio/scripts/lab/rude"
 )
 
-// memoryQueue is a queue in memory that delivers each message five times at most.
+// memoryQueue is a queue in memory that delivers each message five times at most. Delayed
+// messages wait for all others.
 type memoryQueue struct {
 	mu      sync.Mutex
 	waiting []delivery
@@ -25,6 +26,7 @@ type memoryQueue struct {
 
 type delivery struct {
 	body     string
+	delay    time.Duration
 	received int
 }
 
@@ -36,7 +38,7 @@ func (q *memoryQueue) Send(_ context.Context, messages ...Message) error {
 		if err != nil {
 			return err
 		}
-		q.waiting = append(q.waiting, delivery{body: string(body)})
+		q.waiting = append(q.waiting, delivery{body: string(body), delay: m.Delay})
 		q.sent++
 	}
 	return nil
@@ -54,7 +56,9 @@ func (q *memoryQueue) next() (d delivery, ok bool) {
 	if len(q.waiting) == 0 {
 		return d, false
 	}
-	d, q.waiting = q.waiting[0], q.waiting[1:]
+	i := max(0, slices.IndexFunc(q.waiting, func(d delivery) bool { return d.delay == 0 }))
+	d = q.waiting[i]
+	q.waiting = slices.Delete(q.waiting, i, i+1)
 	d.received++
 	return d, true
 }

@@ -18,6 +18,7 @@ import (
 
 	"archeio/lambda/config"
 	"archeio/lambda/index"
+	"archeio/lambda/pace"
 )
 
 var indexKey = aws.String(config.BlobPrefix + index.Name)
@@ -111,12 +112,39 @@ func (b *Bucket) indexState(ctx context.Context, listed time.Time) (indexState, 
 // none.
 //
 // blobs calls yield for each blob, at best in ascending order; after an error of it, no
-// index is written.
+// index is written. It is called again if another writer has replaced the index in place
+// since it was called.
 //
 // Blobs that are withdrawn at the same time are not in the index: the list is read
 // after the index in place, and a withdrawal records the digest before it changes the
 // index.
 func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, blobs func(yield func(Digest)) error) (n int, err error) {
+	err = retryOvertaken(ctx, func() (err error) {
+		n, err = tryWriteIndex(ctx, s, o, listed, blobs)
+		return err
+	})
+	return n, err
+}
+
+// errOvertaken is the error for an index that another writer has replaced since it was
+// read.
+var errOvertaken = errors.New("the index in place has been replaced by another writer")
+
+// retryOvertaken calls write until it was not overtaken, but not forever. The last error
+// is then returned.
+func retryOvertaken(ctx context.Context, write func() error) error {
+	for try := 1; ; try++ {
+		err := write()
+		if !errors.Is(err, errOvertaken) || try == copyAttempts {
+			return err
+		}
+		if err := pace.Sleep(ctx, pace.Backoff(try)); err != nil {
+			return err
+		}
+	}
+}
+
+func tryWriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, blobs func(yield func(Digest)) error) (n int, err error) {
 	places := make([]indexState, len(o.Buckets))
 	group, inner := errgroup.WithContext(ctx)
 	for i, b := range o.Buckets {
@@ -136,19 +164,9 @@ func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, 
 			}
 		}
 	}
-	withdrawn, err := LoadWithdrawn(ctx, s)
+	gone, err := notInIndex(ctx, s)
 	if err != nil {
 		return 0, err
-	}
-	pruned, err := beingPruned(ctx, s, time.Now())
-	if err != nil {
-		return 0, err
-	}
-	gone := map[uint64]bool{} // by entry
-	for _, digest := range append(slices.Collect(maps.Keys(withdrawn)), pruned...) {
-		if p, ok := index.Prefix(digest); ok {
-			gone[p] = true
-		}
 	}
 	encoder := index.NewEncoder(o.Size)
 	err = blobs(func(d Digest) {
@@ -166,15 +184,39 @@ func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, 
 	}
 	var errs []error
 	for i, b := range o.Buckets {
-		if !places[i].older || bytes.Equal(places[i].header, data[:index.HeaderSize]) {
-			continue
-		}
-		// If another run was first, its index is as good.
-		if err := b.putIndex(ctx, data, places[i].etag); err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, errConflict) {
-			errs = append(errs, err)
+		if places[i].older && !bytes.Equal(places[i].header, data[:index.HeaderSize]) {
+			errs = append(errs, b.replaceIndex(ctx, data, places[i].etag))
 		}
 	}
 	return n, errors.Join(errs...)
+}
+
+// replaceIndex is putIndex, with the error errOvertaken where there is another one by now.
+func (b *Bucket) replaceIndex(ctx context.Context, data []byte, replaces string) error {
+	err := b.putIndex(ctx, data, replaces)
+	if errors.Is(err, ErrExists) || errors.Is(err, errConflict) {
+		return fmt.Errorf("bucket %q: %w", b.Name, errOvertaken)
+	}
+	return err
+}
+
+// notInIndex returns the entries of the blobs that no index must have.
+func notInIndex(ctx context.Context, s State) (map[uint64]bool, error) {
+	withdrawn, err := LoadWithdrawn(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	pruned, err := beingPruned(ctx, s, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	gone := map[uint64]bool{}
+	for _, digest := range append(slices.Collect(maps.Keys(withdrawn)), pruned...) {
+		if p, ok := index.Prefix(digest); ok {
+			gone[p] = true
+		}
+	}
+	return gone, nil
 }
 
 // takeOut removes digests from the index of a bucket.

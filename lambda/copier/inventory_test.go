@@ -286,7 +286,7 @@ func TestTurns(t *testing.T) {
 	added := fresh.digest(35_000)
 	x := &found{}
 	x.add(1, added.String())
-	if err := x.save(t.Context(), state, f.bucketNames()); err != nil {
+	if _, err := x.save(t.Context(), state, f.bucketNames()); err != nil {
 		t.Fatal(err)
 	}
 	for hours := 0; ; hours++ {

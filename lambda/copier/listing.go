@@ -124,7 +124,7 @@ func (p *planRun) list(ctx context.Context) error {
 			return err
 		}
 	}
-	found, err := p.filler.loadFound(ctx, p.job.Found)
+	found, _, err := p.filler.loadFound(ctx, p.job.Found)
 	if err != nil {
 		return err
 	}
@@ -163,19 +163,19 @@ func (p *planRun) beginList(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := f.State.Names(ctx, foundPrefix)
+	names, _, err := f.foundNames(ctx)
 	if err != nil {
 		return err
 	}
 	inv := newInventory(f.bucketNames(), n, last)
 	inv.Updated = p.job.Began
 	p.job.Inventory, p.job.Part, p.job.Due = inv, 0, inv.due(f.now(), last)
-	p.job.Found = names[:min(len(names), maxFound)]
+	p.job.Found = names
 	return nil
 }
 
 // listPart lists a part and writes its piece if it has changed. What workers have found
-// in replicas counts where these are not listed in this run.
+// counts in buckets that are not listed in this run.
 func (p *planRun) listPart(ctx context.Context, i int, found snapshot) error {
 	f, inv := p.filler, p.job.Inventory
 	part, prefix := inv.Parts[i], inv.prefix(i)
@@ -248,23 +248,24 @@ func (p *planRun) saveInventory(ctx context.Context) error {
 }
 
 // writeIndex writes the index of the blobs that all mirrors have into each of
-// them. An error does not end the run: redirectors then fall back to HEAD
-// checks.
+// them, with what workers have found since the listing. An error does not end the run:
+// redirectors then fall back to HEAD checks.
 func (p *planRun) writeIndex(ctx context.Context) {
 	f, inv := p.filler, p.job.Inventory
-	routed := uint64(1)<<len(f.Buckets) - 1
-	for _, i := range f.Filling {
-		routed &^= 1 << i
-	}
+	routed := f.routed()
 	// The buckets are those of the stage, which may have fewer mirrors now.
 	o := IndexOptions{Buckets: f.Buckets, Uncovered: f.Filling, AllowFewer: true, Size: inv.blobs()}
 	n, err := WriteIndex(ctx, f.State, o, inv.listed(), func(yield func(Digest)) error {
-		for _, part := range inv.Parts {
+		found, err := f.latestFound(ctx)
+		if err != nil {
+			return err
+		}
+		for i, part := range inv.Parts {
 			s, err := f.piece(ctx, part.Piece)
 			if err != nil {
 				return err
 			}
-			for d, mask := range s.all {
+			for d, mask := range s.merge(found.within(inv.prefix(i))).all {
 				if mask&routed == routed {
 					yield(d)
 				}

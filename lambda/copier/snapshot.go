@@ -50,6 +50,18 @@ func (s snapshot) within(prefix string) snapshot {
 	return s[from*entrySize : to*entrySize]
 }
 
+// mask returns the mask of a digest, 0 if there is none.
+func (s snapshot) mask(d Digest) uint64 {
+	i := sort.Search(s.len(), func(i int) bool { return bytes.Compare(s[i*entrySize:][:digestSize], d[:]) >= 0 })
+	if i == s.len() {
+		return 0
+	}
+	if at, mask := s.at(i); at == d {
+		return mask
+	}
+	return 0
+}
+
 // merge returns the entries of two snapshots, with the bits of both.
 func (s snapshot) merge(other snapshot) snapshot {
 	switch {

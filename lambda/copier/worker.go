@@ -262,7 +262,7 @@ func (w *repositoryRun) save(ctx context.Context) error {
 // saveFindings saves what is not only for the next message. Nothing is written if
 // nothing has changed.
 func (w *repositoryRun) saveFindings(ctx context.Context) error {
-	if err := w.found.save(ctx, w.filler.State, w.filler.bucketNames()); err != nil {
+	if err := w.filler.saveFound(ctx, w.clock, &w.found); err != nil {
 		return err
 	}
 	return w.cache.Save(ctx, w.filler.State, w.cacheName)

@@ -252,6 +252,31 @@ func TestWithout(t *testing.T) {
 	}
 }
 
+// TestWith tests that an index with more digests is the one of all of them.
+func TestWith(t *testing.T) {
+	t.Parallel()
+	const far = 1 << 63
+	for _, tt := range []struct {
+		name         string
+		before, more []uint64
+	}{
+		{"none", []uint64{1, far}, nil},
+		{"between", []uint64{1, far}, []uint64{far - 1, 2}},
+		{"new-witnesses", []uint64{2, far + 1}, []uint64{far, 1, far + 2}},
+		{"known", []uint64{1, far}, []uint64{far, 3}},
+		{"from-empty", nil, []uint64{far, 1}},
+		{"many", random(1000, 1), random(100, 2)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := parse(t, tt.before).With(slices.Collect(digests(tt.more))...)
+			if want := encoded(t, append(slices.Clone(tt.before), tt.more...)); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("error %v, %d bytes, want %d or others", err, len(got), len(want))
+			}
+		})
+	}
+}
+
 // Neither Parse nor a Decoder accepts a corrupt index.
 func TestCorrupt(t *testing.T) {
 	t.Parallel()

@@ -259,9 +259,10 @@ func TestFunctions(t *testing.T) {
 	}
 	d.work(t, `{"mirror":"plan"}`)
 	d.whole(t)
-	if n := d.Queue.Sent(); n != 6 { // one for the end of the round
-		t.Errorf("%d messages for 5 repositories, want 6", n)
+	if n := d.Queue.Sent(); n != 7 { // one for the end of the round, one for the index
+		t.Errorf("%d messages for 5 repositories, want 7", n)
 	}
+	d.indexed(t)
 
 	before := fetched.get()
 	d.work(t, `{"mirror":"plan"}`)
@@ -269,18 +270,14 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("a second run fetched %d manifests and blobs", n)
 	}
 
-	// A run lists the mirrors before it copies, so its index has what earlier runs
-	// copied.
-	d.indexed(t)
-
 	// A blob that a mirror lost is found by comparing it with the manifest cache,
 	// without a request to the registry.
 	d.remove(t, d.buckets[1])
 	sent := d.Queue.Sent()
 	d.work(t, `{"mirror":"status"}`)
 	d.whole(t)
-	if n := d.Queue.Sent() - sent; n != 1 {
-		t.Errorf("%d messages for one repository to repair", n)
+	if n := d.Queue.Sent() - sent; n != 2 {
+		t.Errorf("%d messages for one repository to repair and the index, want 2", n)
 	}
 	if !strings.Contains(d.log.String(), `"MissingBlobs":1`) || !strings.Contains(d.log.String(), `"Mirror":"`+system.Regions[0]+`"`) {
 		t.Error("no metric has the missing blobs of a mirror")

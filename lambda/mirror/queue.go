@@ -33,7 +33,7 @@ func (q *sqsQueue) Send(ctx context.Context, messages ...copier.Message) error {
 			if err != nil {
 				return err
 			}
-			in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body))})
+			in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body)), DelaySeconds: int32(m.Delay.Seconds())})
 		}
 		out, err := q.client.SendMessageBatch(ctx, in)
 		if err != nil {

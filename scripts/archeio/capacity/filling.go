@@ -42,7 +42,7 @@ type Filling struct {
 	PrimaryPages float64 `json:"primaryPages"` // LIST requests to the primary
 	ReplicaPages float64 `json:"replicaPages"` // LIST requests to the replicas
 	PageBytes    float64 `json:"pageBytes"`    // of listings from replicas to the planner
-	IndexReads   float64 `json:"indexReads"`   // of their headers
+	IndexReads   float64 `json:"indexReads"`   // mostly of their headers
 	IndexWrites  float64 `json:"indexWrites"`
 	IndexBytes   float64 `json:"indexBytes"` // of indexes from the planner to replicas
 	Messages     float64 `json:"messages"`
@@ -71,20 +71,18 @@ func ModelFilling(l Load) (f Filling) {
 	f.PrimaryPages = l.Runs * (pages + 1)
 	f.ReplicaPages = (l.Mirrors - 1) * (rounds*pages + l.Runs)
 	f.PageBytes = (l.Mirrors - 1) * (rounds*blobs + l.Runs*min(blobs, pageSize)) * keyBytes
-	// The index is written if its date or its content changes.
-	newBlobs := l.newBlobs() / l.Runs
-	writes := min(l.Runs, rounds*float64(s.Turns))
-	if newBlobs >= 1 {
-		writes = l.Runs
-	}
-	f.IndexReads, f.IndexWrites = l.Runs*l.Mirrors, writes*l.Mirrors
+	// The planner writes the index if its date changes. Workers add new blobs to it soon
+	// after they have copied them, once for each run that finds some.
+	newBlobs, updates := l.newBlobs()/l.Runs, min(l.Runs, l.newBlobs())
+	writes := min(l.Runs, rounds*float64(s.Turns)) + updates
+	f.IndexReads, f.IndexWrites = (l.Runs+updates)*l.Mirrors+updates, writes*l.Mirrors
 	f.IndexBytes = writes * (l.Mirrors - 1) * indexBytes(blobs)
 	// The planner reads each part of the last inventory, and of the new one for the index,
 	// and writes what has changed.
 	f.PlannerReads = l.Runs * (2*parts + runReads)
 	f.ProgressWrites = l.Runs*progressWrites + f.PrimaryPages*pageSeconds/listingsAtOnce/saveSeconds
 	f.PlannerWrites = l.Runs*(min(parts, newBlobs)+runWrites) + f.ProgressWrites
-	f.Messages = l.Runs * (l.Repositories + 1)
+	f.Messages = l.Runs*(l.Repositories+1) + updates
 	f.WorkerReads = f.Messages * readsPerMessage
 	f.Queue = f.Messages*requestsPerMessage + emptyReceives
 	f.Invocations = l.Runs + f.Messages

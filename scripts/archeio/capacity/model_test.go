@@ -46,8 +46,8 @@ func TestQuantities(t *testing.T) {
 		// Blobs 2025+675+270+648, checks 4800, the index 2*8760, three replicas
 		// of the new blobs 7500.
 		{"reads", q.Reads, 33438},
-		// 7200*(330+5000), each may write metrics; 1200+17520 others.
-		{"log-bytes", q.LogBytes, 38_376_000 + 18_720*330},
+		// 7200*(330+5000), each may write metrics; 1300+17520 others.
+		{"log-bytes", q.LogBytes, 38_376_000 + 18_820*330},
 		{"metrics", q.Metrics, 182},                    // 2*(40 + 3*2) + 3*4 + 4*16 + 2*3 + 8
 		{"canary-runs", q.CanaryRuns, 17_520},          // 2*730*12
 		{"canary-gb-seconds", q.CanaryGBSeconds, 8760}, // 17520 * 2 s * 0.25
@@ -71,17 +71,17 @@ func TestFilling(t *testing.T) {
 		{"primary-pages", f.PrimaryPages, 2600},             // 26 in 100 runs
 		{"replica-pages", f.ReplicaPages, 7800},             // of three
 		{"page-bytes", f.PageBytes, 300 * 26_000 * 370},     // of all keys, and of a page
-		{"index-reads", f.IndexReads, 400},                  // 100 runs, 4 mirrors
-		{"index-writes", f.IndexWrites, 400},                // each run has new blobs
-		{"index-bytes", f.IndexBytes, 300 * (h + 25_000*8)}, // 100 runs, 3 replicas
+		{"index-reads", f.IndexReads, 900},                  // 100 runs, 4 mirrors; 100 updates, 4 and a whole one
+		{"index-writes", f.IndexWrites, 800},                // of 100 dates, and as each run has new blobs
+		{"index-bytes", f.IndexBytes, 600 * (h + 25_000*8)}, // 3 replicas
 		{"planner-reads", f.PlannerReads, 700},              // 100 * (5 + 2)
 		{"planner-writes", f.PlannerWrites, 506.5},          // 100 * (1 + 3 + 1) + 2600*0.15/6/10
 		{"progress-writes", f.ProgressWrites, 306.5},        // 100 * 3 + 6.5
-		{"messages", f.Messages, 1100},                      // 100 * (10 + 1)
-		{"worker-reads", f.WorkerReads, 3300},               // 3 for each
-		{"queue", f.Queue, 659_310},                         // 2.1 for each, 5 polls each 20 s
-		{"invocations", f.Invocations, 1200},
-		{"gb-seconds", f.GBSeconds, 1165}, // 2600*0.15/6 + 1100
+		{"messages", f.Messages, 1200},                      // 100 * (10 + 1) + 100
+		{"worker-reads", f.WorkerReads, 3600},               // 3 for each
+		{"queue", f.Queue, 659_520},                         // 2.1 for each, 5 polls each 20 s
+		{"invocations", f.Invocations, 1300},
+		{"gb-seconds", f.GBSeconds, 1265}, // 2600*0.15/6 + 1200
 		{"source-bytes", f.SourceBytes, 1.5e6},
 	} {
 		t.Run(c.name, func(t *testing.T) { near(t, "quantity", c.got, c.want) })

@@ -2,7 +2,8 @@
 // the messages that the function sends with the AWS SDK, and delivers them to
 // the function one at a time, as an event source mapping does. A message that
 // fails is delivered again at once, without a visibility timeout, and becomes a
-// dead letter after the last delivery.
+// dead letter after the last delivery. A delayed message is delivered once no other
+// message is left, whatever its delay is.
 package queue
 
 import (
@@ -40,6 +41,7 @@ type Queue struct {
 
 type message struct {
 	id, body string
+	delayed  bool
 	received int
 }
 
@@ -87,12 +89,14 @@ func (q *Queue) Purge() {
 }
 
 // Send adds a message to the queue.
-func (q *Queue) Send(body string) (id string) {
+func (q *Queue) Send(body string) (id string) { return q.send(body, false) }
+
+func (q *Queue) send(body string, delayed bool) (id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sent++
 	id = fmt.Sprintf("%08x-0000-4000-8000-000000000000", q.sent)
-	q.waiting = append(q.waiting, &message{id: id, body: body})
+	q.waiting = append(q.waiting, &message{id: id, body: body, delayed: delayed})
 	q.changed.Broadcast()
 	return id
 }
@@ -105,7 +109,10 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	var in struct {
 		QueueUrl string
-		Entries  []struct{ Id, MessageBody string }
+		Entries  []struct {
+			Id, MessageBody string
+			DelaySeconds    int
+		}
 	}
 	err := json.NewDecoder(r.Body).Decode(&in)
 	action := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
@@ -117,7 +124,7 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil && action == "GetQueueAttributes":
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		fmt.Fprintf(w, `{"Attributes":{"ApproximateNumberOfMessages":"%d"}}`, len(q.waiting))
+		fmt.Fprintf(w, `{"Attributes":{"ApproximateNumberOfMessages":"%d"}}`, len(q.waiting)-q.delayed())
 		return
 	case err != nil || action != "SendMessageBatch" || len(in.Entries) == 0 || len(in.Entries) > 10:
 		w.WriteHeader(http.StatusBadRequest)
@@ -129,7 +136,7 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var out struct{ Successful []sent }
 	for _, e := range in.Entries {
-		out.Successful = append(out.Successful, sent{e.Id, q.Send(e.MessageBody), fmt.Sprintf("%x", md5.Sum([]byte(e.MessageBody)))})
+		out.Successful = append(out.Successful, sent{e.Id, q.send(e.MessageBody, e.DelaySeconds > 0), fmt.Sprintf("%x", md5.Sum([]byte(e.MessageBody)))})
 	}
 	json.NewEncoder(w).Encode(out)
 }
@@ -160,17 +167,28 @@ func (q *Queue) Drain(ctx context.Context, workers int, invoke func(context.Cont
 func (q *Queue) next(ctx context.Context) *message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) == 0 && q.inFlight > 0 && ctx.Err() == nil {
+	for len(q.waiting) == q.delayed() && q.inFlight > 0 && ctx.Err() == nil {
 		q.changed.Wait()
 	}
 	if len(q.waiting) == 0 || ctx.Err() != nil {
 		return nil
 	}
-	m := q.waiting[0]
-	q.waiting = q.waiting[1:]
+	i := max(0, slices.IndexFunc(q.waiting, func(m *message) bool { return !m.delayed }))
+	m := q.waiting[i]
+	q.waiting = slices.Delete(q.waiting, i, i+1)
 	m.received++
 	q.inFlight++
 	return m
+}
+
+// delayed returns the number of delayed messages. The caller holds the lock.
+func (q *Queue) delayed() (n int) {
+	for _, m := range q.waiting {
+		if m.delayed {
+			n++
+		}
+	}
+	return n
 }
 
 func (q *Queue) done(m *message, handled bool) {

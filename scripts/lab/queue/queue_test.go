@@ -93,6 +93,28 @@ func TestDrainSentByWorkers(t *testing.T) {
 	}
 }
 
+// TestDelayed delivers a message with a delay after those that its sender sends later.
+func TestDelayed(t *testing.T) {
+	t.Parallel()
+	q := listen(t)
+	q.send("delayed", true)
+	q.Send("parent")
+	var order []string
+	err := q.Drain(t.Context(), 1, func(_ context.Context, payload []byte) ([]byte, error) {
+		var e events.SQSEvent
+		if err := json.Unmarshal(payload, &e); err != nil {
+			return nil, err
+		}
+		if order = append(order, e.Records[0].Body); len(order) == 1 {
+			q.Send("child")
+		}
+		return []byte(`{}`), nil
+	})
+	if err != nil || !slices.Equal(order, []string{"parent", "child", "delayed"}) {
+		t.Errorf("delivered %q, error %v; want the delayed message last", order, err)
+	}
+}
+
 func TestDrainInterrupted(t *testing.T) {
 	t.Parallel()
 	q := listen(t)
@@ -120,6 +142,7 @@ func TestServeHTTP(t *testing.T) {
 		want               string // a part of the response
 	}{
 		{"send", "SendMessageBatch", batch(2), http.StatusOK, `"MD5OfMessageBody":"9dd4e461268c8034f5c8564e155c67a6"`},
+		{"delayed", "SendMessageBatch", strings.Replace(batch(1), `"x"`, `"x","DelaySeconds":120`, 1), http.StatusOK, `"MessageId"`},
 		{"attributes", "GetQueueAttributes", `{"QueueUrl":"` + q.URL() + `"}`, http.StatusOK, `"ApproximateNumberOfMessages":"2"`},
 		{"other-queue", "SendMessageBatch", `{"QueueUrl":"http://127.0.0.1:1/000000000000/x"}`, http.StatusBadRequest, "QueueDoesNotExist"},
 		{"too-many", "SendMessageBatch", batch(11), http.StatusBadRequest, "UnsupportedOperation"},
@@ -144,8 +167,8 @@ func TestServeHTTP(t *testing.T) {
 			}
 		})
 	}
-	if q.Purge(); q.Sent() != 2 || len(q.waiting) != 0 {
-		t.Errorf("after Purge %d sent, %d waiting; want 2 and none", q.Sent(), len(q.waiting))
+	if q.Purge(); q.Sent() != 3 || len(q.waiting) != 0 {
+		t.Errorf("after Purge %d sent, %d waiting; want 3 and none", q.Sent(), len(q.waiting))
 	}
 }
 

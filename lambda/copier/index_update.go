@@ -1,0 +1,244 @@
+package copier
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/index"
+)
+
+const (
+	// indexUpdateName is the name in the state of the time at which a message was sent
+	// that updates the index. It is deleted before what workers have found is listed, so
+	// that what is found later has a message of its own.
+	indexUpdateName = foundPrefix + "index-update"
+	// indexDelay is the delay of that message, so that a long fill does not update the
+	// index for every image.
+	indexDelay = 2 * time.Minute
+	// indexOverdue is the age from which that message counts as lost or stuck behind
+	// others: the worker that notices it updates the index itself.
+	indexOverdue = 5 * time.Minute
+	// indexTime is the time that a worker must have left for that.
+	indexTime = time.Minute
+)
+
+// routed returns the mask of the buckets that the index covers.
+func (f *Filler) routed() uint64 {
+	routed := uint64(1)<<len(f.Buckets) - 1
+	for _, i := range f.Filling {
+		routed &^= 1 << i
+	}
+	return routed
+}
+
+// saveFound saves what a worker has found, and ensures that it is soon in the index. If
+// that fails, the planner's next run adds it.
+func (f *Filler) saveFound(ctx context.Context, c clock, x *found) error {
+	mask, err := x.save(ctx, f.State, f.bucketNames())
+	if err != nil || mask&f.routed() == 0 {
+		return err
+	}
+	overdue, err := f.requestIndex(ctx)
+	if err != nil {
+		f.Log.Error("requesting an update of the blob index failed", "error", err.Error())
+	}
+	if overdue && time.Until(c.stop) > indexTime {
+		ctx, cancel := context.WithDeadline(ctx, c.stop)
+		defer cancel()
+		f.updateIndex(ctx)
+	}
+	return nil
+}
+
+// requestIndex sends a message that updates the index, unless there is one. It reports
+// whether that one is overdue.
+func (f *Filler) requestIndex(ctx context.Context) (overdue bool, err error) {
+	now := f.now().UTC().Truncate(time.Second)
+	created, err := f.State.Create(ctx, indexUpdateName, []byte(now.Format(time.RFC3339)))
+	if err != nil {
+		return false, err
+	}
+	if created {
+		err := f.Queue.Send(ctx, Message{Do: doIndex, Delay: indexDelay})
+		if err != nil {
+			err = errors.Join(err, f.State.Delete(ctx, indexUpdateName))
+		}
+		return false, err
+	}
+	data, err := f.State.Get(ctx, indexUpdateName)
+	if err != nil || data == nil { // a worker has just begun to update it
+		return false, err
+	}
+	sent, err := time.Parse(time.RFC3339, string(data))
+	return err != nil || now.Sub(sent) > indexOverdue, nil
+}
+
+// index processes a message that updates the index.
+func (f *Filler) index(ctx context.Context) {
+	ctx, cancel := context.WithDeadlineCause(ctx, clockOf(ctx).end, errTimeUp)
+	defer cancel()
+	f.updateIndex(ctx)
+}
+
+// updateIndex adds to the index in each bucket what workers have found since the last
+// listing. After an error, the planner's next run adds it.
+func (f *Filler) updateIndex(ctx context.Context) {
+	var added int
+	err := f.State.Delete(ctx, indexUpdateName)
+	if err == nil {
+		err = retryOvertaken(ctx, func() (err error) {
+			added, err = f.addFound(ctx)
+			return err
+		})
+	}
+	if err != nil {
+		f.Log.Error("updating the blob index failed", "error", err.Error())
+		return
+	}
+	f.Log.Info("blob index updated", "added", added)
+}
+
+// addFound adds to the index in each bucket what workers have found and all mirrors have
+// that this index covers. Its date and its other entries stay as they are, so nothing is
+// added that was taken out of it since the last listing. It returns the number of blobs.
+//
+// The index in place is read before what it is compared with, as in WriteIndex.
+func (f *Filler) addFound(ctx context.Context) (added int, err error) {
+	places := make([]indexState, len(f.Buckets))
+	group, inner := errgroup.WithContext(ctx)
+	for i, b := range f.Buckets {
+		group.Go(func() (err error) {
+			places[i].header, places[i].etag, err = b.indexThere(inner, true)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	gone, err := notInIndex(ctx, f.State)
+	if err != nil {
+		return 0, err
+	}
+	found, err := f.foundBlobs(ctx)
+	if err != nil || found.len() == 0 {
+		return 0, err
+	}
+	var errs []error
+	for i, place := range places {
+		if slices.ContainsFunc(places[:i], func(p indexState) bool { return bytes.Equal(p.header, place.header) }) {
+			continue // it has the same index as an earlier one
+		}
+		data, n, err := f.extendIndex(ctx, f.Buckets[i], place, found, gone)
+		if err != nil {
+			return 0, err
+		}
+		if data == nil {
+			continue
+		}
+		added = max(added, n)
+		for k, b := range f.Buckets[i:] {
+			if p := places[i+k]; bytes.Equal(p.header, place.header) {
+				errs = append(errs, b.replaceIndex(ctx, data, p.etag))
+			}
+		}
+	}
+	return added, errors.Join(errs...)
+}
+
+// extendIndex returns the index of a bucket with the blobs that all mirrors have that it
+// covers, and the number of new ones; nil if there are none, or if no redirector uses the
+// index.
+func (f *Filler) extendIndex(ctx context.Context, b *Bucket, place indexState, found snapshot, gone map[uint64]bool) (data []byte, n int, err error) {
+	h, err := index.ParseHeader(place.header)
+	if err != nil || h.Listed.After(time.Now().Add(index.Skew)) {
+		return nil, 0, nil
+	}
+	covered := f.maskOf(h.Mirrors)
+	if covered == 0 {
+		return nil, 0, nil
+	}
+	data, etag, err := b.indexThere(ctx, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	if etag != place.etag {
+		return nil, 0, fmt.Errorf("bucket %q: %w", b.Name, errOvertaken)
+	}
+	x, err := index.Parse(data)
+	if err != nil {
+		return nil, 0, nil
+	}
+	var more []index.Digest
+	for d, mask := range found.all {
+		if mask&covered == covered && !gone[binary.BigEndian.Uint64(d[:])] && !x.Has(d.String()) {
+			more = append(more, index.Digest(d))
+		}
+	}
+	if len(more) == 0 {
+		return nil, 0, nil
+	}
+	data, err = x.With(more...)
+	return data, len(more), err
+}
+
+// maskOf returns the mask of the buckets in some regions, 0 if there is none in one of
+// them.
+func (f *Filler) maskOf(regions []string) (mask uint64) {
+	for _, region := range regions {
+		before := mask
+		for i, b := range f.Buckets {
+			if b.region() == region {
+				mask |= 1 << i
+			}
+		}
+		if mask == before {
+			return 0
+		}
+	}
+	return mask
+}
+
+// foundBlobs returns the blobs that workers have found since the last listing, with the
+// masks of all buckets that have them. The error is errOvertaken if the planner has just
+// replaced what it was read from. There are none before the first listing.
+func (f *Filler) foundBlobs(ctx context.Context) (blobs snapshot, err error) {
+	names, _, err := f.foundNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, all, err := f.loadFound(ctx, names)
+	if err != nil || len(found) == 0 && all {
+		return nil, err
+	}
+	inv, err := f.loadInventory(ctx)
+	if err != nil || inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
+		return nil, err
+	}
+	for i, part := range inv.Parts {
+		within := found.within(inv.prefix(i))
+		if len(within) == 0 {
+			continue
+		}
+		listed, err := f.piece(ctx, part.Piece)
+		if errors.Is(err, errPiece) {
+			return nil, fmt.Errorf("reading the inventory: %w", errOvertaken)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for d, mask := range within.all {
+			blobs = blobs.add(d, mask|listed.mask(d))
+		}
+	}
+	if !all {
+		return nil, fmt.Errorf("reading what workers have found: %w", errOvertaken)
+	}
+	return blobs, nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"archeio/lambda/copier"
+	"archeio/scripts/lab/queue"
+)
+
+// TestDelay tests that SQS is told how long to hold a message back.
+func TestDelay(t *testing.T) {
+	t.Parallel()
+	server, err := queue.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	q := &sqsQueue{sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String(server.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")}), server.URL()}
+	if err := q.Send(t.Context(), copier.Message{Do: "index", Delay: 2 * time.Minute}, copier.Message{Do: "round", Run: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := q.Waiting(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d messages can be received, error %v; want 1 of 2", n, err)
+	}
+	var order []string
+	err = server.Drain(t.Context(), 1, func(_ context.Context, payload []byte) ([]byte, error) {
+		order = append(order, string(payload))
+		return []byte(`{}`), nil
+	})
+	if err != nil || !slices.EqualFunc(order, []string{"round", "index"}, func(payload, do string) bool { return strings.Contains(payload, do) }) {
+		t.Errorf("delivered %q, error %v; want the delayed message last", order, err)
+	}
+}
