@@ -59,13 +59,13 @@ func (d *distant) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.URL.Query().Has("last") {
 			return respond(r, http.StatusOK, nil, `{"repositories":[]}`)
 		}
-		return list(r, "repositories", "app-%d", d.repositories)
+		return respondList(r, "repositories", "app-%d", d.repositories)
 	}
-	return list(r, "tags", "v%d", d.tags)
+	return respondList(r, "tags", "v%d", d.tags)
 }
 
-// list responds with a list of n names.
-func list(r *http.Request, what, format string, n int) (*http.Response, error) {
+// respondList responds with a list of n names.
+func respondList(r *http.Request, what, format string, n int) (*http.Response, error) {
 	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprintf(format, i)
