@@ -87,7 +87,8 @@ type Message struct {
 
 	Blob  *registry.Blob `json:"blob,omitempty"`
 	Image string         `json:"image,omitempty"`
-	// Requeues is how often the blob has been sent again as a new message.
+	// Requeues is how often the blob, or the update of the index, has been sent again as a
+	// new message.
 	Requeues int `json:"requeues,omitempty"`
 }
 
@@ -108,7 +109,7 @@ func (f *Filler) Work(ctx context.Context, body string) error {
 	case m.Do == doRound && m.Run != "":
 		return f.State.Put(ctx, roundName, []byte(m.Run))
 	case m.Do == doIndex:
-		f.index(ctx)
+		f.index(ctx, m)
 		return nil
 	case m.Do == doBlob && m.Repository != "" && m.Blob != nil:
 		return f.blob(ctx, m)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,11 @@ const (
 	indexOverdue = 5 * time.Minute
 	// indexTime is the time that a worker must have left for that.
 	indexTime = time.Minute
+	// maxRechecks is how often the index is updated again for blobs that S3 is still
+	// replicating. Later ones are found by the planner's next run.
+	maxRechecks = 5
+	// maxChecks and checksAtOnce limit the requests for these in one update.
+	maxChecks, checksAtOnce = 5000, 32
 )
 
 // routed returns the mask of the buckets that the index covers.
@@ -45,28 +51,32 @@ func (f *Filler) saveFound(ctx context.Context, c clock, x *found) error {
 	if err != nil || mask&f.routed() == 0 {
 		return err
 	}
-	overdue, err := f.requestIndex(ctx)
-	if err != nil {
-		f.Log.Error("requesting an update of the blob index failed", "error", err.Error())
-	}
-	if overdue && time.Until(c.stop) > indexTime {
+	if overdue := f.requestIndex(ctx, 0); overdue && time.Until(c.stop) > indexTime {
 		ctx, cancel := context.WithDeadline(ctx, c.stop)
 		defer cancel()
-		f.updateIndex(ctx)
+		f.updateIndex(ctx, 0)
 	}
 	return nil
 }
 
 // requestIndex sends a message that updates the index, unless there is one. It reports
-// whether that one is overdue.
-func (f *Filler) requestIndex(ctx context.Context) (overdue bool, err error) {
+// whether that one is overdue. An error is logged.
+func (f *Filler) requestIndex(ctx context.Context, rechecks int) (overdue bool) {
+	overdue, err := f.sendIndex(ctx, rechecks)
+	if err != nil {
+		f.Log.Error("requesting an update of the blob index failed", "error", err.Error())
+	}
+	return overdue
+}
+
+func (f *Filler) sendIndex(ctx context.Context, rechecks int) (overdue bool, err error) {
 	now := f.now().UTC().Truncate(time.Second)
 	created, err := f.State.Create(ctx, indexUpdateName, []byte(now.Format(time.RFC3339)))
 	if err != nil {
 		return false, err
 	}
 	if created {
-		err := f.Queue.Send(ctx, Message{Do: doIndex, Delay: indexDelay})
+		err := f.Queue.Send(ctx, Message{Do: doIndex, Delay: indexDelay, Requeues: rechecks})
 		if err != nil {
 			err = errors.Join(err, f.State.Delete(ctx, indexUpdateName))
 		}
@@ -81,20 +91,23 @@ func (f *Filler) requestIndex(ctx context.Context) (overdue bool, err error) {
 }
 
 // index processes a message that updates the index.
-func (f *Filler) index(ctx context.Context) {
+func (f *Filler) index(ctx context.Context, m Message) {
 	ctx, cancel := context.WithDeadlineCause(ctx, clockOf(ctx).end, errTimeUp)
 	defer cancel()
-	f.updateIndex(ctx)
+	f.updateIndex(ctx, m.Requeues)
 }
 
 // updateIndex adds to the index in each bucket what workers have found since the last
-// listing. After an error, the planner's next run adds it.
-func (f *Filler) updateIndex(ctx context.Context) {
-	var added int
+// listing. After an error, the planner's next run adds it. rechecks is how often this was
+// done for blobs that S3 is replicating.
+func (f *Filler) updateIndex(ctx context.Context, rechecks int) {
+	var added, waiting int
 	err := f.State.Delete(ctx, indexUpdateName)
 	if err == nil {
 		err = retryOvertaken(ctx, func() (err error) {
-			added, err = f.addFound(ctx)
+			if waiting, err = f.findReplicated(ctx); err == nil {
+				added, err = f.addFound(ctx)
+			}
 			return err
 		})
 	}
@@ -102,7 +115,50 @@ func (f *Filler) updateIndex(ctx context.Context) {
 		f.Log.Error("updating the blob index failed", "error", err.Error())
 		return
 	}
-	f.Log.Info("blob index updated", "added", added)
+	f.Log.Info("blob index updated", "added", added, "replicating", waiting)
+	if waiting > 0 && rechecks < maxRechecks {
+		f.requestIndex(ctx, rechecks+1)
+	}
+}
+
+// findReplicated checks and saves which blobs that workers have found in the primary have
+// arrived in the replicas since. It returns the number of those that have not, or that
+// were not checked, in all replicas.
+func (f *Filler) findReplicated(ctx context.Context) (waiting int, err error) {
+	blobs, err := f.foundBlobs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var x found
+	var missing atomic.Int64
+	checks, routed := 0, f.routed()
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(checksAtOnce)
+	for d, mask := range blobs.all {
+		for i, b := range f.Buckets {
+			if mask&1 == 0 || routed&^mask&(1<<i) == 0 {
+				continue
+			}
+			if checks++; checks > maxChecks {
+				missing.Add(1)
+				continue
+			}
+			group.Go(func() error {
+				o, err := b.Stat(inner, d.String())
+				if o == nil {
+					missing.Add(1)
+				} else {
+					x.add(i, d.String())
+				}
+				return err
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	_, err = x.save(ctx, f.State, f.bucketNames())
+	return int(missing.Load()), err
 }
 
 // addFound adds to the index in each bucket what workers have found and all mirrors have

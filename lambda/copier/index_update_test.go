@@ -171,8 +171,9 @@ func TestIndexUpdate(t *testing.T) {
 		}, want: func(x *filled) []string { return x.blobs }},
 		{name: "found-apart", between: func(t *testing.T, x *filled, _ string) {
 			stray := putBlob(t, "stray", x.Buckets...)
-			x.found(t, stray, 0)
-			x.found(t, stray, 1)
+			for i := range x.Buckets {
+				x.found(t, stray, i)
+			}
 			x.blobs = append(x.blobs, stray)
 		}, want: func(x *filled) []string { return x.blobs }},
 		{name: "planner-first", between: func(t *testing.T, x *filled, _ string) { x.plan(t) }, want: func(x *filled) []string { return x.blobs }},
@@ -340,6 +341,60 @@ func (x *filled) findMore(t *testing.T) {
 	digest := putBlob(t, "more", x.Buckets...)
 	x.found(t, digest, 0, 1)
 	x.blobs = append(x.blobs, digest)
+}
+
+// TestIndexUpdateReplication tests that the index has a blob once S3 has replicated it, if
+// that does not take too long.
+func TestIndexUpdateReplication(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		arrives  int // before which update
+		routed   bool
+		messages int
+	}{
+		{"at-once", 1, true, 1},
+		{"later", 3, true, 3},
+		{"too-late", 10, true, 1 + maxRechecks},
+		{"to-a-mirror-that-is-being-filled", 10, false, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			x := newFilled(t, 2)
+			if !tt.routed {
+				x.Filling = []int{1}
+				x.plan(t)
+				x.hold(t)
+			}
+			blob := putBlob(t, "replicated", x.Buckets[0])
+			x.found(t, blob, 0)
+			messages := 0
+			for x.hold(t); len(x.late) > 0; x.hold(t) {
+				if len(x.late) > 1 {
+					t.Fatalf("%d messages at the same time", len(x.late))
+				}
+				if messages++; messages == tt.arrives {
+					putBlob(t, "replicated", x.Buckets[1])
+				}
+				x.update(t)
+			}
+			if messages != tt.messages {
+				t.Errorf("%d messages, want %d", messages, tt.messages)
+			}
+			if want := messages >= tt.arrives || !tt.routed; want {
+				x.indexed(t, x.blobs[0], blob)
+			} else {
+				x.indexed(t, x.blobs[0])
+			}
+			if messages < tt.arrives {
+				putBlob(t, "replicated", x.Buckets[1])
+				return
+			}
+			// The planner knows it too.
+			x.plan(t)
+			x.indexed(t, x.blobs[0], blob)
+		})
+	}
 }
 
 // withdrawFirst withdraws the first blob.
