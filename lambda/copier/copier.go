@@ -224,16 +224,15 @@ func newPlan(ctx context.Context, o Options, missing *partition) (*Plan, error) 
 	if err := o.Filter.Check(); err != nil {
 		return nil, err
 	}
-	if o.Inventory == nil {
-		held, err := listBuckets(ctx, &o)
-		if err != nil {
-			return nil, err
-		}
-		o.Inventory = held
-	}
+	ctx, stop := o.beginListing(ctx)
+	defer stop()
 	w := newWalk(o)
 	w.plan.partition = missing
-	if err := w.source(ctx); err != nil {
+	err := w.source(ctx)
+	if failed := w.awaitListing(); failed != nil {
+		return nil, failed
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := w.compare(ctx); err != nil {

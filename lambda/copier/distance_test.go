@@ -3,6 +3,7 @@ package copier
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -78,7 +79,8 @@ func respondList(r *http.Request, what, format string, n int) (*http.Response, e
 }
 
 // TestDistance tests how many round trips a run without changes takes from a shell, how
-// many tags it resolves at once, and that it keeps to a rate.
+// many tags it resolves at once, that it keeps to a rate, and that buckets are listed at
+// the same time.
 func TestDistance(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -104,7 +106,11 @@ func TestDistance(t *testing.T) {
 					t.Fatal(err)
 				}
 				bucket := newMemory().bucket("primary", "us-east-1")
-				bucket.pages = func(string, string, func(Digest, int64)) (string, error) { return "", nil }
+				// While the catalog and the tags are listed.
+				bucket.pages = func(string, string, func(Digest, int64)) (string, error) {
+					time.Sleep(3 * roundTrip)
+					return "", nil
+				}
 				began := time.Now()
 				plan, err := Survey(context.Background(), Options{Source: source, Buckets: []*Bucket{bucket}, Manifests: d.manifests, Images: tt.images, TempDir: t.TempDir()})
 				if err != nil || plan.Manifests != tt.repositories*tt.tags || plan.Fetched != 0 {
@@ -113,6 +119,35 @@ func TestDistance(t *testing.T) {
 				took := time.Since(began)
 				if trips := int(took / roundTrip); d.most != tt.most || trips > tt.trips || took < tt.atLeast {
 					t.Errorf("%d requests for tags at once, %v or %d round trips, want %d, at least %v and at most %d", d.most, took, trips, tt.most, tt.atLeast, tt.trips)
+				}
+			})
+		})
+	}
+}
+
+// TestListingFails tests that a run ends with the error of a bucket that cannot be listed,
+// whatever the source does at that time.
+func TestListingFails(t *testing.T) {
+	t.Parallel()
+	for _, trips := range []time.Duration{0, 1, 2, 4, 20} {
+		t.Run(fmt.Sprint("after-", int(trips)), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDistant(32, 8)
+				source, err := registry.New("registry.example.com", registry.Options{Transport: d, Keychain: authn.NewMultiKeychain()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				bucket := newMemory().bucket("primary", "us-east-1")
+				failed := errors.New("no such bucket")
+				bucket.pages = func(string, string, func(Digest, int64)) (string, error) {
+					time.Sleep(trips * roundTrip)
+					return "", failed
+				}
+				began := time.Now()
+				_, _, err = Run(context.Background(), Options{Source: source, Buckets: []*Bucket{bucket}, Manifests: d.manifests, Images: 8, TempDir: t.TempDir()})
+				if took := time.Since(began); !errors.Is(err, failed) || took > (trips+1)*roundTrip {
+					t.Errorf("error %v after %v, want %v", err, took, failed)
 				}
 			})
 		})

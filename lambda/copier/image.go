@@ -101,6 +101,9 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 		if i.knownAbsent(digest) {
 			return nil
 		}
+		if i.awaitListing() != nil {
+			return nil // no request that counts as a pull without usable buckets
+		}
 		var err error
 		c, err = i.o.Source.Manifest(ctx, i.repository, digest)
 		if moved := (*registry.MovedError)(nil); errors.As(err, &moved) {

@@ -72,7 +72,13 @@ type PruneResult struct {
 func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 	o.fill()
 	now := o.Now().UTC().Truncate(time.Second)
-	o.Inventory, o.Referrers, o.AbsentFor, o.WithoutReferrersFor = nil, true, 0, 0
+	o.Referrers, o.AbsentFor, o.WithoutReferrersFor = true, 0, 0
+	// Before the source is read, which then has the images of all blobs that are listed.
+	listing, err := listBuckets(ctx, &o.Options)
+	if err != nil {
+		return nil, err
+	}
+	o.Inventory = listing
 	plan, err := Survey(ctx, o.Options)
 	if err != nil {
 		return nil, err

@@ -15,13 +15,8 @@ func Run(ctx context.Context, o Options) (*Plan, *Result, error) {
 	if err := o.Filter.Check(); err != nil {
 		return nil, nil, err
 	}
-	if o.Inventory == nil {
-		held, err := listBuckets(ctx, &o)
-		if err != nil {
-			return nil, nil, err
-		}
-		o.Inventory = held
-	}
+	ctx, stop := o.beginListing(ctx)
+	defer stop()
 	c := newCopying(o)
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel() // of what is copied early, if the source cannot be read

@@ -301,6 +301,9 @@ func (w *walk) leaveOut() {
 }
 
 func (w *walk) collect(repository, image string, c *registry.Contents) {
+	if w.awaitListing() != nil {
+		return // the run ends
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.plan.Manifests++
