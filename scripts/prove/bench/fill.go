@@ -23,7 +23,7 @@ import (
 // measureFill compares archeio mirror copy with crane copy and skopeo sync: the same
 // images from the same registry, first into an empty destination, then again when
 // nothing is new, and once more from a source whose listings have digests, as those of
-// Artifact Registry. Ours is a bucket of an S3 server and theirs a registry, both of which
+// Artifact Registry; and the last two with both servers far away. Ours is a bucket of an S3 server and theirs a registry, both of which
 // store files in the same file system and hash what they receive.
 func measureFill(ctx context.Context, b *bench) error {
 	f := &fill{bench: b, parallel: "8"}
@@ -39,7 +39,8 @@ func measureFill(ctx context.Context, b *bench) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
-			b.progress.Note("%s: %s/s, again %.2f s with %d requests, %.2f s from a listing with digests", t.name, formatBytes(float64(f.published.Bytes)/r.first.Seconds()), r.again.Seconds(), r.requests, r.listed.Seconds())
+			b.progress.Note("%s: %s/s, again %.2f s with %d requests, %.2f s from a listing with digests; %v away %.2f and %.2f s", t.name, formatBytes(float64(f.published.Bytes)/r.first.Seconds()),
+				r.again.Seconds(), r.requests, r.listed.Seconds(), distance, r.distant.Seconds(), r.distantListed.Seconds())
 			runs[i] = append(runs[i], r)
 		}
 	}
@@ -60,8 +61,13 @@ func measureFill(ctx context.Context, b *bench) error {
 		{"the same again", ns, func(r fillRun) float64 { return float64(r.again) }, ratioOf(0.1)},
 		{"the same again, requests", countOf, func(r fillRun) float64 { return float64(r.requests) }, ratioOf(0.1)},
 		{"again, listing with digests", ns, func(r fillRun) float64 { return float64(r.listed) }, ratioOf(0.1)},
+		{fmt.Sprintf("the same again, %v away", distance), ns, func(r fillRun) float64 { return float64(r.distant) }, ratioOf(0.1)},
+		{fmt.Sprintf("listing with digests, %v away", distance), ns, func(r fillRun) float64 { return float64(r.distantListed) }, ratioOf(0.1)},
 	} {
 		for i, t := range tools[1:] {
+			if v.value(runs[i+1][0]) == 0 {
+				continue // not measured
+			}
 			b.report.compare(v.what, t.name, v.unit, values(0, v.value), values(i+1, v.value), v.budget)
 		}
 	}
@@ -72,8 +78,14 @@ func measureFill(ctx context.Context, b *bench) error {
 type fillRun struct {
 	first, again time.Duration
 	listed       time.Duration // as again, from a source whose listing has digests
-	requests     int64         // of the second run, to the source and the destination
+	// distant and distantListed are as again and listed with both servers at a distance, 0
+	// for a tool that is not measured so.
+	distant, distantListed time.Duration
+	requests               int64 // of the second run, to the source and the destination
 }
+
+// distance is the round trip to a registry and a bucket in another region.
+const distance = 50 * time.Millisecond
 
 // fillTool copies all images of a source to a destination.
 type fillTool struct {
@@ -82,6 +94,8 @@ type fillTool struct {
 	destination func(ctx context.Context, dir string) (base string, stop func(), err error)
 	// copy runs it. source and base are base URLs, dir is for the tool's own files.
 	copy func(ctx context.Context, source, base, dir string) error
+	// distant reports whether it is measured at a distance, which takes too long for some.
+	distant bool
 }
 
 type fill struct {
@@ -131,7 +145,7 @@ func layerSize(r *rand.Rand) int {
 
 // tools returns ours and those that are installed.
 func (f *fill) tools() []fillTool {
-	all := []fillTool{{"archeio mirror copy", f.bucket, f.ours}, {"crane copy", f.registry, f.crane}, {"skopeo sync", f.registry, f.skopeo}}
+	all := []fillTool{{"archeio mirror copy", f.bucket, f.ours, true}, {"crane copy", f.registry, f.crane, true}, {"skopeo sync", f.registry, f.skopeo, false}}
 	return slices.DeleteFunc(all, func(t fillTool) bool {
 		program, _, _ := strings.Cut(t.name, " ")
 		if err := f.missing[program]; err != nil {
@@ -153,23 +167,26 @@ func (f *fill) measure(ctx context.Context, t fillTool) (r fillRun, err error) {
 		return r, err
 	}
 	defer stop()
-	for _, took := range []*time.Duration{&r.first, &r.again} {
-		began := time.Now()
-		if err := t.copy(ctx, f.system.Upstream, base, dir); err != nil {
-			return r, err
-		}
-		*took = time.Since(began)
-	}
 	digests, err := newDigestProxy(f.system.Upstream, system.Prefix, f.published.Repositories)
 	if err != nil {
 		return r, err
 	}
 	defer digests.close()
-	began := time.Now()
-	if err := t.copy(ctx, digests.base(), base, dir); err != nil {
-		return r, err
+	for _, m := range []struct {
+		took     *time.Duration
+		source   string
+		distance time.Duration
+	}{
+		{&r.first, f.system.Upstream, 0}, {&r.again, f.system.Upstream, 0}, {&r.listed, digests.base(), 0},
+		{&r.distant, f.system.Upstream, distance}, {&r.distantListed, digests.base(), distance},
+	} {
+		if m.distance > 0 && !t.distant {
+			continue
+		}
+		if *m.took, err = f.time(ctx, t, m.source, base, dir, m.distance); err != nil {
+			return r, err
+		}
 	}
-	r.listed = time.Since(began)
 	// The proxies that count would slow down what is measured.
 	source, err := newCountingProxy(f.system.Upstream)
 	if err != nil {
@@ -184,6 +201,23 @@ func (f *fill) measure(ctx context.Context, t fillTool) (r fillRun, err error) {
 	err = t.copy(ctx, source.base(), destination.base(), dir)
 	r.requests = source.requests.Load() + destination.requests.Load()
 	return r, err
+}
+
+// time returns how long a copy takes from a source to a base URL, both at a distance.
+func (f *fill) time(ctx context.Context, t fillTool, source, base, dir string, distance time.Duration) (time.Duration, error) {
+	if distance > 0 {
+		for _, at := range []*string{&source, &base} {
+			proxy, err := newDistantProxy(host(*at), distance)
+			if err != nil {
+				return 0, err
+			}
+			defer proxy.close()
+			*at = "http://" + proxy.address()
+		}
+	}
+	began := time.Now()
+	err := t.copy(ctx, source, base, dir)
+	return time.Since(began), err
 }
 
 func (f *fill) bucket(ctx context.Context, _ string) (base string, stop func(), err error) {
