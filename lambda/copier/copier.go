@@ -195,19 +195,6 @@ func (e *ItemError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *ItemError) Unwrap() error { return e.Err }
 
-// Find returns where the source has a blob. The Image is not set if all buckets have it.
-func (p *Plan) Find(d Digest) (MissingBlob, bool) {
-	blobs := p.blobs
-	if p.partition != nil {
-		blobs, _ = p.partition.blobs(int(d[0])) // what cannot be read is not found
-	}
-	if m, ok := blobs[d]; ok {
-		return m, true
-	}
-	repository, size, ok := p.references.find(d)
-	return MissingBlob{Blob: registry.Blob{Digest: d.String(), Size: size}, Repository: repository}, ok
-}
-
 // NewPlan lists the source and finds what is missing from the buckets. It changes
 // nothing but Manifests. It returns an error if the source or a bucket cannot be
 // listed, or ctx has ended; errors of single images are in the plan.

@@ -3,11 +3,9 @@ package copier
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -38,8 +36,10 @@ func (b *Bucket) indexThere(ctx context.Context, headerOnly bool) (data []byte, 
 		return nil, "", b.explain("reading its index", err)
 	}
 	defer o.Body.Close()
-	data, err = io.ReadAll(io.LimitReader(o.Body, index.MaxSize+1))
-	return data, aws.ToString(o.ETag), b.explain("reading its index", err)
+	size := min(aws.ToInt64(o.ContentLength), index.MaxSize) // to allocate memory once
+	content := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead))
+	_, err = content.ReadFrom(io.LimitReader(o.Body, index.MaxSize+1))
+	return content.Bytes(), aws.ToString(o.ETag), b.explain("reading its index", err)
 }
 
 // putIndex writes an index over the one with an ETag; empty where there is none
@@ -65,6 +65,16 @@ type IndexOptions struct {
 	AllowFewer bool
 	// Size is about the number of blobs, to allocate memory once.
 	Size int
+	// Warn is called with one line for what is wrong in the state; it may be nil.
+	Warn func(string)
+	// now is the clock, nil for time.Now.
+	now func() time.Time
+}
+
+func (o *IndexOptions) warn(text string) {
+	if o.Warn != nil {
+		o.Warn(text)
+	}
 }
 
 // ErrFewerMirrors is in the chain of the error if the index in place covers a mirror
@@ -164,13 +174,17 @@ func tryWriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Tim
 			}
 		}
 	}
-	gone, err := notInIndex(ctx, s)
+	now := time.Now
+	if o.now != nil {
+		now = o.now
+	}
+	gone, err := notInIndex(ctx, s, now(), o.warn)
 	if err != nil {
 		return 0, err
 	}
 	encoder := index.NewEncoder(o.Size)
 	err = blobs(func(d Digest) {
-		if !gone[binary.BigEndian.Uint64(d[:])] {
+		if !gone.has(d) {
 			encoder.Add(index.Digest(d))
 			n++
 		}
@@ -200,27 +214,31 @@ func (b *Bucket) replaceIndex(ctx context.Context, data []byte, replaces string)
 	return err
 }
 
-// notInIndex returns the entries of the blobs that no index must have.
-func notInIndex(ctx context.Context, s State) (map[uint64]bool, error) {
+// notInIndex returns the blobs that no index must have. It calls warn with one line for
+// what is wrong in the state.
+func notInIndex(ctx context.Context, s State, now time.Time, warn func(string)) (*unindexed, error) {
 	withdrawn, err := LoadWithdrawn(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	pruned, err := beingPruned(ctx, s, time.Now())
+	gone, err := beingPruned(ctx, s, now)
 	if err != nil {
 		return nil, err
 	}
-	gone := map[uint64]bool{}
-	for _, digest := range append(slices.Collect(maps.Keys(withdrawn)), pruned...) {
+	for _, text := range gone.warnings {
+		warn(text)
+	}
+	for digest := range withdrawn {
 		if p, ok := index.Prefix(digest); ok {
-			gone[p] = true
+			gone.entries = append(gone.entries, p)
 		}
 	}
+	slices.Sort(gone.entries)
 	return gone, nil
 }
 
-// takeOut removes digests from the index of a bucket.
-func (b *Bucket) takeOut(ctx context.Context, digests ...string) error {
+// takeOut removes entries, in ascending order, from the index of a bucket.
+func (b *Bucket) takeOut(ctx context.Context, gone []uint64) error {
 	for try := 1; ; try++ {
 		data, etag, err := b.indexThere(ctx, false)
 		if err != nil || data == nil {
@@ -230,10 +248,8 @@ func (b *Bucket) takeOut(ctx context.Context, digests ...string) error {
 		if err != nil {
 			return nil // no redirector uses it either
 		}
-		if !slices.ContainsFunc(digests, x.Has) {
-			return nil
-		}
-		if data, err = x.Without(digests...); err != nil {
+		data, err = x.Without(gone)
+		if err != nil || data == nil {
 			return err
 		}
 		err = b.putIndex(ctx, data, etag)

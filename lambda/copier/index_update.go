@@ -3,7 +3,6 @@ package copier
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -178,7 +177,7 @@ func (f *Filler) addFound(ctx context.Context) (added int, err error) {
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
-	gone, err := notInIndex(ctx, f.State)
+	gone, err := notInIndex(ctx, f.State, time.Now(), func(text string) { f.Log.Warn(text) })
 	if err != nil {
 		return 0, err
 	}
@@ -211,7 +210,7 @@ func (f *Filler) addFound(ctx context.Context) (added int, err error) {
 // extendIndex returns the index of a bucket with the blobs that all mirrors have that it
 // covers, and the number of new ones; nil if there are none, or if no redirector uses the
 // index.
-func (f *Filler) extendIndex(ctx context.Context, b *Bucket, place indexState, found snapshot, gone map[uint64]bool) (data []byte, n int, err error) {
+func (f *Filler) extendIndex(ctx context.Context, b *Bucket, place indexState, found snapshot, gone *unindexed) (data []byte, n int, err error) {
 	h, err := index.ParseHeader(place.header)
 	if err != nil || h.Listed.After(time.Now().Add(index.Skew)) {
 		return nil, 0, nil
@@ -233,7 +232,7 @@ func (f *Filler) extendIndex(ctx context.Context, b *Bucket, place indexState, f
 	}
 	var more []index.Digest
 	for d, mask := range found.all {
-		if mask&covered == covered && !gone[binary.BigEndian.Uint64(d[:])] && !x.Has(d.String()) {
+		if mask&covered == covered && !gone.has(d) && !x.Has(d.String()) {
 			more = append(more, index.Digest(d))
 		}
 	}

@@ -155,13 +155,12 @@ func TestIndexUpdate(t *testing.T) {
 			}
 		}, want: func(x *filled) []string { return x.blobs[:1] }},
 		{name: "pruned", between: func(t *testing.T, x *filled, digest string) {
-			if err := savePruneRecord(t.Context(), x.State, map[string]unreferenced{digest: {Since: time.Now(), Out: time.Now()}}); err != nil {
-				t.Fatal(err)
-			}
+			d, _ := ParseDigest(digest)
+			savePruned(t, x.State, pruneEntry{d, time.Now().Unix(), 0, time.Now().Add(time.Hour).Unix()})
 		}, want: func(x *filled) []string { return x.blobs[:1] }},
 		{name: "taken-out", between: func(t *testing.T, x *filled, _ string) {
 			for _, b := range x.Buckets {
-				if err := b.takeOut(t.Context(), x.blobs[0]); err != nil {
+				if err := b.takeOut(t.Context(), []uint64{entryOf(x.blobs[0])}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -179,7 +178,7 @@ func TestIndexUpdate(t *testing.T) {
 		{name: "planner-first", between: func(t *testing.T, x *filled, _ string) { x.plan(t) }, want: func(x *filled) []string { return x.blobs }},
 		{name: "other-buckets", between: func(t *testing.T, x *filled, _ string) {
 			for _, b := range x.Buckets {
-				if err := b.takeOut(t.Context(), x.blobs[0]); err != nil {
+				if err := b.takeOut(t.Context(), []uint64{entryOf(x.blobs[0])}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -254,7 +254,7 @@ func (p *planRun) writeIndex(ctx context.Context) {
 	f, inv := p.filler, p.job.Inventory
 	routed := f.routed()
 	// The buckets are those of the stage, which may have fewer mirrors now.
-	o := IndexOptions{Buckets: f.Buckets, Uncovered: f.Filling, AllowFewer: true, Size: inv.blobs()}
+	o := IndexOptions{Buckets: f.Buckets, Uncovered: f.Filling, AllowFewer: true, Size: inv.blobs(), Warn: func(text string) { f.Log.Warn(text) }}
 	n, err := WriteIndex(ctx, f.State, o, inv.listed(), func(yield func(Digest)) error {
 		found, err := f.latestFound(ctx)
 		if err != nil {

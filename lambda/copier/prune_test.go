@@ -2,6 +2,7 @@ package copier
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ type pruning struct {
 	options    PruneOptions
 	now        time.Time
 	kept, gone registry.Blob
+	memory     *memory
+	mirrors    []*Bucket // in memory
+	listings   int       // of indexes that were written
 }
 
 func startPruning(t *testing.T) *pruning {
@@ -23,9 +27,10 @@ func startPruning(t *testing.T) *pruning {
 	p := &pruning{hub: startHub(t), now: time.Now()}
 	p.kept = p.blob(t, "app", []byte("kept"))
 	p.manifest(t, "app", "v1", ociManifest, manifestOf(p.kept))
-	m := newMemory()
+	p.memory = newMemory()
+	p.mirrors = []*Bucket{p.memory.bucket("primary", "us-east-1"), p.memory.bucket("replica", "eu-central-1")}
 	p.options = PruneOptions{UnusedFor: 48 * time.Hour, IndexFor: 24 * time.Hour, Options: Options{Source: p.source(t, "", registry.Options{}),
-		Buckets: []*Bucket{m.bucket("primary", "us-east-1"), m.bucket("replica", "eu-central-1")}, State: Folder(t.TempDir()), Now: func() time.Time { return p.now }}}
+		Buckets: slices.Clone(p.mirrors), State: Folder(t.TempDir()), Now: func() time.Time { return p.now }}}
 	p.gone = blobOf([]byte("gone"))
 	for _, b := range p.options.Buckets {
 		put(t, b, p.kept.Digest, []byte("kept"))
@@ -41,6 +46,20 @@ func (p *pruning) index(t *testing.T) {
 	if _, err := ListIndex(t.Context(), p.options.State, IndexOptions{Buckets: p.options.Buckets}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// savePruned replaces the piece of the record that has an entry.
+func savePruned(t *testing.T, s State, e pruneEntry) {
+	t.Helper()
+	if err := newPruneRecord(0).add(e).save(t.Context(), s, int(e.digest[0]>>4), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// entryOf returns the entry of a digest in an index.
+func entryOf(digest string) uint64 {
+	p, _ := index.Prefix(digest)
+	return p
 }
 
 // TestPrune tests that a blob is deleted only after it was unreferenced for long enough,
@@ -140,10 +159,8 @@ func TestPruneIncomplete(t *testing.T) {
 			t.Parallel()
 			p := startPruning(t)
 			primary := p.options.Buckets[0]
-			past := map[string]unreferenced{p.gone.Digest: {Since: p.now.Add(-72 * time.Hour), Out: p.now.Add(-25 * time.Hour)}}
-			if err := savePruneRecord(t.Context(), p.options.State, past); err != nil {
-				t.Fatal(err)
-			}
+			d, _ := ParseDigest(p.gone.Digest)
+			savePruned(t, p.options.State, pruneEntry{d, p.now.Add(-72 * time.Hour).Unix(), p.now.Add(-25 * time.Hour).Unix(), p.now.Add(maxOutOfIndex).Unix()})
 			tt.change(t, p)
 			p.options.Delete = true
 			_, err := Prune(t.Context(), p.options)

@@ -37,7 +37,7 @@ func TestGoogleListing(t *testing.T) {
 		t.Errorf("plan %+v, error %v", plan, err)
 	}
 	for _, image := range []v1.Image{deep, moved} {
-		if source, ok := plan.Find(firstBlob(t, image)); !ok || !strings.HasPrefix(source.Image, "project/images/") {
+		if source, ok, err := (&finder{plan: plan}).find(firstBlob(t, image)); err != nil || !ok || !strings.HasPrefix(source.Image, "project/images/") {
 			t.Errorf("a blob of %s: %+v", digestOf(t, image), source)
 		}
 	}

@@ -25,7 +25,8 @@ type VerifyOptions struct {
 	// Sample is the fraction of the blobs to hash, selected at random, from 0 to
 	// 1; 0 is all.
 	Sample float64
-	// Source and Plan are for replacing mismatches; nil only reports them.
+	// Source and Plan are for replacing mismatches; nil only reports them. The Plan may be
+	// of Survey.
 	Source *registry.Client
 	Plan   *Plan
 	// Bandwidth limits the bytes read per second; 0 is no limit.
@@ -66,7 +67,7 @@ type Mismatch struct {
 func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 	defaults := Options{Parallel: o.Parallel, Progress: o.Progress}
 	defaults.fill()
-	v := &verifying{o: o, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), report: defaults.Progress, result: &Verification{}}
+	v := &verifying{o: o, bandwidth: pace.Limiter(o.Bandwidth, pace.Burst), report: defaults.Progress, source: finder{plan: o.Plan}, result: &Verification{}}
 	v.progress.Phase, v.progress.Growing = "hashing", true
 	group := &errgroup.Group{}
 	group.SetLimit(defaults.Parallel)
@@ -99,6 +100,7 @@ type verifying struct {
 	o         VerifyOptions
 	bandwidth *rate.Limiter
 	report    func(Progress)
+	source    finder
 
 	mu       sync.Mutex
 	progress Progress
@@ -166,11 +168,14 @@ func (v *verifying) hash(ctx context.Context, b *Bucket, digest Digest) (size in
 }
 
 func (v *verifying) replace(ctx context.Context, b *Bucket, digest Digest, etag string) error {
-	blob, known := v.o.Plan.Find(digest)
+	blob, known, err := v.source.find(digest)
+	if err != nil {
+		return err
+	}
 	if !known {
 		return errors.New("the source does not have it: withdraw it to delete it")
 	}
-	err := unlessWithdrawn(ctx, v.o.State, b, blob.Digest, func() error {
+	err = unlessWithdrawn(ctx, v.o.State, b, blob.Digest, func() error {
 		content, size, err := v.o.Source.Blob(ctx, blob.Repository, blob.Blob, 0)
 		if err != nil {
 			return err

@@ -15,25 +15,30 @@ import (
 )
 
 // damaged are two buckets with all blobs of some images. In each one blob does not
-// match its digest, and the second has one more blob that no image has.
+// match its digest, in the second one of the right size, which has one more blob that no
+// image has.
 func damaged(t *testing.T) (s *servers, o VerifyOptions, wrong [2]string) {
 	t.Helper()
 	s = start(t)
 	s.fill(t)
 	c := s.options(t, nil)
-	plan, result := planAndCopy(t.Context(), t, c)
-	if len(result.Errors) != 0 {
+	if _, result := planAndCopy(t.Context(), t, c); len(result.Errors) != 0 {
 		t.Fatal(result.Errors)
 	}
 	i := 0
 	for digest := range s.blobs {
 		if i < 2 {
 			wrong[i] = digest
-			put(t, s.buckets[i], digest, []byte("damaged"))
 		}
 		i++
 	}
+	put(t, s.buckets[0], wrong[0], []byte("damaged"))
+	put(t, s.buckets[1], wrong[1], make([]byte, len(content(t, s.buckets[1], wrong[1]))))
 	put(t, s.buckets[1], a, []byte("of no image"))
+	plan, err := Survey(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return s, VerifyOptions{Buckets: s.buckets, Source: c.Source, Plan: plan}, wrong
 }
 

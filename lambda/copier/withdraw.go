@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"archeio/lambda/index"
 )
 
 const (
@@ -252,8 +254,9 @@ func MarkWithdrawn(ctx context.Context, s State, buckets []*Bucket, digest strin
 		return nil, err
 	}
 	r := &Removal{Versions: make([]int, len(buckets)), Removed: make([]bool, len(buckets))}
+	entry, _ := index.Prefix(digest)
 	for _, b := range buckets {
-		if err := b.takeOut(ctx, digest); err != nil {
+		if err := b.takeOut(ctx, []uint64{entry}); err != nil {
 			r.Errors = append(r.Errors, err)
 		}
 	}

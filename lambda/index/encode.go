@@ -165,28 +165,28 @@ func (x *Index) With(digests ...Digest) ([]byte, error) {
 	return e.Encode(x.Listed, x.Mirrors)
 }
 
-// Without returns the encoded index without a digest. It fails if an index cannot
-// have the digest. If no witness remains, the index is empty, because nothing would
-// show that it is wrong.
-func (x *Index) Without(digests ...string) ([]byte, error) {
-	gone := make(map[uint64]bool, len(digests))
-	for _, digest := range digests {
-		p, ok := Prefix(digest)
-		if !ok {
-			return nil, fmt.Errorf("removing a digest from the blob index: %q: want sha256: and 64 hexadecimal digits", digest)
-		}
-		gone[p] = true
+// Without returns the encoded index without the entries of some digests (see Prefix), which
+// must be in ascending order. It returns nil if the index has none of them. If no witness
+// remains, the index is empty, because nothing would show that it is wrong.
+func (x *Index) Without(gone []uint64) ([]byte, error) {
+	if !slices.ContainsFunc(gone, x.has) {
+		return nil, nil
 	}
 	var witnesses []Digest
 	for _, text := range x.Witnesses {
-		if w, ok := ParseDigest(text); ok && !gone[w.prefix()] {
+		w, ok := ParseDigest(text)
+		if _, is := slices.BinarySearch(gone, w.prefix()); ok && !is {
 			witnesses = append(witnesses, w)
 		}
 	}
 	data := make([]byte, HeaderSize, HeaderSize+len(x.entries))
 	if len(witnesses) > 0 {
 		for i := range x.Len() {
-			if p := x.at(i); !gone[p] {
+			p := x.at(i)
+			for len(gone) > 0 && gone[0] < p {
+				gone = gone[1:]
+			}
+			if len(gone) == 0 || gone[0] != p {
 				data = binary.BigEndian.AppendUint64(data, p)
 			}
 		}

@@ -28,10 +28,11 @@ type mirrors struct {
 // first run takes hours and may be killed.
 const saveEvery = time.Minute
 
-// plan reads the source and compares it with the buckets, by copier.NewPlan or Survey.
-func (m *mirrors) plan(ctx context.Context, by func(context.Context, copier.Options) (*copier.Plan, error)) (plan *copier.Plan, err error) {
+// survey reads the source and compares it with the buckets.
+func (m *mirrors) survey(ctx context.Context) (plan *copier.Plan, err error) {
+	boundMemory()
 	err = m.saving(ctx, func() error {
-		plan, err = by(ctx, m.options)
+		plan, err = copier.Survey(ctx, m.options)
 		return err
 	})
 	return plan, err
@@ -89,8 +90,7 @@ func (m *mirrors) saveRegularly(ctx context.Context) (stop func()) {
 // showPlan reports what would be copied, and how long functions take for it if there are
 // options for that.
 func showPlan(ctx context.Context, m *mirrors, fill *fillOptions) (output, error) {
-	boundMemory()
-	plan, err := m.plan(ctx, copier.Survey)
+	plan, err := m.survey(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 	}
 	report.Errors = append(report.Errors, failed...)
 	if index != nil {
-		index.Buckets = m.options.Buckets
+		index.Buckets, index.Warn = m.options.Buckets, m.progress.note
 		report.Indexed, err = copier.ListIndex(ctx, m.state, *index)
 		if errors.Is(err, copier.ErrFewerMirrors) {
 			err = fmt.Errorf("%w: add its -bucket, or set -fewer-mirrors", err)
@@ -149,8 +149,7 @@ func (m *mirrors) copy(ctx context.Context, index *copier.IndexOptions) (output,
 }
 
 func (m *mirrors) status(ctx context.Context, missing bool) (output, error) {
-	boundMemory()
-	plan, err := m.plan(ctx, copier.Survey)
+	plan, err := m.survey(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -68,15 +68,16 @@ type pruning struct {
 
 func (p *pruning) run(ctx context.Context, m *mirrors) (output, error) {
 	boundMemory()
-	r, err := copier.Prune(ctx, copier.PruneOptions{Options: m.options, UnusedFor: p.unusedFor, IndexFor: p.stage.staleFor(), Delete: p.delete})
-	if saving := m.save(context.WithoutCancel(ctx)); err == nil {
-		err = saving
-	}
+	var r *copier.PruneResult
+	err := m.saving(ctx, func() (err error) {
+		r, err = copier.Prune(ctx, copier.PruneOptions{Options: m.options, UnusedFor: p.unusedFor, IndexFor: p.stage.staleFor(), Delete: p.delete})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	out := &pruneReport{Unreferenced: r.Unreferenced, Recent: r.Recent, Due: r.Due, Waiting: r.Waiting, Deleted: r.Deleted,
-		DryRun: !p.delete, Errors: texts(r.Errors), unusedFor: p.unusedFor}
+		DryRun: !p.delete, Warnings: append([]string{}, r.Warnings...), Errors: texts(r.Errors), unusedFor: p.unusedFor}
 	if r.Waiting.Count > 0 {
 		out.Until = &r.Until
 	}
@@ -90,10 +91,11 @@ type pruneReport struct {
 	Due          copier.Blobs `json:"due"`
 	Waiting      copier.Blobs `json:"waiting"`
 	// Until is the time from which on the waiting blobs can be deleted.
-	Until   *time.Time   `json:"until,omitempty"`
-	Deleted copier.Blobs `json:"deleted"`
-	DryRun  bool         `json:"dryRun"`
-	Errors  []string     `json:"errors"`
+	Until    *time.Time   `json:"until,omitempty"`
+	Deleted  copier.Blobs `json:"deleted"`
+	DryRun   bool         `json:"dryRun"`
+	Warnings []string     `json:"warnings"`
+	Errors   []string     `json:"errors"`
 
 	unusedFor time.Duration
 }
@@ -118,6 +120,9 @@ func (r *pruneReport) writeText(w io.Writer) error {
 		fmt.Fprintf(w, "\nRedirectors may still send clients to the mirrors for what is out of the index: run prune -delete\nagain after %s to delete it.\n", r.Until.Format(time.RFC3339))
 	case r.DryRun && r.Due.Count > 0:
 		fmt.Fprintln(w, "\nNothing was deleted: run prune with -delete.")
+	}
+	for _, text := range r.Warnings {
+		fmt.Fprintln(w, "warning:", cli.Printable(text))
 	}
 	writeErrors(w, r.Errors)
 	return nil

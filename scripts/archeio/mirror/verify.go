@@ -24,7 +24,7 @@ func (v *verifying) run(ctx context.Context, m *mirrors) (output, error) {
 		Parallel: m.options.Parallel, Progress: m.options.Progress}
 	if v.replace {
 		var err error
-		if o.Plan, err = m.plan(ctx, copier.NewPlan); err != nil {
+		if o.Plan, err = m.survey(ctx); err != nil {
 			return nil, err
 		}
 		o.Source = m.options.Source

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"time"
 
 	"archeio/lambda/config"
 )
@@ -24,12 +21,11 @@ type filling struct {
 	unreferenced map[int]bool
 }
 
-// maxDeleted is how many blobs prune deletes at most: it sends two requests for each, one
-// after the other.
+// maxDeleted is how many blobs prune deletes at most: it sends two requests for each to each
+// mirror.
 const maxDeleted = 500
 
-// deletedShare is one in how many repositories is deleted before prune, which needs about
-// 1 kB of memory for each blob that no manifest refers to.
+// deletedShare is one in how many repositories is deleted before prune.
 const deletedShare = 8
 
 // fillEmpty runs copy twice, then deletes repositories and runs prune.
@@ -68,7 +64,7 @@ func (p *proof) fillEmpty(ctx context.Context) error {
 		return err
 	}
 	// The times in the record are set back instead of waiting.
-	if _, err := f.edit(func(b *unusedBlob) { b.Since = b.Since.Add(-60 * 24 * time.Hour) }); err != nil {
+	if _, err := f.edit(func(b *unusedBlob) { b.Since -= 60 * 24 * 3600 }); err != nil {
 		return err
 	}
 	err = f.run(ctx, "shell: prune, out of the index", "prune", "-delete")
@@ -78,7 +74,7 @@ func (p *proof) fillEmpty(ctx context.Context) error {
 	due := 0
 	_, err = f.edit(func(b *unusedBlob) {
 		if due < maxDeleted {
-			b.Out = b.Out.Add(-4 * 24 * time.Hour)
+			b.Out -= 4 * 24 * 3600
 			due++
 		}
 	})
@@ -115,7 +111,7 @@ func (f *filling) copied(blobs int) error {
 func (f *filling) pruned(out, deleted int) error {
 	var outside, other int
 	record, err := f.edit(func(b *unusedBlob) {
-		if !b.Out.IsZero() {
+		if b.Out != 0 {
 			outside++
 		}
 	})
@@ -151,30 +147,4 @@ func (f *filling) pruned(out, deleted int) error {
 		}
 	}
 	return nil
-}
-
-// unusedBlob is an entry of the record of prune.
-type unusedBlob struct {
-	Since time.Time `json:"since"`
-	Out   time.Time `json:"out,omitzero"`
-}
-
-// edit changes the record of prune, which is in the state, and returns it.
-func (f *filling) edit(change func(*unusedBlob)) (map[string]*unusedBlob, error) {
-	file := filepath.Join(f.state, "prune.json")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var record map[string]*unusedBlob
-	if err := json.Unmarshal(text, &record); err != nil {
-		return nil, err
-	}
-	for _, b := range record {
-		change(b)
-	}
-	if text, err = json.Marshal(record); err != nil {
-		return nil, err
-	}
-	return record, os.WriteFile(file, text, 0o600)
 }

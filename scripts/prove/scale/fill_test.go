@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"archeio/lambda/config"
 	"archeio/lambda/registry"
@@ -123,17 +124,20 @@ func TestFillingChecks(t *testing.T) {
 	s := &storage{generator: g, mirrors: map[string]blobSet{mirrorName(0): all, mirrorName(1): slices.Clone(all)}}
 	p := &proof{options: options{mirrors: 2}, phases: []phase{{requests: [kinds]count{sourceBlob: {requests: int64(g.blobs)}}}}}
 	f := &filling{proof: p, generator: g, s3: s, state: t.TempDir(), unreferenced: map[int]bool{1: true, 2: true}}
-	record := func(out time.Time, blobs ...int) {
+	record := func(out int64, blobs ...int) {
 		t.Helper()
-		all := map[string]unusedBlob{}
+		data := make([]byte, recordHeader)
 		for _, i := range blobs {
-			all[g.blob(i)] = unusedBlob{Out: out}
+			digest, err := hex.DecodeString(strings.TrimPrefix(g.blob(i), "sha256:"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data, err = binary.Append(append(data, digest...), binary.BigEndian, unusedBlob{Since: 1, Out: out}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		text, err := json.Marshal(all)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(f.state, "prune.json"), text, 0o600)
-		}
-		if err != nil {
+		dir := filepath.Join(f.state, "prune")
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "0"), sealed(data), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,19 +149,19 @@ func TestFillingChecks(t *testing.T) {
 	}
 	check("copied", f.copied(g.blobs), "")
 	check("copied-twice", f.copied(0), fmt.Sprintf("%d blobs were read from the source, want 0", g.blobs))
-	record(time.Time{}, 1, 2)
+	record(0, 1, 2)
 	check("pruned", f.pruned(0, 0), "")
-	record(time.Time{}, 1, 3)
+	record(0, 1, 3)
 	check("other-blob", f.pruned(0, 0), "1 others")
-	record(time.Time{}, 1)
+	record(0, 1)
 	check("too-few", f.pruned(0, 0), "1 unreferenced blobs are recorded")
-	record(time.Now(), 1, 2)
+	record(1, 1, 2)
 	check("out-of-the-index", f.pruned(0, 0), "2 out of the index")
 	check("out-of-the-index", f.pruned(2, 0), "")
 	s.mirrors[mirrorName(1)][0] &^= 1 << 1
 	check("lost", f.copied(g.blobs), "mirror-01 has 161 blobs, want 162")
 	s.mirrors[mirrorName(0)][0] &^= 1 << 3
-	record(time.Time{}, 2)
+	record(0, 2)
 	check("deleted-another", f.pruned(0, 1), "mirror-00 is missing 1 blobs that were not to be deleted")
 	s.mirrors[mirrorName(0)][0] ^= 1<<3 | 1<<1
 	check("deleted", f.pruned(0, 1), "")
