@@ -162,6 +162,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	if m.aws, err = cli.LoadAWS(ctx, ""); err != nil {
 		return nil, err
 	}
+	keepConnections(&m.aws)
 	copier.NotifyOutages(&m.aws, p.note)
 	m.aws.HTTPClient = &retryCounter{m.aws.HTTPClient, p.retried}
 	for _, b := range o.buckets {
