@@ -21,6 +21,9 @@ import (
 
 var indexKey = aws.String(config.BlobPrefix + index.Name)
 
+// indexSpace is the space in bytes for more entries of an index that is read.
+const indexSpace = 64 << 10
+
 // indexThere reads the index of a bucket, or only its header; nil if there is
 // none. etag is that of what was read.
 func (b *Bucket) indexThere(ctx context.Context, headerOnly bool) (data []byte, etag string, err error) {
@@ -36,8 +39,9 @@ func (b *Bucket) indexThere(ctx context.Context, headerOnly bool) (data []byte, 
 		return nil, "", b.explain("reading its index", err)
 	}
 	defer o.Body.Close()
-	size := min(aws.ToInt64(o.ContentLength), index.MaxSize) // to allocate memory once
-	content := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead))
+	// Memory is allocated once, with space for more entries.
+	size := min(aws.ToInt64(o.ContentLength), index.MaxSize)
+	content := bytes.NewBuffer(make([]byte, 0, max(size, 0)+indexSpace))
 	_, err = content.ReadFrom(io.LimitReader(o.Body, index.MaxSize+1))
 	return content.Bytes(), aws.ToString(o.ETag), b.explain("reading its index", err)
 }

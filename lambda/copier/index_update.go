@@ -226,21 +226,20 @@ func (f *Filler) extendIndex(ctx context.Context, b *Bucket, place indexState, f
 	if etag != place.etag {
 		return nil, 0, fmt.Errorf("bucket %q: %w", b.Name, errOvertaken)
 	}
-	x, err := index.Parse(data)
-	if err != nil {
-		return nil, 0, nil
-	}
 	var more []index.Digest
 	for d, mask := range found.all {
-		if mask&covered == covered && !gone.has(d) && !x.Has(d.String()) {
+		if mask&covered == covered && !gone.has(d) {
 			more = append(more, index.Digest(d))
 		}
 	}
 	if len(more) == 0 {
 		return nil, 0, nil
 	}
-	data, err = x.With(more...)
-	return data, len(more), err
+	data, n, err = index.Extend(data, more...)
+	if n == 0 || errors.Is(err, index.ErrInvalid) {
+		return nil, 0, ignore(err, index.ErrInvalid)
+	}
+	return data, n, err
 }
 
 // maskOf returns the mask of the buckets in some regions, 0 if there is none in one of

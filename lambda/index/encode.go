@@ -43,19 +43,7 @@ func NewEncoder(blobs int) *Encoder {
 // Add adds a blob. It costs the least if the digests ascend.
 func (e *Encoder) Add(d Digest) {
 	e.addWitness(d)
-	e.addEntry(d.prefix())
-}
-
-// addWitness makes a digest a witness if it is the smallest of its part.
-func (e *Encoder) addWitness(d Digest) {
-	part := int(d[0]) * MaxWitnesses / 256
-	if !e.found[part] || bytes.Compare(d[:], e.first[part][:]) < 0 {
-		e.first[part], e.found[part] = d, true
-	}
-}
-
-func (e *Encoder) addEntry(p uint64) {
-	n := e.Len()
+	p, n := d.prefix(), e.Len()
 	switch {
 	case n > 0 && p == e.last:
 	case n == maxEntries:
@@ -64,6 +52,14 @@ func (e *Encoder) addEntry(p uint64) {
 		e.unsorted = e.unsorted || n > 0 && p < e.last
 		e.data = binary.BigEndian.AppendUint64(e.data, p)
 		e.last = p
+	}
+}
+
+// addWitness makes a digest a witness if it is the smallest of its part.
+func (e *Encoder) addWitness(d Digest) {
+	part := int(d[0]) * MaxWitnesses / 256
+	if !e.found[part] || bytes.Compare(d[:], e.first[part][:]) < 0 {
+		e.first[part], e.found[part] = d, true
 	}
 }
 
@@ -81,13 +77,17 @@ func (e *Encoder) Encode(listed time.Time, mirrors []string) ([]byte, error) {
 		sort.Sort(sorted)
 		e.data = e.data[:HeaderSize+entrySize*sorted.compact()]
 	}
-	var witnesses []Digest
+	return finish(e.data, listed, mirrors, e.witnesses())
+}
+
+// witnesses returns the witnesses, ascending.
+func (e *Encoder) witnesses() (all []Digest) {
 	for part, ok := range e.found {
 		if ok {
-			witnesses = append(witnesses, e.first[part])
+			all = append(all, e.first[part])
 		}
 	}
-	return finish(e.data, listed, mirrors, witnesses)
+	return all
 }
 
 // entries are those of an index.
@@ -140,29 +140,6 @@ func finish(data []byte, listed time.Time, mirrors []string, witnesses []Digest)
 	sum := crc32.Update(crc32.Checksum(data[:checksumAt], castagnoli()), castagnoli(), data[checksumAt+4:])
 	binary.BigEndian.PutUint32(data[checksumAt:], sum)
 	return data, nil
-}
-
-// With returns the encoded index with more digests. It fails if there are too many.
-func (x *Index) With(digests ...Digest) ([]byte, error) {
-	sorted := slices.SortedFunc(slices.Values(digests), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
-	e := NewEncoder(x.Len() + len(sorted))
-	for _, text := range x.Witnesses {
-		if w, ok := ParseDigest(text); ok {
-			e.addWitness(w)
-		}
-	}
-	for i := range x.Len() {
-		p := x.at(i)
-		for len(sorted) > 0 && sorted[0].prefix() <= p {
-			e.Add(sorted[0])
-			sorted = sorted[1:]
-		}
-		e.addEntry(p)
-	}
-	for _, d := range sorted {
-		e.Add(d)
-	}
-	return e.Encode(x.Listed, x.Mirrors)
 }
 
 // Without returns the encoded index without the entries of some digests (see Prefix), which

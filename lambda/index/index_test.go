@@ -252,8 +252,9 @@ func TestWithout(t *testing.T) {
 	}
 }
 
-// TestWith tests that an index with more digests is the one of all of them.
-func TestWith(t *testing.T) {
+// TestExtend tests that an index with more digests is the one of all of them, with and
+// without memory for them.
+func TestExtend(t *testing.T) {
 	t.Parallel()
 	const far = 1 << 63
 	for _, tt := range []struct {
@@ -264,14 +265,19 @@ func TestWith(t *testing.T) {
 		{"between", []uint64{1, far}, []uint64{far - 1, 2}},
 		{"new-witnesses", []uint64{2, far + 1}, []uint64{far, 1, far + 2}},
 		{"known", []uint64{1, far}, []uint64{far, 3}},
+		{"twice", []uint64{1, far}, []uint64{3, far + 1, 3}},
 		{"from-empty", nil, []uint64{far, 1}},
 		{"many", random(1000, 1), random(100, 2)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := parse(t, tt.before).With(slices.Collect(digests(tt.more))...)
-			if want := encoded(t, append(slices.Clone(tt.before), tt.more...)); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("error %v, %d bytes, want %d or others", err, len(got), len(want))
+			for _, spare := range []int{0, 1000} {
+				data := slices.Grow(slices.Clip(encoded(t, tt.before)), spare)
+				want := encoded(t, append(slices.Clone(tt.before), tt.more...))
+				got, added, err := Extend(data, slices.Collect(digests(tt.more))...)
+				if n := (len(want) - len(data)) / entrySize; err != nil || added != n || !bytes.Equal(got, want) {
+					t.Errorf("error %v, %d bytes with %d more, want %d with %d or other bytes", err, len(got), added, len(want), n)
+				}
 			}
 		})
 	}
