@@ -184,9 +184,10 @@ func TestMemory(t *testing.T) {
 		t.Fatalf("%+v, error %v", r, err)
 	}
 	// 16 parts: some of them, each with its entries twice and those of some buckets, which
-	// may be in the middle of growing.
-	if limit := int64(partsAtOnce * (2*bucketsAtOnce + 2) * blobs / 16 * entrySize); most > limit+8<<20 {
-		t.Errorf("%d bytes while listing, want at most %d", most, limit+8<<20)
+	// may be in the middle of growing, and what is allocated while the heap is measured. All
+	// buckets of these parts are 46 MB.
+	if limit := int64(partsAtOnce*(2*bucketsAtOnce+2)*blobs/16*entrySize + 14<<20); most > limit {
+		t.Errorf("%d bytes while listing, want at most %d", most, limit)
 	}
 	if h := headerOf(t, f.Buckets[7]); h.Entries != blobs-1 || len(h.Mirrors) != buckets {
 		t.Errorf("the index has %d blobs of %d mirrors", h.Entries, len(h.Mirrors))
