@@ -129,9 +129,9 @@ func (b *Bucket) indexState(ctx context.Context, listed time.Time) (indexState, 
 // index is written. It is called again if another writer has replaced the index in place
 // since it was called.
 //
-// Blobs that are withdrawn at the same time are not in the index: the list is read
-// after the index in place, and a withdrawal records the digest before it changes the
-// index.
+// Blobs that are withdrawn at the same time are not in the index afterwards: a withdrawal
+// records the digest before it changes the index, and what was recorded since the list was
+// read is taken out again after the index is written.
 func WriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Time, blobs func(yield func(Digest)) error) (n int, err error) {
 	err = retryOvertaken(ctx, func() (err error) {
 		n, err = tryWriteIndex(ctx, s, o, listed, blobs)
@@ -200,13 +200,30 @@ func tryWriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Tim
 	if err != nil {
 		return 0, err
 	}
-	var errs []error
+	var replaced []*Bucket
+	var etags []string
 	for i, b := range o.Buckets {
 		if places[i].older && !bytes.Equal(places[i].header, data[:index.HeaderSize]) {
-			errs = append(errs, b.replaceIndex(ctx, data, places[i].etag))
+			replaced, etags = append(replaced, b), append(etags, places[i].etag)
 		}
 	}
-	return n, errors.Join(errs...)
+	err = replaceIndexes(ctx, replaced, etags, data)
+	return n, errors.Join(err, takeOutSince(ctx, s, now(), gone, replaced))
+}
+
+// replaceIndexes is replaceIndex in several buckets. An error in one does not end it.
+func replaceIndexes(ctx context.Context, buckets []*Bucket, etags []string, data []byte) error {
+	errs := make([]error, len(buckets))
+	var group errgroup.Group
+	group.SetLimit(bucketsAtOnce)
+	for i, b := range buckets {
+		group.Go(func() error {
+			errs[i] = b.replaceIndex(ctx, data, etags[i])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
 }
 
 // replaceIndex is putIndex, with the error errOvertaken where there is another one by now.
@@ -239,6 +256,31 @@ func notInIndex(ctx context.Context, s State, now time.Time, warn func(string)) 
 	}
 	slices.Sort(gone.entries)
 	return gone, nil
+}
+
+// takeOutSince removes what no index must have, but that was not known before, from the
+// index of buckets that were just written. A withdrawal or a pruning at the same time may
+// have found nothing to remove there.
+func takeOutSince(ctx context.Context, s State, now time.Time, before *unindexed, written []*Bucket) error {
+	if len(written) == 0 {
+		return nil
+	}
+	gone, err := notInIndex(ctx, s, now, func(string) {})
+	if err != nil {
+		return err
+	}
+	added := slices.DeleteFunc(gone.entries, func(p uint64) bool {
+		_, known := slices.BinarySearch(before.entries, p)
+		return known
+	})
+	if len(added) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, b := range written {
+		errs = append(errs, b.takeOut(ctx, added))
+	}
+	return errors.Join(errs...)
 }
 
 // takeOut removes entries, in ascending order, from the index of a bucket.

@@ -185,6 +185,10 @@ func (f *Filler) addFound(ctx context.Context) (added int, err error) {
 	if err != nil || found.len() == 0 {
 		return 0, err
 	}
+	var written []*Bucket
+	defer func() {
+		err = errors.Join(err, takeOutSince(ctx, f.State, time.Now(), gone, written))
+	}()
 	var errs []error
 	for i, place := range places {
 		if slices.ContainsFunc(places[:i], func(p indexState) bool { return bytes.Equal(p.header, place.header) }) {
@@ -198,11 +202,15 @@ func (f *Filler) addFound(ctx context.Context) (added int, err error) {
 			continue
 		}
 		added = max(added, n)
+		var same []*Bucket
+		var etags []string
 		for k, b := range f.Buckets[i:] {
 			if p := places[i+k]; bytes.Equal(p.header, place.header) {
-				errs = append(errs, b.replaceIndex(ctx, data, p.etag))
+				same, etags = append(same, b), append(etags, p.etag)
 			}
 		}
+		written = append(written, same...)
+		errs = append(errs, replaceIndexes(ctx, same, etags, data))
 	}
 	return added, errors.Join(errs...)
 }

@@ -26,6 +26,8 @@ func TestIndexUpdateRaces(t *testing.T) {
 		{"update-by-planner", update, []string{"get", "put"}, func(t *testing.T, x *filled) error { x.findMore(t); return plan(t, x.Filler) }},
 		{"planner-by-withdrawal", plan, []string{"get", "put"}, withdrawFirst},
 		{"update-by-withdrawal", update, []string{"get", "put"}, withdrawFirst},
+		{"planner-by-withdrawal-of-the-new-blob", plan, []string{"get", "put"}, withdrawNew},
+		{"update-by-withdrawal-of-the-new-blob", update, []string{"get", "put"}, withdrawNew},
 	} {
 		for _, kind := range tt.kinds {
 			for bucket := range 2 {
@@ -69,8 +71,21 @@ func (x *filled) findMore(t *testing.T) {
 
 // withdrawFirst withdraws the first blob.
 func withdrawFirst(t *testing.T, x *filled) error {
-	r, err := Withdraw(t.Context(), x.State, x.Buckets, x.blobs[0])
-	if x.blobs = x.blobs[1:]; err != nil {
+	digest := x.blobs[0]
+	x.blobs = x.blobs[1:]
+	return withdraw(t, x, digest)
+}
+
+// withdrawNew withdraws the blob that the index does not have yet.
+func withdrawNew(t *testing.T, x *filled) error {
+	digest := x.blobs[1]
+	x.blobs = x.blobs[:1]
+	return withdraw(t, x, digest)
+}
+
+func withdraw(t *testing.T, x *filled, digest string) error {
+	r, err := Withdraw(t.Context(), x.State, x.Buckets, digest)
+	if err != nil {
 		return err
 	}
 	return errors.Join(r.Errors...)
