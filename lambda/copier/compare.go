@@ -18,7 +18,9 @@ import (
 // of another size than at the source.
 func (w *walk) compare(ctx context.Context) error {
 	p := w.plan
-	p.compared = &w.o
+	compared := w.o
+	compared.early = nil // its memory is free after the copy
+	p.compared = &compared
 	p.Blobs = p.everywhere
 	p.Unmirrored = make([]Blobs, len(w.o.Buckets))
 	if p.partition == nil {
@@ -119,9 +121,6 @@ func (o *Options) missingFrom(d Digest) (buckets []int) {
 // has it, and with the positions of these buckets, in the order of the digests. It returns
 // the error of yield, or of a temporary file.
 func (p *Plan) EachMissing(yield func(blob MissingBlob, buckets []int) error) error {
-	if p.partition == nil {
-		return p.eachInMemory(yield)
-	}
 	return p.groups(func(blobs map[Digest]MissingBlob) error {
 		for _, key := range slices.SortedFunc(maps.Keys(blobs), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
 			blob, buckets := blobs[key], p.compared.missingFrom(key)
@@ -170,24 +169,6 @@ func (p *Plan) toCopy(yield func(missing func(bucket int) iter.Seq[MissingBlob])
 			}
 		})
 	})
-}
-
-func (p *Plan) eachInMemory(yield func(blob MissingBlob, buckets []int) error) error {
-	blobs, places := map[string]MissingBlob{}, map[string][]int{}
-	for i, missing := range p.Missing {
-		for _, blob := range missing {
-			if !blob.Absent {
-				blobs[blob.Digest] = blob
-				places[blob.Digest] = append(places[blob.Digest], i)
-			}
-		}
-	}
-	for _, digest := range slices.Sorted(maps.Keys(blobs)) {
-		if err := yield(blobs[digest], places[digest]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // absentBlob reports whether no repository had a blob when it was last asked, and

@@ -6,7 +6,7 @@
 // of manifests is cached. Concurrent runs are safe, and an invalid image does not
 // stop the others.
 //
-// Run does everything in one run, from a shell; NewPlan and Copy are its parts. A Filler does the same
+// Run does everything in one run, from a shell. A Filler does the same
 // in many short invocations of functions: the planner lists the buckets and
 // enqueues repositories, and workers process one repository at a time.
 package copier
@@ -34,7 +34,7 @@ const ShellWithoutReferrersFor = askAbsentAfter
 // distance to the registry decides how long a run without changes takes.
 const ShellImages = 8
 
-// Options are the settings of NewPlan and Copy.
+// Options are the settings of NewPlan, Run and Copy.
 type Options struct {
 	Source *registry.Client
 	// Buckets are those of the mirrors. The first is the primary: every blob is
@@ -135,8 +135,8 @@ type Plan struct {
 	Unreferenced []Blobs
 	// Filtered counts what the Filter left out.
 	Filtered Filtered
-	// Missing are the missing blobs of each bucket, in the order of the buckets; nil for
-	// Survey and Run.
+	// Missing are the missing blobs of each bucket, in the order of the buckets, of a plan
+	// that has no temporary file; nil for NewPlan and Run.
 	Missing [][]MissingBlob
 	// Unmirrored are the blobs that each bucket is missing although the source has them.
 	Unmirrored []Blobs
@@ -151,10 +151,12 @@ type Plan struct {
 	// Unlisted counts what is not in these, because there is too much of it.
 	Unlisted Unlisted
 
+	// malformed is an error of a manifest that cannot be parsed, nil for none.
+	malformed error
 	// missing is what Copy may copy: all blobs of Unmirrored, and those that were absent.
 	missing Blobs
 
-	// blobs or, for Survey and Run, the partition has the blobs of the source, except for what all
+	// blobs or, for NewPlan and Run, the partition has the blobs of the source, except for what all
 	// buckets have, and everywhere counts these, of which references has the repositories.
 	blobs      map[Digest]MissingBlob
 	partition  *partition
@@ -197,16 +199,9 @@ func (e *ItemError) Unwrap() error { return e.Err }
 
 // NewPlan lists the source and finds what is missing from the buckets. It changes
 // nothing but Manifests. It returns an error if the source or a bucket cannot be
-// listed, or ctx has ended; errors of single images are in the plan.
-func NewPlan(ctx context.Context, o Options) (*Plan, error) { return newPlan(ctx, o, nil) }
-
-// Survey is NewPlan in memory that does not depend on how many blobs are missing: these
-// are in a temporary file. Copy cannot use such a plan; Run does.
-func Survey(ctx context.Context, o Options) (*Plan, error) {
-	return newPlan(ctx, o, &partition{spill: spill{dir: o.TempDir}, group: cmp.Or(o.group, maxGroup)})
-}
-
-func newPlan(ctx context.Context, o Options, missing *partition) (*Plan, error) {
+// listed, or ctx has ended; errors of single images are in the plan. What is missing is in
+// a temporary file, so that memory does not depend on it.
+func NewPlan(ctx context.Context, o Options) (*Plan, error) {
 	o.fill()
 	if err := o.Filter.Check(); err != nil {
 		return nil, err
@@ -214,13 +209,13 @@ func newPlan(ctx context.Context, o Options, missing *partition) (*Plan, error) 
 	ctx, stop := o.beginListing(ctx)
 	defer stop()
 	w := newWalk(o)
-	w.plan.partition = missing
+	w.plan.partition = &partition{spill: spill{dir: o.TempDir}, group: cmp.Or(o.group, maxGroup)}
 	err := w.source(ctx)
-	if failed := w.awaitListing(); failed != nil {
-		return nil, failed
+	if err != nil && ctx.Err() == nil {
+		return nil, err // the listing is not awaited
 	}
-	if err != nil {
-		return nil, err
+	if failed := w.awaitListing(); failed != nil || err != nil {
+		return nil, or(failed, err)
 	}
 	if err := w.compare(ctx); err != nil {
 		return nil, fmt.Errorf("reading a temporary file: %w", err)

@@ -19,9 +19,21 @@ import (
 	"archeio/scripts/lab/system"
 )
 
-// surveyIsPlan tests that Survey returns what NewPlan does, and the same missing blobs.
+// planInMemory is NewPlan without a temporary file, as workers plan a few images.
+func planInMemory(ctx context.Context, o Options) (*Plan, error) {
+	o.fill()
+	ctx, stop := o.beginListing(ctx)
+	defer stop()
+	w := newWalk(o)
+	if err := errors.Join(w.source(ctx), w.awaitListing()); err != nil {
+		return nil, err
+	}
+	return w.plan, w.compare(ctx)
+}
+
+// samePlan tests that NewPlan returns what was planned in memory, and the same missing blobs.
 // Which of the repositories that have a blob is named depends on what was read first.
-func surveyIsPlan(t *testing.T, o Options, plan *Plan) {
+func samePlan(t *testing.T, o Options, plan *Plan) {
 	t.Helper()
 	rows := func(p *Plan) (rows []string) {
 		err := p.EachMissing(func(b MissingBlob, buckets []int) error {
@@ -34,15 +46,15 @@ func surveyIsPlan(t *testing.T, o Options, plan *Plan) {
 		return rows
 	}
 	o.TempDir = t.TempDir()
-	survey, err := Survey(t.Context(), o)
+	inFile, err := NewPlan(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if survey.Missing != nil || survey.Blobs != plan.Blobs || survey.Bytes != plan.Bytes || !slices.Equal(survey.Unmirrored, plan.Unmirrored) {
-		t.Errorf("survey %+v, plan %+v", survey, plan)
+	if inFile.Missing != nil || inFile.Blobs != plan.Blobs || inFile.Bytes != plan.Bytes || !slices.Equal(inFile.Unmirrored, plan.Unmirrored) {
+		t.Errorf("plan %+v, in memory %+v", inFile, plan)
 	}
-	if got, want := rows(survey), rows(plan); !slices.Equal(got, want) {
-		t.Errorf("survey:\n%q\nplan:\n%q", got, want)
+	if got, want := rows(inFile), rows(plan); !slices.Equal(got, want) {
+		t.Errorf("missing:\n%q\nin memory:\n%q", got, want)
 	}
 }
 
@@ -52,7 +64,7 @@ func TestCopy(t *testing.T) {
 	s.fill(t)
 	var requests counter
 	o := s.options(t, &requests)
-	plan, err := NewPlan(t.Context(), o)
+	plan, err := planInMemory(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +72,7 @@ func TestCopy(t *testing.T) {
 		len(plan.Missing[0]) != len(s.blobs) || len(plan.Errors) != 0 {
 		t.Errorf("plan %+v of %d blobs", plan, len(s.blobs))
 	}
-	surveyIsPlan(t, o, plan)
+	samePlan(t, o, plan)
 	result, err := Copy(t.Context(), o, plan)
 	if err != nil || len(result.Errors) != 0 || result.Copied != 2*len(s.blobs) {
 		t.Errorf("result %+v, error %v, want %d copies", result, err, 2*len(s.blobs))
@@ -69,7 +81,7 @@ func TestCopy(t *testing.T) {
 
 	// The second run fetches no manifest and no blob.
 	requests.fetched.Store(0)
-	plan, err = NewPlan(t.Context(), o)
+	plan, err = planInMemory(t.Context(), o)
 	if err != nil || plan.Fetched != 0 || len(plan.Missing[0])+len(plan.Missing[1]) != 0 {
 		t.Errorf("second plan %+v, error %v", plan, err)
 	}
@@ -82,11 +94,11 @@ func TestCopy(t *testing.T) {
 	if _, err := s.S3(system.Regions[1]).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &s.buckets[1].Name, Key: &lost}); err != nil {
 		t.Fatal(err)
 	}
-	plan, err = NewPlan(t.Context(), o)
+	plan, err = planInMemory(t.Context(), o)
 	if err != nil || len(plan.Missing[0]) != 0 || len(plan.Missing[1]) != 1 {
 		t.Fatalf("after a loss the plan is %+v, error %v", plan, err)
 	}
-	surveyIsPlan(t, o, plan)
+	samePlan(t, o, plan)
 	if result, err := Copy(t.Context(), o, plan); err != nil || result.Copied != 1 {
 		t.Errorf("result %+v, error %v", result, err)
 	}
@@ -94,7 +106,7 @@ func TestCopy(t *testing.T) {
 
 	// A moved tag is detected.
 	s.push(t, "team/app:v1", image(t, 3000, 1))
-	plan, err = NewPlan(t.Context(), o)
+	plan, err = planInMemory(t.Context(), o)
 	if err != nil || plan.Fetched != 1 || len(plan.Missing[0]) != 2 {
 		t.Errorf("after a moved tag the plan is %+v, error %v", plan, err)
 	}
@@ -108,7 +120,7 @@ func TestTwoRuns(t *testing.T) {
 	results := make(chan error, 2)
 	for range 2 {
 		o := s.options(t, nil)
-		plan, err := NewPlan(t.Context(), o)
+		plan, err := planInMemory(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +149,7 @@ func oneBlob(t *testing.T, data []byte, buckets ...*Bucket) (*hub, Options, *Pla
 	h.manifest(t, "app", "v1", "application/vnd.oci.image.manifest.v1+json",
 		fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`, blob.Digest, blob.Size))
 	o := Options{Source: h.source(t, "", registry.Options{}), Buckets: buckets, Inventory: &holdings{}, Manifests: &ManifestCache{}}
-	plan, err := NewPlan(t.Context(), o)
+	plan, err := planInMemory(t.Context(), o)
 	if err != nil || len(plan.Errors) != 0 {
 		t.Fatalf("plan %+v, error %v", plan, err)
 	}
@@ -377,7 +389,7 @@ func TestCutOff(t *testing.T) {
 			cancel(over)
 		}
 	}
-	plan, err := NewPlan(t.Context(), o)
+	plan, err := planInMemory(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func TestDistance(t *testing.T) {
 					return "", nil
 				}
 				began := time.Now()
-				plan, err := Survey(context.Background(), Options{Source: source, Buckets: []*Bucket{bucket}, Manifests: d.manifests, Images: tt.images, TempDir: t.TempDir()})
+				plan, err := NewPlan(context.Background(), Options{Source: source, Buckets: []*Bucket{bucket}, Manifests: d.manifests, Images: tt.images, TempDir: t.TempDir()})
 				if err != nil || plan.Manifests != tt.repositories*tt.tags || plan.Fetched != 0 {
 					t.Fatalf("plan %+v, error %v", plan, err)
 				}
@@ -152,4 +152,32 @@ func TestListingFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestListingTakesLong tests that images have their time after the buckets are listed.
+func TestListingTakesLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const repositories, tags = 32, 2
+		d := newDistant(repositories, tags)
+		child := Digest{31: 1}.String()
+		d.manifests.Put(child, &registry.Contents{})
+		for i := range repositories * tags {
+			d.manifests.Put(Digest{byte(i)}.String(), &registry.Contents{Children: []string{child}, Platforms: []string{"linux/amd64"}})
+		}
+		source, err := registry.New("registry.example.com", registry.Options{Transport: d, Keychain: authn.NewMultiKeychain()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Source: source, Buckets: []*Bucket{newMemory().bucket("primary", "us-east-1")}, Manifests: d.manifests, Images: 64, TempDir: t.TempDir()}
+		o.fill()
+		o.Buckets[0].pages = func(string, string, func(Digest, int64)) (string, error) {
+			time.Sleep(2 * o.ImageTime)
+			return "", nil
+		}
+		plan, err := NewPlan(context.Background(), o)
+		if err != nil || len(plan.Errors) != 0 || plan.Manifests != repositories*(tags+1) {
+			t.Errorf("%d manifests, errors %v, %v", plan.Manifests, plan.Errors, err)
+		}
+	})
 }

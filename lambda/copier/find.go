@@ -20,11 +20,9 @@ type finder struct {
 // find returns where the source has a blob, false if it does not have it. The Image is not
 // set if all buckets have the blob. The error is of the temporary file.
 func (f *finder) find(d Digest) (m MissingBlob, ok bool, err error) {
-	blobs := f.plan.blobs
-	if f.plan.partition != nil {
-		if blobs, err = f.load(int(d[0])); err != nil {
-			return m, false, err
-		}
+	blobs, err := f.load(int(d[0]))
+	if err != nil {
+		return m, false, err
 	}
 	if m, ok = blobs[d]; ok {
 		return m, true, nil

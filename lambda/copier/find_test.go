@@ -16,7 +16,7 @@ func TestFinder(t *testing.T) {
 	h.manifest(t, "app", "v1", ociManifest, manifestOf(here, missing))
 	b := newMemory().bucket("primary", "us-east-1")
 	put(t, b, here.Digest, []byte("here"))
-	plan, err := Survey(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Buckets: []*Bucket{b}})
+	plan, err := NewPlan(t.Context(), Options{Source: h.source(t, "", registry.Options{}), Buckets: []*Bucket{b}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,27 +36,42 @@ type imageWalk struct {
 
 func (i *imageWalk) name() string { return i.repository + i.entry.String() }
 
-func (i *imageWalk) visit(run context.Context) {
-	ctx, cancel := context.WithTimeoutCause(run, i.o.ImageTime, errShare)
+// resolve returns the digest of the image, empty if the source does not return it.
+func (i *imageWalk) resolve(ctx context.Context) string {
+	if i.entry.Digest != "" {
+		return i.entry.Digest
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, i.o.ImageTime, errShare)
 	defer cancel()
-	digest := i.entry.Digest
-	if digest == "" {
-		var err error
-		digest, err = i.o.Source.Resolve(ctx, i.repository, i.entry.Tag)
-		i.breaker.done(ctx, i.repository, err)
-		if err != nil {
-			if absence(err) {
-				i.o.Manifests.PutRoot(i.name(), "")
-			}
-			i.failed(ctx, i.name(), "", err)
-			return
+	digest, err := i.o.Source.Resolve(ctx, i.repository, i.entry.Tag)
+	i.breaker.done(ctx, i.repository, err)
+	if err != nil {
+		if absence(err) {
+			i.o.Manifests.PutRoot(i.name(), "")
 		}
-		i.o.Manifests.ClearAbsent(i.name())
+		i.failed(ctx, i.name(), "", err)
+		return ""
+	}
+	i.o.Manifests.ClearAbsent(i.name())
+	return digest
+}
+
+func (i *imageWalk) visit(run context.Context) {
+	digest := i.resolve(run)
+	if digest == "" {
+		return
 	}
 	i.o.Manifests.PutRoot(i.name(), digest)
 	if i.entry.Digest == "" && i.elsewhere[digest] {
 		return
 	}
+	// No request that counts as a pull is sent without usable buckets. Their listing may take
+	// longer than the time of the image.
+	if i.awaitListing() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(run, i.o.ImageTime, errShare)
+	defer cancel()
 	queued := map[string]bool{digest: true}
 	for i.queue = []string{digest}; len(i.queue) > 0; {
 		if run.Err() != nil {
@@ -101,8 +116,10 @@ func (i *imageWalk) manifest(ctx context.Context, digest string) (more []string)
 		if i.knownAbsent(digest) {
 			return nil
 		}
-		if i.awaitListing() != nil {
-			return nil // no request that counts as a pull without usable buckets
+		select {
+		case i.fetching <- struct{}{}:
+			defer func() { <-i.fetching }()
+		case <-ctx.Done(): // the request fails
 		}
 		var err error
 		c, err = i.o.Source.Manifest(ctx, i.repository, digest)

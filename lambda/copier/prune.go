@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"archeio/lambda/config"
-	"archeio/lambda/registry"
 )
 
 const (
@@ -117,10 +116,8 @@ func complete(p *Plan) error {
 	if len(p.Errors) > 0 {
 		return fmt.Errorf("the source could not be read completely, with %d errors: nothing is deleted: %w", len(p.Errors), p.Errors[0])
 	}
-	for _, err := range p.Absent {
-		if errors.Is(err, registry.ErrMalformed) {
-			return fmt.Errorf("the source has a manifest that cannot be read: nothing is deleted: %w", err)
-		}
+	if p.malformed != nil {
+		return fmt.Errorf("the source has a manifest that cannot be read: nothing is deleted: %w", p.malformed)
 	}
 	if p.Manifests == 0 {
 		return errors.New("the source has no images: nothing is deleted")

@@ -59,7 +59,7 @@ func (p *prune) find(ctx context.Context) error {
 		return err
 	}
 	o.Inventory = listing
-	plan, err := Survey(ctx, o)
+	plan, err := NewPlan(ctx, o)
 	if err != nil {
 		return err
 	}

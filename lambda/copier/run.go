@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Run does what Survey does and copies what is missing. It starts to copy to the primary
+// Run does what NewPlan does and copies what is missing. It starts to copy to the primary
 // while it still reads the source. The plan has what was missing before. Memory does not
 // depend on how many blobs are missing, but for 18 bytes for each that is copied while the
 // source is read.
@@ -24,7 +24,7 @@ func Run(ctx context.Context, o Options) (*Plan, *Result, error) {
 	defer c.early.wait()
 	o.early = c.early
 	o.Progress = c.meter.source
-	plan, err := Survey(ctx, o)
+	plan, err := NewPlan(ctx, o)
 	c.early.stop()
 	if err != nil {
 		cancel()

@@ -26,7 +26,7 @@ type VerifyOptions struct {
 	// 1; 0 is all.
 	Sample float64
 	// Source and Plan are for replacing mismatches; nil only reports them. The Plan may be
-	// of Survey.
+	// of NewPlan.
 	Source *registry.Client
 	Plan   *Plan
 	// Bandwidth limits the bytes read per second; 0 is no limit.

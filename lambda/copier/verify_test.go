@@ -35,7 +35,7 @@ func damaged(t *testing.T) (s *servers, o VerifyOptions, wrong [2]string) {
 	put(t, s.buckets[0], wrong[0], []byte("damaged"))
 	put(t, s.buckets[1], wrong[1], make([]byte, len(content(t, s.buckets[1], wrong[1]))))
 	put(t, s.buckets[1], a, []byte("of no image"))
-	plan, err := Survey(t.Context(), c)
+	plan, err := NewPlan(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,9 @@ import (
 type walk struct {
 	o       Options
 	breaker *breaker
-	reading chan struct{} // has an element for each image that is being read
+	// reading has an element for each image that is being read, fetching for each manifest
+	// that is being requested: it may be large.
+	reading, fetching chan struct{}
 
 	mu       sync.Mutex
 	plan     *Plan
@@ -28,7 +30,7 @@ type walk struct {
 }
 
 func newWalk(o Options) *walk {
-	w := &walk{o: o, breaker: newBreaker(o.Now), reading: make(chan struct{}, o.Images), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
+	w := &walk{o: o, breaker: newBreaker(o.Now), reading: make(chan struct{}, o.Images), fetching: make(chan struct{}, o.Parallel), plan: &Plan{blobs: map[Digest]MissingBlob{}}}
 	if l, ok := o.Inventory.(*bucketListing); ok {
 		w.plan.references = newReferences(l)
 	}
@@ -141,6 +143,9 @@ func (w *walk) fail(repository, image, digest string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	item := &ItemError{repository, image, digest, err}
+	if errors.Is(err, registry.ErrMalformed) {
+		w.plan.malformed = item
+	}
 	if absence(err) {
 		list(&w.plan.Absent, &w.plan.Unlisted.Absent, error(item))
 	} else {
@@ -301,9 +306,6 @@ func (w *walk) leaveOut() {
 }
 
 func (w *walk) collect(repository, image string, c *registry.Contents) {
-	if w.awaitListing() != nil {
-		return // the run ends
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.plan.Manifests++

@@ -32,13 +32,13 @@ const saveEvery = time.Minute
 func (m *mirrors) survey(ctx context.Context) (plan *copier.Plan, err error) {
 	boundMemory()
 	err = m.saving(ctx, func() error {
-		plan, err = copier.Survey(ctx, m.options)
+		plan, err = copier.NewPlan(ctx, m.options)
 		return err
 	})
 	return plan, err
 }
 
-// memoryLimit is about half more than what eight million blobs take in Survey and Run.
+// memoryLimit is about half more than what eight million blobs take in NewPlan and Run.
 const memoryLimit = 340 << 20
 
 // boundMemory limits the memory of a command that uses these, unless GOMEMLIMIT does.

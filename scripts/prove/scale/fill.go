@@ -26,7 +26,7 @@ type filling struct {
 const maxDeleted = 500
 
 // deletedShare is one in how many repositories is deleted before prune.
-const deletedShare = 8
+const deletedShare = 2
 
 // fillEmpty runs copy twice, then deletes repositories and runs prune.
 func (p *proof) fillEmpty(ctx context.Context) error {
