@@ -71,7 +71,8 @@ type Message struct {
 	// shards, "blob" copies one blob, "round" is the last message of
 	// a planner run, "index" adds to the blob index what workers have copied.
 	Do string `json:"do"`
-	// Run is the name of the planner run that has sent it, if it is of one.
+	// Run is the name of the planner run that has sent it, if it is of one. That of an
+	// "index" message is the content of indexUpdateName.
 	Run string `json:"run"`
 	// Delay is how long the queue holds the message back, in whole seconds, at most
 	// 15 minutes.
@@ -90,6 +91,8 @@ type Message struct {
 	// Requeues is how often the blob, or the update of the index, has been sent again as a
 	// new message.
 	Requeues int `json:"requeues,omitempty"`
+	// Failures is how many updates of the index in a row have failed.
+	Failures int `json:"failures,omitempty"`
 }
 
 // Work processes a message. After an error the message must be received again.
@@ -109,8 +112,7 @@ func (f *Filler) Work(ctx context.Context, body string) error {
 	case m.Do == doRound && m.Run != "":
 		return f.State.Put(ctx, roundName, []byte(m.Run))
 	case m.Do == doIndex:
-		f.index(ctx, m)
-		return nil
+		return f.index(ctx, m)
 	case m.Do == doBlob && m.Repository != "" && m.Blob != nil:
 		return f.blob(ctx, m)
 	}

@@ -17,7 +17,8 @@ import (
 const (
 	// indexUpdateName is the name in the state of the time at which a message was sent
 	// that updates the index. It is deleted before what workers have found is listed, so
-	// that what is found later has a message of its own.
+	// that what is found later has a message of its own. A message of another time is
+	// stale.
 	indexUpdateName = foundPrefix + "index-update"
 	// indexDelay is the delay of that message, so that a long fill does not update the
 	// index for every image.
@@ -26,10 +27,15 @@ const (
 	// others: the worker that notices it updates the index itself.
 	indexOverdue = 5 * time.Minute
 	// indexTime is the time that a worker must have left for that.
-	indexTime = time.Minute
+	indexTime = 5 * time.Minute
 	// maxRechecks is how often the index is updated again for blobs that S3 is still
-	// replicating. Later ones are found by the planner's next run.
+	// replicating. Later ones are found by a worker of the planner's next round.
 	maxRechecks = 5
+	// maxIndexFailures is how many updates in a row may fail. After that, what workers have
+	// found is added by the next update or the planner's next run.
+	maxIndexFailures = 3
+	// requestTime is the time for requesting another update at the end of an invocation.
+	requestTime = 5 * time.Second
 	// maxChecks and checksAtOnce limit the requests for these in one update.
 	maxChecks, checksAtOnce = 5000, 32
 )
@@ -50,32 +56,34 @@ func (f *Filler) saveFound(ctx context.Context, c clock, x *found) error {
 	if err != nil || mask&f.routed() == 0 {
 		return err
 	}
-	if overdue := f.requestIndex(ctx, 0); overdue && time.Until(c.stop) > indexTime {
+	if overdue := f.requestIndex(ctx, Message{}); overdue && time.Until(c.stop) > indexTime {
 		ctx, cancel := context.WithDeadline(ctx, c.stop)
 		defer cancel()
-		f.updateIndex(ctx, 0)
+		f.updateIndex(ctx, Message{})
 	}
 	return nil
 }
 
 // requestIndex sends a message that updates the index, unless there is one. It reports
-// whether that one is overdue. An error is logged.
-func (f *Filler) requestIndex(ctx context.Context, rechecks int) (overdue bool) {
-	overdue, err := f.sendIndex(ctx, rechecks)
+// whether that one is overdue. An error is logged. Requeues and Failures of the message
+// are those of m.
+func (f *Filler) requestIndex(ctx context.Context, m Message) (overdue bool) {
+	overdue, err := f.sendIndex(ctx, m)
 	if err != nil {
 		f.Log.Error("requesting an update of the blob index failed", "error", err.Error())
 	}
 	return overdue
 }
 
-func (f *Filler) sendIndex(ctx context.Context, rechecks int) (overdue bool, err error) {
-	now := f.now().UTC().Truncate(time.Second)
-	created, err := f.State.Create(ctx, indexUpdateName, []byte(now.Format(time.RFC3339)))
+func (f *Filler) sendIndex(ctx context.Context, m Message) (overdue bool, err error) {
+	now := f.now().UTC()
+	m.Do, m.Run, m.Delay = doIndex, now.Format(time.RFC3339Nano), indexDelay
+	created, err := f.State.Create(ctx, indexUpdateName, []byte(m.Run))
 	if err != nil {
 		return false, err
 	}
 	if created {
-		err := f.Queue.Send(ctx, Message{Do: doIndex, Delay: indexDelay, Requeues: rechecks})
+		err := f.Queue.Send(ctx, m)
 		if err != nil {
 			err = errors.Join(err, f.State.Delete(ctx, indexUpdateName))
 		}
@@ -85,44 +93,55 @@ func (f *Filler) sendIndex(ctx context.Context, rechecks int) (overdue bool, err
 	if err != nil || data == nil { // a worker has just begun to update it
 		return false, err
 	}
-	sent, err := time.Parse(time.RFC3339, string(data))
+	sent, err := time.Parse(time.RFC3339Nano, string(data))
 	return err != nil || now.Sub(sent) > indexOverdue, nil
 }
 
-// index processes a message that updates the index.
-func (f *Filler) index(ctx context.Context, m Message) {
+// index processes a message that updates the index, unless it is stale: the index was
+// updated since it was sent, and there may be another message.
+func (f *Filler) index(ctx context.Context, m Message) error {
+	data, err := f.State.Get(ctx, indexUpdateName)
+	if err != nil || data == nil || string(data) != m.Run {
+		return err
+	}
 	ctx, cancel := context.WithDeadlineCause(ctx, clockOf(ctx).end, errTimeUp)
 	defer cancel()
-	f.updateIndex(ctx, m.Requeues)
+	f.updateIndex(ctx, m)
+	return nil
 }
 
 // updateIndex adds to the index in each bucket what workers have found since the last
-// listing. After an error, the planner's next run adds it. rechecks is how often this was
-// done for blobs that S3 is replicating.
-func (f *Filler) updateIndex(ctx context.Context, rechecks int) {
+// listing. It requests another update after an error, and for blobs that S3 is
+// replicating; m has how often that was done before.
+func (f *Filler) updateIndex(ctx context.Context, m Message) {
 	var added, waiting int
 	err := f.State.Delete(ctx, indexUpdateName)
 	if err == nil {
 		err = retryOvertaken(ctx, func() (err error) {
-			if waiting, err = f.findReplicated(ctx); err == nil {
-				added, err = f.addFound(ctx)
-			}
-			return err
+			var failed error
+			waiting, failed = f.findReplicated(ctx)
+			added, err = f.addFound(ctx) // what is known, even then
+			return errors.Join(failed, err)
 		})
 	}
 	if err != nil {
-		f.Log.Error("updating the blob index failed", "error", err.Error())
+		f.Log.Error("updating the blob index failed", "error", err.Error(), "failures", m.Failures+1)
+		if m.Failures+1 < maxIndexFailures {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
+			defer cancel()
+			f.requestIndex(ctx, Message{Requeues: m.Requeues, Failures: m.Failures + 1})
+		}
 		return
 	}
 	f.Log.Info("blob index updated", "added", added, "replicating", waiting)
-	if waiting > 0 && rechecks < maxRechecks {
-		f.requestIndex(ctx, rechecks+1)
+	if waiting > 0 && m.Requeues < maxRechecks {
+		f.requestIndex(ctx, Message{Requeues: m.Requeues + 1})
 	}
 }
 
 // findReplicated checks and saves which blobs that workers have found in the primary have
 // arrived in the replicas since. It returns the number of those that have not, or that
-// were not checked, in all replicas.
+// were not checked, in all replicas. After an error, no more are checked in that bucket.
 func (f *Filler) findReplicated(ctx context.Context) (waiting int, err error) {
 	blobs, err := f.foundBlobs(ctx)
 	if err != nil {
@@ -130,33 +149,40 @@ func (f *Filler) findReplicated(ctx context.Context) (waiting int, err error) {
 	}
 	var x found
 	var missing atomic.Int64
+	failed := make([]atomic.Pointer[error], len(f.Buckets))
 	checks, routed := 0, f.routed()
-	group, inner := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(checksAtOnce)
 	for d, mask := range blobs.all {
 		for i, b := range f.Buckets {
 			if mask&1 == 0 || routed&^mask&(1<<i) == 0 {
 				continue
 			}
-			if checks++; checks > maxChecks {
+			if checks++; checks > maxChecks || failed[i].Load() != nil {
 				missing.Add(1)
 				continue
 			}
 			group.Go(func() error {
-				o, err := b.Stat(inner, d.String())
+				o, err := b.Stat(ctx, d.String())
+				if err != nil {
+					failed[i].CompareAndSwap(nil, &err)
+				}
 				if o == nil {
 					missing.Add(1)
 				} else {
 					x.add(i, d.String())
 				}
-				return err
+				return nil
 			})
 		}
 	}
-	if err := group.Wait(); err != nil {
-		return 0, err
+	_ = group.Wait()
+	_, err = x.save(context.WithoutCancel(ctx), f.State, f.bucketNames())
+	for i := range failed {
+		if first := failed[i].Load(); first != nil {
+			err = errors.Join(err, *first)
+		}
 	}
-	_, err = x.save(ctx, f.State, f.bucketNames())
 	return int(missing.Load()), err
 }
 
@@ -283,24 +309,33 @@ func (f *Filler) foundBlobs(ctx context.Context) (blobs snapshot, err error) {
 	if err != nil || inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
 		return nil, err
 	}
+	parts := make([]snapshot, len(inv.Parts))
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(partsAtOnce)
 	for i, part := range inv.Parts {
 		within := found.within(inv.prefix(i))
 		if len(within) == 0 {
 			continue
 		}
-		listed, err := f.piece(ctx, part.Piece)
-		if errors.Is(err, errPiece) {
-			return nil, fmt.Errorf("reading the inventory: %w", errOvertaken)
-		}
-		if err != nil {
-			return nil, err
-		}
-		for d, mask := range within.all {
-			blobs = blobs.add(d, mask|listed.mask(d))
-		}
+		group.Go(func() error {
+			listed, err := f.piece(inner, part.Piece)
+			if errors.Is(err, errPiece) {
+				return fmt.Errorf("reading the inventory: %w", errOvertaken)
+			}
+			if err != nil {
+				return err
+			}
+			for d, mask := range within.all {
+				parts[i] = parts[i].add(d, mask|listed.mask(d))
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	if !all {
 		return nil, fmt.Errorf("reading what workers have found: %w", errOvertaken)
 	}
-	return blobs, nil
+	return slices.Concat(parts...), nil
 }

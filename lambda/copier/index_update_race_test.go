@@ -15,7 +15,7 @@ import (
 func TestIndexUpdateRaces(t *testing.T) {
 	t.Parallel()
 	plan := func(t *testing.T, f *Filler) error { _, err := f.Plan(t.Context()); return err }
-	update := func(t *testing.T, f *Filler) error { return f.Work(t.Context(), `{"do":"index","run":""}`) }
+	update := func(t *testing.T, f *Filler) error { f.updateIndex(t.Context(), Message{}); return nil }
 	for _, tt := range []struct {
 		name   string
 		paused func(t *testing.T, f *Filler) error
