@@ -42,6 +42,8 @@ type Filler struct {
 
 	mu   sync.Mutex
 	held *holdings // the last that were loaded
+
+	limits foundLimits // zero for the default
 }
 
 // Queue delivers messages to workers, each at least once.

@@ -14,12 +14,21 @@ const (
 	// foundPrefix is the prefix in the state of what workers have found in buckets that
 	// were not listed since.
 	foundPrefix = "found/"
-	// maxFound limits how many of these are read at once, to bound memory; the others are
-	// added to the inventory in a later run.
-	maxFound = 2000
 	// foundAtOnce is how many of these are read in parallel.
 	foundAtOnce = 16
 )
+
+// foundLimits bound the memory and the time for what workers have found. The rest is
+// added to the inventory in a later run.
+type foundLimits struct {
+	objects int // that are read
+	batch   int // objects in memory before they are merged
+	size    int // bytes of the merged content from which no further batch is read
+}
+
+// defaultFoundLimits are enough for an hour of a first fill: workers save an object for
+// each chunk of images.
+var defaultFoundLimits = foundLimits{objects: 20_000, batch: 250, size: 64 << 20}
 
 // found are blobs that were found in buckets or copied there. The zero value is empty. It
 // is safe for concurrent use.
@@ -74,7 +83,7 @@ func bucketsHash(buckets []string) string {
 	return hashOf(text)[:8]
 }
 
-// foundNames returns the names of what workers have found, at most maxFound, and whether
+// foundNames returns the names of what workers have found, within the limit, and whether
 // they have requested an update of the index.
 func (f *Filler) foundNames(ctx context.Context) (names []string, requested bool, err error) {
 	if names, err = f.State.Names(ctx, foundPrefix); err != nil {
@@ -82,7 +91,7 @@ func (f *Filler) foundNames(ctx context.Context) (names []string, requested bool
 	}
 	all := len(names)
 	names = slices.DeleteFunc(names, func(name string) bool { return name == indexUpdateName })
-	return names[:min(len(names), maxFound)], len(names) < all, nil
+	return names[:min(len(names), f.foundLimits().objects)], len(names) < all, nil
 }
 
 // latestFound returns what workers have found since the last listing, for an index that
@@ -97,13 +106,37 @@ func (f *Filler) latestFound(ctx context.Context) (snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, _, err := f.loadFound(ctx, names)
+	content, _, _, err := f.loadFound(ctx, names)
 	return content, err
 }
 
-// loadFound reads what workers have found with the buckets of this Filler. all reports
-// whether everything was there.
-func (f *Filler) loadFound(ctx context.Context, names []string) (content snapshot, all bool, err error) {
+func (f *Filler) foundLimits() foundLimits {
+	if f.limits == (foundLimits{}) {
+		return defaultFoundLimits
+	}
+	return f.limits
+}
+
+// loadFound reads what workers have found with the buckets of this Filler, in batches
+// until the content is large. read are the names up to there, with those of other
+// buckets. all reports whether everything was there that has these names.
+func (f *Filler) loadFound(ctx context.Context, names []string) (content snapshot, read []string, all bool, err error) {
+	limits := f.foundLimits()
+	all = true
+	for batch := range slices.Chunk(names, limits.batch) {
+		if len(content) >= limits.size {
+			break
+		}
+		s, whole, err := f.loadBatch(ctx, batch)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		content, read, all = content.merge(s), append(read, batch...), all && whole
+	}
+	return content, read, all, nil
+}
+
+func (f *Filler) loadBatch(ctx context.Context, names []string) (content snapshot, all bool, err error) {
 	own := foundPrefix + bucketsHash(f.bucketNames()) + "/"
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return len(name) != len(own)+pieceHash || name[:len(own)] != own

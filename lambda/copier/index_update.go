@@ -301,7 +301,7 @@ func (f *Filler) foundBlobs(ctx context.Context) (blobs snapshot, err error) {
 	if err != nil {
 		return nil, err
 	}
-	found, all, err := f.loadFound(ctx, names)
+	found, _, all, err := f.loadFound(ctx, names)
 	if err != nil || len(found) == 0 && all {
 		return nil, err
 	}

@@ -124,10 +124,12 @@ func (p *planRun) list(ctx context.Context) error {
 			return err
 		}
 	}
-	found, _, err := p.filler.loadFound(ctx, p.job.Found)
+	// What is not read is not in the parts either, so it must not be deleted.
+	found, read, _, err := p.filler.loadFound(ctx, p.job.Found)
 	if err != nil {
 		return err
 	}
+	p.job.Found = read
 	saved := time.Now()
 	for p.job.Part < len(p.job.Inventory.Parts) {
 		if p.timeUp() {
