@@ -91,7 +91,7 @@ scale: ## fill the mirrors of a registry of millions of generated blobs: memory,
 	.build/scale -mirrors 4 -blobs 200000 -manifests 3000 -repositories 100 -hours 11 -max-memory 400
 	.build/scale -mirrors 31 -blobs 1000000 -manifests 300000 -repositories 2000 -hours 1 -compare=false -max-memory 400
 	.build/scale -mirrors 2 -blobs 8000000 -manifests 300000 -repositories 2000 -hours 1 -compare=false -max-memory 400
-	.build/scale -mirrors 2 -blobs 0 -fill 1000000 -max-memory 400
+	.build/scale -mirrors 2 -blobs 0 -fill 400000 -max-memory 400
 
 .PHONY: prove-all
 prove-all: ## run what takes too long for the gate: all of e2e, bad habits in 300 pairs, scale, bench, every fuzz target for FUZZTIME

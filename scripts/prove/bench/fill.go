@@ -22,9 +22,10 @@ import (
 
 // measureFill compares archeio mirror copy with crane copy and skopeo sync: the same
 // images from the same registry, first into an empty destination, then again when
-// nothing is new, and once more from a source whose listings have digests, as those of
-// Artifact Registry; and the last two with both servers far away. Ours is a bucket of an S3 server and theirs a registry, both of which
-// store files in the same file system and hash what they receive.
+// nothing is new, once more from a source whose listings have digests, as those of
+// Artifact Registry, and the last two with both servers far away. Ours is a bucket of an
+// S3 server and theirs a registry, both of which store files in the same file system and
+// hash what they receive.
 func measureFill(ctx context.Context, b *bench) error {
 	f := &fill{bench: b, parallel: "8"}
 	if err := f.start(ctx); err != nil {
