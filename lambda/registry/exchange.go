@@ -54,7 +54,7 @@ func (c *Client) do(ctx context.Context, q request) (*response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("invalid address: %s", line(err.Error()))
 	}
-	target, refusals := asked, 0
+	target, refusals, challenged := asked, 0, false
 	for redirects := 0; ; {
 		authorization, generation, err := c.auth.authorization(ctx, target, q.repository)
 		if err != nil {
@@ -78,13 +78,17 @@ func (c *Client) do(ctx context.Context, q request) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if refusals < maxRefusals && mayReauthenticate(resp, authorization) {
+		first := authorization == "" && !challenged // refuses no credentials
+		if (first || refusals < maxRefusals) && mayReauthenticate(resp, authorization) {
 			again, err := c.auth.refused(ctx, resp, target, q.repository, authorization, generation, refusals > 0)
 			if err != nil {
 				resp.Body.Close()
 				return nil, err
 			}
-			if refusals++; again {
+			if challenged = true; !first {
+				refusals++
+			}
+			if again {
 				drain(resp)
 				continue
 			}

@@ -350,3 +350,27 @@ func TestClearTokenServer(t *testing.T) {
 		})
 	}
 }
+
+// TestTokenUsedUpAfterChallenge tests that the first token of a request may have expired:
+// the response without a token, before that, has refused none.
+func TestTokenUsedUpAfterChallenge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tokens := 0
+		c, _ := served(t, "example.com", Options{}, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Host == "auth.example.com":
+				tokens++
+				fmt.Fprintf(w, `{"token":"token-%d"}`, tokens)
+			case r.Header.Get("Authorization") == "Bearer token-2":
+				w.Header().Set("Docker-Content-Digest", a)
+			default:
+				w.Header().Set("WWW-Authenticate", `Bearer realm="https://auth.example.com/token"`)
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		})
+		if digest, err := c.Resolve(t.Context(), "app", "v1"); digest != a || err != nil || tokens != 2 {
+			t.Errorf("digest %q, error %v, %d tokens, want 2", digest, err, tokens)
+		}
+	})
+}
