@@ -276,8 +276,7 @@ func (f *Filler) extendIndex(ctx context.Context, b *Bucket, place indexState, f
 	return data, n, err
 }
 
-// maskOf returns the mask of the buckets in some regions, 0 if there is none in one of
-// them.
+// maskOf returns the mask of the buckets in some regions, 0 if one of these has no bucket.
 func (f *Filler) maskOf(regions []string) (mask uint64) {
 	for _, region := range regions {
 		before := mask

@@ -50,7 +50,7 @@ func (s snapshot) within(prefix string) snapshot {
 	return s[from*entrySize : to*entrySize]
 }
 
-// mask returns the mask of a digest, 0 if there is none.
+// mask returns the mask of a digest, 0 if no bucket has it.
 func (s snapshot) mask(d Digest) uint64 {
 	i := sort.Search(s.len(), func(i int) bool { return bytes.Compare(s[i*entrySize:][:digestSize], d[:]) >= 0 })
 	if i == s.len() {
