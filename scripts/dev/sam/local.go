@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -25,20 +24,16 @@ import (
 	"archeio/scripts/lab/sample"
 )
 
-// atOnce is how many events one start of SAM serves. Each has a container, which may
-// use as much memory as the function.
-const atOnce = 16
-
-// samTimeout is how long SAM may take to start its containers.
-const samTimeout = 5 * time.Minute
+// samTimeout is how long SAM may take to start.
+const samTimeout = 2 * time.Minute
 
 // local is a start of SAM for some events: the template has a copy of the function for
-// each of them, with the event's environment.
+// each of them, with the event's environment and its simulated mirrors.
 type local struct {
 	options
-	sam, template, mirrors, dir string
-	docker                      *docker
-	events                      []*sample.Event
+	sam, template, mirrors string
+	docker                 *docker
+	events                 []*sample.Event
 }
 
 func functionID(i int) string { return fmt.Sprint(stage.RedirectorID, "Event", i) }
@@ -59,9 +54,6 @@ func (l *local) invoke(ctx context.Context) (failed bool, err error) {
 		return false, err
 	}
 	defer stop()
-	if err := l.startMirrors(ctx); err != nil {
-		return false, err
-	}
 	for i, event := range l.events {
 		reported, err := l.post(ctx, "http://"+address+"/2015-03-31/functions/"+functionID(i)+"/invocations", event)
 		if err != nil {
@@ -93,10 +85,12 @@ func (l *local) copies() (file string, err error) {
 			return "", fmt.Errorf("reading %s: it has no function %s", l.template, stage.RedirectorID)
 		}
 		delete(own, "FunctionName")
-		metadata := map[string]any{}
-		for name, value := range asMap(function["Metadata"]) {
-			if name != "aws:cdk:path" { // SAM takes it for the function's name
-				metadata[name] = value
+		metadata := maps.Clone(asMap(function["Metadata"]))
+		delete(metadata, "aws:cdk:path") // SAM takes it for the function's name
+		if address := event.MirrorAddress(); address != "" {
+			code, _ := metadata[assetPath].(string)
+			if metadata[assetPath], err = l.withMirrors(code, event.MirrorList(), address); err != nil {
+				return "", fmt.Errorf("adding the simulated mirrors to the function: %w", err)
 			}
 		}
 		variables := map[string]string{"AWS_REGION": event.Env["AWS_REGION"]}
@@ -114,6 +108,43 @@ func (l *local) copies() (file string, err error) {
 	}
 	file = strings.TrimSuffix(l.template, ".json") + ".events.json"
 	return file, os.WriteFile(file, data, 0o600)
+}
+
+// assetPath is the metadata with the folder of a function's code, relative to the
+// template.
+const assetPath = "aws:asset:path"
+
+// withMirrors returns a folder with the function's code in which the simulated mirrors
+// start first and then run the function. They are a part of the code rather than
+// started in the container by docker exec, because SAM alone decides when a container
+// starts.
+func (l *local) withMirrors(code, list, address string) (folder string, err error) {
+	cdkOut := filepath.Dir(l.template)
+	// One for each event: a container must not see what another one reads.
+	path, err := os.MkdirTemp(cdkOut, "mirrors.")
+	if err != nil {
+		return "", err
+	}
+	files := map[string]string{
+		"function": filepath.Join(cdkOut, code, "bootstrap"),
+		"mirrors":  l.mirrors,
+	}
+	for name, file := range files {
+		if err := os.Link(file, filepath.Join(path, name)); err != nil {
+			return "", err
+		}
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return "", err
+	}
+	// Lambda mounts the code at /var/task.
+	script := fmt.Sprintf("#!/bin/sh\nexec /var/task/mirrors /var/task %s /var/task/function\n", address)
+	return filepath.Base(path), errors.Join(
+		os.WriteFile(filepath.Join(path, filepath.Base(list)), text, 0o644),
+		os.WriteFile(filepath.Join(path, "bootstrap"), []byte(script), 0o755),
+		os.Chmod(path, 0o755), // the function is not run by root
+	)
 }
 
 // asMap returns a JSON object, nil for anything else.
@@ -148,12 +179,14 @@ func listens(host string) bool {
 	return err == nil
 }
 
-// start starts SAM and its containers, until stop is called.
+// start starts SAM until stop is called. It makes a container for each invocation. With
+// --warm-containers EAGER, SAM 1.167 forgets some of those that it has started at once:
+// it makes others for their invocations and leaves the first ones running.
 func (l *local) start(ctx context.Context, template, address string) (stop func(), err error) {
 	host, port, _ := net.SplitHostPort(address)
 	// The region of the credentials; each function's own is in its environment.
 	cmd := exec.Command(l.sam, "local", "start-lambda", "-t", template, "--host", host, "--port", port,
-		"--container-host", host, "--container-host-interface", host, "--warm-containers", "EAGER", "--no-watch", "--skip-pull-image", "--region", "us-east-1")
+		"--container-host", host, "--container-host-interface", host, "--skip-pull-image", "--region", "us-east-1")
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+l.docker.host, "SAM_CLI_TELEMETRY=0",
 		// SAM requires credentials, but does not use them here.
 		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_EC2_METADATA_DISABLED=true")
@@ -203,76 +236,6 @@ func (l *local) start(ctx context.Context, template, address string) (stop func(
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// startMirrors starts the simulated mirrors within the containers of the events that
-// use them, and waits until they listen.
-func (l *local) startMirrors(ctx context.Context) error {
-	containers, err := l.containers(ctx)
-	if err != nil {
-		return err
-	}
-	for i, event := range l.events {
-		address := event.MirrorAddress()
-		if address == "" {
-			continue
-		}
-		container := containers[functionID(i)]
-		if container == "" {
-			return fmt.Errorf("starting the simulated mirrors: no container of %s", functionID(i))
-		}
-		const folder = "/tmp"
-		for _, file := range []string{l.mirrors, event.MirrorList()} {
-			if out, err := l.docker.command(ctx, "cp", file, container+":"+path.Join(folder, filepath.Base(file))).CombinedOutput(); err != nil {
-				return fmt.Errorf("starting the simulated mirrors: docker cp: %w: %s", err, lastLine(string(out)))
-			}
-		}
-		// It ends with the container.
-		cmd := l.docker.command(ctx, "exec", container, path.Join(folder, filepath.Base(l.mirrors)), folder, address)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			return err
-		}
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		if err := cmd.Start(); err != nil {
-			return fmt.Errorf("starting the simulated mirrors: %w", err)
-		}
-		if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-			cmd.Wait()
-			return fmt.Errorf("starting the simulated mirrors: %w: %s", err, lastLine(stderr.String()))
-		}
-		go cmd.Wait()
-	}
-	return nil
-}
-
-// containers returns the containers of the functions by their names.
-func (l *local) containers(ctx context.Context) (map[string]string, error) {
-	ids, err := l.docker.command(ctx, "ps", "--quiet", "--no-trunc").Output()
-	if err != nil {
-		return nil, fmt.Errorf("listing the containers: %w", err)
-	}
-	found := map[string]string{}
-	fields := strings.Fields(string(ids))
-	if len(fields) == 0 {
-		return found, nil
-	}
-	out, err := l.docker.command(ctx, append([]string{"inspect", "--format", "{{.Id}} {{range .Config.Env}}{{println .}}{{end}}"}, fields...)...).Output()
-	if err != nil {
-		return nil, fmt.Errorf("inspecting the containers: %w", err)
-	}
-	id := ""
-	for line := range strings.Lines(string(out)) {
-		line = strings.TrimSpace(line)
-		if first, rest, ok := strings.Cut(line, " "); ok && len(first) == 64 {
-			id, line = first, rest
-		}
-		if name, ok := strings.CutPrefix(line, "AWS_LAMBDA_FUNCTION_NAME="); ok {
-			found[name] = id
-		}
-	}
-	return found, nil
 }
 
 // post invokes a function with an event, prints the result, and reports whether the

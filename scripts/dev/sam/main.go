@@ -5,7 +5,7 @@
 //
 // The environment is that of make invoke. Each event gets a container of its own, and
 // the mirrors that make invoke simulates run within it, at the same address, so the
-// results are those of make invoke.
+// results are those of make invoke. They are added to the function's code and start it.
 //
 // If no Docker daemon is running, and the user is root, it starts one and stops it
 // afterwards. If the base image cannot be pulled, it makes a substitute. The exit
@@ -140,15 +140,8 @@ func (o options) invoke(ctx context.Context, names []string) (failed bool, err e
 			return false, err
 		}
 	}
-	for some := range slices.Chunk(samples, atOnce) {
-		l := &local{options: o, sam: sam, template: template, mirrors: mirrors, dir: dir, docker: d, events: some}
-		reported, err := l.invoke(ctx)
-		if err != nil {
-			return false, err
-		}
-		failed = failed || reported
-	}
-	return failed, nil
+	l := &local{options: o, sam: sam, template: template, mirrors: mirrors, docker: d, events: samples}
+	return l.invoke(ctx)
 }
 
 // buildMirrors builds the simulated mirrors for a container, which may have no C

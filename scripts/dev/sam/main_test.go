@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -34,6 +35,24 @@ func serveAsSAM(args []string) {
 		os.Exit(1)
 	}
 	fmt.Fprintln(os.Stderr, `{"_aws":{}}`)
+	var functions struct {
+		Resources map[string]struct {
+			Metadata map[string]string
+		}
+	}
+	if err := json.Unmarshal(template, &functions); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// Like SAM, which runs the file bootstrap of the code's folder.
+	code := func(name string) string {
+		file := filepath.Join(filepath.Dir(value("-t")), functions.Resources[name].Metadata["aws:asset:path"], "bootstrap")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
 	http.ListenAndServe(net.JoinHostPort(value("--host"), value("--port")), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		event, _ := io.ReadAll(r.Body)
 		name := strings.Split(r.URL.Path, "/")[3]
@@ -43,7 +62,7 @@ func serveAsSAM(args []string) {
 		case strings.Contains(string(event), "Records"):
 			io.WriteString(w, `{"errorType":"EventError"}`)
 		case strings.Contains(string(event), `"path"`):
-			fmt.Fprintf(w, `{"statusCode": 200, "function": %q}`, name)
+			fmt.Fprintf(w, `{"statusCode": 200, "function": %q, "code": %q}`, name, code(name))
 		default:
 			http.Error(w, "no container", http.StatusBadGateway)
 		}
@@ -56,18 +75,15 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs, called := t.TempDir(), filepath.Join(t.TempDir(), "called")
+	programs := t.TempDir()
 	for name, script := range map[string]string{
-		"sam": "exec " + self + ` "$@"`,
-		"docker": `echo "docker $*" >>` + called + `
-case $1 in
-ps) echo c1; echo c2;;
-inspect) for n in 0 1; do printf '%064d PATH=/bin\nAWS_LAMBDA_FUNCTION_NAME=RedirectorEvent%d\n' $n $n; done;;
-exec) echo listening;;
-esac`,
+		"sam":    "exec " + self + ` "$@"`,
+		"docker": "exit 0",
 		"cdk": `while [ "$1" != -o ]; do shift; done
-mkdir -p $2 && echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"x"}},"Other":{}}}' >$2/archeio-smallest-redirector-eu-central-1.template.json`,
-		"go": "exit 0",
+mkdir -p $2/asset.1 && echo built >$2/asset.1/bootstrap
+echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"x"},"Metadata":{"aws:cdk:path":"x","aws:asset:path":"asset.1"}},"Other":{}}}' >$2/archeio-smallest-redirector-eu-central-1.template.json`,
+		"go": `while [ "$1" != -o ]; do shift; done
+echo mirrors >$2`,
 	} {
 		if err := os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 			t.Fatal(err)
@@ -78,6 +94,7 @@ mkdir -p $2 && echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function",
 	for name, text := range map[string]string{
 		"env.json":        `{"Parameters":{"MIRROR_URL_TEMPLATE":"http://127.0.0.1:18580/{region}"}}`,
 		"ping.env.json":   `{"Parameters":{"MIRROR_URL_TEMPLATE":""}}`,
+		"mirrors.txt":     "",
 		"ping.json":       `{"path":"/v2/"}`,
 		"blob.json":       `{"path":"/v2/x/blobs/y"}`,
 		"error.env.json":  `{"Parameters":{"MIRROR_URL_TEMPLATE":""}}`,
@@ -92,7 +109,10 @@ mkdir -p $2 && echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function",
 		}
 	}
 	event := func(name string) string { return filepath.Join(dir, name) }
-	ok := func(i int) string { return fmt.Sprintf("{\"statusCode\":200,\"function\":\"RedirectorEvent%d\"}\n", i) }
+	ok := func(i int, code string) string {
+		return fmt.Sprintf("{\"statusCode\":200,\"function\":\"RedirectorEvent%d\",\"code\":%q}\n", i, code+"\n")
+	}
+	const withMirrors = "#!/bin/sh\nexec /var/task/mirrors /var/task 127.0.0.1:18580 /var/task/function"
 	for _, tt := range []struct {
 		name   string
 		path   string
@@ -100,25 +120,23 @@ mkdir -p $2 && echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function",
 		code   int
 		stdout string
 		stderr string // a part of it
-		docker string // a call, if there must be one
 	}{
-		{"results", path, []string{event("ping.json"), event("ping")}, 0, ok(0) + ok(1), "", ""},
-		{"mirrors", path, []string{event("ping.json"), event("blob.json")}, 0, ok(0) + ok(1), "", fmt.Sprintf("docker exec %064d /tmp/mirrors /tmp 127.0.0.1:18580\n", 1)},
-		{"verbose", path, []string{"-v", event("ping.json")}, 0, ok(0), `{"_aws":{}}`, ""},
-		{"function-error", path, []string{event("error.json"), event("ping.json")}, 1, "{\"errorType\":\"EventError\"}\n" + ok(1), "", ""},
-		{"no-result", path, []string{event("other.json")}, 2, "", "invoking other: SAM responded with 502 Bad Gateway: no container", ""},
-		{"sam-exits", path, []string{event("broken.json")}, 2, "", "it exited: docker.errors.APIError: 500 Server Error: no port", ""},
-		{"no-event", path, []string{""}, 2, "", "missing EVENT", ""},
-		{"no-such-event", path, []string{"events/alb-ping.json"}, 2, "", "(did you mean ", ""},
-		{"unknown-flag", path, []string{"-x"}, 2, "", "not defined: -x", ""},
-		{"no-sam", "/none", []string{"-python", "/none", event("ping.json")}, 2, "", `there is no "sam" in /none or PATH: install it with make python`, ""},
-		{"no-docker", "/none", []string{event("ping.json")}, 2, "", `there is no "docker" in PATH`, ""},
-		{"no-cdk", path, []string{"-cdk", "no-such-cdk synth", event("ping.json")}, 2, "", `there is no "no-such-cdk" in PATH`, ""},
-		{"cdk-fails", path, []string{"-cdk", "false", event("ping.json")}, 2, "", "running cdk synth: exit status 1", ""},
+		{"results", path, []string{event("ping.json"), event("ping")}, 0, ok(0, "built") + ok(1, "built"), ""},
+		{"mirrors", path, []string{event("ping.json"), event("blob.json")}, 0, ok(0, "built") + ok(1, withMirrors), ""},
+		{"verbose", path, []string{"-v", event("ping.json")}, 0, ok(0, "built"), `{"_aws":{}}`},
+		{"function-error", path, []string{event("error.json"), event("ping.json")}, 1, "{\"errorType\":\"EventError\"}\n" + ok(1, "built"), ""},
+		{"no-result", path, []string{event("other.json")}, 2, "", "invoking other: SAM responded with 502 Bad Gateway: no container"},
+		{"sam-exits", path, []string{event("broken.json")}, 2, "", "it exited: docker.errors.APIError: 500 Server Error: no port"},
+		{"no-event", path, []string{""}, 2, "", "missing EVENT"},
+		{"no-such-event", path, []string{"events/alb-ping.json"}, 2, "", "(did you mean "},
+		{"unknown-flag", path, []string{"-x"}, 2, "", "not defined: -x"},
+		{"no-sam", "/none", []string{"-python", "/none", event("ping.json")}, 2, "", `there is no "sam" in /none or PATH: install it with make python`},
+		{"no-docker", "/none", []string{event("ping.json")}, 2, "", `there is no "docker" in PATH`},
+		{"no-cdk", path, []string{"-cdk", "no-such-cdk synth", event("ping.json")}, 2, "", `there is no "no-such-cdk" in PATH`},
+		{"cdk-fails", path, []string{"-cdk", "false", event("ping.json")}, 2, "", "running cdk synth: exit status 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("PATH", tt.path)
-			os.Remove(called)
 			var stdout, stderr bytes.Buffer
 			args := append([]string{"-python", programs, "-cdk", "cdk"}, tt.args...)
 			if code := run(t.Context(), args, &stdout, &stderr); code != tt.code {
@@ -129,9 +147,6 @@ mkdir -p $2 && echo '{"Resources":{"Redirector":{"Type":"AWS::Lambda::Function",
 			}
 			if tt.code == 2 && strings.Count(stderr.String(), "\n") != 1 {
 				t.Errorf("standard error %q, want one line", &stderr)
-			}
-			if calls, _ := os.ReadFile(called); strings.Contains(string(calls), "docker exec") != (tt.docker != "") || !strings.Contains(string(calls), tt.docker) {
-				t.Errorf("calls %q, want %q", calls, tt.docker)
 			}
 		})
 	}
