@@ -179,9 +179,10 @@ func listens(host string) bool {
 	return err == nil
 }
 
-// start starts SAM until stop is called. It makes a container for each invocation. With
-// --warm-containers EAGER, SAM 1.167 forgets some of those that it has started at once:
-// it makes others for their invocations and leaves the first ones running.
+// start starts SAM until stop is called. SAM creates a container for each invocation.
+// With --warm-containers EAGER, version 1.167 may lose track of containers that it
+// starts at the same time: it creates others for the invocations and leaves the first
+// ones running.
 func (l *local) start(ctx context.Context, template, address string) (stop func(), err error) {
 	host, port, _ := net.SplitHostPort(address)
 	// The region of the credentials; each function's own is in its environment.
