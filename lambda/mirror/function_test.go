@@ -460,7 +460,7 @@ func TestHabits(t *testing.T) {
 }
 
 // plannerTime returns the time limit of the planner in TestPlannerFinishes. .ci/run
-// sets it to 20 seconds.
+// sets a longer one.
 func plannerTime(t *testing.T) time.Duration {
 	text := os.Getenv("MIRROR_TEST_PLANNER")
 	if text == "" {
@@ -559,7 +559,7 @@ func (w *slowWriter) Write(p []byte) (n int, err error) {
 // the last one stopped.
 func TestBlobOverSeveralRuns(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, "several", 3*time.Second, slow(8<<20))
+	d := deploy(t, "several", 5*time.Second, slow(4<<20))
 	d.push(t, "small/app:v1", 1000, 1)
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
@@ -583,7 +583,7 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 // dead letter. Each status reports it until a mirror copy has copied it.
 func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, "needs", 2*time.Second, slow(1<<20))
+	d := deploy(t, "needs", 5*time.Second, slow(1<<20))
 	d.push(t, "large/app:v1", 18<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
