@@ -15,6 +15,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -92,8 +93,10 @@ type deployment struct {
 	bootstrap string
 	env       map[string]string
 	process   *runtimeapi.Process
-	// limit is the time limit of one invocation.
-	limit time.Duration
+	// limit is the time limit of one invocation with a payload that limited matches; nil
+	// for any. Another has a minute.
+	limit   time.Duration
+	limited *regexp.Regexp
 }
 
 // deploy starts the functions with buckets and a prefix of that name, in the system
@@ -185,7 +188,11 @@ func (d *deployment) collect(t *testing.T, image v1.Image) {
 
 // invoke invokes the function once, with a deadline.
 func (d *deployment) invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.limit)
+	limit := d.limit
+	if d.limited != nil && !d.limited.Match(payload) {
+		limit = time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return d.api.Invoke(ctx, payload)
 }
@@ -464,7 +471,7 @@ func TestHabits(t *testing.T) {
 func plannerTime(t *testing.T) time.Duration {
 	text := os.Getenv("MIRROR_TEST_PLANNER")
 	if text == "" {
-		return 2 * time.Second
+		return 3 * time.Second
 	}
 	limit, err := time.ParseDuration(text)
 	if err != nil {
@@ -501,6 +508,7 @@ func TestPlannerFinishes(t *testing.T) {
 			upstream.ServeHTTP(w, r)
 		})
 	})
+	d.limited = regexp.MustCompile(`"plan\\?"`)
 	const repositories = 10
 	for i := range repositories {
 		d.push(t, fmt.Sprintf("team-%d/app:v1", i), 100, 1)
@@ -555,11 +563,15 @@ func (w *slowWriter) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
+// copies matches the payload of a worker that copies blobs.
+var copies = regexp.MustCompile(`\\"do\\":\\"(repository|blob)\\"`)
+
 // A blob that takes longer than one run is continued by the next run, from where
 // the last one stopped.
 func TestBlobOverSeveralRuns(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, "several", 5*time.Second, slow(4<<20))
+	d.limited = copies
 	d.push(t, "small/app:v1", 1000, 1)
 	d.push(t, "large/app:v1", 24<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
@@ -584,6 +596,7 @@ func TestBlobOverSeveralRuns(t *testing.T) {
 func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, "needs", 5*time.Second, slow(1<<20))
+	d.limited = copies
 	d.push(t, "large/app:v1", 18<<20, 1)
 	d.work(t, `{"mirror":"plan"}`)
 	if dead := d.Queue.DeadLetters(); len(dead) != 0 {
@@ -596,7 +609,6 @@ func TestBlobThatNeedsMirrorCopy(t *testing.T) {
 	if n := strings.Count(d.log.String(), `"NeedsMirrorCopy":1`); n != 1 {
 		t.Errorf("the log has the metric %d times, want once", n)
 	}
-	d.limit = time.Minute
 	if _, err := d.invoke(t.Context(), []byte(`{"mirror":"status"}`)); err != nil {
 		t.Fatal(err)
 	}
