@@ -24,7 +24,7 @@ func (c *checks) checkChanges(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	c.progress.Note("not checked: the edge selects no origin here, so no request reaches the redirector of %s through it; load balancers of that region are not served; there are no budgets, which a changed email would replace; the other changes of front, and a domain for a stage that has none, are in the tests of infra/stacks", regions[1])
+	c.progress.Note("not checked: the edge selects no origin here, so no request reaches the redirector of %s through it; load balancers of that region are not served; there are no budgets, which a changed email would replace", regions[1])
 	c.check("an upstream that requires a token has the image", c.startTokenUpstream(ctx))
 	c.changeWhilePulling(ctx, nil,
 		change{"another upstream, which requires a token", set(func() {}), c.checkRelayed},
@@ -49,6 +49,7 @@ func (c *checks) checkChanges(ctx context.Context) {
 	// It is destroyed at the end, so it is no longer protected.
 	c.changeWhilePulling(ctx, nil, change{"another front: alb", set(func() { c.settings.front, c.settings.protected = stage.ALB, false }), c.leadsToBalancers})
 	c.check("the edge that is left over is destroyed", c.destroyLeftOver(ctx, stage.EdgeRegion, "edge"))
+	c.checkFronts(ctx)
 }
 
 func (c *checks) servesInfoURL(ctx context.Context) error {

@@ -30,7 +30,8 @@ balancer and a function URL, the functions that fill the mirrors, and the edge. 
 the mirrors, pushes one more image, pulls it as several clients through both entry
 points, checks access, runs archeio verify, also on the stage with ten defects, changes
 the stage while clients pull, runs the canary, and destroys the stage. With -full, each
-defect is also found alone, and the buckets of the destroyed stage are adopted. With
+defect is also found alone, front is changed from alb to cloudfront, a stage gets its first
+domain, and the buckets of the destroyed stage are adopted. With
 -operations, it instead does to the stage what operators do while clients pull: interrupt
 deployments, add and remove a mirror, run preflight, the rollout hook and the runbooks.
 
