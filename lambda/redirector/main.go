@@ -49,7 +49,7 @@ func main() {
 	}))
 	// The index and the range table are refreshed after a response is sent, so that
 	// they do not compete with the request for the CPU.
-	lambda.Start(newGraceful(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close))
+	lambda.Start(newGraceful(gateway.New(c.ClientAddressHeader, handler.Handle, recorder.Flush), checker.Refresh, recorder.Close, log))
 }
 
 // observeIndex returns a function that records each load of the blob index and what

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -26,6 +27,7 @@ type graceful struct {
 	// afterEach is called after each response is sent, atExit before the
 	// process exits.
 	afterEach, atExit func()
+	log               *slog.Logger
 
 	listen      sync.Once
 	running     atomic.Int64 // invocations
@@ -33,8 +35,8 @@ type graceful struct {
 	idle        chan struct{} // receives when terminating and nothing is running
 }
 
-func newGraceful(h lambda.Handler, afterEach, atExit func()) *graceful {
-	return &graceful{Handler: h, afterEach: afterEach, atExit: atExit, idle: make(chan struct{}, 1)}
+func newGraceful(h lambda.Handler, afterEach, atExit func(), log *slog.Logger) *graceful {
+	return &graceful{Handler: h, afterEach: afterEach, atExit: atExit, log: log, idle: make(chan struct{}, 1)}
 }
 
 // Invoke handles an event. While the process is terminating, Invoke sends the
@@ -94,6 +96,9 @@ func (g *graceful) exitOnTerminate() {
 		<-terminate
 		signal.Stop(terminate)
 		g.terminating.Store(true)
+		if g.running.Load() > 0 {
+			g.log.Info("SIGTERM received; exiting after the running invocation")
+		}
 		for g.running.Load() > 0 {
 			<-g.idle
 		}
