@@ -40,8 +40,12 @@ func measureFill(ctx context.Context, b *bench) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
-			b.progress.Note("%s: %s/s, again %.2f s with %d requests, %.2f s from a listing with digests; %v away %.2f and %.2f s", t.name, formatBytes(float64(f.published.Bytes)/r.first.Seconds()),
-				r.again.Seconds(), r.requests, r.listed.Seconds(), distance, r.distant.Seconds(), r.distantListed.Seconds())
+			far := "not measured"
+			if r.distant > 0 {
+				far = fmt.Sprintf("%.2f and %.2f s", r.distant.Seconds(), r.distantListed.Seconds())
+			}
+			b.progress.Note("%s: %s/s, again %.2f s with %d requests, %.2f s from a listing with digests; %v away %s", t.name, formatBytes(float64(f.published.Bytes)/r.first.Seconds()),
+				r.again.Seconds(), r.requests, r.listed.Seconds(), distance, far)
 			runs[i] = append(runs[i], r)
 		}
 	}
