@@ -85,7 +85,8 @@ func (l *local) copies() (file string, err error) {
 			return "", fmt.Errorf("reading %s: it has no function %s", l.template, stage.RedirectorID)
 		}
 		delete(own, "FunctionName")
-		metadata := maps.Clone(asMap(function["Metadata"]))
+		metadata := map[string]any{}
+		maps.Copy(metadata, asMap(function["Metadata"]))
 		delete(metadata, "aws:cdk:path") // SAM takes it for the function's name
 		if address := event.MirrorAddress(); address != "" {
 			code, _ := metadata[assetPath].(string)
