@@ -97,7 +97,9 @@ func (g *graceful) exitOnTerminate() {
 		signal.Stop(terminate)
 		g.terminating.Store(true)
 		if g.running.Load() > 0 {
-			g.log.Info("SIGTERM received; exiting after the running invocation")
+			// Not an Info line: an invocation counts until the runtime has seen that its
+			// response was taken, so a signal right after a response can find one running.
+			g.log.Debug("SIGTERM received; exiting after the running invocation")
 		}
 		for g.running.Load() > 0 {
 			<-g.idle

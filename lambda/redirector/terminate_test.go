@@ -48,6 +48,7 @@ func TestTerminateDuringInvocation(t *testing.T) {
 		"DEFAULT_AWS_BASE_URL":       mirror.URL,
 		"MIRROR_INDEX_REFRESH":       "none", // only the blob is requested
 		"RANGES_REFRESH":             "none",
+		"LOG_LEVEL":                  "debug",
 	}, out)
 	if err != nil {
 		t.Fatal(err)
