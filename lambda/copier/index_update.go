@@ -119,7 +119,7 @@ func (f *Filler) updateIndex(ctx context.Context, m Message) {
 	if err == nil {
 		err = retryOvertaken(ctx, func() (err error) {
 			var failed error
-			waiting, failed = f.findReplicated(ctx)
+			waiting, failed = f.findReplicated(ctx, m.Requeues+m.Failures)
 			added, err = f.addFound(ctx) // what is known, even then
 			return errors.Join(failed, err)
 		})
@@ -142,7 +142,9 @@ func (f *Filler) updateIndex(ctx context.Context, m Message) {
 // findReplicated checks and saves which blobs that workers have found in the primary have
 // arrived in the replicas since. It returns the number of those that have not, or that
 // were not checked, in all replicas. After an error, no more are checked in that bucket.
-func (f *Filler) findReplicated(ctx context.Context) (waiting int, err error) {
+// Each repeat begins at another digest, so that those that do not arrive, or that fail, do
+// not prevent the others from being checked.
+func (f *Filler) findReplicated(ctx context.Context, repeats int) (waiting int, err error) {
 	blobs, err := f.foundBlobs(ctx)
 	if err != nil {
 		return 0, err
@@ -153,7 +155,7 @@ func (f *Filler) findReplicated(ctx context.Context) (waiting int, err error) {
 	checks, routed := 0, f.routed()
 	var group errgroup.Group
 	group.SetLimit(checksAtOnce)
-	for d, mask := range blobs.all {
+	for d, mask := range blobs.from(blobs.len() * (repeats % (maxRechecks + 1)) / (maxRechecks + 1)) {
 		for i, b := range f.Buckets {
 			if mask&1 == 0 || routed&^mask&(1<<i) == 0 {
 				continue

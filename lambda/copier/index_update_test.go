@@ -335,3 +335,29 @@ func TestIndexUpdateReplication(t *testing.T) {
 		})
 	}
 }
+
+// TestIndexUpdateBehindMissing tests that the index has the blobs that S3 has replicated,
+// although more than one update checks are missing and sorted before them.
+func TestIndexUpdateBehindMissing(t *testing.T) {
+	t.Parallel()
+	x := newFilled(t, 2)
+	var f found
+	var last, content string
+	for i := range maxChecks + 10 {
+		digest := putBlob(t, fmt.Sprint(i)) // its digest only
+		f.add(0, digest)
+		if digest > last {
+			last, content = digest, fmt.Sprint(i)
+		}
+	}
+	putBlob(t, content, x.Buckets[1])
+	if err := x.saveFound(t.Context(), clockOf(t.Context()), &f); err != nil {
+		t.Fatal(err)
+	}
+	x.hold(t)
+	x.update(t)
+	x.indexed(t, x.blobs[0])
+	x.hold(t)
+	x.update(t)
+	x.indexed(t, x.blobs[0], last)
+}

@@ -3,6 +3,7 @@ package copier
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 	"sort"
 	"strings"
 )
@@ -36,6 +37,20 @@ func (s snapshot) all(yield func(d Digest, mask uint64) bool) {
 	for i := range s.len() {
 		if !yield(s.at(i)) {
 			return
+		}
+	}
+}
+
+// from returns an iterator over all entries that begins with the entry with index first,
+// and continues with those before it.
+func (s snapshot) from(first int) iter.Seq2[Digest, uint64] {
+	return func(yield func(d Digest, mask uint64) bool) {
+		for _, part := range []snapshot{s[first*entrySize:], s[:first*entrySize]} {
+			for d, mask := range part.all {
+				if !yield(d, mask) {
+					return
+				}
+			}
 		}
 	}
 }
