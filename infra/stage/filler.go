@@ -153,7 +153,7 @@ func (r *reader) publishes(s *Stage) {
 		login = "fill.secret is a login"
 	}
 	if login != "" {
-		r.problem("publishes", "%s and mirrors are public, so that everybody can pull what it can read: want true if that is intended", login)
+		r.problem("publishes", "%s, and mirrors are public, so anyone could pull what it can read: want true if that is intended", login)
 	}
 }
 

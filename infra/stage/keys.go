@@ -57,7 +57,7 @@ var keys = []key{
 	{name: "upstream.endpoint", want: "scheme and host, for example https://us-docker.pkg.dev", required: true, meaning: "its URL", variable: "UPSTREAM_REGISTRY_ENDPOINT"},
 	{name: "upstream.path", want: "a repository name, for example project/images", otherwise: "none; required for `*.pkg.dev` endpoints", meaning: "prefix of all repository names there", variable: "UPSTREAM_REGISTRY_PATH"},
 	{name: "upstream.regional", want: "an object of endpoints by redirector region", meaning: "endpoints that the redirectors in these regions send clients to instead"},
-	{name: "upstream.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, otherwise: "no limit for the whole stage", meaning: "requests per second to the upstream: `fill.rate` of them are for filling the mirrors, by default half of them, and the rest is divided among the redirector regions of a stage that relays, where the share limits each process of the function: a region with ten processes may send ten times its share", variable: "UPSTREAM_RATE"},
+	{name: "upstream.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, otherwise: "none: `fill.rate` and the default of `UPSTREAM_RATE` apply", meaning: "requests per second to the upstream: `fill.rate` of them are for filling the mirrors, by default half of them, and the rest is divided among the redirector regions of a stage that relays, where the share limits each process of the function: a region with ten processes may send ten times its share", variable: "UPSTREAM_RATE"},
 	passed("upstream.access", `"open" or "token"`, "UPSTREAM_ACCESS"),
 	passed("upstream.tokenHosts", "a list of host names, `*.` allowed in front", "UPSTREAM_TOKEN_HOSTS"),
 	passed("upstream.blobHosts", "a list of host names, `*.` allowed in front", "UPSTREAM_BLOB_HOSTS"),
@@ -108,7 +108,7 @@ var keys = []key{
 	{name: "fill.platforms", want: "a list of patterns of platforms, for example linux/amd64", otherwise: "all", meaning: "platforms to mirror; without a variant all variants"},
 	{name: "fill.allowEmpty", want: boolean, value: "false", meaning: "whether an upstream that does not exist yet is no error"},
 	{name: "fill.secret", want: "the full ARN of a secret", meaning: "secret in the primary region that holds credentials for the upstream, as a Docker configuration file does"},
-	{name: "publishes", want: boolean, value: "false", meaning: "whether everybody may pull from the mirrors what only a login can read from the upstream; must be true with `fill.secret`, or with a private Amazon ECR registry that functions fill the mirrors from"},
+	{name: "publishes", want: boolean, value: "false", meaning: "whether anyone may pull from the mirrors what only a login can read from the upstream; must be true with `fill.secret`, or with a private Amazon ECR registry that functions fill the mirrors from"},
 
 	{name: "release", want: anObject, otherwise: "none: a new version serves all traffic at once", meaning: "rollout of new redirector versions by CodeDeploy: smoke test, gradual traffic shift, rollback on alarms"},
 	{name: "release.shift", want: "one of " + strings.Join(shifts, ", "), value: strconv.Quote(shifts[0]), meaning: "CodeDeploy configuration for the traffic shift"},
@@ -137,7 +137,10 @@ var keys = []key{
 func passed(name, want, variable string) key {
 	k := key{name: name, want: want, meaning: "sets `" + variable + "`", variable: variable, passed: true}
 	for _, v := range config.Variables {
-		if v.Name == variable && v.Default != "" {
+		if v.Name != variable {
+			continue
+		}
+		if k.otherwise = v.Otherwise; v.Default != "" {
 			k.otherwise = "`" + v.Default + "`"
 		}
 	}

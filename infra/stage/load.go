@@ -94,7 +94,7 @@ var retentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545,
 func (r *reader) read(text json.RawMessage) *Stage {
 	s := &Stage{Name: r.stage, MirrorPrefix: "archeio-" + r.stage, variables: map[string]string{}}
 	if !nameForm.MatchString(r.stage) {
-		r.errs = append(r.errs, fmt.Errorf("stage %q: invalid name: want up to 20 lower-case letters, digits and hyphens, a letter first", shortened(r.stage)))
+		r.errs = append(r.errs, fmt.Errorf("stage %q: invalid name: want up to 20 lower-case letters, digits and hyphens, starting with a letter", shortened(r.stage)))
 		return s
 	}
 	var object map[string]json.RawMessage

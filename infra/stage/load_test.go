@@ -96,7 +96,7 @@ func TestStageNames(t *testing.T) {
 	for _, name := range []string{"", "Test", "1test", "-test", "test_1", "test.1", "a-name-of-21-letters1", "é"} {
 		text := strings.Replace(string(stages(t, `{}`)), `"test"`, `"`+name+`"`, 1)
 		_, err := Load([]byte(text))
-		if want := `stage "` + name + `": invalid name: want up to 20 lower-case letters, digits and hyphens, a letter first`; err == nil || err.Error() != want {
+		if want := `stage "` + name + `": invalid name: want up to 20 lower-case letters, digits and hyphens, starting with a letter`; err == nil || err.Error() != want {
 			t.Errorf("stage %q: error %v, want %q", name, err, want)
 		}
 	}

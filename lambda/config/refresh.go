@@ -35,14 +35,14 @@ type Refresh struct {
 // RefreshVariables lists every variable that LoadRefresh reads, in the order in which
 // they are documented, but for those of the redirector.
 var RefreshVariables = [...]Variable{
-	{"REFRESH_STAGE", "name of the stage, for mails; required", ""},
-	{"REFRESH_BUCKETS", "buckets of the mirrors, `name@region`, comma-separated; required", ""},
-	{"REFRESH_STATE", "private bucket for the state and the history, `name@region`; required", ""},
-	{"REFRESH_REDIRECTORS", "regions of the redirectors, comma-separated; required", ""},
-	{"REFRESH_BALANCER", "whether clients reach the redirectors by load balancers only: `true` or `false`", "false"},
-	{"REFRESH_TOPIC", "ARN of the SNS topic for mails", ""},
-	{"REFRESH_NOTICES", "ARN of the SNS topic whose notices are accepted", AWSNotices},
-	{"REFRESH_DOCUMENTS", "base URL of documents to use instead of the providers', a loopback address, for tests", ""},
+	{Name: "REFRESH_STAGE", Meaning: "name of the stage, for mails; required"},
+	{Name: "REFRESH_BUCKETS", Meaning: "buckets of the mirrors, `name@region`, comma-separated; required"},
+	{Name: "REFRESH_STATE", Meaning: "private bucket for the state and the history, `name@region`; required"},
+	{Name: "REFRESH_REDIRECTORS", Meaning: "regions of the redirectors, comma-separated; required"},
+	{Name: "REFRESH_BALANCER", Meaning: "whether clients reach the redirectors by load balancers only: `true` or `false`", Default: "false"},
+	{Name: "REFRESH_TOPIC", Meaning: "ARN of the SNS topic for mails"},
+	{Name: "REFRESH_NOTICES", Meaning: "ARN of the SNS topic whose notices are accepted", Default: AWSNotices},
+	{Name: "REFRESH_DOCUMENTS", Meaning: "base URL of documents to use instead of the providers', a loopback address, for tests"},
 }
 
 // decisive are the variables of the redirector that LoadRefresh reads too: a choice of

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -120,5 +121,27 @@ func TestRelayDefaults(t *testing.T) {
 				t.Errorf("got %+v, relays %v; want %+v", c.Relay, c.Relays(), tt.want)
 			}
 		})
+	}
+}
+
+// TestRelayDefaultsDocumented tests that the documented defaults are those of the known
+// registries.
+func TestRelayDefaultsDocumented(t *testing.T) {
+	t.Parallel()
+	brief := func(d time.Duration) string { return "`" + strings.TrimSuffix(d.String(), "0s") + "`" }
+	age := brief(upstreams.DefaultTagMaxAge)
+	for _, r := range upstreams.Known {
+		if r.TagMaxAge > 0 && r.TagMaxAge != upstreams.DefaultTagMaxAge {
+			age += "; for " + r.Name + " " + brief(r.TagMaxAge)
+		}
+	}
+	want := map[string]string{
+		"TAG_MAX_AGE":   age,
+		"UPSTREAM_RATE": fmt.Sprintf("that of the known registry; of others `%d`", upstreams.DefaultRate),
+	}
+	for _, v := range Variables {
+		if w := want[v.Name]; w != "" && v.Otherwise != w {
+			t.Errorf("%s: default %q, want %q", v.Name, v.Otherwise, w)
+		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // bucketListing is what the buckets of a run from a shell have, with sizes. It needs
-// about 22 bytes a blob, whatever the number of buckets: 18 of its holdings and 4 of the
+// about 22 bytes per blob, whatever the number of buckets: 18 of its holdings and 4 of the
 // size.
 type bucketListing struct {
 	holdings
@@ -170,7 +170,7 @@ func (l *bucketListing) everywhere(part, blob int, size int64) bool {
 	return true
 }
 
-// references are the blobs of a bucketListing that manifests refer to, in 4 bytes a blob.
+// references are the blobs of a bucketListing that manifests refer to, in 4 bytes per blob.
 type references struct {
 	listing *bucketListing
 	// by has for each blob of a part 0, or twice the number, from 1 on, of the first

@@ -419,7 +419,7 @@ func TestTwice(t *testing.T) {
 	}
 }
 
-// TestRequestsPerBlob tests that a blob costs at most two requests a bucket without
+// TestRequestsPerBlob tests that a blob costs at most two requests per bucket without
 // replication, in addition to the parts of a large one.
 func TestRequestsPerBlob(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ func (k digestKeys) find(d Digest) (i int, ok bool) {
 	return i, i < n && bytes.Equal(k[i*keySize:][:keySize], d[:keySize])
 }
 
-// digestSet is a set of digests in about 18 bytes a digest. The zero value is empty. It
+// digestSet is a set of digests in about 18 bytes per digest. The zero value is empty. It
 // is not safe for concurrent use.
 type digestSet struct{ parts [partitions]digestSetPart } // by the first byte
 

@@ -10,7 +10,7 @@ import (
 	"archeio/lambda/registry"
 )
 
-// holdings are an inventory in memory. They need about 18 bytes a blob: 16 of its
+// holdings are an inventory in memory. They need about 18 bytes per blob: 16 of its
 // digest, and a reference to the mask of its buckets.
 type holdings struct {
 	digits int

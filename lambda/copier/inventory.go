@@ -51,7 +51,7 @@ const (
 	maxPart   = 1 << 16
 	maxDigits = 2
 	// smallPart is the number of blobs up to which a part is listed in every run,
-	// because that costs two requests a bucket.
+	// because that costs two requests per bucket.
 	smallPart = 2000
 
 	// maxPartAge is the age that no part reaches.

@@ -152,7 +152,7 @@ func headerOf(t *testing.T, b *Bucket) index.Header {
 }
 
 // TestMemory tests that a run does not need more memory with more buckets: at most that of
-// a few parts of an inventory while it lists, and 18 bytes a blob while it plans.
+// a few parts of an inventory while it lists, and 18 bytes per blob while it plans.
 func TestMemory(t *testing.T) {
 	const buckets, blobs = 31, 100_000
 	f, all, state, _ := generate(buckets, blobs)

@@ -382,7 +382,7 @@ func TestPruneMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		used := heap() - stored() - before
-		t.Logf("%.1f bytes a blob, at most %.1f", float64(used)/blobs, float64(most)/blobs)
+		t.Logf("%.1f bytes per blob, at most %.1f", float64(used)/blobs, float64(most)/blobs)
 		if used > 16*blobs || most > 40*blobs {
 			t.Errorf("%d bytes, at most %d, want 16 and 40 for each of %d blobs", used, most, blobs)
 		}

@@ -240,7 +240,7 @@ func (w *walk) children(p place, l *registry.Listing) []place {
 	}
 	places, invalid := w.o.Filter.below(l, barren)
 	for _, name := range invalid {
-		w.fail(p.Name, "", "", fmt.Errorf("%s: the listing of %s has %q: %w: no name of a repository", w.o.Source.Host(), p.Name, name, registry.ErrMalformed))
+		w.fail(p.Name, "", "", fmt.Errorf("%s: the listing of %s has an invalid repository name, %q: %w", w.o.Source.Host(), p.Name, name, registry.ErrMalformed))
 	}
 	w.mu.Lock()
 	w.plan.Filtered.Repositories += len(l.Children) - len(places) - len(invalid)

@@ -107,6 +107,8 @@ func variableRow(v config.Variable) string {
 	switch {
 	case strings.HasSuffix(v.Meaning, "; required"):
 		def = "required"
+	case v.Otherwise != "":
+		def = v.Otherwise
 	case v.Default == "":
 		def = "none"
 	}

@@ -48,9 +48,9 @@ func ParseNotice(message string) (*Notice, error) {
 func (n *Notice) check(d compile.Document, text []byte) error {
 	switch sum := md5.Sum(text); {
 	case d.Date.Unix() < n.Token:
-		return fmt.Errorf("the document of AWS has the token %d, older than that of the notice, %d: it is tried again", d.Date.Unix(), n.Token)
+		return fmt.Errorf("the document of AWS has the token %d, older than that of the notice, %d: will retry", d.Date.Unix(), n.Token)
 	case d.Date.Unix() == n.Token && hex.EncodeToString(sum[:]) != n.MD5:
-		return errors.New("the document of AWS does not have the md5 of the notice: it is tried again")
+		return errors.New("the document of AWS does not have the md5 of the notice: will retry")
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func describe(all []Region) string {
 			mirrors++
 		}
 	}
-	return fmt.Sprintf("A world map of %d AWS regions, each joined to the one of %d mirrors that serves it.", len(all), mirrors)
+	return fmt.Sprintf("A world map of %d AWS regions and %d mirrors. A line joins each region to the mirror that serves it, if one does.", len(all), mirrors)
 }
 
 type point struct{ x, y float64 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"archeio/scripts/archeio/cli"
 )
 
 // table is a table with a label and one cell per result in each row.
@@ -69,7 +71,7 @@ func plain(v float64) string {
 	if v < 1000 {
 		return fmt.Sprint(v)
 	}
-	return commas(v)
+	return cli.Grouped(v)
 }
 
 // dollars formats an amount, with cents if it is below 100.
@@ -77,13 +79,5 @@ func dollars(v float64) string {
 	if v > -100 && v < 100 {
 		return fmt.Sprintf("%.2f", v)
 	}
-	return commas(v)
-}
-
-func commas(v float64) string {
-	text := fmt.Sprintf("%.0f", v)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
+	return cli.Grouped(v)
 }

@@ -46,7 +46,7 @@ func command(getenv func(string) string) *cobra.Command {
 	f.StringVar(&o.position, "position", "", "`LAT,LON` client position as CloudFront reports it, in degrees")
 	f.StringVar(&o.method, "method", "GET", "`METHOD` HTTP method of the request")
 	f.StringVar(&o.ranges, "ranges", "", "`FILE|URL` range table (file or URL) to use instead of the embedded one")
-	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
+	f.BoolVar(&o.asJSON, "json", false, "print one JSON object per line")
 	f.BoolVar(&o.lines, "stdin", false, "read lines of ADDR and WHAT from standard input; blank lines and lines that start with # are skipped")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := o.check(c, args); err != nil {

@@ -158,7 +158,7 @@ func outcomes(ctx context.Context, f function, r redirect.Request, expected redi
 		{"if that mirror does not have the blob", script{first: blobs.Absent, others: blobs.Present, upstream: blobs.Present}},
 		{"if that mirror is unavailable", script{first: blobs.Unknown, others: blobs.Present, upstream: blobs.Present}},
 		{"if no mirror has the blob", script{first: blobs.Absent, others: blobs.Absent, upstream: blobs.Present}},
-		{"if every mirror is unavailable", script{first: blobs.Unknown, others: blobs.Unknown, upstream: blobs.Present}},
+		{"if no mirror has the blob and one cannot be checked", script{first: blobs.Unknown, others: blobs.Unknown, upstream: blobs.Present}},
 		{"if the upstream does not have it either", script{first: blobs.Absent, others: blobs.Absent, upstream: blobs.Absent}},
 	} {
 		resp, relayed := f.run(ctx, s.script, r)

@@ -327,7 +327,7 @@ func TestOutcomes(t *testing.T) {
 			"candidates  eu-central-1 (478 km), default mirror, upstream",
 			"if that mirror does not have the blob: default-mirror\n  to https://d111111abcdef8.cloudfront.net/containers/images/sha256:",
 			"if no mirror has the blob: mirror-absent\n  to https://us-docker.pkg.dev/v2/example-project/images/pause/blobs/sha256:",
-			"if every mirror is unavailable: mirror-unavailable\n  to https://us-docker.pkg.dev/",
+			"if no mirror has the blob and one cannot be checked: mirror-unavailable\n  to https://us-docker.pkg.dev/",
 		}},
 		{"failover", budget, []string{"-ip", "35.180.1.1", blob}, []string{
 			"if that mirror is unavailable: failover-region\n  to https://mirror-us-east-1.",

@@ -54,7 +54,7 @@ func TestCommands(t *testing.T) {
 				text, json []string
 			}{
 				{"plan", nil, append([]string{"plan"}, from...), 0,
-					[]string{"2 repositories, 2 manifests (2 fetched), 6 blobs of ", primary + "  6 blobs", "IMAGE ", "/one:v1 "},
+					[]string{"2 repositories, 2 manifests (2 fetched), 6 blobs, ", primary + "  6 blobs", "IMAGE ", "/one:v1 "},
 					[]string{`"repositories":2,"manifests":2,"fetched":2,"blobs":6,`, `{"name":"` + replica + `","missing":6,`, `/one:v1","missing":3,`, `"errors":[]`}},
 				{"status-of-empty", nil, append([]string{"status"}, from...), 1,
 					[]string{"(0 fetched)", "MIRROR ", primary + "  0 blobs  6 blobs ", "  no\n"},
@@ -92,7 +92,7 @@ func TestCommands(t *testing.T) {
 				{"status-without-withdrawn", nil, append([]string{"status"}, from...), 0,
 					[]string{primary + "  5 blobs  0 blobs  0 B   yes\n"}, []string{`"has":5,"unreferenced":{"blobs":0,"bytes":0},"full":true,"status":"full"}`}},
 				{"list", nil, []string{"withdraw", "-list", "-state", state}, 0,
-					[]string{digest + "  20", "  at once\n", "\n1 blob withdrawn\n"}, []string{`{"withdrawn":[{"digest":"` + digest + `","since":"20`}},
+					[]string{digest + "  20", "  immediate\n", "\n1 blob withdrawn\n"}, []string{`{"withdrawn":[{"digest":"` + digest + `","since":"20`}},
 				{"undo", nil, []string{"withdraw", "-undo", "-state", state, digest}, 0,
 					[]string{digest + " is no longer withdrawn"}, []string{`"listed":true`}},
 				{"undo-again", nil, []string{"withdraw", "-undo", "-state", state, digest}, 0,

@@ -36,7 +36,7 @@ func (o *fillOptions) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.Float64Var(&o.rate, "fill-rate", defaultRate, "`N` requests per second of all workers to the registry, as fill.rate of a stage")
 	f.IntVar(&o.workers, "fill-workers", defaultWorkers, "`N` workers that copy at the same time, as fill.workers of a stage")
-	f.Var(&o.bandwidth, "fill-bandwidth", "`BYTES` bytes per second that one worker copies, as 20M (default: "+size(copier.WorkerRate)+")")
+	f.Var(&o.bandwidth, "fill-bandwidth", fmt.Sprintf("`BYTES` bytes per second that one worker copies, for example 50M (default %gM)", copier.WorkerRate/1e6))
 	f.Int64Var(&o.images, "images", 0, "`N` manifests of a source that is not read; requires -blobs and -bytes")
 	f.Int64Var(&o.blobs, "blobs", 0, "`N` blobs of a source that is not read")
 	f.Var(&o.bytes, "bytes", "`BYTES` size of all blobs of a source that is not read, as 33T")
@@ -162,7 +162,7 @@ func (r *fillReport) complete() bool { return true }
 func (r *fillReport) writeText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "FIRST FILL BY FUNCTIONS\tAMOUNT\tLIMIT\tTIME\n")
-	fmt.Fprintf(t, "requests to the source\t%d\t%g a second\t%s\n", r.Requests, r.RequestRate, duration(r.RequestSeconds))
+	fmt.Fprintf(t, "requests to the source\t%s\t%g a second\t%s\n", cli.Grouped(float64(r.Requests)), r.RequestRate, duration(r.RequestSeconds))
 	fmt.Fprintf(t, "bytes by %s\t%s\t%s a second\t%s\n", count(r.workers, "worker", "workers"), size(r.Bytes), size(int64(r.ByteRate)), duration(r.ByteSeconds))
 	if err := t.Flush(); err != nil {
 		return err
@@ -177,7 +177,7 @@ func (r *fillReport) writeText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "\nCOST, ONCE\tUNITS\tDOLLARS\n")
 	for _, c := range r.Costs {
-		fmt.Fprintf(t, "%s, %s\t%.0f %s\t%.2f\n", c.Service, c.Price, math.Ceil(c.Units), c.Unit, c.Dollars)
+		fmt.Fprintf(t, "%s, %s\t%s %s\t%.2f\n", c.Service, c.Price, cli.Grouped(math.Ceil(c.Units)), c.Unit, c.Dollars)
 	}
 	fmt.Fprintf(t, "list prices of %s\t\t%.2f\n", capacity.PricesDate, r.Dollars)
 	if err := t.Flush(); err != nil {

@@ -53,7 +53,7 @@ func (o *options) stateFlag(c *cobra.Command) {
 }
 
 func (o *options) bandwidthFlag(c *cobra.Command) {
-	c.Flags().Var(&o.bandwidth, "bandwidth", "`BYTES` maximum number of blob bytes to read per second, as 20M (default: no limit)")
+	c.Flags().Var(&o.bandwidth, "bandwidth", "`BYTES` maximum number of blob bytes to read per second, for example 20M (default: no limit)")
 }
 
 func (o *options) jsonFlag(c *cobra.Command) {
@@ -66,7 +66,7 @@ func (o *options) planFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.source, "source", "", "`REGISTRY[/PREFIX]` registry to copy from; only repositories below the prefix are read")
 	o.bucketFlag(c)
-	f.StringVar(&o.repositories, "repositories", "", "`FILE` file with names or patterns of repositories below the prefix, one a line (default: all that the registry lists)")
+	f.StringVar(&o.repositories, "repositories", "", "`FILE` file with names or patterns of repositories below the prefix, one per line (default: all that the registry lists)")
 	f.StringArrayVar(&o.tags, "tags", nil, "`PATTERN` tags to mirror, as v1.*; repeat it for more (default: all)")
 	f.StringArrayVar(&o.excludeTags, "exclude-tags", nil, "`PATTERN` tags not to mirror; repeat it for more")
 	f.StringArrayVar(&o.platforms, "platforms", nil, "`PATTERN` platforms to mirror, as linux/amd64 or linux/*; repeat it for more (default: all)")

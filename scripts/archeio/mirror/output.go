@@ -76,7 +76,7 @@ func (s sourceReport) unlisted() (u copier.Unlisted) {
 }
 
 func (s sourceReport) writeText(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s (%d fetched), %s of %s, %d left out", count(s.Repositories, "repository", "repositories"),
+	fmt.Fprintf(w, "%s, %s (%d fetched), %s, %s in total, %d left out", count(s.Repositories, "repository", "repositories"),
 		count(s.Manifests, "manifest", "manifests"), s.Fetched, blobCount(s.Blobs), size(s.Bytes), s.LeftOut)
 	if s.Withdrawn > 0 {
 		fmt.Fprintf(w, ", %d withdrawn", s.Withdrawn)
@@ -204,7 +204,7 @@ func (r *copyReport) writeText(w io.Writer) error {
 	if r.Copied != nil {
 		missing = "WAS MISSING"
 	}
-	fmt.Fprintf(t, "BUCKET\t%s\tSIZE\n", missing)
+	fmt.Fprintf(t, "MIRROR\t%s\tSIZE\n", missing)
 	for _, b := range r.Buckets {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", b.Name, blobCount(b.Missing), size(b.MissingBytes))
 	}

@@ -157,15 +157,15 @@ func (s *stageFlag) staleFor() time.Duration {
 	return max(maxAge, blobs.PresentFor)
 }
 
-// settings explains staleFor.
+// settings explains staleFor in a sentence.
 func (s *stageFlag) settings() string {
 	refresh, maxAge := s.index()
-	of := "the defaults; pass -stage for those of a stage"
+	of := "with the default settings; pass -stage to use those of a stage"
 	if s.read != nil {
-		of = fmt.Sprintf("those of stage %q", s.read.Name)
+		of = fmt.Sprintf("with the settings of stage %q", s.read.Name)
 	}
 	if refresh == 0 {
-		return fmt.Sprintf("no blob index, and responses of mirrors are cached for %s: %s", cli.Duration(blobs.PresentFor), of)
+		return fmt.Sprintf("They have no blob index, and cache responses of mirrors for %s (%s).", cli.Duration(blobs.PresentFor), of)
 	}
-	return fmt.Sprintf("usually %s; those that cannot refresh the index use it for %s: %s", cli.Duration(max(2*refresh, blobs.PresentFor)), cli.Duration(maxAge), of)
+	return fmt.Sprintf("Most stop within %s; one that cannot refresh its index may continue for %s (%s).", cli.Duration(max(2*refresh, blobs.PresentFor)), cli.Duration(maxAge), of)
 }

@@ -89,7 +89,7 @@ func (v *verifyReport) writeText(w io.Writer) error {
 	fmt.Fprintf(w, "hashed %d of %d blobs, %s: %d do not match their digests\n", v.Checked, v.Of, size(v.Bytes), len(v.Wrong))
 	if len(v.Wrong) > 0 {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(t, "\nBUCKET\tDIGEST\tREPLACED\n")
+		fmt.Fprintf(t, "\nMIRROR\tDIGEST\tREPLACED\n")
 		for _, x := range v.Wrong {
 			replaced := "yes"
 			if !x.Replaced {

@@ -192,10 +192,10 @@ func (r *whereReport) writeText(w io.Writer) error {
 	}
 	for _, p := range r.Mirrors {
 		for _, digest := range p.Missing[:min(len(p.Missing), maxRows)] {
-			fmt.Fprintf(w, "missing in %s: %s\n", p.Name, digest)
+			fmt.Fprintf(w, "missing from %s: %s\n", p.Name, digest)
 		}
 		if more := len(p.Missing) - maxRows; more > 0 {
-			fmt.Fprintf(w, "missing in %s: %d more; use -json to list all\n", p.Name, more)
+			fmt.Fprintf(w, "missing from %s: %d more; use -json to list all\n", p.Name, more)
 		}
 		if p.Withdrawn > 0 {
 			fmt.Fprintf(w, "withdrawn, but still in %s: %s\n", p.Name, blobCount(p.Withdrawn))

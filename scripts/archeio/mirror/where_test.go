@@ -40,13 +40,13 @@ func TestQuestions(t *testing.T) {
 		want   []string
 	}{
 		{"missing-all", nil, append([]string{"status", "-missing"}, from...), cli.ExitProblem, []string{"\nMISSING ", digest + "  ", "/one:v1  where-primary where-replica\n"}},
-		{"where-nowhere", nil, append([]string{"where", digest}, both...), cli.ExitProblem, []string{"where-primary  0 of 1  1        0 B   -\n", "missing in where-replica: " + digest}},
+		{"where-nowhere", nil, append([]string{"where", digest}, both...), cli.ExitProblem, []string{"where-primary  0 of 1  1        0 B   -\n", "missing from where-replica: " + digest}},
 		{"copy", nil, append([]string{"copy"}, from...), cli.ExitDone, []string{"copied 6 blobs"}},
 		{"where-digest", nil, append([]string{"where", digest}, both...), cli.ExitDone, []string{"MIRROR         HAS     MISSING  SIZE", "where-replica  1 of 1  0 ", "  20"}},
 		{"where-image", nil, append([]string{"where", s.source + "/one:v1"}, both...), cli.ExitDone, []string{"/one:v1: 1 manifest, 3 blobs\n", "where-replica  3 of 3  0 "}},
 		{"where-image-json", nil, append([]string{"where", "-json", s.source + "/one:v1"}, both...), cli.ExitDone, []string{`"manifests": 1,`, `"has": 3,`, `"missing": [],`, `"withdrawn": []`}},
 		{"where-no-image", nil, append([]string{"where", s.source + "/one:v2"}, both...), cli.ExitProblem, []string{"/one:v2: "}},
-		{"where-missing", remove, append([]string{"where", s.source + "/one:v1"}, both...), cli.ExitProblem, []string{"where-primary  3 of 3  0 ", "where-replica  2 of 3  1 ", "missing in where-replica: " + digest + "\n"}},
+		{"where-missing", remove, append([]string{"where", s.source + "/one:v1"}, both...), cli.ExitProblem, []string{"where-primary  3 of 3  0 ", "where-replica  2 of 3  1 ", "missing from where-replica: " + digest + "\n"}},
 		{"where-not-checked", nil, []string{"where", digest, "-bucket", "where-primary", "-bucket", "where-nowhere"}, cli.ExitProblem, []string{"where-primary  1 of 1  0 "}},
 		{"status-missing", nil, append([]string{"status", "-missing"}, from...), cli.ExitProblem, []string{"/one:v1  where-replica\n"}},
 		{"status-missing-json", nil, append([]string{"status", "-missing", "-json"}, from...), cli.ExitProblem, []string{`"missingBlobs": [`, `"digest": "` + digest + `"`, `"mirrors": [`}},

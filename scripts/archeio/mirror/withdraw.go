@@ -152,7 +152,7 @@ func (r *withdrawReport) complete() bool { return len(r.Errors) == 0 }
 
 func (r *withdrawReport) writeText(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "BUCKET\tREMOVED\n")
+	fmt.Fprint(t, "MIRROR\tREMOVED\n")
 	for _, b := range r.Buckets {
 		removed := "not checked"
 		switch {
@@ -179,7 +179,7 @@ func (r *withdrawReport) writeText(out io.Writer) error {
 	default:
 		fmt.Fprintln(out, "The edge may still have it: run withdraw again with -distribution to invalidate it there.")
 	}
-	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s\n(%s). After that they send clients to the upstream: remove it there too.\n", until, r.settings)
+	fmt.Fprintf(out, "Redirectors may send clients to the mirrors for it until %s.\n%s\nAfter that they send clients to the upstream: remove it there too.\n", until, r.settings)
 	writeErrors(out, r.Errors)
 	return nil
 }
@@ -211,13 +211,13 @@ func (r *withdrawnReport) complete() bool { return true }
 
 func (r *withdrawnReport) writeText(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "DIGEST\tWITHDRAWN\tREMOVED\n")
+	fmt.Fprint(t, "DIGEST\tWITHDRAWN\tREMOVAL\n")
 	for _, w := range r.Withdrawn {
-		removed := "at once"
+		removal := "immediate"
 		if !w.RemoveAfter.IsZero() {
-			removed = "after " + w.RemoveAfter.Format(time.RFC3339)
+			removal = "after " + w.RemoveAfter.Format(time.RFC3339)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Printable(w.Digest), since(w.Since), removed)
+		fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Printable(w.Digest), since(w.Since), removal)
 	}
 	if err := t.Flush(); err != nil {
 		return err

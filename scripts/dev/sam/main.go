@@ -36,7 +36,7 @@ import (
 const usage = `Usage: go run ./scripts/dev/sam [flags] EVENT...
 
 Synthesizes the stage "smallest" for this machine, invokes its function with each
-event by "sam local start-lambda", and prints the results, one a line.
+event by "sam local start-lambda", and prints the results, one per line.
 
 Flags:
 `

@@ -15,7 +15,7 @@ import (
 
 // Find returns the file of an event: file itself, or file with .json added if
 // only that exists. The error for a file that does not exist suggests the closest
-// event in the folder events, which has one folder an entry point.
+// event in the folder events, which has one folder per entry point.
 func Find(file, events string) (string, error) {
 	for _, f := range []string{file, file + ending} {
 		info, err := os.Stat(f)
