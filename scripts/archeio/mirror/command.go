@@ -98,7 +98,9 @@ func copyCommand() *cobra.Command {
 					return err
 				}
 			}
-			o.warnWithdrawn = !dryRun
+			if !dryRun {
+				o.otherState = "withdrawn blobs are copied again"
+			}
 			return o.runStage(c, s, func(ctx context.Context, m *mirrors) (output, error) {
 				if dryRun {
 					return showPlan(ctx, m, nil)

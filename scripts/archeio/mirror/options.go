@@ -35,9 +35,12 @@ type options struct {
 	asJSON                       bool
 
 	needsSource, needsState, noBuckets bool
-	// stageFilter applies the filter of a stage too. warnWithdrawn warns of buckets of a
-	// stage without its state.
-	stageFilter, warnWithdrawn bool
+	// stageFilter applies the filter of a stage too.
+	stageFilter bool
+	// otherState is what happens to the mirrors of a stage with another state than that of
+	// the stage, empty for nothing. It is a warning, or an error with needsStageState.
+	otherState      string
+	needsStageState bool
 }
 
 func (o *options) bucketFlag(c *cobra.Command) {

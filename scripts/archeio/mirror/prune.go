@@ -54,6 +54,7 @@ func pruneCommand() *cobra.Command {
 			return cli.Usagef("-unused-for %s: want at least 24h", cli.Duration(p.unusedFor))
 		}
 		o.needsState = true
+		o.otherState, o.needsStageState = "the stage may add deleted blobs to its blob index", p.delete
 		return o.runStage(c, p.stage, p.run)
 	}
 	return c

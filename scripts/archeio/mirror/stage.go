@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -63,8 +62,13 @@ func (o *options) runStage(c *cobra.Command, s *stageFlag, do func(context.Conte
 		if !o.noBuckets {
 			o.buckets = s.buckets()
 		}
-	} else if o.warnWithdrawn {
-		o.warnOfStage(c.ErrOrStderr(), c.CommandPath(), s.flags.File)
+	} else if o.otherState != "" {
+		for _, problem := range o.stagesWithOtherState(s.flags.File) {
+			if o.needsStageState {
+				return cli.Usagef("%s", problem)
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "%s: warning: %s\n", c.CommandPath(), problem)
+		}
 	}
 	return o.run(c, do)
 }
@@ -87,23 +91,34 @@ func (o *options) filterAs(c *cobra.Command, f *stage.Filler) {
 	o.allowEmpty = o.allowEmpty || f.AllowEmpty
 }
 
-// warnOfStage warns if a bucket is that of a mirror of a stage in a file and the state is
-// not: the list of withdrawn blobs is in the state of the stage.
-func (o *options) warnOfStage(w io.Writer, command, file string) {
-	names, _ := stage.Names(file) // without a file there is no stage to warn of
+// stagesWithOtherState returns a sentence for each stage in a file that a bucket is a mirror
+// of, if the state is not that of the stage: it has the list of withdrawn blobs, and of
+// those that are being pruned.
+func (o *options) stagesWithOtherState(file string) (problems []string) {
+	names, _ := stage.Names(file) // without a file there is no stage to check
 	for _, name := range names {
 		s, err := stage.Read(file, name)
-		if err != nil || s.Filler == nil || strings.HasPrefix(o.state, "s3://"+s.StateBucket()) {
+		if err != nil || s.Filler == nil || s.StateBucket() == stateBucket(o.state) {
 			continue
 		}
 		for _, region := range s.Mirrors {
-			bucket := s.Bucket(region)
-			if slices.ContainsFunc(o.buckets, func(b string) bool { return b == bucket || strings.HasPrefix(b, bucket+"@") }) {
-				fmt.Fprintf(w, "%s: bucket %q is a mirror of stage %q: without its state, withdrawn blobs are copied again: pass -stage %s, or -state %s\n", command, bucket, name, name, stateOf(s))
+			if bucket := s.Bucket(region); slices.ContainsFunc(o.buckets, func(b string) bool { return b == bucket || strings.HasPrefix(b, bucket+"@") }) {
+				problems = append(problems, fmt.Sprintf("bucket %q is a mirror of stage %q: without its state, %s: pass -stage %s, or -state %s", bucket, name, o.otherState, name, stateOf(s)))
 				break
 			}
 		}
 	}
+	return problems
+}
+
+// stateBucket returns the name of the bucket in a value of -state, empty for a folder.
+func stateBucket(state string) string {
+	place, isBucket := strings.CutPrefix(state, "s3://")
+	if !isBucket {
+		return ""
+	}
+	name, _, _ := strings.Cut(strings.TrimSuffix(place, "/"), "@")
+	return name
 }
 
 func (s *stageFlag) load() (err error) {

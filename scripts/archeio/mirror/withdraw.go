@@ -54,6 +54,13 @@ func withdrawCommand() *cobra.Command {
 			return err
 		}
 		o.needsState, o.noBuckets = true, w.undo || w.list
+		o.otherState, o.needsStageState = "the stage copies the blob again", true
+		switch {
+		case w.list:
+			o.otherState, o.needsStageState = "this is not the list of the stage", false
+		case w.undo:
+			o.otherState = "the blob stays withdrawn there"
+		}
 		return o.runStage(c, w.stage, w.run)
 	}
 	return c
@@ -72,7 +79,7 @@ func (w *withdrawing) check(c *cobra.Command, args []string) error {
 			continue
 		}
 		if err := cli.NoEffect(c, "with -"+flag, map[string][]string{
-			"list": {"undo", "later", "distribution", "bucket"}, "undo": {"later", "distribution", "bucket"}, "later": {"distribution"},
+			"list": {"undo", "later", "distribution"}, "undo": {"later", "distribution"}, "later": {"distribution"},
 		}[flag]...); err != nil {
 			return err
 		}
@@ -94,7 +101,7 @@ func (w *withdrawing) run(ctx context.Context, m *mirrors) (output, error) {
 		return &withdrawnReport{append([]copier.Withdrawal{}, all...)}, err
 	case w.undo:
 		listed, err := copier.UndoWithdrawal(ctx, m.state, w.digest)
-		return &undoReport{w.digest, listed}, err
+		return &undoReport{w.digest, listed, w.stage.read != nil}, err
 	}
 	until := time.Now().UTC().Add(w.stage.staleFor()).Truncate(time.Second)
 	var removal *copier.Removal
@@ -189,13 +196,19 @@ type undoReport struct {
 	Digest string `json:"digest"`
 	// Listed reports whether the digest was withdrawn.
 	Listed bool `json:"listed"`
+	// ofStage reports whether the list is that of a stage.
+	ofStage bool
 }
 
 func (r *undoReport) complete() bool { return true }
 
 func (r *undoReport) writeText(out io.Writer) error {
 	if !r.Listed {
-		_, err := fmt.Fprintf(out, "%s is not withdrawn\n", r.Digest)
+		hint := ": the list of a stage is in its state, pass -stage"
+		if r.ofStage {
+			hint = ""
+		}
+		_, err := fmt.Fprintf(out, "%s is not withdrawn%s\n", r.Digest, hint)
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%s is no longer withdrawn: the next run copies it again\n", r.Digest)
