@@ -77,20 +77,42 @@ func (b *Bucket) page(ctx context.Context, digits, after string, yield func(Dige
 	if after != "" {
 		in.StartAfter = aws.String(config.BlobPrefix + after)
 	}
-	page, err := b.client.ListObjectsV2(ctx, in)
-	if err != nil {
-		return "", b.explain("listing", err)
-	}
-	for _, o := range page.Contents {
-		last = strings.TrimPrefix(aws.ToString(o.Key), config.BlobPrefix)
-		if d, ok := ParseDigest(last); ok {
-			yield(d, aws.ToInt64(o.Size))
+	for {
+		page, err := b.client.ListObjectsV2(ctx, in)
+		if err != nil {
+			return "", b.explain("listing", err)
 		}
+		for _, o := range page.Contents {
+			last = strings.TrimPrefix(aws.ToString(o.Key), config.BlobPrefix)
+			if d, ok := ParseDigest(last); ok {
+				yield(d, aws.ToInt64(o.Size))
+			}
+		}
+		switch more, err := continues(page.IsTruncated, in.ContinuationToken, page.NextContinuationToken); {
+		case err != nil:
+			return "", b.explain("listing", err)
+		case !more:
+			return "", nil
+		case last != "" && last <= after:
+			return "", b.explain("listing", fmt.Errorf("the response ends with %q: want keys after %q", last, after))
+		case last != "":
+			return last, nil
+		}
+		in.ContinuationToken = page.NextContinuationToken // a page without keys
 	}
-	if !aws.ToBool(page.IsTruncated) {
-		last = ""
+}
+
+// continues reports whether there is another page after one of a listing. A response that
+// does not say so, or that has no new token for the next page, is an error: what is not
+// listed would count as deleted.
+func continues(truncated *bool, token, next *string) (bool, error) {
+	switch {
+	case truncated == nil:
+		return false, errors.New("the response does not say whether it is complete: want IsTruncated")
+	case *truncated && (aws.ToString(next) == "" || aws.ToString(next) == aws.ToString(token)):
+		return false, errors.New("the response is truncated, without a new continuation token")
 	}
-	return last, nil
+	return *truncated, nil
 }
 
 // List lists all blobs of the bucket with their sizes in bytes, 1,000 keys per
@@ -187,6 +209,9 @@ func (b *Bucket) Remove(ctx context.Context, digest string) (versions int, err e
 				return versions, b.explain("deleting "+digest, err)
 			}
 			versions++
+		}
+		if _, err := continues(page.IsTruncated, nil, page.NextKeyMarker); err != nil {
+			return versions, b.explain("listing versions of "+digest, err)
 		}
 	}
 	return versions, nil

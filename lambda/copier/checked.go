@@ -3,6 +3,7 @@ package copier
 import (
 	"crypto/sha256"
 	"encoding"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -40,10 +41,18 @@ func (r *checkedReader) state() ([]byte, error) {
 	return r.hash.(encoding.BinaryMarshaler).MarshalBinary()
 }
 
-// resume continues after a number of bytes, with the state of their hash.
+// resume continues after a number of bytes, with the state of their hash. The state ends
+// with that number too (crypto/sha256, MarshalBinary): if they differ, one of them was
+// saved for other content, and the hash would match without the bytes.
 func (r *checkedReader) resume(state []byte, read int64) error {
+	if err := r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
+		return err
+	}
+	if n := binary.BigEndian.Uint64(state[len(state)-8:]); n != uint64(read) {
+		return fmt.Errorf("it is of %d bytes, not of %d", n, read)
+	}
 	r.left -= read
-	return r.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)
+	return nil
 }
 
 // failed returns the error of the content, if there was one.

@@ -191,7 +191,7 @@ func (m *memory) upload(r *http.Request, name string, q url.Values, body []byte)
 
 // versions lists the only version of each object with a prefix.
 func (m *memory) versions(r *http.Request, bucket, prefix string) (*http.Response, error) {
-	text := "<ListVersionsResult>"
+	text := "<ListVersionsResult><IsTruncated>false</IsTruncated>"
 	for name := range m.objects {
 		if key, ok := strings.CutPrefix(name, bucket+"/"); ok && strings.HasPrefix(key, prefix) {
 			text += "<Version><Key>" + key + "</Key><VersionId>null</VersionId></Version>"

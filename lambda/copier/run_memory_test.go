@@ -54,7 +54,7 @@ func TestRunMemory(t *testing.T) {
 		header := http.Header{"Etag": {`"1"`}}
 		switch {
 		case r.Method == http.MethodGet:
-			return respond(r, http.StatusOK, nil, "<ListBucketResult></ListBucketResult>")
+			return respond(r, http.StatusOK, nil, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 		case r.Method == http.MethodPut:
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				return nil, err

@@ -170,6 +170,7 @@ func (b StateBucket) Delete(ctx context.Context, name string) error {
 // Names implements State.
 func (b StateBucket) Names(ctx context.Context, prefix string) (names []string, err error) {
 	pages := s3.NewListObjectsV2Paginator(b.Client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix})
+	var token *string
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -178,6 +179,10 @@ func (b StateBucket) Names(ctx context.Context, prefix string) (names []string, 
 		for _, o := range page.Contents {
 			names = append(names, aws.ToString(o.Key))
 		}
+		if _, err := continues(page.IsTruncated, token, page.NextContinuationToken); err != nil {
+			return nil, b.explain("listing", err)
+		}
+		token = page.NextContinuationToken
 	}
 	return names, nil
 }

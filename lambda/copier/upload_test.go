@@ -34,6 +34,10 @@ var damage = []struct {
 	{"no-entries", 2, func(u *Upload, _ map[int][]byte) { u.Parts = nil }, ErrDamaged},
 	{"one-entry-more", 2, func(u *Upload, _ map[int][]byte) { u.Parts = append(u.Parts, u.Parts[0]) }, ErrDamaged},
 	{"offset", 2, func(u *Upload, _ map[int][]byte) { u.Offset = 1000 }, ErrDamaged},
+	// Completed as it is, the object has 1,000 bytes and the hash of all.
+	{"entries-offset-and-size", 3, func(u *Upload, _ map[int][]byte) { u.Parts, u.Offset, u.Size = u.Parts[:1], 1000, 1000 }, ErrDamaged},
+	{"size", 2, func(u *Upload, _ map[int][]byte) { u.Size = 2000 }, ErrContent},
+	{"no-size", 2, func(u *Upload, _ map[int][]byte) { u.Size = 0 }, nil},
 	{"hash", 2, func(u *Upload, _ map[int][]byte) { u.Hash = u.Hash[1:] }, ErrDamaged},
 	{"hash-of-other-bytes", 2, func(u *Upload, _ map[int][]byte) { u.Hash[10]++ }, ErrContent},
 	{"part-missing-in-s3", 2, func(_ *Upload, inS3 map[int][]byte) { delete(inS3, 2) }, ErrDamaged},
