@@ -1,11 +1,8 @@
 package stage
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"archeio/lambda/config"
@@ -49,61 +46,6 @@ func (s *Stage) FillerConcurrency(region string) int {
 	return s.Filler.Workers + 1
 }
 
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
-var (
-	rateForm = regexp.MustCompile(`^rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,4}) (minutes|hours|days))\)$`)
-	cronForm = regexp.MustCompile(`^cron\([0-9A-Z*?,/#-]+( [0-9A-Z*?,/#-]+){5}\)$`)
-)
-
-func validSchedule(v string) bool {
-	if rateForm.MatchString(v) {
-		return true
-	}
-	if !cronForm.MatchString(v) {
-		return false
-	}
-	// Exactly one of day of month and day of week must be "?".
-	fields := strings.Fields(v)
-	return (fields[2] == "?") != (fields[4] == "?")
-}
-
-// RunsPerHour returns how often the schedule starts a run, on a day on which it does.
-func (f *Filler) RunsPerHour() float64 {
-	var n float64
-	var unit string
-	if _, err := fmt.Sscanf(strings.TrimSuffix(f.Schedule, ")"), "rate(%g %s", &n, &unit); err == nil && n > 0 {
-		return map[string]float64{"minute": 60, "hour": 1, "day": 1. / 24}[strings.TrimSuffix(unit, "s")] / n
-	}
-	fields := strings.Fields(strings.TrimPrefix(f.Schedule, "cron("))
-	if len(fields) < 2 {
-		return 0
-	}
-	return cronTimes(fields[0], 60) * cronTimes(fields[1], 24) / 24
-}
-
-// cronTimes returns how many of n values match a field of a cron expression.
-func cronTimes(field string, n int) (times float64) {
-	for item := range strings.SplitSeq(field, ",") {
-		values, step, _ := strings.Cut(item, "/")
-		first, last, isRange := strings.Cut(values, "-")
-		from, _ := strconv.Atoi(first) // 0 for *
-		to, err := strconv.Atoi(last)
-		switch {
-		case err == nil && isRange:
-		case values == "*" || step != "":
-			to = n - 1
-		default:
-			to = from
-		}
-		every, err := strconv.Atoi(step)
-		if err != nil || every < 1 {
-			every = 1
-		}
-		times += float64((to-from)/every + 1)
-	}
-	return times
-}
-
 // secretForm ends with the six characters that Secrets Manager appends to a name:
 // permission is granted to the full ARN.
 var secretForm = regexp.MustCompile(`^arn:aws:secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}$`)
@@ -118,7 +60,7 @@ func (r *reader) fill(s *Stage) {
 	if age, err := time.ParseDuration(s.variables["MIRROR_INDEX_MAX_AGE"]); err == nil && age < config.IndexMaxAge {
 		r.wrong("mirrorIndexMaxAge", "want at least %dh, in which the planner lists all mirrors", int(config.IndexMaxAge.Hours()))
 	}
-	r.text("fill.schedule", &f.Schedule, validSchedule)
+	r.schedule(s, f)
 	number(r, "fill.rate", &f.Rate)
 	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 	number(r, "fill.workers", &f.Workers)

@@ -98,7 +98,7 @@ var keys = []key{
 	passed("failoverBudget", "requests per second and process", "FAILOVER_BUDGET"),
 
 	{name: "fill", want: "an object, or false", value: "{}", meaning: "how functions fill the mirrors; with `false`, an operator does it with `archeio mirror copy`"},
-	{name: "fill.schedule", want: `an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`, value: `"rate(1 hour)"`, meaning: "when the upstream is listed"},
+	{name: "fill.schedule", want: `an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`, value: `"rate(1 hour)"`, meaning: "when the upstream and the mirrors are listed; runs must be at most 11 hours apart, or `mirrorIndexMaxAge` longer, because the blob index gets older between them"},
 	{name: "fill.rate", want: "requests per second", limits: &[2]float64{0.1, 1e6}, value: "20", meaning: "maximum rate of requests to the upstream, of all workers together"},
 	{name: "fill.workers", want: "workers", limits: &[2]float64{2, 1000}, value: "4", meaning: "how many workers run at the same time"},
 	{name: "fill.referrers", want: boolean, value: "true", meaning: "whether the upstream is asked for the referrers of each manifest"},

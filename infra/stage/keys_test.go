@@ -3,7 +3,6 @@ package stage
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -115,16 +114,20 @@ var invalidValues = []struct{ name, changes, want string }{
 	{"fill-true", `{"fill": true}`, `fill=true: want an object with schedule, rate, workers, referrers, repositories, tags, excludeTags, platforms, allowEmpty and secret, or false`},
 	{"fill-text", `{"fill": "rate(1 hour)"}`, `fill="rate(1 hour)": want an object with schedule, rate, workers, referrers, repositories, tags, excludeTags, platforms, allowEmpty and secret, or false`},
 	{"fill-other-key", `{"fill": {"email": "a@example.com"}}`, `fill.email: unknown key: want schedule, rate, workers, referrers, repositories, tags, exclud...`},
-	{"fill-schedule-empty", `{"fill": {"schedule": ""}}`, `fill.schedule="": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-word", `{"fill": {"schedule": "hourly"}}`, `fill.schedule="hourly": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-seconds", `{"fill": {"schedule": "rate(30 seconds)"}}`, `fill.schedule="rate(30 seconds)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-one-hours", `{"fill": {"schedule": "rate(1 hours)"}}`, `fill.schedule="rate(1 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-two-hour", `{"fill": {"schedule": "rate(2 hour)"}}`, `fill.schedule="rate(2 hour)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-zero", `{"fill": {"schedule": "rate(0 hours)"}}`, `fill.schedule="rate(0 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-five-fields", `{"fill": {"schedule": "cron(0 6 * * ?)"}}`, `fill.schedule="cron(0 6 * * ?)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-both-days", `{"fill": {"schedule": "cron(0 6 * * * *)"}}`, `fill.schedule="cron(0 6 * * * *)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-no-days", `{"fill": {"schedule": "cron(0 6 ? * ? *)"}}`, `fill.schedule="cron(0 6 ? * ? *)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
-	{"fill-schedule-two-lines", `{"fill": {"schedule": "rate(1 hour)\nrate(2 hours)"}}`, `fill.schedule="rate(1 hour)\nrate(2 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 6 * * ? *)"`},
+	{"fill-schedule-empty", `{"fill": {"schedule": ""}}`, `fill.schedule="": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-word", `{"fill": {"schedule": "hourly"}}`, `fill.schedule="hourly": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-seconds", `{"fill": {"schedule": "rate(30 seconds)"}}`, `fill.schedule="rate(30 seconds)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-one-hours", `{"fill": {"schedule": "rate(1 hours)"}}`, `fill.schedule="rate(1 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-two-hour", `{"fill": {"schedule": "rate(2 hour)"}}`, `fill.schedule="rate(2 hour)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-zero", `{"fill": {"schedule": "rate(0 hours)"}}`, `fill.schedule="rate(0 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-five-fields", `{"fill": {"schedule": "cron(0 6 * * ?)"}}`, `fill.schedule="cron(0 6 * * ?)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-both-days", `{"fill": {"schedule": "cron(0 6 * * * *)"}}`, `fill.schedule="cron(0 6 * * * *)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-no-days", `{"fill": {"schedule": "cron(0 6 ? * ? *)"}}`, `fill.schedule="cron(0 6 ? * ? *)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
+	{"fill-schedule-daily", `{"fill": {"schedule": "rate(1 day)"}}`, `fill.schedule="rate(1 day)": the blob index would be up to 24h old, and redirectors use none older than 12h: want runs at most 11h apart, for example "rate(1 hour)", or mirrorIndexMaxAge of at least 25h, or mirrorIndexRefresh "none" for no index`},
+	{"fill-schedule-daily-cron", `{"fill": {"schedule": "cron(0 6 * * ? *)"}, "mirrorIndexMaxAge": "24h"}`, `fill.schedule="cron(0 6 * * ? *)": the blob index would be up to 24h old, and redirectors use none older than 24h: want runs at most 11h apart, for example "rate(1 hour)", or mirrorIndexMaxAge of at least 25h, or mirrorIndexRefresh "none" for no index`},
+	{"fill-schedule-by-day", `{"fill": {"schedule": "cron(0 8-17 * * ? *)"}}`, `fill.schedule="cron(0 8-17 * * ? *)": the blob index would be up to 24h old, and redirectors use none older than 12h: want runs at most 11h apart, for example "rate(1 hour)", or mirrorIndexMaxAge of at least 25h, or mirrorIndexRefresh "none" for no index`},
+	{"fill-schedule-weekdays", `{"fill": {"schedule": "cron(0 * ? * MON-FRI *)"}, "mirrorIndexMaxAge": "96h"}`, `fill.schedule="cron(0 * ? * MON-FRI *)": does not run every day, so the blob index would be too old: want runs at most 11h apart, for example "rate(1 hour)", or mirrorIndexRefresh "none" for no index`},
+	{"fill-schedule-two-lines", `{"fill": {"schedule": "rate(1 hour)\nrate(2 hours)"}}`, `fill.schedule="rate(1 hour)\nrate(2 hours)": want an EventBridge schedule, for example "rate(1 hour)" or "cron(0 0/6 * * ? *)"`},
 	{"fill-rate-zero", `{"fill": {"rate": 0}}`, `fill.rate=0: want 0.1 to 1000000 requests per second`},
 	{"fill-rate-negative", `{"fill": {"rate": -1}}`, `fill.rate=-1: want 0.1 to 1000000 requests per second`},
 	{"fill-rate-tiny", `{"fill": {"rate": 5e-324}}`, `fill.rate=5e-324: want 0.1 to 1000000 requests per second`},
@@ -402,11 +405,13 @@ func TestLoadValues(t *testing.T) {
 		{"default-fill", `{}`, filler, Filler{Schedule: "rate(1 hour)", Rate: 20, Workers: 4, Referrers: true, Secret: ""}},
 		{"fill-nothing-changed", `{"fill": {}}`, filler, Filler{Schedule: "rate(1 hour)", Rate: 20, Workers: 4, Referrers: true, Secret: ""}},
 		{"no-fill", `{"fill": false}`, func(s *Stage) any { return s.Filler == nil }, true},
-		{"fill-all", `{"publishes": true, "mirrors": ["eu-central-1", "us-east-1"], "primary": "us-east-1", "fill": {"schedule": "cron(0/15 6 ? * MON-FRI *)", "rate": 0.1, "workers": 1000, "referrers": false,
+		{"fill-all", `{"publishes": true, "mirrorIndexRefresh": "none", "mirrors": ["eu-central-1", "us-east-1"], "primary": "us-east-1", "fill": {"schedule": "cron(0/15 6 ? * MON-FRI *)", "rate": 0.1, "workers": 1000, "referrers": false,
 			"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf"}}`,
 			filler, Filler{Schedule: "cron(0/15 6 ? * MON-FRI *)", Rate: 0.1, Workers: 1000, Referrers: false, Secret: "arn:aws:secretsmanager:us-east-1:123456789012:secret:registry/upstream-AbCdEf"}},
 		{"fill-some", `{"fill": {"schedule": "rate(10 minutes)", "workers": 2}}`, filler, Filler{Schedule: "rate(10 minutes)", Rate: 20, Workers: 2, Referrers: true, Secret: ""}},
-		{"fill-most", `{"fill": {"schedule": "cron(0 6 1W,L * ? 2026/2)", "rate": 1000000}}`, filler, Filler{Schedule: "cron(0 6 1W,L * ? 2026/2)", Rate: 1e6, Workers: 4, Referrers: true}},
+		{"fill-most", `{"fill": {"schedule": "cron(0 6 1W,L * ? 2026/2)", "rate": 1000000}, "mirrorIndexRefresh": "none"}`, filler, Filler{Schedule: "cron(0 6 1W,L * ? 2026/2)", Rate: 1e6, Workers: 4, Referrers: true}},
+
+		{"fill-daily", `{"fill": {"schedule": "rate(1 day)"}, "mirrorIndexMaxAge": "25h"}`, func(s *Stage) any { return s.Filler.Schedule }, "rate(1 day)"},
 
 		{"upstream", `{}`, env("UPSTREAM_REGISTRY_ENDPOINT"), "https://us-docker.pkg.dev"},
 		{"upstream-path", `{"upstream": {"endpoint": "https://a.example", "path": "project/images"}}`, env("UPSTREAM_REGISTRY_PATH"), "project/images"},
@@ -545,23 +550,4 @@ func TestReference(t *testing.T) {
 func baseURL(s *Stage) any {
 	env := s.environment(s.Redirectors[0])
 	return []string{env["DEFAULT_AWS_BASE_URL"], env["VIEWER_HOSTS"]}
-}
-
-func TestRunsPerHour(t *testing.T) {
-	t.Parallel()
-	for schedule, want := range map[string]float64{
-		"rate(1 hour)":               1,
-		"rate(30 minutes)":           2,
-		"rate(1 minute)":             60,
-		"rate(2 days)":               1. / 48,
-		"cron(0 6 * * ? *)":          1. / 24,
-		"cron(0,30 * * * ? *)":       2,
-		"cron(0/15 8-17 ? * 2-6 *)":  40. / 24,
-		"cron(5 0/6 * * ? *)":        4. / 24,
-		"cron(10-20/5 1,13 * * ? *)": 6. / 24,
-	} {
-		if got := (&Filler{Schedule: schedule}).RunsPerHour(); math.Abs(got-want) > 1e-9 || !validSchedule(schedule) {
-			t.Errorf("%s: %v, want %v", schedule, got, want)
-		}
-	}
 }
