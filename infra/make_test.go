@@ -22,15 +22,17 @@ func TestMakeTargets(t *testing.T) {
 		name string
 		args []string
 		want []string // commands that it runs, in this order
+		not  string   // what it does not run, if anything
 	}{
-		{"bootstrap", []string{"bootstrap"}, []string{"cdk bootstrap -c stage=s " + options}},
-		{"diff", []string{"diff"}, []string{"cdk diff -c stage=s " + options}},
-		{"deploy", []string{"deploy", "YES=1"}, []string{"preflight -stage s", "cdk deploy --all --require-approval never --concurrency 8 -c stage=s " + options}},
-		{"deploy-asks", []string{"deploy"}, []string{"preflight -stage s", "cdk diff -c stage=s " + options, "Deploy these changes?", "cdk deploy --all --require-approval never"}},
-		{"deploy-without-release", []string{"deploy", "YES=1", "RELEASE=none", "CONCURRENCY=2"}, []string{"preflight -stage s -release none", "--concurrency 2 -c stage=s -c release=none " + options}},
-		{"destroy", []string{"destroy"}, []string{"cdk destroy --all --concurrency 8 -c stage=s " + options}},
-		{"destroy-region", []string{"destroy", "REGION=eu-west-3", "YES=1", "ARGS=-dry-run"}, []string{"archeio destroy -stage s -region eu-west-3 -yes -dry-run"}},
-		{"destroy-without-asking", []string{"destroy", "YES=1"}, []string{"cdk destroy --all --concurrency 8 --force -c stage=s " + options}},
+		{"bootstrap", []string{"bootstrap"}, []string{"cdk bootstrap -c stage=s " + options}, ""},
+		{"diff", []string{"diff"}, []string{"cdk diff -c stage=s " + options}, ""},
+		{"deploy", []string{"deploy", "YES=1"}, []string{"preflight -stage s", "cdk deploy --all --require-approval never --concurrency 8 -c stage=s " + options}, ""},
+		{"deploy-asks", []string{"deploy"}, []string{"preflight -stage s", "cdk diff -c stage=s " + options, "Deploy these changes?", "cdk deploy --all --require-approval never"}, ""},
+		{"deploy-without-preflight", []string{"deploy", "-o", "preflight", "YES=1"}, []string{"cdk deploy --all --require-approval never"}, "preflight"},
+		{"deploy-without-release", []string{"deploy", "YES=1", "RELEASE=none", "CONCURRENCY=2"}, []string{"preflight -stage s -release none", "--concurrency 2 -c stage=s -c release=none " + options}, ""},
+		{"destroy", []string{"destroy"}, []string{"cdk destroy --all --concurrency 8 -c stage=s " + options}, ""},
+		{"destroy-region", []string{"destroy", "REGION=eu-west-3", "YES=1", "ARGS=-dry-run"}, []string{"archeio destroy -stage s -region eu-west-3 -yes -dry-run"}, ""},
+		{"destroy-without-asking", []string{"destroy", "YES=1"}, []string{"cdk destroy --all --concurrency 8 --force -c stage=s " + options}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,6 +43,9 @@ func TestMakeTargets(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			rest := strings.Join(strings.Fields(string(out)), " ")
+			if tt.not != "" && strings.Contains(rest, tt.not) {
+				t.Errorf("%q in\n%s", tt.not, out)
+			}
 			for _, want := range tt.want {
 				_, after, found := strings.Cut(rest, want)
 				if !found {

@@ -54,15 +54,20 @@ type alarms struct {
 // add adds an alarm that fires if a metric is above a threshold for a number of
 // periods. It notifies the region's topic then; [Topic] has what notifies it when the
 // alarm is over. The description is what fires, what to check and what to do, in
-// sentences.
-func (a alarms) add(id, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) awscloudwatch.CfnAlarm {
-	p.AlarmDescription = jsii.String("Archeio, stage " + a.stage.Name + ": " + description)
+// sentences, and is followed by the alarm's runbook.
+func (a alarms) add(id string, r runbook, description string, threshold float64, periods int, p awscloudwatch.CfnAlarmProps) awscloudwatch.CfnAlarm {
+	p.AlarmDescription = jsii.String("Archeio, stage " + a.stage.Name + ": " + description + " Runbook: .github/runbooks.md#" + string(r))
 	p.ComparisonOperator = jsii.String("GreaterThanThreshold")
 	p.Threshold = jsii.Number(threshold)
 	p.EvaluationPeriods = jsii.Number(float64(periods))
 	p.TreatMissingData = jsii.String("notBreaching")
 	p.AlarmActions = values(jsii.String(a.stage.AlarmTopicARN(a.region)))
 	return awscloudwatch.NewCfnAlarm(a.scope, jsii.String(id), &p)
+}
+
+// archeio returns a command for the stage, quoted, as part of a description.
+func (a alarms) archeio(command string) string {
+	return `"archeio ` + command + " -stage " + a.stage.Name + `"`
 }
 
 // metric returns an alarm on a metric. period is in seconds; dimensions are names,
@@ -88,15 +93,15 @@ func dimensionsOf(pairs []*string) []interface{} {
 	return list
 }
 
-// function adds the alarms on a function. timeout is in seconds; an invocation should
-// take less than the given share of it.
-func (a alarms) function(id string, function awslambda.Function, periods int, timeout, share float64) {
+// function adds the alarms on a function. r is the runbook for errors; timeout is in
+// seconds, and an invocation should take less than the given share of it.
+func (a alarms) function(id string, r runbook, function awslambda.Function, periods int, timeout, share float64) {
 	of := func(name, statistic string) awscloudwatch.CfnAlarmProps {
 		return metric("AWS/Lambda", name, statistic, minutes5, jsii.String("FunctionName"), function.FunctionName())
 	}
-	a.add(id+"Errors", id+" invocations are failing. Check its log group.", 0, periods, of("Errors", "Sum"))
-	a.add(id+"Throttles", id+" invocations are throttled. Request a higher Lambda concurrency quota in this region.", 0, periods, of("Throttles", "Sum"))
-	a.add(id+"Duration", fmt.Sprintf("%s invocations take nearly their timeout of %v seconds. Check its log group.", id, timeout),
+	a.add(id+"Errors", r, id+" invocations are failing. Check its log group.", 0, periods, of("Errors", "Sum"))
+	a.add(id+"Throttles", runbookThrottles, id+" invocations are throttled. Request a higher Lambda concurrency quota in this region.", 0, periods, of("Throttles", "Sum"))
+	a.add(id+"Duration", r, fmt.Sprintf("%s invocations take nearly their timeout of %v seconds. Check its log group.", id, timeout),
 		timeout*1000*share, periods, of("Duration", "Maximum"))
 }
 
@@ -107,7 +112,7 @@ func (a alarms) redirector() error {
 		return err
 	}
 	if !a.stage.PlainAlarms {
-		a.unavailable("MirrorsUnavailable", "Mirror existence checks are failing, so blobs are served from the upstream. Find the mirror with failing checks.",
+		a.unavailable("MirrorsUnavailable", runbookMirror, "Mirror existence checks are failing, so blobs are served from the upstream. Find the mirror with failing checks.",
 			minutes5, 2, minBlobs)
 		a.absent()
 	}
@@ -123,17 +128,17 @@ func (a alarms) redirector() error {
 		if mirror == "default" {
 			which = "default mirror"
 		}
-		a.add("Checks"+pascal(mirror), "Existence checks of the "+which+" are failing, so clients are redirected elsewhere until it recovers. Check its bucket and S3 in its region.",
+		a.add("Checks"+pascal(mirror), runbookMirror, "Existence checks of the "+which+" are failing, so clients are redirected elsewhere until it recovers. Check its bucket and S3 in its region.",
 			maxFailedChecks, 3, metric(metrics.Namespace, metrics.Checks, "Sum", minutes5,
 				jsii.String(metrics.Check), jsii.String(mirror+" unknown")))
 		if c.IndexRefresh > 0 && a.stage.Filler != nil {
-			a.add("IndexDisabled"+pascal(mirror), "The blob index lists blobs that the "+which+" does not have, so it is not used for that mirror. Check whether the bucket is closed or emptied, then run \"archeio mirror status\".",
+			a.add("IndexDisabled"+pascal(mirror), runbookMirror, "The blob index lists blobs that the "+which+" does not have, so it is not used for that mirror. Check whether the bucket is closed or emptied, then run "+a.archeio("mirror status")+".",
 				0, 1, metric(metrics.Namespace, metrics.IndexDisabled, "Sum", minutes5, jsii.String(metrics.Mirror), jsii.String(mirror)))
 		}
 	}
 	if c.IndexRefresh > 0 && a.stage.Filler != nil {
 		age := (c.IndexMaxAge - config.IndexMargin).Seconds()
-		a.add("IndexStale", "The blob index is no longer updated. Check the planner's log group before the index is too old to be used.",
+		a.add("IndexStale", runbookUpstream, "The blob index is no longer updated. Check the planner's log group before the index is too old to be used.",
 			age, 1, metric(metrics.Namespace, metrics.IndexAge, "Maximum", minutes5))
 		if !a.stage.PlainAlarms {
 			a.unusable()
@@ -146,8 +151,8 @@ func (a alarms) redirector() error {
 // unavailable adds an alarm on the share of blobs that are served from the upstream
 // because of failed mirror checks, for a number of periods in seconds. A period with
 // less than minimum requests for blobs does not count.
-func (a alarms) unavailable(id, description string, period float64, periods, minimum int) awscloudwatch.CfnAlarm {
-	return a.add(id, description, maxUnavailable, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
+func (a alarms) unavailable(id string, r runbook, description string, period float64, periods, minimum int) awscloudwatch.CfnAlarm {
+	return a.add(id, r, description, maxUnavailable, periods, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
 		requests("unavailable", period, metrics.Reason, route.MirrorUnavailable.String()),
 		requests("blobs", period, metrics.Kind, oci.Blob.String()),
 		percent("percent of blobs from the upstream, mirror checks failed",
@@ -172,7 +177,7 @@ func (a alarms) absent() {
 	}
 	list = append(list, percent("percent of blobs that no mirror has, of clients with a mirror",
 		fmt.Sprintf("IF(%s >= %d, 100 * FILL(absent, 0) / (%s), 0)", mirrored, minBlobs, mirrored)))
-	a.add("MirrorsIncomplete", "Many blobs are in no mirror, so the upstream serves them. Run \"archeio mirror status\" and check whether the mirrors are being filled.",
+	a.add("MirrorsIncomplete", runbookMirror, "Many blobs are in no mirror, so the upstream serves them. Run "+a.archeio("mirror status")+" and check whether the mirrors are being filled.",
 		maxAbsent, 3600/minutes5, awscloudwatch.CfnAlarmProps{Metrics: list})
 }
 
@@ -186,7 +191,7 @@ func (a alarms) unusable() {
 		counts = append(counts, "FILL("+id+", 0)")
 	}
 	list = append(list, result("unusable", "loads that find no usable blob index", strings.Join(counts, " + ")))
-	a.add("IndexUnusable", "No usable blob index, so every blob costs a check. Check the redirector's log group for its reason, then the planner's.",
+	a.add("IndexUnusable", runbookUpstream, "No usable blob index, so every blob costs a check. Check the redirector's log group for its reason, then the planner's.",
 		0, unusableHours, awscloudwatch.CfnAlarmProps{Metrics: list})
 }
 

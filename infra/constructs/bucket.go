@@ -67,7 +67,7 @@ func MirrorBucket(scope constructs.Construct, s *stage.Stage, region string) aws
 
 // downloads adds the alarm on what is downloaded from a mirror.
 func downloads(scope constructs.Construct, s *stage.Stage, region string) {
-	alarms{scope, s, region}.add("Downloads", fmt.Sprintf("More than %d GB were downloaded from the mirror within an hour. Traffic that leaves the region is billed. Find its source, and raise downloadAlarm if it is expected.", s.DownloadAlarm),
+	alarms{scope, s, region}.add("Downloads", runbookBill, fmt.Sprintf("More than %d GB were downloaded from the mirror within an hour. Traffic that leaves the region is billed. Find its source, and raise downloadAlarm if it is expected.", s.DownloadAlarm),
 		float64(s.DownloadAlarm)*1e9, 1, metric("AWS/S3", "BytesDownloaded", "Sum", hour,
 			jsii.String("BucketName"), jsii.String(s.Bucket(region)), jsii.String("FilterId"), jsii.String(dashboard.EntireBucket)))
 }

@@ -27,13 +27,13 @@ func Canary(scope constructs.Construct, s *stage.Stage, region, distribution, co
 	allowImage(role, s)
 	invokeOn(scope, function, stage.CanaryID, "Pull", "pulls through the entry points", fmt.Sprintf("rate(%d minutes)", stage.CanaryMinutes), "{}")
 	a := alarms{scope, s, region}
-	a.function(stage.CanaryID, function, 3, canaryTimeout, closeToTimeout)
+	a.function(stage.CanaryID, runbookErrors, function, 3, canaryTimeout, closeToTimeout)
 	for _, name := range s.EntryPoints() {
 		id, what := "CanaryDistribution", "the distribution"
 		if name == stage.BalancerEntry {
 			id, what = "CanaryLoadBalancer", "the load balancer"
 		}
-		a.add(id, "Three pulls in a row have failed through "+what+". Check the canary's log group for the request that fails, then run \"archeio verify\".",
+		a.add(id, runbookErrors, "Three pulls in a row have failed through "+what+". Check the canary's log group for the request that fails, then run "+a.archeio("verify")+".",
 			0, 3, metric(metrics.Namespace, metrics.CanaryFailures, "Sum", 60*stage.CanaryMinutes, jsii.String(metrics.EntryPoint), jsii.String(name)))
 	}
 }

@@ -33,11 +33,12 @@ func (a alarms) edge(distribution awscloudfront.CfnDistribution, functionName *s
 	if a.stage.Relays() && !a.stage.PlainAlarms {
 		errors = a.edgeErrors(distribution)
 	}
-	a.add("EdgeErrors", "CloudFront is responding with server errors. Run \"archeio verify\" to find the origin that fails, and check whether the redirectors' alarms fire too.",
+	a.add("EdgeErrors", runbookErrors, "CloudFront is responding with server errors. Run "+a.archeio("verify")+" to find the origin that fails, and check whether the redirectors' alarms fire too.",
 		maxEdgeErrors, 3, errors)
-	a.add("EdgeFunctionErrors", "The viewer-request function fails, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
+	checkLog := "Check the log group /aws/cloudfront/function/" + a.stage.ViewerRequest() + "* in us-east-1, then deploy the previous commit."
+	a.add("EdgeFunctionErrors", runbookErrors, "The viewer-request function fails, and its clients get server errors. "+checkLog,
 		0, 1, of("FunctionExecutionErrors", "Sum", "FunctionName", functionName))
-	a.add("EdgeFunctionResponses", "The viewer-request function returns invalid requests or responses, and its clients get server errors. Check its log group, /aws/cloudfront/function/NAME in us-east-1, then deploy the previous commit.",
+	a.add("EdgeFunctionResponses", runbookErrors, "The viewer-request function returns invalid requests or responses, and its clients get server errors. "+checkLog,
 		0, 1, of("FunctionValidationErrors", "Sum", "FunctionName", functionName))
 	if !a.stage.PlainAlarms {
 		a.forbidden(distribution)
@@ -88,7 +89,7 @@ func (a alarms) forbidden(distribution awscloudfront.CfnDistribution) {
 	if f := a.stage.Firewall; f != nil && !f.CountOnly {
 		reason = " The firewall's blocked requests count too."
 	}
-	a.add("EdgeForbidden", "CloudFront is responding with 403, although no redirector does. Run \"archeio verify\" to find the function URL or bucket that refuses CloudFront's requests, then run \"make deploy\"."+reason,
+	a.add("EdgeForbidden", runbookErrors, "CloudFront is responding with 403, although no redirector does. Run "+a.archeio("verify")+" to find the function URL or bucket that refuses CloudFront's requests, and restore the missing permission."+reason,
 		maxForbidden, 3, awscloudwatch.CfnAlarmProps{Metrics: []interface{}{
 			of("forbidden", "403ErrorRate", "Average"),
 			of("requests", "Requests", "Sum"),
@@ -100,7 +101,7 @@ func (a alarms) forbidden(distribution awscloudfront.CfnDistribution) {
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
 func (a alarms) functionURL(function awslambda.IFunction) {
-	a.serverErrors("FunctionURLErrors", "The function URL is responding with server errors, so CloudFront does too. Run \"archeio verify\" and check the redirector's log group and alarms.",
+	a.serverErrors("FunctionURLErrors", runbookErrors, "The function URL is responding with server errors, so CloudFront does too. Run "+a.archeio("verify")+" and check the redirector's log group and alarms.",
 		"AWS/Lambda", "Url5xxCount", "FunctionName", function.FunctionName())
 }
 
@@ -109,8 +110,8 @@ func (a alarms) functionURL(function awslambda.IFunction) {
 //
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 func (a alarms) balancer(balancer awselasticloadbalancingv2.CfnLoadBalancer) {
-	a.add("BalancerErrors", "The load balancer is responding with server errors of its own. Check its permission to invoke the redirector's alias, then the redirector's alarms.",
+	a.add("BalancerErrors", runbookErrors, "The load balancer is responding with server errors of its own. Check its permission to invoke the redirector's alias, then the redirector's alarms.",
 		0, 3, metric("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", minutes5, jsii.String("LoadBalancer"), balancer.AttrLoadBalancerFullName()))
-	a.serverErrors("BalancerTargetErrors", "The redirector is responding to the load balancer with server errors. Check its log group.",
+	a.serverErrors("BalancerTargetErrors", runbookErrors, "The redirector is responding to the load balancer with server errors. Check its log group.",
 		"AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", balancer.AttrLoadBalancerFullName())
 }

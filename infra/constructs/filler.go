@@ -34,7 +34,7 @@ func Filler(scope constructs.Construct, s *stage.Stage, code string) (awslambda.
 		})
 		return filler{function, role}
 	}
-	planner := newPart(stage.PlannerID, "finds blobs that are missing in the mirrors", "Planner: reads the mirrors, writes its state and the blob index, enqueues work")
+	planner := newPart(stage.PlannerID, "finds blobs that are missing from the mirrors", "Planner: reads the mirrors, writes its state and the blob index, enqueues work")
 	worker := newPart(stage.WorkerID, "copies missing blobs to the mirrors", "Worker: receives work, writes blobs and the blob index to the mirrors, writes its state")
 	queue, dead := fillQueues(scope, s)
 	grantFiller(s, planner, worker, queue)

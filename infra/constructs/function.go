@@ -37,7 +37,7 @@ func RedirectorFunction(scope constructs.Construct, s *stage.Stage, region, code
 		logGroup:        jsii.String(s.RedirectorLogs()),
 	})
 	a := alarms{scope, s, region}
-	a.function(stage.RedirectorID, function, 3, timeout, closeToTimeout)
+	a.function(stage.RedirectorID, runbookRelease, function, 3, timeout, closeToTimeout)
 	if err := a.redirector(); err != nil {
 		return nil, nil, err
 	}

@@ -66,13 +66,13 @@ func (a alarms) refresher(function awslambda.Function) {
 	if err != nil {
 		panic("constructs: " + err.Error()) // the stage was validated
 	}
-	a.function(stage.RefreshID, function, 1, refreshTimeout, 0.99)
-	a.add("RangesUnchecked", "AWS's IP ranges were last checked with success longer ago than rangesMaxAge, so clients in new ranges get a distant mirror. Check the refresher's log group.",
+	a.function(stage.RefreshID, runbookRanges, function, 1, refreshTimeout, 0.99)
+	a.add("RangesUnchecked", runbookRanges, "AWS's IP ranges were last checked with success longer ago than rangesMaxAge, so clients in new ranges are not recognized and get the default mirror. Check the refresher's log group.",
 		c.RangesMaxAge.Seconds(), 1, metric(metrics.Namespace, metrics.RangesUnchecked, "Maximum", day))
-	refused := a.add("RangesRefused", `New IP ranges were refused, or a provider's document has an unknown form, so the last table stays in use. Check the mail or the refresher's log group, then run "archeio ranges approve" if the change is right.`,
+	refused := a.add("RangesRefused", runbookRanges, `New IP ranges were refused, or a provider's document has an unknown form, so the last table stays in use. Check the mail or the refresher's log group, then run `+a.archeio("ranges approve ID")+" if the change is right.",
 		0, 1, metric(metrics.Namespace, metrics.RangesRefused, "Maximum", minutes5))
 	refused.SetTreatMissingData(jsii.String("ignore")) // until the next run
-	idle := a.add("RangesIdle", `The refresher has not run for two days, so the IP ranges become out of date. Check its schedule and its notices; run "archeio ranges refresh".`,
+	idle := a.add("RangesIdle", runbookRanges, "The refresher has not run for two days, so the IP ranges become out of date. Check its schedule and its notices; run "+a.archeio("ranges refresh")+".",
 		1, 2, metric("AWS/Lambda", "Invocations", "Sum", day, jsii.String("FunctionName"), function.FunctionName()))
 	idle.SetComparisonOperator(jsii.String("LessThanThreshold"))
 	idle.SetTreatMissingData(jsii.String("breaching"))

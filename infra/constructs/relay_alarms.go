@@ -27,13 +27,13 @@ var relayErrors = []route.Reason{route.UpstreamFailed, route.TooLarge}
 
 // serverErrors adds an alarm on the server errors of an entry point, without those that are
 // the relay's. dimension has the given value.
-func (a alarms) serverErrors(id, description, namespace, name, dimension string, value *string) {
+func (a alarms) serverErrors(id string, r runbook, description, namespace, name, dimension string, value *string) {
 	if !a.stage.Relays() {
-		a.add(id, description, 0, 3, metric(namespace, name, "Sum", minutes5, jsii.String(dimension), value))
+		a.add(id, r, description, 0, 3, metric(namespace, name, "Sum", minutes5, jsii.String(dimension), value))
 		return
 	}
 	if a.stage.PlainAlarms {
-		a.add(id, description, maxUncounted, 3, metric(namespace, name, "Sum", minutes5, jsii.String(dimension), value))
+		a.add(id, r, description, maxUncounted, 3, metric(namespace, name, "Sum", minutes5, jsii.String(dimension), value))
 		return
 	}
 	list := []interface{}{metricQuery("errors", namespace, name, "Sum", minutes5, jsii.String(dimension), value)}
@@ -44,7 +44,7 @@ func (a alarms) serverErrors(id, description, namespace, name, dimension string,
 		others += " - FILL(" + query + ", 0)"
 	}
 	list = append(list, result("others", "server errors that are not the relay's", others))
-	a.add(id, description, maxUncounted, 3, awscloudwatch.CfnAlarmProps{Metrics: list})
+	a.add(id, r, description, maxUncounted, 3, awscloudwatch.CfnAlarmProps{Metrics: list})
 }
 
 // relaying adds the alarms of a region that relays what the upstream responds with.
@@ -53,8 +53,8 @@ func (a alarms) relaying() {
 		return
 	}
 	reason := func(r route.Reason) *string { return jsii.String(r.String()) }
-	a.add("UpstreamLimited", "The upstream limits the redirector's requests, or upstream.rate does, so clients get 429. Check which, then fill less or let the edge cache tags longer.",
+	a.add("UpstreamLimited", runbookLimits, "The upstream limits the redirector's requests, or upstream.rate does, so clients get 429. Check which, then fill less or let the edge cache tags longer.",
 		maxNotRelayed, 3, metric(metrics.Namespace, metrics.Requests, "Sum", minutes5, jsii.String(metrics.Reason), reason(route.UpstreamLimited)))
-	a.add("RelayFailed", "The redirector cannot relay what the upstream responds with, so clients get 502. Check the upstream and its token server with \"make preflight\".",
+	a.add("RelayFailed", runbookUpstream, "The redirector cannot relay what the upstream responds with, so clients get 502. Check the upstream and its token server with "+a.archeio("preflight")+".",
 		maxNotRelayed, 2, metric(metrics.Namespace, metrics.Requests, "Sum", minutes5, jsii.String(metrics.Reason), reason(route.UpstreamFailed)))
 }

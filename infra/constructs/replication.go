@@ -62,7 +62,8 @@ func ReplicationRole(scope constructs.Construct, s *stage.Stage) awsiam.Role {
 	})
 	var copies []*string
 	for _, r := range rules {
-		alarms{scope, s, s.Primary}.add("Replication"+pascal(r.Region), "S3 replication of blobs to "+r.Region+` is failing. The worker copies missing blobs instead. Run "archeio mirror status" to see whether it does.`,
+		a := alarms{scope, s, s.Primary}
+		a.add("Replication"+pascal(r.Region), runbookMirror, "S3 replication of blobs to "+r.Region+" is failing. The worker copies missing blobs instead. Run "+a.archeio("mirror status")+" to see whether it does.",
 			0, 3, metric("AWS/S3", "OperationsFailedReplication", "Maximum", minutes5,
 				jsii.String("SourceBucket"), jsii.String(s.Bucket(s.Primary)), jsii.String("DestinationBucket"), jsii.String(r.Bucket), jsii.String("RuleId"), jsii.String(r.ID)))
 		copies = append(copies, jsii.String("arn:aws:s3:::"+r.Bucket+"/"+config.BlobPrefix+"*"))

@@ -90,12 +90,12 @@ func (a alarms) newVersion(function awslambda.Function) []awscloudwatch.CfnAlarm
 	}
 	const rolledBack = "A rollout in progress is rolled back. Check the redirector's log group before deploying again."
 	list := []awscloudwatch.CfnAlarm{
-		a.add("NewVersionErrors", "Invocations of the newest redirector version are failing. "+rolledBack, 0, 1, of("Errors", "Sum")),
-		a.add("NewVersionDuration", fmt.Sprintf("Invocations of the newest redirector version take nearly their timeout of %d seconds. %s", timeout, rolledBack),
+		a.add("NewVersionErrors", runbookRelease, "Invocations of the newest redirector version are failing. "+rolledBack, 0, 1, of("Errors", "Sum")),
+		a.add("NewVersionDuration", runbookRelease, fmt.Sprintf("Invocations of the newest redirector version take nearly their timeout of %d seconds. %s", timeout, rolledBack),
 			timeout*1000*closeToTimeout, 1, of("Duration", "Maximum")),
 	}
 	if !a.stage.PlainAlarms {
-		list = append(list, a.unavailable("NewVersionUnavailable",
+		list = append(list, a.unavailable("NewVersionUnavailable", runbookRelease,
 			"Mirror existence checks are failing. "+rolledBack+" If a mirror is unavailable, wait until it has recovered.", minute, 2, minBlobs/5))
 	}
 	return list

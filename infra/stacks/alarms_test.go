@@ -208,6 +208,10 @@ func TestKnownMetrics(t *testing.T) {
 // do.
 var actions = regexp.MustCompile(`^Archeio, stage [a-z-]+: [A-Z].+\. .*(Check|Find|Request|Run) .+\.$`)
 
+// maxDescription is CloudWatch's limit in characters.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+const maxDescription = 1024
+
 // Alarms notify the topic of their region, and say what to do.
 func TestAlarmsNotify(t *testing.T) {
 	each(t, "", func(t *testing.T, st *synthStack) {
@@ -219,7 +223,11 @@ func TestAlarmsNotify(t *testing.T) {
 			if at(props, "OKActions") != nil {
 				t.Errorf("%s has an action for OK", id)
 			}
-			description, _ := at(props, "AlarmDescription").(string)
+			whole, _ := at(props, "AlarmDescription").(string)
+			if len(whole) > maxDescription {
+				t.Errorf("%s: the description has %d bytes, want at most %d", id, len(whole), maxDescription)
+			}
+			description, _ := describe(t, st, id)
 			if !strings.HasPrefix(description, "Archeio, stage "+st.stage.Name+": ") || !actions.MatchString(description) {
 				t.Errorf("%s: the description %q does not say what to do", id, description)
 			}

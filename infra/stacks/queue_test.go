@@ -87,7 +87,7 @@ func TestFillAlarms(t *testing.T) {
 		for id, want := range map[string]struct{ action, metric string }{
 			"WorkDelayed":     {"raise fill.rate", `"MetricName": "WorkDelay", "Threshold": 21600, "Namespace": "Archeio", "Statistic": "Maximum", "Period": 3600`},
 			"WorkFailed":      {"redrive the messages of archeio-" + st.stage.Name + "-fill-dead", `"MetricName": "ApproximateNumberOfMessagesVisible", "Threshold": 0, ` + of("DeadLetters")},
-			"NeedsMirrorCopy": {`Run "archeio mirror copy"`, `"MetricName": "NeedsMirrorCopy", "Threshold": 0, "Namespace": "Archeio", "Statistic": "Sum", "Period": 86400`},
+			"NeedsMirrorCopy": {`Run "archeio mirror copy -stage ` + st.stage.Name + `"`, `"MetricName": "NeedsMirrorCopy", "Threshold": 0, "Namespace": "Archeio", "Statistic": "Sum", "Period": 86400`},
 			"WithdrawnBlobs":  {`in the planner's log group`, `"MetricName": "WithdrawnBlobs", "Threshold": 0, "Namespace": "Archeio", "Statistic": "Maximum", "Period": 86400`},
 		} {
 			props := at(st.resource(t, id), "Properties")

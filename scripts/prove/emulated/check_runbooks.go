@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"archeio/scripts/lab/pull"
-	"archeio/scripts/lab/system"
 )
 
 // checkRunbooks runs the commands of each runbook in a copy of the repository with the
@@ -71,9 +70,8 @@ func (c *checks) follow(ctx context.Context, names string, r runbook) error {
 		"MAKEFLAGS=", "MAKEOVERRIDES=", "ARGS=", "YES=1",
 		"CURL_CA_BUNDLE="+c.certificateFile(), "npm_config_prefer_offline=true",
 		"CDK="+c.cdkCommand+" -a "+c.app()+" -o "+filepath.Join(c.dir, "cdk.runbooks")+" --ci --no-color --yes",
-		"STAGE="+stageName, "REGION="+regions[1], "PRIMARY="+regions[0],
-		"SOURCE="+strings.TrimPrefix(c.upstream, "http://")+"/"+system.Prefix,
-		"IMAGE="+pull.Repository+":"+pull.Tag, "DIGEST="+c.image.Missing.String(),
+		"STAGE="+stageName, "PRIMARY="+regions[0], "REDIRECTOR="+regions[0], "REGION="+regions[1],
+		"IMAGE="+pull.Repository+":"+pull.Tag, "DIGEST="+c.image.Blobs[0].String(),
 	), "bash", "-euxc", names+r.commands)
 	return outputError(err, all)
 }

@@ -32,7 +32,7 @@ func TestReadRunbooks(t *testing.T) {
 			t.Errorf("runbook %q runs\n%s", r.title, r.commands)
 		}
 	}
-	const want = "A mirror is unavailable, The upstream is unavailable, Clients get server errors, The upstream limits us, A bad release, A bad blob, The ranges are old, The bill jumps, " + retirement
+	const want = "A mirror is unavailable, Blobs need mirror copy, The upstream is unavailable, Clients get server errors, Invocations are throttled, The upstream is rate-limiting requests, A bad release, A bad blob, The ranges are old, The bill jumps, " + retirement
 	if got := strings.Join(titles, ", "); got != want {
 		t.Errorf("the runbooks are %s, want %s", got, want)
 	}
