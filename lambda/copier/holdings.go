@@ -84,24 +84,31 @@ func (f *Filler) loadHoldings(ctx context.Context) (*holdings, error) {
 		if inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
 			return &holdings{}, nil
 		}
-		h, err := f.readHoldings(ctx, inv)
+		err = f.readHoldings(ctx, inv)
 		if errors.Is(err, errPiece) && attempt == 1 {
 			continue // there is another inventory by now
 		}
-		if err == nil {
-			f.held = h
-		}
-		return h, err
+		return f.held, err
 	}
 }
 
-func (f *Filler) readHoldings(ctx context.Context, inv *inventory) (*holdings, error) {
+// readHoldings replaces what is held by the content of an inventory. Parts that have
+// changed are released before others are read, so that they are not in memory twice. After
+// an error, parts that were not read are held as empty ones of no piece.
+func (f *Filler) readHoldings(ctx context.Context, inv *inventory) error {
 	h := &holdings{digits: inv.Digits, parts: make([]heldPart, len(inv.Parts))}
+	if f.held != nil && f.held.digits == inv.Digits {
+		for i, p := range inv.Parts {
+			if f.held.parts[i].piece == p.Piece {
+				h.parts[i] = f.held.parts[i]
+			}
+		}
+	}
+	f.held = h
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(partsAtOnce)
 	for i, p := range inv.Parts {
-		if f.held != nil && f.held.digits == inv.Digits && f.held.parts[i].piece == p.Piece {
-			h.parts[i] = f.held.parts[i]
+		if h.parts[i].piece == p.Piece {
 			continue
 		}
 		group.Go(func() error {
@@ -112,5 +119,5 @@ func (f *Filler) readHoldings(ctx context.Context, inv *inventory) (*holdings, e
 			return err
 		})
 	}
-	return h, group.Wait()
+	return group.Wait()
 }

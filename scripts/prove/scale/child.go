@@ -34,12 +34,15 @@ type task struct {
 	S3      string        `json:"s3"`
 	Mirrors int           `json:"mirrors"`
 	Now     time.Time     `json:"now"`
-	Hours   int           `json:"hours"` // how often plan runs, an hour apart
+	Hours   int           `json:"hours"` // how often plan or work runs, an hour apart
 	Timeout time.Duration `json:"timeout"`
 	// Args are those of archeio mirror, for shell.
 	Args []string `json:"args"`
 	// Messages are those of an earlier child, which work processes.
 	Messages []copier.Message `json:"messages"`
+	// Withdraw are the digests that are withdrawn before each hour. work then processes
+	// the messages of a planner of that hour, which runs in a process of its own.
+	Withdraw [][]string `json:"withdraw"`
 }
 
 // outcome is what a child prints.
@@ -152,19 +155,26 @@ func (t *task) run(q *queue, out *outcome) error {
 		}
 		return invoke(func(ctx context.Context) error { return f.Work(ctx, string(body)) })
 	}
-	if t.Do == "work" {
-		q.messages = t.Messages
-		for len(q.messages) > 0 {
-			m := q.messages[0]
-			q.messages = q.messages[1:]
-			if err := work(m); err != nil {
+	for hour := range max(1, t.Hours) {
+		now, began = t.Now.Add(time.Duration(hour)*time.Hour), time.Now()
+		if hour < len(t.Withdraw) {
+			if err := withdraw(f, t.Withdraw[hour]); err != nil {
 				return err
 			}
 		}
-		return nil
-	}
-	for hour := range max(1, t.Hours) {
-		now, began = t.Now.Add(time.Duration(hour)*time.Hour), time.Now()
+		if t.Do == "work" {
+			if q.messages, err = t.plannedAt(now); err != nil {
+				return err
+			}
+			for len(q.messages) > 0 {
+				m := q.messages[0]
+				q.messages = q.messages[1:]
+				if err := work(m); err != nil {
+					return err
+				}
+			}
+			continue
+		}
 		q.messages = nil // those of the hour before are done
 		err := invoke(func(ctx context.Context) error {
 			plan := f.Plan
@@ -182,6 +192,33 @@ func (t *task) run(q *queue, out *outcome) error {
 		}
 	}
 	return nil
+}
+
+// plannedAt returns the messages for work, those of a planner of that time if something
+// is withdrawn before.
+func (t *task) plannedAt(now time.Time) ([]copier.Message, error) {
+	if len(t.Withdraw) == 0 {
+		return t.Messages, nil
+	}
+	planner := *t
+	planner.Do, planner.Now, planner.Hours, planner.Withdraw = "plan", now, 1, nil
+	out, err := planner.start(context.Background())
+	return out.Messages, err
+}
+
+// withdraw withdraws the first of some blobs as archeio mirror does, and lists the others
+// as withdrawn, so that the planner finds them in the mirrors.
+func withdraw(f *copier.Filler, digests []string) error {
+	ctx := context.Background()
+	r, err := copier.Withdraw(ctx, f.State, f.Buckets, digests[0])
+	if err != nil {
+		return err
+	}
+	errs := r.Errors
+	for _, digest := range digests[1:] {
+		errs = append(errs, f.State.Put(ctx, "withdrawn/"+digest, []byte("{}")))
+	}
+	return errors.Join(errs...)
 }
 
 // shell runs archeio mirror, and counts the missing blobs that it lists.

@@ -178,3 +178,16 @@ func (g *generator) manifestsOf(repository int, yield func(i int)) {
 		}
 	}
 }
+
+// spread returns the digests of a blob in each part of an inventory, for some hours. Those
+// of different hours differ. An inventory of fewer blobs has fewer parts.
+func (g *generator) spread(first, hours int) [][]string {
+	parts := min(256, g.blobs/3000)
+	all := make([][]string, hours)
+	for hour := range all {
+		for part := range parts {
+			all[hour] = append(all[hour], g.blob(part*g.blobs/parts+first+hour))
+		}
+	}
+	return all
+}

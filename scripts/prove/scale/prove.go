@@ -11,11 +11,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
 	"archeio/infra/stage"
+	"archeio/lambda/config"
 	"archeio/lambda/copier"
+	"archeio/lambda/index"
 	"archeio/scripts/archeio/capacity"
 	"archeio/scripts/prove/cli"
 )
@@ -118,7 +121,8 @@ func (t *task) shellArgs(state, command string, flags ...string) []string {
 func (p *proof) full(ctx context.Context) (unchanged phase, err error) {
 	p.progress.Step("calculating %d manifests", p.manifests)
 	g := newGenerator(p.blobs, p.manifests, p.repositories)
-	t, stop, err := p.serveRegistry(&source{generator: g}, &storage{generator: g})
+	b := &storage{generator: g}
+	t, stop, err := p.serveRegistry(&source{generator: g}, b)
 	if err != nil {
 		return unchanged, err
 	}
@@ -159,7 +163,38 @@ func (p *proof) full(ctx context.Context) (unchanged phase, err error) {
 	t.Args = append(t.Args, "-bucket", emptyBucket+"@"+region(p.mirrors))
 	do("shell: status, an empty mirror", "shell", start, 0, nil)
 	missing(p.blobs)
+
+	// Each part of the inventory changes each hour, and is read again by processes that
+	// hold it already.
+	planned, worked := g.spread(0, withdrawHours), g.spread(withdrawHours, withdrawHours)
+	t.Withdraw = planned
+	now = now.Add(time.Duration(p.hours) * time.Hour)
+	do(fmt.Sprintf("plan, %d hours with withdrawals", withdrawHours), "plan", now, withdrawHours, nil)
+	t.Withdraw = worked
+	do(fmt.Sprintf("work, %d hours with withdrawals", withdrawHours), "work", now.Add(withdrawHours*time.Hour), withdrawHours, nil)
+	if err == nil {
+		err = p.checkIndex(b, p.blobs-len(slices.Concat(slices.Concat(planned, worked)...)))
+	}
 	return unchanged, err
+}
+
+// withdrawHours is the number of hours with withdrawals: one to hold what the mirrors
+// have, one to read it again.
+const withdrawHours = 2
+
+// checkIndex returns an error unless the index in the primary has a number of blobs.
+func (p *proof) checkIndex(b *storage, want int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.objects[mirrorName(0)][config.BlobPrefix+index.Name]
+	if o == nil {
+		return errors.New("the primary has no index")
+	}
+	h, err := index.ParseHeader(o.data)
+	if err == nil && h.Entries != want {
+		err = fmt.Errorf("the index has %d blobs, want %d", h.Entries, want)
+	}
+	return err
 }
 
 // memory returns an error for the first process that needed too much memory.

@@ -25,6 +25,7 @@ type storage struct {
 
 	mu       sync.Mutex
 	mirrors  map[string]blobSet            // by bucket
+	removed  map[string]map[int]bool       // of a generator without contents, by bucket
 	objects  map[string]map[string]*object // by bucket and key
 	contents map[string]*object            // by ETag
 }

@@ -29,7 +29,7 @@ func (b blobSet) count() (n int) {
 // holds reports whether a mirror has a blob. The caller holds the lock.
 func (s *storage) holds(bucket string, i int) bool {
 	if s.seeds == nil {
-		return bucket != stateBucket && bucket != emptyBucket
+		return bucket != stateBucket && bucket != emptyBucket && !s.removed[bucket][i]
 	}
 	return s.mirrors[bucket].has(i)
 }
@@ -146,8 +146,18 @@ func (s *storage) remove(bucket, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.objects[bucket], key)
-	if known && s.mirrors[bucket].has(i) {
+	switch {
+	case !known:
+	case s.mirrors[bucket].has(i):
 		s.mirrors[bucket][i/64] &^= 1 << (i % 64)
+	case s.seeds == nil:
+		if s.removed == nil {
+			s.removed = map[string]map[int]bool{}
+		}
+		if s.removed[bucket] == nil {
+			s.removed[bucket] = map[int]bool{}
+		}
+		s.removed[bucket][i] = true
 	}
 }
 
