@@ -24,8 +24,11 @@ const (
 // PruneOptions are the settings of Prune.
 type PruneOptions struct {
 	// Options have the Source, the Buckets and the State. Of the Filter only
-	// Repositories may be set, because all images of the source must be read.
+	// Repositories may be set, because all of their images must be read.
 	Options
+	// OtherRepositories is whether blobs may be deleted that only repositories outside of
+	// the Filter refer to, because those are not mirrored.
+	OtherRepositories bool
 	// UnusedFor is how long no manifest must have referred to a blob.
 	UnusedFor time.Duration
 	// IndexFor is how long redirectors may use an index from which a blob was taken out.
@@ -58,6 +61,9 @@ type PruneResult struct {
 	Errors   []error
 }
 
+// ErrOtherRepositories is the error for a filter that leaves out repositories, or may.
+var ErrOtherRepositories = errors.New("nothing is deleted, because other repositories may refer to the blobs")
+
 // Prune finds the blobs that no manifest of the source refers to, and deletes those of
 // which that is known for long enough. It returns an error, and deletes nothing, if a
 // bucket or the source could not be read completely.
@@ -76,6 +82,18 @@ func Prune(ctx context.Context, o PruneOptions) (*PruneResult, error) {
 	}
 	sortErrors(p.result.Errors)
 	return p.result, context.Cause(ctx)
+}
+
+// leavesOut is called if the filter may leave out repositories.
+func (p *prune) leavesOut(which string) error {
+	switch {
+	case p.o.OtherRepositories:
+		return nil
+	case p.o.Delete:
+		return fmt.Errorf("%s: %w", which, ErrOtherRepositories)
+	}
+	p.result.Warnings = append(p.result.Warnings, which+": blobs that only other repositories refer to count as unreferenced")
+	return nil
 }
 
 // deletedFor is how long a deleted blob stays out of the index. Redirectors may use an index
@@ -123,7 +141,7 @@ func complete(p *Plan) error {
 		return errors.New("the source has no images: nothing is deleted")
 	}
 	if f := p.Filtered; f.Images > 0 || f.Platforms > 0 {
-		return fmt.Errorf("a filter leaves out %d images and %d platforms: nothing is deleted: filter by repositories only", f.Images, f.Platforms)
+		return fmt.Errorf("a filter leaves out %d images and %d platforms: nothing is deleted: do not filter images", f.Images, f.Platforms)
 	}
 	return nil
 }

@@ -53,6 +53,11 @@ func decodePlaced(data []byte) placedBlob {
 func (p *prune) find(ctx context.Context) error {
 	o := p.o.Options
 	o.Referrers, o.AbsentFor, o.WithoutReferrersFor = true, 0, 0
+	if names := len(o.Filter.names()); names > 0 {
+		if err := p.leavesOut(fmt.Sprintf("the source is not listed, and only %d named repositories are read", names)); err != nil {
+			return err
+		}
+	}
 	// Before the source is read, which then has the images of all blobs that are listed.
 	listing, err := listBuckets(ctx, &o)
 	if err != nil {
@@ -65,6 +70,11 @@ func (p *prune) find(ctx context.Context) error {
 	}
 	if err := complete(plan); err != nil {
 		return err
+	}
+	if n := plan.Filtered.Repositories; n > 0 && len(o.Filter.names()) == 0 {
+		if err := p.leavesOut(fmt.Sprintf("a filter leaves out %d repositories", n)); err != nil {
+			return err
+		}
 	}
 	return p.record(ctx, plan.references)
 }

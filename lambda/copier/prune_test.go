@@ -153,7 +153,18 @@ func TestPruneIncomplete(t *testing.T) {
 		{"tags", func(t *testing.T, p *pruning) {
 			p.manifest(t, "app", "v2", ociManifest, manifestOf(p.gone))
 			p.options.Filter.ExcludeTags = []string{"v2"}
-		}, "filter by repositories only"},
+		}, "do not filter images"},
+		{"names", func(_ *testing.T, p *pruning) { p.options.Filter.Repositories = []string{"app"} },
+			"only 1 named repositories are read: nothing is deleted, because other repositories may refer to the blobs"},
+		{"pattern", func(t *testing.T, p *pruning) {
+			p.manifest(t, "other", "v1", ociManifest, manifestOf(p.gone))
+			p.options.Filter.Repositories = []string{"ap*"}
+		}, "a filter leaves out 1 repositories: nothing is deleted"},
+		{"pattern-below", func(t *testing.T, p *pruning) {
+			p.manifest(t, "app/below", "v1", ociManifest, manifestOf(p.kept))
+			p.manifest(t, "app", "v2", ociManifest, manifestOf(p.gone))
+			p.options.Filter.Repositories = []string{"app/*"}
+		}, "a filter leaves out 1 repositories: nothing is deleted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +178,39 @@ func TestPruneIncomplete(t *testing.T) {
 			oneLineOf(t, err, tt.want)
 			if content(t, primary, p.gone.Digest) == nil {
 				t.Error("the blob was deleted")
+			}
+		})
+	}
+}
+
+// TestPruneOtherRepositories tests that a filter of repositories does not prevent deletions if
+// it leaves nothing out, or if what it leaves out is not mirrored, and that the rest is
+// warned of without Delete.
+func TestPruneOtherRepositories(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, repositories string
+		delete, others     bool
+		deleted            int
+		warning            string
+	}{
+		{"pattern-of-all", "ap*", true, false, 1, ""},
+		{"not-mirrored", "app", true, true, 1, ""},
+		{"dry", "app", false, false, 0, "the source is not listed, and only 1 named repositories are read: blobs that only other repositories refer to count as unreferenced"},
+		{"dry-and-not-mirrored", "app", false, true, 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := startPruning(t)
+			if tt.others {
+				p.manifest(t, "other", "v1", ociManifest, manifestOf(p.gone))
+			}
+			d, _ := ParseDigest(p.gone.Digest)
+			savePruned(t, p.options.State, pruneEntry{d, p.now.Add(-72 * time.Hour).Unix(), p.now.Add(-25 * time.Hour).Unix(), p.now.Add(maxOutOfIndex).Unix()})
+			p.options.Filter.Repositories, p.options.Delete, p.options.OtherRepositories = []string{tt.repositories}, tt.delete, tt.others
+			r, err := Prune(t.Context(), p.options)
+			if err != nil || len(r.Errors) != 0 || r.Deleted.Count != tt.deleted || strings.Join(r.Warnings, "\n") != tt.warning {
+				t.Errorf("%+v, %v", r, err)
 			}
 		})
 	}

@@ -209,6 +209,11 @@ func (w *walk) repository(ctx context.Context, p place) (children []place) {
 	}
 	children = w.children(p, l)
 	if !w.o.Filter.repository(p.Name) {
+		if len(l.Entries) > 0 {
+			w.mu.Lock()
+			w.plan.Filtered.Repositories++
+			w.mu.Unlock()
+		}
 		return children
 	}
 	entries, leftOut := w.o.Filter.entries(l)

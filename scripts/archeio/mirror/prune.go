@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,7 +29,8 @@ func pruneCommand() *cobra.Command {
 			"to. The state records since when, so run it regularly. With -delete, blobs that have\n" +
 			"been unused for long enough are taken out of the blob index; when no redirector uses\n" +
 			"an older index, a later run with -delete deletes them. It deletes nothing unless the\n" +
-			"source and all mirrors could be read completely. The exit code is 1 if it failed.",
+			"source and all mirrors could be read completely. With -stage, repositories that\n" +
+			"fill.repositories leaves out do not count. The exit code is 1 if it failed.",
 		Example: cli.Example(
 			"archeio mirror prune -stage production",
 			"archeio mirror prune -stage production -unused-for 2160h -delete"),
@@ -44,6 +46,7 @@ func pruneCommand() *cobra.Command {
 	p.stage = o.stageFlags(c)
 	f := c.Flags()
 	f.DurationVar(&p.unusedFor, "unused-for", 30*24*time.Hour, "`DURATION` how long no manifest must have referred to a blob, at least 24h")
+	f.BoolVar(&p.others, "other-repositories", false, "let -delete delete what only repositories outside of -repositories refer to")
 	f.BoolVar(&p.delete, "delete", false, "take blobs out of the index, and delete those that have been out of it for long enough")
 	o.jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -52,6 +55,11 @@ func pruneCommand() *cobra.Command {
 		}
 		if p.unusedFor < minUnusedFor {
 			return cli.Usagef("-unused-for %s: want at least 24h", cli.Duration(p.unusedFor))
+		}
+		if o.repositories == "" {
+			if err := cli.NoEffect(c, "without -repositories", "other-repositories"); err != nil {
+				return err
+			}
 		}
 		o.needsState = true
 		o.otherState, o.needsStageState = "the stage may add deleted blobs to its blob index", p.delete
@@ -64,6 +72,7 @@ func pruneCommand() *cobra.Command {
 type pruning struct {
 	unusedFor time.Duration
 	delete    bool
+	others    bool
 	stage     *stageFlag
 }
 
@@ -71,7 +80,11 @@ func (p *pruning) run(ctx context.Context, m *mirrors) (output, error) {
 	boundMemory()
 	var r *copier.PruneResult
 	err := m.saving(ctx, func() (err error) {
-		r, err = copier.Prune(ctx, copier.PruneOptions{Options: m.options, UnusedFor: p.unusedFor, IndexFor: p.stage.staleFor(), Delete: p.delete})
+		r, err = copier.Prune(ctx, copier.PruneOptions{Options: m.options, UnusedFor: p.unusedFor, IndexFor: p.stage.staleFor(), Delete: p.delete,
+			OtherRepositories: p.others || p.stage.read != nil}) // a stage mirrors fill.repositories
+		if errors.Is(err, copier.ErrOtherRepositories) {
+			err = fmt.Errorf("%w: omit -repositories, or set -other-repositories if the mirrors need not have their blobs", err)
+		}
 		return err
 	})
 	if err != nil {
