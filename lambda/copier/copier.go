@@ -58,6 +58,10 @@ type Options struct {
 	// KeepUploads saves in State how far the upload of a large blob is, so that another
 	// run continues it.
 	KeepUploads bool
+	// Warn is called with a line for each saved upload that is damaged and starts again,
+	// at once: it is in Result.Warnings too. It must be safe for concurrent use; it may be
+	// nil.
+	Warn func(string)
 	// Manifests may be nil; then every manifest is fetched.
 	Manifests *ManifestCache
 	// TempDir is the folder for temporary files, which exists; empty is that of the
@@ -237,6 +241,9 @@ func (o *Options) fill() {
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
 	}
 	if o.Found == nil {
 		o.Found = func(int, string) {}

@@ -31,7 +31,7 @@ type Result struct {
 	Absent      []error
 	NewlyAbsent int
 	// Warnings are those of the plan, and one line for each blob of another size than
-	// in its manifest.
+	// in its manifest and for each saved upload that was damaged.
 	Warnings []string
 	// Errors are those of the plan, and an *ItemError for each blob that could
 	// not be copied, one line each.

@@ -1,6 +1,7 @@
 package copier
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,8 +29,12 @@ func (c *copying) uploadKept(ctx context.Context, b *Bucket, blob MissingBlob) (
 	if err != nil {
 		return done{}, "", err
 	}
-	if data != nil && json.Unmarshal(data, &u) != nil {
-		u = Upload{} // damaged: it starts again
+	if data != nil {
+		if err := json.Unmarshal(data, &u); err != nil {
+			u = Upload{ID: uploadID(data)}
+			c.startsAgain(fmt.Errorf("bucket %q: resuming the upload of %s: reading the saved upload: %w", b.Name, blob.Digest, err))
+			_ = b.abort(keep, blob.Blob, &u, nil)
+		}
 	}
 	var failed error
 	save := func() bool {
@@ -54,6 +59,7 @@ func (c *copying) uploadKept(ctx context.Context, b *Bucket, blob MissingBlob) (
 	}
 	complete, err := b.Resume(ctx, blob.Blob, &u, open, save)
 	if errors.Is(err, ErrDamaged) { // it was aborted
+		c.startsAgain(err)
 		complete, err = b.Resume(ctx, blob.Blob, &u, open, save)
 	}
 	switch {
@@ -67,4 +73,27 @@ func (c *copying) uploadKept(ctx context.Context, b *Bucket, blob MissingBlob) (
 		return done{}, "", err // another attempt or run continues
 	}
 	return done{}, "", errors.Join(err, c.o.State.Delete(keep, name))
+}
+
+// startsAgain reports a saved upload that is damaged.
+func (c *copying) startsAgain(err error) {
+	warning := err.Error() + ": the upload starts again"
+	c.mu.Lock()
+	list(&c.result.Warnings, &c.result.Unlisted.Warnings, warning)
+	c.mu.Unlock()
+	c.o.Warn(warning)
+}
+
+// uploadID returns the ID in a damaged upload, empty if that is not whole: what S3 has of
+// it is then deleted by a lifecycle rule.
+func uploadID(data []byte) string {
+	d := json.NewDecoder(bytes.NewReader(data))
+	for _, want := range []json.Token{json.Delim('{'), "id"} {
+		if token, err := d.Token(); err != nil || token != want {
+			return ""
+		}
+	}
+	token, _ := d.Token()
+	id, _ := token.(string)
+	return id
 }

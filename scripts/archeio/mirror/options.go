@@ -159,7 +159,7 @@ func (o *options) open(ctx context.Context, p *progress) (*mirrors, error) {
 	m := &mirrors{progress: p}
 	m.options.Parallel, m.options.Images, m.options.Referrers = o.parallel, copier.ShellImages*o.parallel, o.referrers
 	m.options.WithoutReferrersFor = copier.ShellWithoutReferrersFor
-	m.options.Progress = p.show
+	m.options.Progress, m.options.Warn = p.show, p.note
 	m.bandwidth = float64(o.bandwidth)
 	var err error
 	if m.aws, err = cli.LoadAWS(ctx, ""); err != nil {
