@@ -151,19 +151,22 @@ func headerOf(t *testing.T, b *Bucket) index.Header {
 	return h
 }
 
+// liveHeap returns the bytes of the heap in use, without what is allocated while they are
+// measured.
+func liveHeap() int64 {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtime.GC()
+	metrics.Read(live)
+	return int64(live[0].Value.Uint64())
+}
+
 // TestMemory tests that a run does not need more memory with more buckets: at most that of
 // a few parts of an inventory while it lists, and 18 bytes per blob while it plans.
 func TestMemory(t *testing.T) {
 	const buckets, blobs = 31, 100_000
 	f, all, state, _ := generate(buckets, blobs)
 	all[30].missing = map[Digest]bool{all[30].digest(5): true}
-	heap := func() int64 { // without what is allocated while it is measured
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		runtime.GC()
-		metrics.Read(live)
-		return int64(live[0].Value.Uint64())
-	}
-	before := heap()
+	before := liveHeap()
 	var most int64
 	stored := func() (n int64) { // the state is not the planner's memory
 		for _, data := range state.values {
@@ -175,7 +178,7 @@ func TestMemory(t *testing.T) {
 	state.onPut = func(name string) {
 		if mu.Lock(); strings.HasPrefix(name, piecePrefix) {
 			state.mu.Lock()
-			used := heap() - before - stored()
+			used := liveHeap() - before - stored()
 			state.mu.Unlock()
 			most = max(most, used)
 		}
@@ -192,12 +195,12 @@ func TestMemory(t *testing.T) {
 	if h := headerOf(t, f.Buckets[7]); h.Entries != blobs-1 || len(h.Mirrors) != buckets {
 		t.Errorf("the index has %d blobs of %d mirrors", h.Entries, len(h.Mirrors))
 	}
-	before = heap()
+	before = liveHeap()
 	h, err := f.loadHoldings(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if used := heap() - before; used > 25*blobs {
+	if used := liveHeap() - before; used > 25*blobs {
 		t.Errorf("%d bytes to know what the buckets have, want about %d", used, 18*blobs)
 	}
 	for i := range blobs {
@@ -210,6 +213,53 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	t.Logf("at most %d kB while listing", most>>10)
+}
+
+// reading is a State that calls onRead before it returns a piece of the inventory.
+type reading struct {
+	*memoryState
+	onRead func()
+}
+
+func (s *reading) Get(ctx context.Context, name string) ([]byte, error) {
+	if strings.HasPrefix(name, piecePrefix) {
+		s.onRead()
+	}
+	return s.memoryState.Get(ctx, name)
+}
+
+// TestMemoryOfChangedParts tests that a process that holds an inventory already does not
+// hold its parts twice when all of them have changed.
+func TestMemoryOfChangedParts(t *testing.T) {
+	const blobs = 300_000
+	f, all, state, _ := generate(1, blobs)
+	var mu sync.Mutex
+	var most int64
+	f.State = &reading{state, func() {
+		mu.Lock()
+		most = max(most, liveHeap())
+		mu.Unlock()
+	}}
+	load := func(hour int) int64 {
+		t.Helper()
+		all[0].missing = map[Digest]bool{}
+		for i := range 256 {
+			all[0].missing[all[0].digest(i*blobs/256+hour)] = true
+		}
+		if r, err := f.Plan(t.Context()); err != nil || !r.Done {
+			t.Fatalf("%+v, error %v", r, err)
+		}
+		before := liveHeap()
+		most = 0
+		if _, err := f.loadHoldings(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return most - before
+	}
+	// The second time, the memory of what was held is free again.
+	if first, again := load(0), load(1); again > first-18*blobs/2 {
+		t.Errorf("at most %d bytes more to read all parts again, want about %d", again, first-18*blobs)
+	}
 }
 
 // TestSlowListing tests that a run goes on after it has saved its progress in the middle
