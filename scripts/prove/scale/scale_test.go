@@ -98,7 +98,7 @@ func TestHours(t *testing.T) {
 	if err := tk.run(q, &out); err != nil || out.Invocations != 2 || q.sent != 8 || len(q.messages) != 4 {
 		t.Fatalf("%+v, %d messages sent, error %v", out, q.sent, err)
 	}
-	tk.Do, tk.Messages = "work", q.messages
+	tk.Do, tk.Hours, tk.Messages = "work", 1, q.messages
 	if err := tk.run(&queue{}, &out); err != nil || out.Invocations != 6 {
 		t.Fatalf("%+v, error %v", out, err)
 	}
