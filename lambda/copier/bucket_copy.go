@@ -25,9 +25,17 @@ const (
 // this ETag. The content is not verified, so the object must be known to match
 // its digest.
 func (b *Bucket) Copy(ctx context.Context, blob registry.Blob, from *Bucket, etag string) error {
+	return b.copy(ctx, blob, from, etag, uncounted)
+}
+
+// uncounted ignores how many bytes were copied.
+func uncounted(int64) {}
+
+// copy is Copy that calls copied with the size in bytes of each part of a large blob.
+func (b *Bucket) copy(ctx context.Context, blob registry.Blob, from *Bucket, etag string, copied func(n int64)) error {
 	if blob.Size > b.maxPutSize {
 		u := &Upload{}
-		_, err := b.CopyParts(ctx, blob, u, from, etag, never)
+		_, err := b.copyParts(ctx, blob, u, from, etag, never, copied)
 		if err != nil {
 			err = b.abort(ctx, blob, u, err)
 		}
@@ -54,6 +62,10 @@ func (b *Bucket) copyPartSize() int64 { return min(copyPart, b.maxPutSize) }
 // it is complete or stop returns true, and updates u, as Resume does. The objects must
 // have the size of the blob.
 func (b *Bucket) CopyParts(ctx context.Context, blob registry.Blob, u *Upload, from *Bucket, etag string, stop func() bool) (complete bool, err error) {
+	return b.copyParts(ctx, blob, u, from, etag, stop, uncounted)
+}
+
+func (b *Bucket) copyParts(ctx context.Context, blob registry.Blob, u *Upload, from *Bucket, etag string, stop func() bool, copied func(n int64)) (complete bool, err error) {
 	if u.From != etag { // the parts are of another object
 		_ = b.abort(ctx, blob, u, nil)
 	}
@@ -74,7 +86,7 @@ func (b *Bucket) CopyParts(ctx context.Context, blob registry.Blob, u *Upload, f
 		return false, b.explain("resuming the copy of "+blob.Digest, err)
 	}
 	for u.Offset < blob.Size {
-		if err := b.copyStep(ctx, blob, u, copySource(from, blob)); err != nil {
+		if err := b.copyStep(ctx, blob, u, copySource(from, blob), copied); err != nil {
 			return false, b.explain("copying "+blob.Digest+" from "+from.Name, err)
 		}
 		if u.Offset < blob.Size && stop() {
@@ -87,7 +99,7 @@ func (b *Bucket) CopyParts(ctx context.Context, blob registry.Blob, u *Upload, f
 
 // copyStep copies the next parts at the same time, but the first one alone: it fails if
 // S3 cannot copy.
-func (b *Bucket) copyStep(ctx context.Context, blob registry.Blob, u *Upload, source *string) error {
+func (b *Bucket) copyStep(ctx context.Context, blob registry.Blob, u *Upload, source *string, copied func(n int64)) error {
 	size := b.copyPartSize()
 	n := int64(1)
 	if len(u.Parts) > 0 {
@@ -97,17 +109,19 @@ func (b *Bucket) copyStep(ctx context.Context, blob registry.Blob, u *Upload, so
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range n {
 		offset := u.Offset + i*size
+		end := min(offset+size, blob.Size)
 		group.Go(func() error {
 			part, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 				Bucket: &b.Name, Key: key(blob.Digest), UploadId: &u.ID, PartNumber: aws.Int32(int32(len(u.Parts)) + int32(i) + 1),
 				CopySource: source, CopySourceIfMatch: &u.From,
-				CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, min(offset+size, blob.Size)-1)),
+				CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", offset, end-1)),
 			})
 			if err == nil && part.CopyPartResult == nil {
 				err = errors.New("S3 returned no ETag for the copied part")
 			}
 			if err == nil {
 				parts[i] = Part{aws.ToString(part.CopyPartResult.ETag), aws.ToString(part.CopyPartResult.ChecksumSHA256)}
+				copied(end - offset)
 			}
 			return err
 		})

@@ -201,7 +201,7 @@ func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err
 		}
 		list(&c.result.Errors, &c.result.Unlisted.Errors, error(&ItemError{blob.Repository, blob.Image, blob.Digest, fmt.Errorf("%s: blob %s: %w", blob.Image, blob.Digest, err)}))
 	}
-	c.meter.done(blob.Digest, blob.Size)
+	c.meter.done(write{c.o.Buckets[i], blob.Digest}, blob.Size)
 }
 
 // has notes that the source has a blob that it did not have before. The caller holds

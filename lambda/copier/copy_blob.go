@@ -93,7 +93,9 @@ func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob, at
 		}
 	}
 	if copies {
-		err := b.Copy(ctx, registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}, c.o.Buckets[0], inPrimary.ETag)
+		w := write{b, blob.Digest}
+		c.meter.began(w, 0)
+		err := b.copy(ctx, registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}, c.o.Buckets[0], inPrimary.ETag, func(n int64) { c.meter.read(w, n) })
 		if err == nil {
 			return done{bytes: inPrimary.Size, fromBucket: true}, nil
 		}
@@ -156,8 +158,8 @@ func (c *copying) upload(ctx context.Context, b *Bucket, blob MissingBlob, attem
 	default:
 		size = registry.SizeUnknown
 	}
-	c.meter.began(blob.Digest, 0)
-	read := &countingReader{Reader: &metered{content, c.meter, blob.Digest}}
+	c.meter.began(write{b, blob.Digest}, 0)
+	read := &countingReader{Reader: &metered{content, c.meter, write{b, blob.Digest}}}
 	if size < 0 && hint >= 0 {
 		read.limit = max(maxWithoutSize, 8*hint)
 	}

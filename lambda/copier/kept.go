@@ -51,11 +51,11 @@ func (c *copying) uploadKept(ctx context.Context, b *Bucket, blob MissingBlob) (
 		if err != nil {
 			return nil, 0, err
 		}
-		c.meter.began(blob.Digest, from)
+		c.meter.began(write{b, blob.Digest}, from)
 		return struct {
 			io.Reader
 			io.Closer
-		}{&metered{content, c.meter, blob.Digest}, content}, size, nil
+		}{&metered{content, c.meter, write{b, blob.Digest}}, content}, size, nil
 	}
 	complete, err := b.Resume(ctx, blob.Blob, &u, open, save)
 	if errors.Is(err, ErrDamaged) { // it was aborted
