@@ -73,6 +73,9 @@ type IndexOptions struct {
 	Warn func(string)
 	// now is the clock, nil for time.Now.
 	now func() time.Time
+	// fresh is the time since when all blobs were listed in all buckets, zero if some were
+	// listed before.
+	fresh time.Time
 }
 
 func (o *IndexOptions) warn(text string) {
@@ -182,7 +185,7 @@ func tryWriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Tim
 	if o.now != nil {
 		now = o.now
 	}
-	gone, err := notInIndex(ctx, s, now(), o.warn)
+	gone, err := notInIndex(ctx, s, now(), o.fresh, o.warn)
 	if err != nil {
 		return 0, err
 	}
@@ -208,7 +211,7 @@ func tryWriteIndex(ctx context.Context, s State, o IndexOptions, listed time.Tim
 		}
 	}
 	err = replaceIndexes(ctx, replaced, etags, data)
-	return n, errors.Join(err, takeOutSince(ctx, s, now(), gone, replaced))
+	return n, errors.Join(err, takeOutSince(ctx, s, now(), o.fresh, gone, replaced))
 }
 
 // replaceIndexes is replaceIndex in several buckets. An error in one does not end it.
@@ -236,8 +239,8 @@ func (b *Bucket) replaceIndex(ctx context.Context, data []byte, replaces string)
 }
 
 // notInIndex returns the blobs that no index must have. It calls warn with one line for
-// what is wrong in the state.
-func notInIndex(ctx context.Context, s State, now time.Time, warn func(string)) (*unindexed, error) {
+// what is wrong in the state. fresh is that of IndexOptions.
+func notInIndex(ctx context.Context, s State, now, fresh time.Time, warn func(string)) (*unindexed, error) {
 	withdrawn, err := LoadWithdrawn(ctx, s)
 	if err != nil {
 		return nil, err
@@ -248,6 +251,15 @@ func notInIndex(ctx context.Context, s State, now time.Time, warn func(string)) 
 	}
 	for _, text := range gone.warnings {
 		warn(text)
+	}
+	undone, err := undoneWithdrawals(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range undone {
+		if fresh.IsZero() || !u.at.Before(fresh) {
+			withdrawn[u.digest] = true
+		}
 	}
 	for digest := range withdrawn {
 		if p, ok := index.Prefix(digest); ok {
@@ -261,11 +273,11 @@ func notInIndex(ctx context.Context, s State, now time.Time, warn func(string)) 
 // takeOutSince removes what no index must have, but that was not known before, from the
 // index of buckets that were just written. A withdrawal or a pruning at the same time may
 // have found nothing to remove there.
-func takeOutSince(ctx context.Context, s State, now time.Time, before *unindexed, written []*Bucket) error {
+func takeOutSince(ctx context.Context, s State, now, fresh time.Time, before *unindexed, written []*Bucket) error {
 	if len(written) == 0 {
 		return nil
 	}
-	gone, err := notInIndex(ctx, s, now, func(string) {})
+	gone, err := notInIndex(ctx, s, now, fresh, func(string) {})
 	if err != nil {
 		return err
 	}
@@ -309,6 +321,7 @@ func (b *Bucket) takeOut(ctx context.Context, gone []uint64) error {
 // It returns the number of blobs.
 func ListIndex(ctx context.Context, s State, o IndexOptions) (n int, err error) {
 	listed := time.Now()
+	o.fresh = listed
 	digits, err := digits(ctx, o.Buckets, nil)
 	if err != nil {
 		return 0, err

@@ -205,7 +205,7 @@ func (f *Filler) addFound(ctx context.Context) (added int, err error) {
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
-	gone, err := notInIndex(ctx, f.State, time.Now(), func(text string) { f.Log.Warn(text) })
+	gone, err := notInIndex(ctx, f.State, time.Now(), time.Time{}, func(text string) { f.Log.Warn(text) })
 	if err != nil {
 		return 0, err
 	}
@@ -215,7 +215,7 @@ func (f *Filler) addFound(ctx context.Context) (added int, err error) {
 	}
 	var written []*Bucket
 	defer func() {
-		err = errors.Join(err, takeOutSince(ctx, f.State, time.Now(), gone, written))
+		err = errors.Join(err, takeOutSince(ctx, f.State, time.Now(), time.Time{}, gone, written))
 	}()
 	var errs []error
 	for i, place := range places {

@@ -82,6 +82,9 @@ func (inv *inventory) prefix(i int) string {
 	return fmt.Sprintf("%0*x", inv.Digits, i)
 }
 
+// partOf returns the part of a digest.
+func (inv *inventory) partOf(d Digest) int { return int(d[0]) >> (8 - 4*inv.Digits) }
+
 // due returns the parts of which the replicas are listed in a run. Each part is listed
 // before it would be too old for the index at the next run. The four turns of parts
 // are kept apart, so that the load is spread.

@@ -129,6 +129,9 @@ func (p *planRun) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(read) < len(p.job.Found) {
+		p.job.Obsolete = nil
+	}
 	p.job.Found = read
 	saved := time.Now()
 	for p.job.Part < len(p.job.Inventory.Parts) {
@@ -165,14 +168,23 @@ func (p *planRun) beginList(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	inv := newInventory(f.bucketNames(), n, last)
+	inv.Updated = p.job.Began
+	due := inv.due(f.now(), last)
+	// Before the names of what workers have found, so that these have everything of before.
+	obsolete, err := f.relistUndone(ctx, inv, due)
+	if err != nil {
+		return err
+	}
 	names, _, err := f.foundNames(ctx)
 	if err != nil {
 		return err
 	}
-	inv := newInventory(f.bucketNames(), n, last)
-	inv.Updated = p.job.Began
-	p.job.Inventory, p.job.Part, p.job.Due = inv, 0, inv.due(f.now(), last)
-	p.job.Found = names
+	if len(names) == f.foundLimits().objects {
+		obsolete = nil // there may be more
+	}
+	p.job.Inventory, p.job.Part, p.job.Due = inv, 0, due
+	p.job.Found, p.job.Obsolete = names, obsolete
 	return nil
 }
 
@@ -223,7 +235,6 @@ func (p *planRun) saveInventory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var old []string
 	pieces := inv.pieces()
 	if last != nil {
 		for name := range last.pieces() {
@@ -232,20 +243,27 @@ func (p *planRun) saveInventory(ctx context.Context) error {
 			}
 		}
 		slices.Sort(inv.Replaced)
-		old = slices.DeleteFunc(last.Replaced, func(name string) bool { return pieces[name] || slices.Contains(inv.Replaced, name) })
+		old := slices.DeleteFunc(last.Replaced, func(name string) bool { return pieces[name] || slices.Contains(inv.Replaced, name) })
+		p.job.Obsolete = append(p.job.Obsolete, old...)
 	}
 	if err := f.write(ctx, inventoryName, inv); err != nil {
 		return err
 	}
+	// The job is saved before anything is deleted: continued from an earlier one, it would
+	// list parts without what was found.
+	p.job.Obsolete, p.job.Found = append(p.job.Obsolete, p.job.Found...), nil
+	if err := p.save(ctx); err != nil {
+		return err
+	}
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(deletesAtOnce)
-	for _, name := range append(old, p.job.Found...) {
+	for _, name := range p.job.Obsolete {
 		group.Go(func() error { return f.State.Delete(inner, name) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	p.job.Listed, p.job.Found, p.job.Due = true, nil, nil
+	p.job.Listed, p.job.Due, p.job.Obsolete = true, nil, nil
 	return nil
 }
 

@@ -29,11 +29,13 @@ type job struct {
 	Touched time.Time `json:"touched"`
 	// Inventory is what the buckets have, nil before they are listed. Part is the next
 	// part to list, Due are those of which the replicas are listed too, Found the names
-	// of what workers have found before. Listed reports whether all is done.
+	// of what workers have found before, Obsolete those of what is deleted after the
+	// listing. Listed reports whether all is done.
 	Inventory *inventory `json:"inventory,omitempty"`
 	Part      int        `json:"part,omitempty"`
 	Due       []bool     `json:"due,omitempty"`
 	Found     []string   `json:"found,omitempty"`
+	Obsolete  []string   `json:"obsolete,omitempty"`
 	Listed    bool       `json:"listed"`
 	// After is where the next names start, Sent the number of messages.
 	After string `json:"after"`

@@ -158,24 +158,6 @@ func Withdrawals(ctx context.Context, s State) ([]Withdrawal, error) {
 	return all, nil
 }
 
-// UndoWithdrawal removes a digest from the list, so that it is copied again. It reports
-// whether it was listed.
-func UndoWithdrawal(ctx context.Context, s State, digest string) (listed bool, err error) {
-	if err := checkDigest(digest); err != nil {
-		return false, err
-	}
-	w, err := LoadWithdrawn(ctx, s)
-	if err != nil || !w[digest] {
-		return false, err
-	}
-	for _, prefix := range []string{recheckPrefix, withdrawnPrefix} {
-		if err := s.Delete(ctx, prefix+digest); err != nil {
-			return true, fmt.Errorf("undoing the withdrawal of %s: %w", digest, err)
-		}
-	}
-	return true, nil
-}
-
 // recentlyWithdrawn returns the digests that were withdrawn within the last recheckFor.
 func recentlyWithdrawn(ctx context.Context, s State) (map[string]bool, error) {
 	names, err := s.Names(ctx, recheckPrefix)
@@ -219,6 +201,9 @@ func Withdraw(ctx context.Context, s State, buckets []*Bucket, digest string) (*
 			r.Errors = append(r.Errors, removed.err)
 		}
 		r.Versions[i], r.Removed[i] = removed.versions, removed.err == nil
+	}
+	if err := removalEnded(ctx, s, buckets, digest); err != nil {
+		r.Errors = append(r.Errors, err)
 	}
 	return r, context.Cause(ctx)
 }

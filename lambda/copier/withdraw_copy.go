@@ -1,11 +1,13 @@
 package copier
 
 import (
-	"archeio/lambda/metrics"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"archeio/lambda/metrics"
 )
 
 var (
@@ -42,7 +44,7 @@ func unlessWithdrawn(ctx context.Context, s State, b *Bucket, digest string, wri
 	if _, err := b.Remove(ctx, digest); err != nil {
 		return fmt.Errorf("%w: %w", errStillThere, err)
 	}
-	return ErrWithdrawn
+	return or(removalEnded(ctx, s, []*Bucket{b}, digest), ErrWithdrawn)
 }
 
 // Leftover is a withdrawn blob that was found in a bucket.
@@ -99,7 +101,7 @@ func RemoveWithdrawn(ctx context.Context, s State, buckets []*Bucket, found []Le
 		if w != nil && w.RemoveAfter.After(now) {
 			continue
 		}
-		clean := true
+		clean, before := true, len(removed)
 		if w != nil { // else it was undone since
 			for _, i := range at {
 				versions, err := buckets[i].Remove(ctx, digest)
@@ -109,13 +111,44 @@ func RemoveWithdrawn(ctx context.Context, s State, buckets []*Bucket, found []Le
 				}
 			}
 		}
-		if recent[digest] && clean && (w == nil || now.Sub(later(w.Since, w.RemoveAfter)) > recheckFor) {
+		if len(removed) > before {
+			if err := removalEnded(ctx, s, buckets, digest); err != nil {
+				return removed, err
+			}
+		}
+		if !recent[digest] || !clean {
+			continue
+		}
+		if w == nil {
+			// Another withdrawal may just have begun: it records this first.
+			if w, err = recheckOf(ctx, s, digest); err != nil {
+				return removed, err
+			}
+		}
+		if now.Sub(later(w.Since, w.RemoveAfter)) > recheckFor {
 			if err := s.Delete(ctx, recheckPrefix+digest); err != nil {
 				return removed, err
 			}
 		}
 	}
+	if err := dropUndone(ctx, s, now); err != nil {
+		return removed, err
+	}
 	return removed, context.Cause(ctx)
+}
+
+// recheckOf returns the withdrawal that has recorded that a digest is checked again, the
+// zero value if that is damaged.
+func recheckOf(ctx context.Context, s State, digest string) (*Withdrawal, error) {
+	data, err := s.Get(ctx, recheckPrefix+digest)
+	if err != nil {
+		return nil, err
+	}
+	var w Withdrawal
+	if json.Unmarshal(data, &w) != nil {
+		w = Withdrawal{}
+	}
+	return &w, nil
 }
 
 func later(a, b time.Time) time.Time {

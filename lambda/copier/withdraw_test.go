@@ -214,8 +214,8 @@ func TestUndoWithdrawal(t *testing.T) {
 					t.Errorf("%s was listed: %v, error %v", digest, listed, err)
 				}
 			}
-			if names, err := state.Names(t.Context(), ""); err != nil || len(names) != 0 {
-				t.Errorf("the state still has %q, error %v", names, err)
+			if w, err := LoadWithdrawn(t.Context(), state); err != nil || len(w) != 0 {
+				t.Errorf("withdrawn are still %v, error %v", w, err)
 			}
 		})
 	}
