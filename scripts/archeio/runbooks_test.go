@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"archeio/infra/stage"
 	"archeio/scripts/archeio/cli"
 )
 
@@ -86,6 +87,23 @@ func TestDocumentedCommandsAreDefined(t *testing.T) {
 		if missing := undefined(codeBlocks(readDocument(t, name))); len(missing) > 0 {
 			t.Errorf("%s uses %q, which nothing above it defines", name, missing)
 		}
+	}
+}
+
+// The example stage of the runbooks has the regions that they set.
+func TestRunbookExample(t *testing.T) {
+	t.Parallel()
+	set := map[string]string{}
+	for _, word := range strings.Fields(exported.FindString(readDocument(t, "runbooks.md"))) {
+		name, value, _ := strings.Cut(word, "=")
+		set[name] = value
+	}
+	s, err := stage.Read("../../cdk.json", set["STAGE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set["PRIMARY"] != s.Primary || !slices.Contains(s.Redirectors, set["REDIRECTOR"]) || !slices.Contains(s.Replicas(), set["REGION"]) {
+		t.Errorf("runbooks.md sets %v for stage %s, which has the primary %s, redirectors in %v and replicas in %v", set, s.Name, s.Primary, s.Redirectors, s.Replicas())
 	}
 }
 
