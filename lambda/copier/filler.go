@@ -49,9 +49,9 @@ type Filler struct {
 // Queue delivers messages to workers, each at least once.
 type Queue interface {
 	Send(ctx context.Context, messages ...Message) error
-	// Waiting returns the approximate number of messages that no worker has
-	// received yet.
-	Waiting(ctx context.Context) (int, error)
+	// Waiting returns the approximate numbers of messages that no worker has received yet,
+	// and of those that one has received and not processed. Delayed ones are in neither.
+	Waiting(ctx context.Context) (waiting, inFlight int, err error)
 }
 
 // The values of Message.Do.

@@ -20,8 +20,10 @@ import (
 type memoryQueue struct {
 	mu      sync.Mutex
 	waiting []delivery
-	sent    int
-	dead    []string
+	// inFlight is the number of messages that a worker is processing, as Waiting returns it.
+	inFlight int
+	sent     int
+	dead     []string
 }
 
 type delivery struct {
@@ -44,10 +46,10 @@ func (q *memoryQueue) Send(_ context.Context, messages ...Message) error {
 	return nil
 }
 
-func (q *memoryQueue) Waiting(context.Context) (int, error) {
+func (q *memoryQueue) Waiting(context.Context) (waiting, inFlight int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting), nil
+	return len(q.waiting), q.inFlight, nil
 }
 
 func (q *memoryQueue) next() (d delivery, ok bool) {

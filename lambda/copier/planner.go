@@ -42,18 +42,33 @@ type job struct {
 	Sent  int    `json:"sent"`
 	// Repositories is the number of those that the source has listed.
 	Repositories int `json:"repositories,omitempty"`
-	// Round is the last run that has enqueued all repositories, RoundBegan its time.
-	Round      string    `json:"round,omitempty"`
-	RoundBegan time.Time `json:"roundBegan,omitzero"`
+	// Round is the last run that has enqueued all repositories, RoundBegan its time, and
+	// RoundBuckets its buckets.
+	Round        string    `json:"round,omitempty"`
+	RoundBegan   time.Time `json:"roundBegan,omitzero"`
+	RoundBuckets []string  `json:"roundBuckets,omitempty"`
 	// Unreceived is when the oldest round began of which not all messages were received.
 	Unreceived time.Time `json:"unreceived,omitzero"`
-	// Filled reports that the queue was empty after such a run: the first fill is over.
-	Filled bool `json:"filled,omitempty"`
+	// FilledBuckets are the RoundBuckets of the last such run after which all work was done:
+	// their first fill is over.
+	FilledBuckets []string `json:"filledBuckets,omitempty"`
 	// Waiting is the number of messages in the queue when the run began.
 	Waiting int `json:"waiting,omitempty"`
 	// Missing is the number of blobs missing from each bucket, for a status run.
 	Missing []int `json:"missing,omitempty"`
 	Done    bool  `json:"done"`
+}
+
+// filled reports whether the first fill of all of some buckets is over. Their order, and
+// which one is the primary, does not matter.
+func (j *job) filled(buckets []string) bool {
+	return !slices.ContainsFunc(buckets, func(name string) bool { return !slices.Contains(j.FilledBuckets, name) })
+}
+
+// ownBuckets returns those of some buckets that the Filler has.
+func (f *Filler) ownBuckets(names []string) []string {
+	own := f.bucketNames()
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(own, name) })
 }
 
 // PlanResult is the state of a planner run at the end of an invocation.
@@ -140,13 +155,18 @@ func (f *Filler) openJob(ctx context.Context, kind, run string) (*job, *PlanResu
 		f.Log.Info("a run is in progress", "kind", kind, "run", j.Run)
 		return nil, &PlanResult{Run: j.Run, Messages: j.Sent}, nil
 	}
-	waiting, err := f.Queue.Waiting(ctx)
+	waiting, inFlight, err := f.Queue.Waiting(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !known || j.Done || now.Sub(j.Began) > maxRunAge || len(j.Missing) != len(f.Buckets) || j.Inventory != nil && !slices.Equal(j.Inventory.Buckets, f.bucketNames()) {
 		j = job{Run: kind + "-" + now.Format("20060102T150405.000Z"), Began: now, Missing: make([]int, len(f.Buckets)),
-			Round: j.Round, RoundBegan: j.RoundBegan, Unreceived: j.Unreceived, Filled: j.Filled || j.Round != "" && waiting == 0}
+			Round: j.Round, RoundBegan: j.RoundBegan, Unreceived: j.Unreceived,
+			// What is removed and added again is filled again.
+			RoundBuckets: f.ownBuckets(j.RoundBuckets), FilledBuckets: f.ownBuckets(j.FilledBuckets)}
+		if j.Round != "" && waiting+inFlight == 0 {
+			j.FilledBuckets = j.RoundBuckets
+		}
 	}
 	j.Waiting = waiting
 	return &j, nil, nil
@@ -229,7 +249,7 @@ func (p *planRun) enqueueRound(ctx context.Context) error {
 		}
 		now := f.now()
 		switch {
-		case !j.Filled:
+		case !j.filled(f.bucketNames()):
 			f.count("", "", metrics.Datum{Name: metrics.FirstFill, Unit: "Count", Value: 1})
 		case !j.Unreceived.IsZero():
 			f.count("", "", metrics.Datum{Name: metrics.WorkDelay, Unit: "Seconds", Value: int(now.Sub(j.Unreceived).Seconds())})
@@ -243,7 +263,7 @@ func (p *planRun) enqueueRound(ctx context.Context) error {
 	if err := p.enqueueRepositories(ctx); err != nil {
 		return err
 	}
-	j.Round, j.RoundBegan = j.Run, j.Began
+	j.Round, j.RoundBegan, j.RoundBuckets = j.Run, j.Began, f.bucketNames()
 	if j.Sent == 0 {
 		return nil
 	}

@@ -129,6 +129,59 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// TestFirstFillOfNewMirror tests that the first fill of a mirror that was added lasts until
+// all work for it is done, messages in flight included, and that nothing else begins one.
+func TestFirstFillOfNewMirror(t *testing.T) {
+	t.Parallel()
+	f, _, _, _ := generate(3, 10)
+	var metrics bytes.Buffer
+	f.Metrics = &metrics
+	queue := f.Queue.(*memoryQueue)
+	now := time.Now().Add(-48 * time.Hour).Truncate(time.Second)
+	f.Now = func() time.Time { return now }
+	all, regions := f.Buckets, f.Regions
+	buckets := func(at ...int) {
+		f.Buckets, f.Regions = nil, nil
+		for _, i := range at {
+			f.Buckets, f.Regions = append(f.Buckets, all[i]), append(f.Regions, regions[i])
+		}
+	}
+	done := func() { queue.waiting, queue.inFlight = nil, 0 }
+	for _, tt := range []struct {
+		name             string
+		before           func()
+		filling, delayed bool
+	}{
+		{"first", func() { buckets(0, 1) }, true, false},
+		{"first-in-flight", func() { queue.waiting, queue.inFlight = nil, 2 }, true, false},
+		{"first-done", done, false, false},
+		{"delayed", func() {}, false, true},
+		{"in-flight-later", func() { queue.waiting, queue.inFlight = nil, 2 }, false, false},
+		{"added-while-idle", func() { done(); buckets(0, 1, 2) }, true, false},
+		{"added-waits", func() {}, true, false},
+		{"added-in-flight", func() { queue.waiting, queue.inFlight = nil, 1 }, true, false},
+		{"added-done", done, false, false},
+		{"reordered", func() { buckets(0, 2, 1) }, false, true},
+		{"another-primary", func() { buckets(1, 2, 0) }, false, true},
+		{"removed", func() { buckets(1, 2) }, false, true},
+		{"removed-done", done, false, false},
+		{"added-again-while-messages-wait", func() { buckets(1, 2, 0) }, true, false},
+		{"only-the-work-before-is-done", done, true, false},
+		{"added-again-done", done, false, false},
+	} {
+		tt.before()
+		now = now.Add(time.Hour)
+		metrics.Reset()
+		if r, err := f.Plan(t.Context()); err != nil || !r.Done {
+			t.Errorf("%s: %+v, error %v", tt.name, r, err)
+		}
+		filling, delayed := strings.Contains(metrics.String(), `"FirstFill":1`), strings.Contains(metrics.String(), `"WorkDelay"`)
+		if filling != tt.filling || delayed != tt.delayed {
+			t.Errorf("%s: FirstFill %v, WorkDelay %v, want %v and %v", tt.name, filling, delayed, tt.filling, tt.delayed)
+		}
+	}
+}
+
 // TestNewerRun tests that a message continues what older runs have left, looks for what
 // they have missed, and that their messages are then ignored.
 func TestNewerRun(t *testing.T) {

@@ -24,7 +24,7 @@ func (s *sent) Send(_ context.Context, messages ...Message) error {
 	return nil
 }
 
-func (s *sent) Waiting(context.Context) (int, error) { return len(*s), nil }
+func (s *sent) Waiting(context.Context) (waiting, inFlight int, err error) { return len(*s), 0, nil }
 
 // TestShards tests that a large repository is split: each image is in one shard, and
 // the repositories below it are left for one more message.

@@ -42,7 +42,7 @@ const (
 	MissingBlobs    = "MissingBlobs"    // count of blobs that a mirror does not have, by Mirror
 	NeedsMirrorCopy = "NeedsMirrorCopy" // count of blobs that only "mirror copy" can copy
 	WithdrawnBlobs  = "WithdrawnBlobs"  // count of withdrawn blobs that may still be in a mirror because deleting them failed
-	FirstFill       = "FirstFill"       // 1 while the mirrors are filled for the first time
+	FirstFill       = "FirstFill"       // 1 while the mirrors, or one that was added, are filled for the first time
 	WorkDelay       = "WorkDelay"       // seconds that messages of a planner run have not been received; not during the first fill
 	AbsentContent   = "AbsentContent"   // count of tags, manifests and blobs that the source names and does not have
 )

@@ -46,17 +46,17 @@ func (q *sqsQueue) Send(ctx context.Context, messages ...copier.Message) error {
 	return nil
 }
 
-// Waiting implements copier.Queue. It does not count messages that are invisible
-// because a worker has received them.
-func (q *sqsQueue) Waiting(ctx context.Context) (int, error) {
-	const name = types.QueueAttributeNameApproximateNumberOfMessages
-	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{name}})
+// Waiting implements copier.Queue.
+func (q *sqsQueue) Waiting(ctx context.Context) (waiting, inFlight int, err error) {
+	names := []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible}
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.url, AttributeNames: names})
 	if err != nil {
-		return 0, fmt.Errorf("queue %q: getting the number of messages: %s", q.url, oneLine(err))
+		return 0, 0, fmt.Errorf("queue %q: getting the numbers of messages: %s", q.url, oneLine(err))
 	}
-	n, err := strconv.Atoi(out.Attributes[string(name)])
-	if err != nil {
-		return 0, fmt.Errorf("queue %q: getting the number of messages: %w", q.url, err)
+	for i, n := range []*int{&waiting, &inFlight} {
+		if *n, err = strconv.Atoi(out.Attributes[string(names[i])]); err != nil {
+			return 0, 0, fmt.Errorf("queue %q: getting %s: %w", q.url, names[i], err)
+		}
 	}
-	return n, nil
+	return waiting, inFlight, nil
 }

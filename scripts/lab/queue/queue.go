@@ -124,7 +124,7 @@ func (q *Queue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil && action == "GetQueueAttributes":
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		fmt.Fprintf(w, `{"Attributes":{"ApproximateNumberOfMessages":"%d"}}`, len(q.waiting)-q.delayed())
+		fmt.Fprintf(w, `{"Attributes":{"ApproximateNumberOfMessages":"%d","ApproximateNumberOfMessagesNotVisible":"%d"}}`, len(q.waiting)-q.delayed(), q.inFlight)
 		return
 	case err != nil || action != "SendMessageBatch" || len(in.Entries) == 0 || len(in.Entries) > 10:
 		w.WriteHeader(http.StatusBadRequest)

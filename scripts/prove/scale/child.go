@@ -70,7 +70,7 @@ func (q *queue) Send(_ context.Context, messages ...copier.Message) error {
 }
 
 // Waiting implements copier.Queue. Workers are assumed to have received everything.
-func (q *queue) Waiting(context.Context) (int, error) { return 0, nil }
+func (q *queue) Waiting(context.Context) (waiting, inFlight int, err error) { return 0, 0, nil }
 
 // take removes the messages that continue a run and returns them.
 func (q *queue) take() (continued []copier.Message) {
