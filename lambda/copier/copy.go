@@ -53,7 +53,8 @@ func Copy(ctx context.Context, o Options, plan *Plan) (*Result, error) {
 
 func newCopying(o Options) *copying {
 	return &copying{o: o, result: &Result{Unfinished: make([][]MissingBlob, len(o.Buckets))}, meter: newMeter(o.Progress),
-		failed: map[string]error{}, hashed: map[string]string{}, primary: map[string]func() (*Object, error){}, found: map[string]bool{}, breaker: newBreaker(o.Now)}
+		failed: map[string]error{}, hashed: map[string]string{}, primary: map[string]func() (*Object, error){}, found: map[string]bool{}, breaker: newBreaker(o.Now),
+		slots: make(chan struct{}, o.Parallel)}
 }
 
 // all copies the missing blobs of a plan.
@@ -75,8 +76,8 @@ func (c *copying) all(ctx context.Context, plan *Plan) (*Result, error) {
 	})
 	c.mu.Unlock()
 	err := plan.toCopy(func(missing func(bucket int) iter.Seq[MissingBlob]) error {
-		c.buckets(ctx, 0, 1, missing)
-		c.buckets(ctx, 1, len(c.o.Buckets), missing)
+		c.copyPrimary(ctx, missing(0))
+		c.copyReplicas(ctx, missing)
 		if plan.partition == nil {
 			return nil
 		}
@@ -110,7 +111,8 @@ type copying struct {
 	breaker *breaker // of the source
 
 	meter *meter
-	early *early // nil for none
+	early *early        // nil for none
+	slots chan struct{} // has an element for each copy to a replica in progress
 
 	mu     sync.Mutex
 	result *Result
@@ -123,42 +125,38 @@ type copying struct {
 	primary map[string]func() (*Object, error)
 }
 
-// buckets copies what is missing from the buckets at the positions from first to before end.
-func (c *copying) buckets(ctx context.Context, first, end int, missing func(bucket int) iter.Seq[MissingBlob]) {
+// copyPrimary copies what is missing from the primary.
+func (c *copying) copyPrimary(ctx context.Context, missing iter.Seq[MissingBlob]) {
+	c.meter.change(func(p *Progress) { p.Phase = "copying to " + c.o.Buckets[0].Name })
 	group := &errgroup.Group{}
 	group.SetLimit(c.o.Parallel)
-	for i := first; i < end; i++ {
-		c.meter.change(func(p *Progress) { p.Phase = "copying to " + c.o.Buckets[i].Name })
-		for blob := range missing(i) {
-			if c.early != nil && ctx.Err() != nil {
-				break // of Run, which does not list what is unfinished
-			}
-			group.Go(func() error {
-				c.missing(ctx, i, blob)
-				return nil
-			})
+	for blob := range missing {
+		if c.interrupted(ctx) {
+			break
 		}
+		group.Go(func() error {
+			c.toPrimaryOnce(ctx, blob)
+			return nil
+		})
 	}
 	_ = group.Wait() // errors are in the result
 }
 
-// missing copies a missing blob, unless that was done early.
-func (c *copying) missing(ctx context.Context, i int, blob MissingBlob) {
+// interrupted reports whether what has not begun is left out: Run does not list what is
+// unfinished.
+func (c *copying) interrupted(ctx context.Context) bool { return c.early != nil && ctx.Err() != nil }
+
+// toPrimaryOnce copies a blob that the primary is missing, unless that was done early.
+func (c *copying) toPrimaryOnce(ctx context.Context, blob MissingBlob) {
+	copied, first, err := c.early.settled(blob)
+	if copied {
+		return
+	}
 	var d done
-	err := context.Cause(ctx)
-	first := 1
-	if i == 0 {
-		var copied bool
-		var failed error
-		if copied, first, failed = c.early.settled(blob); copied {
-			return
-		}
-		err = or(err, failed)
+	if err = or(context.Cause(ctx), err); err == nil {
+		d, err = c.blob(ctx, blob, first)
 	}
-	if err == nil {
-		d, err = c.blob(ctx, i, blob, first)
-	}
-	c.note(ctx, i, blob, d, err)
+	c.note(ctx, 0, blob, d, err)
 }
 
 func (c *copying) note(ctx context.Context, i int, blob MissingBlob, d done, err error) {

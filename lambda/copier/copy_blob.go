@@ -3,9 +3,6 @@ package copier
 import (
 	"context"
 	"errors"
-	"sync"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"archeio/lambda/pace"
 	"archeio/lambda/registry"
@@ -21,16 +18,10 @@ type done struct {
 // blob in any mirror must be in the primary.
 var errPrimary = errors.New("copying to the primary failed")
 
-func (c *copying) blob(ctx context.Context, i int, blob MissingBlob, first int) (d done, err error) {
-	c.mu.Lock()
-	failed := c.failed[blob.Digest]
-	c.mu.Unlock()
-	if failed != nil {
-		return d, errPrimary
-	}
+// blob copies a blob to the primary, from the attempt with the number first on.
+func (c *copying) blob(ctx context.Context, blob MissingBlob, first int) (d done, err error) {
 	for attempt := first; ; attempt++ {
-		d, err = c.attempt(ctx, i, blob, attempt)
-		if err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err) {
+		if d, err = c.attempt(ctx, blob, attempt); final(ctx, attempt, err) {
 			return d, err
 		}
 		if err := pace.Sleep(ctx, pace.Backoff(attempt)); err != nil {
@@ -39,13 +30,14 @@ func (c *copying) blob(ctx context.Context, i int, blob MissingBlob, first int) 
 	}
 }
 
-func (c *copying) attempt(ctx context.Context, i int, blob MissingBlob, attempt int) (d done, err error) {
-	err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[i], blob.Digest, func() (err error) {
-		if i == 0 {
-			d, err = c.toPrimary(ctx, blob, attempt)
-		} else {
-			d, err = c.toReplica(ctx, c.o.Buckets[i], blob, attempt)
-		}
+// final reports whether there is no attempt after one that ended with an error or nil.
+func final(ctx context.Context, attempt int, err error) bool {
+	return err == nil || errors.Is(err, ErrExists) || attempt == copyAttempts || ctx.Err() != nil || permanent(err)
+}
+
+func (c *copying) attempt(ctx context.Context, blob MissingBlob, attempt int) (d done, err error) {
+	err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[0], blob.Digest, func() (err error) {
+		d, err = c.toPrimary(ctx, blob, attempt)
 		return err
 	})
 	return d, err
@@ -67,64 +59,6 @@ func (c *copying) toPrimary(ctx context.Context, blob MissingBlob, attempt int) 
 		c.mu.Unlock()
 	}
 	return d, err
-}
-
-// toReplica skips what S3 is replicating, and lets S3 copy from the primary if the
-// object there is known to match its digest. All else is uploaded. Without replication
-// it costs one request, in addition to one for the primary and all replicas together.
-func (c *copying) toReplica(ctx context.Context, b *Bucket, blob MissingBlob, attempt int) (done, error) {
-	inPrimary, err := c.inPrimary(ctx, blob.Digest, attempt)
-	if err != nil {
-		return done{}, err
-	}
-	if inPrimary != nil && inPrimary.Replication == types.ReplicationStatusPending {
-		return done{pending: true}, nil
-	}
-	c.mu.Lock()
-	hashed := c.hashed[blob.Digest]
-	c.mu.Unlock()
-	copies := inPrimary != nil && (inPrimary.hashed() || inPrimary.ETag == hashed)
-	// The listing of the bucket may be old. A completed replication has arrived,
-	// or it only covers other buckets because this one is newer, or the object was
-	// deleted.
-	if c.o.CheckExisting && !copies || inPrimary != nil && inPrimary.replicated() {
-		if arrived, err := b.Stat(ctx, blob.Digest); err != nil || arrived != nil {
-			return done{}, or(err, ErrExists)
-		}
-	}
-	if copies {
-		w := write{b, blob.Digest}
-		c.meter.began(w, 0)
-		err := b.copy(ctx, registry.Blob{Digest: blob.Digest, Size: inPrimary.Size}, c.o.Buckets[0], inPrimary.ETag, func(n int64) { c.meter.read(w, n) })
-		if err == nil {
-			return done{bytes: inPrimary.Size, fromBucket: true}, nil
-		}
-		if ctx.Err() != nil {
-			return done{}, err
-		}
-		// Either it has arrived since, or the object in the primary has changed.
-		if errors.Is(err, ErrExists) {
-			if arrived, _ := b.Stat(ctx, blob.Digest); arrived != nil {
-				return done{}, ErrExists
-			}
-		}
-		// S3 servers that are not AWS cannot copy from each other.
-	}
-	d, _, err := c.upload(ctx, b, blob, attempt)
-	return d, err
-}
-
-// inPrimary returns the object of a blob in the primary, nil for none, with one request
-// for all replicas.
-func (c *copying) inPrimary(ctx context.Context, digest string, attempt int) (*Object, error) {
-	c.mu.Lock()
-	stat, known := c.primary[digest]
-	if !known || attempt > 1 {
-		stat = sync.OnceValues(func() (*Object, error) { return c.o.Buckets[0].Stat(ctx, digest) })
-		c.primary[digest] = stat
-	}
-	c.mu.Unlock()
-	return stat()
 }
 
 func or(err, otherwise error) error {

@@ -420,7 +420,8 @@ func TestTwice(t *testing.T) {
 }
 
 // TestRequestsPerBlob tests that a blob costs at most two requests per bucket without
-// replication, in addition to the parts of a large one.
+// replication, in addition to the parts of a large one, and how many requests to the state,
+// which do not depend on the number of buckets unless a worker copies it in parts.
 func TestRequestsPerBlob(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -430,12 +431,12 @@ func TestRequestsPerBlob(t *testing.T) {
 		copying func(context.Context, Options, *Plan) error
 		want    string
 	}{
-		{"one-bucket", 1000, 1, nil, "head:1 put:1"},
-		{"two-buckets", 1000, 2, nil, "copy:1 head:2 put:1"},
-		{"thirty-buckets", 1000, 30, nil, "copy:29 head:2 put:1"},
+		{"one-bucket", 1000, 1, nil, "head:1 put:1 state:2"},
+		{"two-buckets", 1000, 2, nil, "copy:1 head:2 put:1 state:4"},
+		{"thirty-buckets", 1000, 30, nil, "copy:29 head:2 put:1 state:4"},
 		// Three parts to the primary and to each replica.
-		{"large", 2500, 30, nil, "complete:30 copy:87 head:2 part:3 upload:30"},
-		{"large-by-a-worker", 2500, 30, copyMessage, "complete:30 copy:87 head:31 part:3 upload:30"},
+		{"large", 2500, 30, nil, "complete:30 copy:87 head:2 part:3 state:4 upload:30"},
+		{"large-by-a-worker", 2500, 30, copyMessage, "complete:30 copy:87 head:31 part:3 state:122 upload:30"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -449,7 +450,7 @@ func TestRequestsPerBlob(t *testing.T) {
 			}
 			data, _ := noise(1, tt.size)
 			_, o, plan, digest := oneBlob(t, data, buckets...)
-			o.CheckExisting, o.State = true, Folder(t.TempDir())
+			o.CheckExisting, o.State = true, countedState{Folder(t.TempDir()), requests}
 			copying := tt.copying
 			if copying == nil {
 				copying = func(ctx context.Context, o Options, plan *Plan) error {
@@ -470,4 +471,35 @@ func TestRequestsPerBlob(t *testing.T) {
 			}
 		})
 	}
+}
+
+// countedState counts requests in a tally.
+type countedState struct {
+	State
+	tally *tally
+}
+
+func (s countedState) Get(ctx context.Context, name string) ([]byte, error) {
+	s.tally.count("state")
+	return s.State.Get(ctx, name)
+}
+
+func (s countedState) Put(ctx context.Context, name string, data []byte) error {
+	s.tally.count("state")
+	return s.State.Put(ctx, name, data)
+}
+
+func (s countedState) Create(ctx context.Context, name string, data []byte) (bool, error) {
+	s.tally.count("state")
+	return s.State.Create(ctx, name, data)
+}
+
+func (s countedState) Delete(ctx context.Context, name string) error {
+	s.tally.count("state")
+	return s.State.Delete(ctx, name)
+}
+
+func (s countedState) Names(ctx context.Context, prefix string) ([]string, error) {
+	s.tally.count("state")
+	return s.State.Names(ctx, prefix)
 }

@@ -150,7 +150,7 @@ func (e *early) copy(ctx context.Context, key Digest, blob MissingBlob) {
 	var d done
 	err := context.Cause(ctx)
 	if err == nil {
-		d, err = e.c.attempt(ctx, 0, blob, 1)
+		d, err = e.c.attempt(ctx, blob, 1)
 	}
 	finished := err == nil || errors.Is(err, ErrExists)
 	if finished {

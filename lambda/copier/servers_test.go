@@ -309,10 +309,14 @@ func newTally(next http.RoundTripper, kind func(*http.Request) string) *tally {
 }
 
 func (c *tally) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.mu.Lock()
-	c.n[c.kind(r)]++
-	c.mu.Unlock()
+	c.count(c.kind(r))
 	return c.next.RoundTrip(r)
+}
+
+func (c *tally) count(kind string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n[kind]++
 }
 
 // take returns the counts, sorted by kind, and resets them.

@@ -23,16 +23,36 @@ var (
 // again after the write, and deletes the blob if it was withdrawn since. A nil State
 // has no withdrawn blobs.
 func unlessWithdrawn(ctx context.Context, s State, b *Bucket, digest string, write func() error) error {
+	errs := make([]error, 1)
+	unlessWithdrawnAll(ctx, s, []*Bucket{b}, digest, errs, func() { errs[0] = write() })
+	return errs[0]
+}
+
+// unlessWithdrawnAll is unlessWithdrawn for several buckets, with one look at the list before
+// all writes and one after the last. errs has the error of each bucket.
+func unlessWithdrawnAll(ctx context.Context, s State, buckets []*Bucket, digest string, errs []error, write func()) {
 	if s == nil {
-		return write()
+		write()
+		return
 	}
 	if w, err := FindWithdrawal(ctx, s, digest); err != nil || w != nil {
-		return or(err, ErrWithdrawn)
+		for i := range errs {
+			errs[i] = or(err, ErrWithdrawn)
+		}
+		return
 	}
-	failed := write()
+	write()
 	// After an error too, as the blob may be there although the response was lost.
 	ctx = context.WithoutCancel(ctx)
 	w, err := FindWithdrawal(ctx, s, digest)
+	for i, b := range buckets {
+		errs[i] = unlessWithdrawnSince(ctx, s, w, err, b, digest, errs[i])
+	}
+}
+
+// unlessWithdrawnSince returns the error of a write, after which a withdrawal was looked for,
+// and deletes the blob if there is one.
+func unlessWithdrawnSince(ctx context.Context, s State, w *Withdrawal, err error, b *Bucket, digest string, failed error) error {
 	switch {
 	case w == nil && (failed == nil || errors.Is(failed, ErrExists)):
 		return or(err, failed)
