@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -196,36 +195,4 @@ func (f *Filler) giveUp(ctx context.Context, m Message) error {
 	f.Log.Error("blob is too large for the functions, run archeio mirror copy", "repository", m.Repository, "image", m.Image, "digest", m.Blob.Digest, "size", m.Blob.Size)
 	f.countNeedsCopy(1)
 	return f.write(ctx, needsPrefix+m.Blob.Digest, m)
-}
-
-// needsPrefix is the prefix in the state of the blobs that only archeio mirror
-// copy can copy.
-const needsPrefix = "needs/"
-
-// NeedsCopy returns the digests of the blobs that were too large or too slow for
-// the functions.
-func NeedsCopy(ctx context.Context, s State) ([]string, error) {
-	names, err := s.Names(ctx, needsPrefix)
-	for i, name := range names {
-		names[i] = strings.TrimPrefix(name, needsPrefix)
-	}
-	return names, err
-}
-
-// ClearNeedsCopy removes the blobs from that list that the primary now has.
-func ClearNeedsCopy(ctx context.Context, s State, primary *Bucket) error {
-	needs, err := NeedsCopy(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, digest := range needs {
-		existing, err := primary.Stat(ctx, digest)
-		if err == nil && existing != nil {
-			err = s.Delete(ctx, needsPrefix+digest)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -56,7 +56,10 @@ type job struct {
 	Waiting int `json:"waiting,omitempty"`
 	// Missing is the number of blobs missing from each bucket, for a status run.
 	Missing []int `json:"missing,omitempty"`
-	Done    bool  `json:"done"`
+	// Unnamed are the blobs that only a copy from the shell can fill when a status run
+	// began, of which no manifest that was read refers to one that is missing.
+	Unnamed []string `json:"unnamed,omitempty"`
+	Done    bool     `json:"done"`
 }
 
 // filled reports whether the first fill of all of some buckets is over. Their order, and

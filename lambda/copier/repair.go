@@ -34,6 +34,11 @@ func (p *planRun) enqueueRepairs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.job.After == "" && len(names) > 0 { // without a cache, nothing is known
+		if p.job.Unnamed, err = NeedsCopy(ctx, f.State); err != nil {
+			return err
+		}
+	}
 	names = slices.DeleteFunc(names, func(name string) bool { return name <= p.job.After })
 	counted := map[Digest]bool{}
 	for chunk := range slices.Chunk(names, repairChunk) {
@@ -43,6 +48,7 @@ func (p *planRun) enqueueRepairs(ctx context.Context) error {
 		}
 		for _, masks := range missing {
 			p.countMissing(masks, counted)
+			p.job.Unnamed = stillUnnamed(p.job.Unnamed, masks)
 		}
 		var messages []Message
 		if p.skipped = p.job.Waiting > 0; !p.skipped { // else what waits repairs it
@@ -52,7 +58,20 @@ func (p *planRun) enqueueRepairs(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.report(ctx, inventory)
+	return p.report(ctx, inventory, withdrawn)
+}
+
+// stillUnnamed returns the digests that are not among the missing blobs of a manifest cache;
+// none if these are unknown.
+func stillUnnamed(digests []string, missing map[Digest]uint64) []string {
+	if missing == nil {
+		return nil
+	}
+	return slices.DeleteFunc(digests, func(digest string) bool {
+		d, _ := ParseDigest(digest)
+		_, named := missing[d]
+		return named
+	})
 }
 
 // missingOf returns missingFrom of several caches, in their order.
@@ -69,7 +88,7 @@ func (f *Filler) missingOf(ctx context.Context, names []string, inventory *holdi
 }
 
 // missingFrom returns the blobs of a manifest cache that at least one bucket
-// does not have, each with the mask of the buckets that have it.
+// does not have, each with the mask of the buckets that have it; nil if the cache is corrupt.
 func (f *Filler) missingFrom(ctx context.Context, name string, inventory *holdings, withdrawn Withdrawn) (map[Digest]uint64, error) {
 	var cache ManifestCache
 	if err := cache.Load(ctx, f.State, name); err != nil {
@@ -131,7 +150,7 @@ func repairMessages(run string, names []string, missing []map[Digest]uint64) []M
 
 // report reports the number of blobs that each mirror is missing, and of those
 // that only a copy from the shell can fill.
-func (p *planRun) report(ctx context.Context, inventory *holdings) error {
+func (p *planRun) report(ctx context.Context, inventory *holdings, withdrawn Withdrawn) error {
 	f := p.filler
 	for i, region := range f.Regions {
 		f.count(metrics.Mirror, region, metrics.Datum{Name: metrics.MissingBlobs, Unit: "Count", Value: p.job.Missing[i]})
@@ -143,13 +162,11 @@ func (p *planRun) report(ctx context.Context, inventory *holdings) error {
 	}
 	left := 0
 	for _, digest := range needs {
-		if d, _ := ParseDigest(digest); inventory.mask(d)&1 != 0 {
-			if err := f.State.Delete(ctx, needsPrefix+digest); err != nil {
-				return err
-			}
-			continue
+		if d, _ := ParseDigest(digest); inventory.mask(d)&1 == 0 && !withdrawn[digest] && !slices.Contains(p.job.Unnamed, digest) {
+			left++
+		} else if err := f.State.Delete(ctx, needsPrefix+digest); err != nil {
+			return err
 		}
-		left++
 	}
 	if left > 0 {
 		f.countNeedsCopy(left)
