@@ -22,6 +22,10 @@ import (
 // Values of a stage that has no others: fill.rate and fill.workers.
 const defaultRate, defaultWorkers = 20, 4
 
+// readsPerBlob is how many requests to the primary and the state read something when a
+// blob is copied to the primary, and again when it is copied to replicas.
+const readsPerBlob = 3
+
 // fillOptions are the flags of what limits the functions that fill the mirrors.
 type fillOptions struct {
 	rate      float64
@@ -137,6 +141,16 @@ func newFillReport(o *fillOptions, manifests int64, referrers bool, missing []mi
 			r.add(&capacity.ToRegion, float64(m.bytes)/gib, transfer)
 		}
 	}
+	// Before each blob is copied to the primary, and to all replicas, one HEAD; the list of
+	// withdrawn blobs is read before and after (TestRequestsPerBlob in lambda/copier).
+	reads, copies := readsPerBlob*primary.blobs, int64(0)
+	for _, m := range missing[1:] {
+		copies = max(copies, m.blobs)
+	}
+	ratio, _ := capacity.S3Reads.In(primary.region)
+	r.add(&capacity.S3Reads, float64(reads+readsPerBlob*copies), ratio)
+	// All workers are busy, or wait for the rate.
+	r.add(&capacity.LambdaDuration, r.Seconds*float64(o.workers)*stage.FillerMemory/1024, 1)
 	for _, c := range r.Costs {
 		r.Dollars += c.Dollars
 	}

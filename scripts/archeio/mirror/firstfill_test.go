@@ -41,14 +41,25 @@ func TestFirstFill(t *testing.T) {
 			if r.Requests != tt.requests || r.Seconds != tt.seconds || !strings.Contains(out.String(), tt.limit) {
 				t.Errorf("%d requests, %v seconds, want %d and %v with %q:\n%s", r.Requests, r.Seconds, tt.requests, tt.seconds, tt.limit, &out)
 			}
-			writes, transfer := 0.0, 0.0
+			writes, transfer, reads, duration := 0.0, 0.0, 0.0, 0.0
 			for _, c := range r.Costs {
 				switch c.Price {
 				case capacity.S3Writes.Name:
 					writes += c.Units
+				case capacity.S3Reads.Name:
+					reads += c.Units
+				case capacity.LambdaDuration.Name:
+					duration += c.Units
 				case capacity.ToRegion.Name:
 					transfer += c.Dollars
 				}
+			}
+			looked := 3 * tt.missing[0].blobs
+			if len(tt.missing) > 1 {
+				looked += 3 * tt.missing[1].blobs
+			}
+			if reads != float64(looked) || duration != tt.seconds*float64(tt.o.workers) {
+				t.Errorf("%v reads, %v GiB-seconds, want %v and %v", reads, duration, looked, tt.seconds*float64(tt.o.workers))
 			}
 			blobs := int64(0)
 			for _, m := range tt.missing {
