@@ -37,7 +37,7 @@ func Bill(l Load, q Quantities, free, places bool) []Line {
 	growth := l.GrowthGB * gb / gib
 	// Existence checks and blobs are read where blobs are downloaded from.
 	reads := in(&S3Reads, q.Reads, l.downloads())
-	reads.add(in(&S3Reads, f.PlannerReads+f.WorkerReads+f.IndexReads, primary))
+	reads.add(in(&S3Reads, f.PlannerReads+f.WorkerReads+f.IndexReads+f.Checks, primary))
 	writes := in(&S3Writes, q.Writes, equally(l.Places))
 	writes.add(in(&S3Writes, f.PlannerWrites+f.IndexWrites, primary))
 	lists := in(&Lists, f.PrimaryPages, primary)

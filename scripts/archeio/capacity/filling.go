@@ -16,6 +16,9 @@ const (
 	// runReads, runWrites and progressWrites are the requests of a run to the state that do
 	// not depend on the number of blobs, readsPerMessage those of a worker for a message.
 	runReads, runWrites, progressWrites, readsPerMessage = 5, 1, 3, 3
+	// looksPerCheck is how often a worker reads the list of withdrawn blobs for each time
+	// that it checks whether the primary has a blob.
+	looksPerCheck = 2
 	// saveSeconds is after how many seconds of listing the progress is saved again.
 	saveSeconds = 10
 	// listingsAtOnce is about how many pages of the primary are listed at the same time.
@@ -51,6 +54,7 @@ type Filling struct {
 	PlannerWrites  float64 `json:"plannerWrites"`
 	ProgressWrites float64 `json:"progressWrites"` // of PlannerWrites: of its own progress
 	WorkerReads    float64 `json:"workerReads"`
+	Checks         float64 `json:"checks"` // HEAD requests for new blobs
 	Queue          float64 `json:"queueRequests"`
 	Invocations    float64 `json:"invocations"`
 	GBSeconds      float64 `json:"gbSeconds"`
@@ -83,7 +87,9 @@ func ModelFilling(l Load) (f Filling) {
 	f.ProgressWrites = l.Runs*progressWrites + f.PrimaryPages*pageSeconds/listingsAtOnce/saveSeconds
 	f.PlannerWrites = l.Runs*(min(parts, newBlobs)+runWrites) + f.ProgressWrites
 	f.Messages = l.Runs*(l.Repositories+1) + updates
-	f.WorkerReads = f.Messages * readsPerMessage
+	// New blobs are copied to the primary, and to all replicas together.
+	f.Checks = l.newBlobs() * min(l.Mirrors, 2)
+	f.WorkerReads = f.Messages*readsPerMessage + f.Checks*looksPerCheck
 	f.Queue = f.Messages*requestsPerMessage + emptyReceives
 	f.Invocations = l.Runs + f.Messages
 	f.GBSeconds = stage.FillerMemory / 1024 * (f.PrimaryPages*pageSeconds/listingsAtOnce + f.Messages*workSeconds)

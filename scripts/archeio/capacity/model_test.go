@@ -78,7 +78,8 @@ func TestFilling(t *testing.T) {
 		{"planner-writes", f.PlannerWrites, 506.5},          // 100 * (1 + 3 + 1) + 2600*0.15/6/10
 		{"progress-writes", f.ProgressWrites, 306.5},        // 100 * 3 + 6.5
 		{"messages", f.Messages, 1200},                      // 100 * (10 + 1) + 100
-		{"worker-reads", f.WorkerReads, 3600},               // 3 for each
+		{"worker-reads", f.WorkerReads, 13600},              // 3 for each, and 4 for each of 2500 new blobs
+		{"checks", f.Checks, 5000},                          // of the primary, twice for each of these
 		{"queue", f.Queue, 659_520},                         // 2.1 for each, 5 polls each 20 s
 		{"invocations", f.Invocations, 1300},
 		{"gb-seconds", f.GBSeconds, 1265}, // 2600*0.15/6 + 1200
