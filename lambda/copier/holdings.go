@@ -3,6 +3,7 @@ package copier
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -97,14 +98,20 @@ func (f *Filler) loadHoldings(ctx context.Context) (*holdings, error) {
 // an error, parts that were not read are held as empty ones of no piece.
 func (f *Filler) readHoldings(ctx context.Context, inv *inventory) error {
 	h := &holdings{digits: inv.Digits, parts: make([]heldPart, len(inv.Parts))}
-	if f.held != nil && f.held.digits == inv.Digits {
+	old := f.held
+	f.held = h
+	if old != nil {
+		unchanged := 0
 		for i, p := range inv.Parts {
-			if f.held.parts[i].piece == p.Piece {
-				h.parts[i] = f.held.parts[i]
+			if old.digits == inv.Digits && old.parts[i].piece == p.Piece {
+				h.parts[i] = old.parts[i]
+				unchanged++
 			}
 		}
+		if old = nil; unchanged < len(inv.Parts)/2 {
+			runtime.GC() // else the heap grows by what was held
+		}
 	}
-	f.held = h
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(partsAtOnce)
 	for i, p := range inv.Parts {

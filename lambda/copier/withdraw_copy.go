@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"archeio/lambda/metrics"
 )
@@ -178,6 +182,44 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// leftovers returns the withdrawn blobs that buckets have according to the inventory. It
+// reads the parts of these blobs only, and a few at a time: the planner has no memory for
+// the holdings.
+func (f *Filler) leftovers(ctx context.Context, withdrawn Withdrawn) ([]Leftover, error) {
+	inv, err := f.loadInventory(ctx)
+	if err != nil || inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
+		return nil, err
+	}
+	parts := make([][]Digest, len(inv.Parts))
+	for digest := range withdrawn {
+		if d, ok := ParseDigest(digest); ok {
+			parts[inv.partOf(d)] = append(parts[inv.partOf(d)], d)
+		}
+	}
+	found := make([][]Leftover, len(parts))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(partsAtOnce)
+	for i, digests := range parts {
+		if len(digests) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			s, err := f.piece(ctx, inv.Parts[i].Piece)
+			if err != nil {
+				return fmt.Errorf("reading the inventory: %w", err)
+			}
+			for _, d := range digests {
+				for mask := s.mask(d); mask != 0; mask &= mask - 1 {
+					found[i] = append(found[i], Leftover{Digest: d.String(), Bucket: bits.TrailingZeros64(mask)})
+				}
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	return slices.Concat(found...), err
+}
+
 // removeWithdrawn deletes what is withdrawn and still in a bucket, and logs it. A
 // failure is counted and does not stop the run: the next one tries again.
 func (p *planRun) removeWithdrawn(ctx context.Context) {
@@ -185,10 +227,7 @@ func (p *planRun) removeWithdrawn(ctx context.Context) {
 	var found, removed []Leftover
 	withdrawn, err := LoadWithdrawn(ctx, f.State)
 	if err == nil && len(withdrawn) > 0 {
-		var inventory *holdings
-		if inventory, err = f.loadHoldings(ctx); err == nil {
-			found = withdrawn.leftovers(len(f.Buckets), inventory)
-		}
+		found, err = f.leftovers(ctx, withdrawn)
 	}
 	if err == nil {
 		removed, err = RemoveWithdrawn(ctx, f.State, f.Buckets, found, f.now())
