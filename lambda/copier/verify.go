@@ -20,6 +20,9 @@ import (
 // VerifyOptions are the settings of Verify.
 type VerifyOptions struct {
 	Buckets []*Bucket
+	// Digests are the blobs to hash in each bucket that has them; empty is all that the
+	// buckets list. One that no bucket has is an error in the result.
+	Digests []Digest
 	// State has the withdrawn blobs, which are not replaced; it may be nil.
 	State State
 	// Sample is the fraction of the blobs to hash, selected at random, from 0 to
@@ -73,6 +76,9 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 	group.SetLimit(defaults.Parallel)
 	var err error
 	for _, b := range o.Buckets {
+		if len(o.Digests) > 0 {
+			break
+		}
 		// The listing waits for the blobs to be hashed, so that memory is bounded.
 		err = b.listPart(ctx, "", func(digest Digest, size int64) {
 			if v.selects(size) {
@@ -87,6 +93,12 @@ func Verify(ctx context.Context, o VerifyOptions) (*Verification, error) {
 		if err != nil {
 			break
 		}
+	}
+	for _, digest := range o.Digests {
+		group.Go(func() error {
+			v.everywhere(ctx, digest)
+			return nil
+		})
 	}
 	_ = group.Wait() // errors are in the result
 	slices.SortFunc(v.result.Mismatches, func(a, b Mismatch) int {
@@ -118,6 +130,31 @@ func (v *verifying) selects(size int64) bool {
 	v.progress.Total++
 	v.progress.TotalBytes += size
 	return true
+}
+
+// everywhere hashes a blob in each bucket that has it.
+func (v *verifying) everywhere(ctx context.Context, digest Digest) {
+	found := false
+	var errs []error
+	for _, b := range v.o.Buckets {
+		o, err := b.Stat(ctx, digest.String())
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if o != nil {
+			found = true
+			v.selects(o.Size)
+			v.one(ctx, b, digest)
+		}
+	}
+	if !found && len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("no bucket has %s", digest))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if ctx.Err() == nil {
+		v.result.Errors = append(v.result.Errors, errs...)
+	}
 }
 
 func (v *verifying) one(ctx context.Context, b *Bucket, digest Digest) {

@@ -152,34 +152,45 @@ func verifyCommand() *cobra.Command {
 	var o options
 	var v verifying
 	c := &cobra.Command{
-		Use:   "verify [flags] -bucket NAME[@REGION] ...",
+		Use:   "verify [flags] -bucket NAME[@REGION] ... [DIGEST ...]\n  archeio mirror verify [flags] -stage NAME [DIGEST ...]",
 		Short: "re-hash stored blobs",
-		Long: "Reads stored blobs and compares their hashes with their digests. With -replace,\n" +
-			"-source is required, and blobs that do not match are replaced from there. With\n" +
-			"-distribution, CloudFront invalidates what was replaced; otherwise it may serve the\n" +
-			"old content for a year. The exit code is 1 if a blob does not match and was not\n" +
-			"replaced.",
+		Long: "Reads stored blobs, all or those of some digests, and compares their hashes with\n" +
+			"their digests. With -replace, -source or -stage is required, and blobs that do not\n" +
+			"match are replaced from the source. With -distribution, CloudFront invalidates what\n" +
+			"was replaced; otherwise it may serve the old content for a year. The exit code is 1\n" +
+			"if a blob does not match and was not replaced, or if no mirror has a DIGEST.",
 		Example: cli.Example(
+			"archeio mirror verify -stage production sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 			"archeio mirror verify -bucket my-primary@us-east-1 -bucket my-replica@eu-central-1 -sample 5%",
 			"archeio mirror verify -bucket my-primary@us-east-1 -source us-docker.pkg.dev/example-project/images \\\n"+
 				"    -replace -distribution E1EXAMPLE"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			o.needsSource = v.replace
-			if !v.replace {
-				if err := cli.NoEffect(c, "without -replace", "source", "distribution", "repositories", "tags", "exclude-tags",
-					"platforms", "allow-empty", "referrers", "state", "rate"); err != nil {
-					return err
-				}
-			}
-			return o.run(c, v.run)
-		},
+		Args: cobra.ArbitraryArgs,
 	}
 	o.planFlags(c)
 	o.bandwidthFlag(c)
+	stage := o.filteredStageFlags(c)
 	f := c.Flags()
 	f.Var(&v.sample, "sample", "`SHARE` random share of the blobs to hash, as 5% or 0.05 (default: all)")
-	f.BoolVar(&v.replace, "replace", false, "replace blobs that do not match by those of -source")
+	f.BoolVar(&v.replace, "replace", false, "replace blobs that do not match by those of the source")
 	f.StringVar(&v.distribution, "distribution", "", "`ID` CloudFront distribution to invalidate replaced blobs in")
 	o.jsonFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := v.parse(args); err != nil {
+			return err
+		}
+		o.needsSource = v.replace
+		if !v.replace {
+			if err := cli.NoEffect(c, "without -replace", "source", "distribution", "repositories", "tags", "exclude-tags",
+				"platforms", "allow-empty", "referrers", "state", "rate"); err != nil {
+				return err
+			}
+		}
+		if len(v.digests) > 0 {
+			if err := cli.NoEffect(c, "with a DIGEST", "sample"); err != nil {
+				return err
+			}
+		}
+		return o.runStage(c, stage, v.run)
+	}
 	return c
 }

@@ -43,6 +43,7 @@ func TestCommands(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			const none = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 			both := []string{"-bucket", primary, "-bucket", replica}
 			state := t.TempDir()
 			from := append([]string{"-source", s.source, "-state", state}, both...)
@@ -72,6 +73,10 @@ func TestCommands(t *testing.T) {
 				{"verify-corrupt", func() { corrupt(primary); corrupt(replica) }, append([]string{"verify"}, both...), 1,
 					[]string{": 2 do not match their digests\n", primary + "  " + digest + "  no\n"},
 					[]string{`{"bucket":"` + primary + `","digest":"` + digest + `","found":"`, `"replaced":false}`}},
+				{"verify-digest", nil, append(append([]string{"verify"}, both...), digest), 1,
+					[]string{"hashed 2 of 2 blobs, ", ": 2 do not match their digests\n"}, []string{`"checked":2,"of":2,`}},
+				{"verify-digest-nowhere", nil, append(append([]string{"verify"}, both...), none), 1,
+					[]string{"hashed 0 of 0 blobs, ", "error: no bucket has " + none}, []string{`"errors":["no bucket has `}},
 				// The size is another one too.
 				{"copy-reports-corrupt", nil, append([]string{"copy"}, from...), 1,
 					[]string{"error: bucket \"" + primary + "\": " + digest + " has 6 bytes, "}, []string{digest + " has 6 bytes, "}},

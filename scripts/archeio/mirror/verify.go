@@ -14,13 +14,26 @@ import (
 
 // verifying is one verification, as the flags describe it.
 type verifying struct {
-	sample       share // of the blobs; 0 is all
+	digests      []copier.Digest // empty for all
+	sample       share           // of the blobs; 0 is all
 	replace      bool
 	distribution string
 }
 
+// parse reads the arguments.
+func (v *verifying) parse(args []string) error {
+	for _, arg := range args {
+		d, ok := copier.ParseDigest(arg)
+		if !ok {
+			return cli.Usagef("invalid digest %q: want sha256: and 64 lower-case hexadecimal digits", arg)
+		}
+		v.digests = append(v.digests, d)
+	}
+	return nil
+}
+
 func (v *verifying) run(ctx context.Context, m *mirrors) (output, error) {
-	o := copier.VerifyOptions{Buckets: m.options.Buckets, State: m.state, Sample: float64(v.sample), Bandwidth: m.bandwidth,
+	o := copier.VerifyOptions{Buckets: m.options.Buckets, Digests: v.digests, State: m.state, Sample: float64(v.sample), Bandwidth: m.bandwidth,
 		Parallel: m.options.Parallel, Progress: m.options.Progress}
 	if v.replace {
 		var err error
