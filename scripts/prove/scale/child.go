@@ -29,7 +29,7 @@ const childEnv = "ARCHEIO_SCALE_TASK"
 
 // task is what a child does with the engine of the mirror functions.
 type task struct {
-	Do      string        `json:"do"` // plan, status, work or shell
+	Do      string        `json:"do"` // plan, status, work, withdraw or shell
 	Source  string        `json:"source"`
 	S3      string        `json:"s3"`
 	Mirrors int           `json:"mirrors"`
@@ -155,10 +155,15 @@ func (t *task) run(q *queue, out *outcome) error {
 		}
 		return invoke(func(ctx context.Context) error { return f.Work(ctx, string(body)) })
 	}
+	if t.Do == "withdraw" {
+		return withdraw(f, t.Withdraw[0])
+	}
 	for hour := range max(1, t.Hours) {
 		now, began = t.Now.Add(time.Duration(hour)*time.Hour), time.Now()
-		if hour < len(t.Withdraw) {
-			if err := withdraw(f, t.Withdraw[hour]); err != nil {
+		if hour < len(t.Withdraw) { // in a process of its own, as a shell
+			shell := *t
+			shell.Do, shell.Withdraw = "withdraw", t.Withdraw[hour:][:1]
+			if _, err := shell.start(context.Background()); err != nil {
 				return err
 			}
 		}
