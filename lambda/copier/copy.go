@@ -112,7 +112,7 @@ type copying struct {
 
 	meter *meter
 	early *early        // nil for none
-	slots chan struct{} // has an element for each copy to a replica in progress
+	slots chan struct{} // has an element for each copy in progress, at most Parallel
 
 	mu     sync.Mutex
 	result *Result

@@ -36,6 +36,9 @@ func final(ctx context.Context, attempt int, err error) bool {
 }
 
 func (c *copying) attempt(ctx context.Context, blob MissingBlob, attempt int) (d done, err error) {
+	// Early copies may end while those after the plan begin.
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
 	err = unlessWithdrawn(ctx, c.o.State, c.o.Buckets[0], blob.Digest, func() (err error) {
 		d, err = c.toPrimary(ctx, blob, attempt)
 		return err

@@ -2,9 +2,7 @@ package copier
 
 import (
 	"context"
-	"errors"
 	"runtime"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -53,7 +51,7 @@ func (h *holdings) find(d Digest) (part, blob int, ok bool) {
 	if len(h.parts) == 0 {
 		return 0, 0, false
 	}
-	part = int(d[0]) >> (8 - 4*h.digits)
+	part = partOf(d, h.digits)
 	blob, ok = h.parts[part].keys.find(d)
 	return part, blob, ok
 }
@@ -77,20 +75,13 @@ func (h *holdings) Has(bucket int, d Digest) (int64, bool) {
 func (f *Filler) loadHoldings(ctx context.Context) (*holdings, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for attempt := 1; ; attempt++ {
-		inv, err := f.loadInventory(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
-			return &holdings{}, nil
-		}
-		err = f.readHoldings(ctx, inv)
-		if errors.Is(err, errPiece) && attempt == 1 {
-			continue // there is another inventory by now
-		}
-		return f.held, err
-	}
+	h := &holdings{}
+	err := f.withInventory(ctx, func(inv *inventory) error {
+		err := f.readHoldings(ctx, inv)
+		h = f.held
+		return err
+	})
+	return h, err
 }
 
 // readHoldings replaces what is held by the content of an inventory. Parts that have

@@ -82,8 +82,22 @@ func (inv *inventory) prefix(i int) string {
 	return fmt.Sprintf("%0*x", inv.Digits, i)
 }
 
-// partOf returns the part of a digest.
-func (inv *inventory) partOf(d Digest) int { return int(d[0]) >> (8 - 4*inv.Digits) }
+// partOf returns the part of a digest in an inventory with a number of Digits.
+func partOf(d Digest, digits int) int { return int(d[0]) >> (8 - 4*digits) }
+
+// withInventory calls read with the last inventory of the buckets, and once more if a piece
+// is gone because there is another inventory by now. Without one it does not call read.
+func (f *Filler) withInventory(ctx context.Context, read func(*inventory) error) error {
+	for attempt := 1; ; attempt++ {
+		inv, err := f.loadInventory(ctx)
+		if err != nil || inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
+			return err
+		}
+		if err = read(inv); !errors.Is(err, errPiece) || attempt == 2 {
+			return err
+		}
+	}
+}
 
 // due returns the parts of which the replicas are listed in a run. Each part is listed
 // before it would be too old for the index at the next run. The four turns of parts

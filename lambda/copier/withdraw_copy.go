@@ -185,39 +185,40 @@ func later(a, b time.Time) time.Time {
 // leftovers returns the withdrawn blobs that buckets have according to the inventory. It
 // reads the parts of these blobs only, and a few at a time: the planner has no memory for
 // the holdings.
-func (f *Filler) leftovers(ctx context.Context, withdrawn Withdrawn) ([]Leftover, error) {
-	inv, err := f.loadInventory(ctx)
-	if err != nil || inv == nil || !slices.Equal(inv.Buckets, f.bucketNames()) {
-		return nil, err
-	}
-	parts := make([][]Digest, len(inv.Parts))
-	for digest := range withdrawn {
-		if d, ok := ParseDigest(digest); ok {
-			parts[inv.partOf(d)] = append(parts[inv.partOf(d)], d)
-		}
-	}
-	found := make([][]Leftover, len(parts))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(partsAtOnce)
-	for i, digests := range parts {
-		if len(digests) == 0 {
-			continue
-		}
-		group.Go(func() error {
-			s, err := f.piece(ctx, inv.Parts[i].Piece)
-			if err != nil {
-				return fmt.Errorf("reading the inventory: %w", err)
+func (f *Filler) leftovers(ctx context.Context, withdrawn Withdrawn) (all []Leftover, err error) {
+	err = f.withInventory(ctx, func(inv *inventory) error {
+		parts := make([][]Digest, len(inv.Parts))
+		for digest := range withdrawn {
+			if d, ok := ParseDigest(digest); ok {
+				i := partOf(d, inv.Digits)
+				parts[i] = append(parts[i], d)
 			}
-			for _, d := range digests {
-				for mask := s.mask(d); mask != 0; mask &= mask - 1 {
-					found[i] = append(found[i], Leftover{Digest: d.String(), Bucket: bits.TrailingZeros64(mask)})
+		}
+		found := make([][]Leftover, len(parts))
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(partsAtOnce)
+		for i, digests := range parts {
+			if len(digests) == 0 {
+				continue
+			}
+			group.Go(func() error {
+				s, err := f.piece(ctx, inv.Parts[i].Piece)
+				if err != nil {
+					return fmt.Errorf("reading the inventory: %w", err)
 				}
-			}
-			return nil
-		})
-	}
-	err = group.Wait()
-	return slices.Concat(found...), err
+				for _, d := range digests {
+					for mask := s.mask(d); mask != 0; mask &= mask - 1 {
+						found[i] = append(found[i], Leftover{Digest: d.String(), Bucket: bits.TrailingZeros64(mask)})
+					}
+				}
+				return nil
+			})
+		}
+		err := group.Wait()
+		all = slices.Concat(found...)
+		return err
+	})
+	return all, err
 }
 
 // removeWithdrawn deletes what is withdrawn and still in a bucket, and logs it. A

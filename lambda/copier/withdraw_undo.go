@@ -122,7 +122,7 @@ func (f *Filler) relistUndone(ctx context.Context, inv *inventory, due []bool) (
 			continue
 		}
 		if d, ok := ParseDigest(u.digest); ok {
-			due[inv.partOf(d)] = true
+			due[partOf(d, inv.Digits)] = true
 		}
 		if f.now().Sub(u.at) > undoneFor {
 			obsolete = append(obsolete, u.name)

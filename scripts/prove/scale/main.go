@@ -23,8 +23,9 @@ first plan, reads all manifests with a worker, then runs status, hours without
 changes, and the worker again. Nothing is missing, so no blob is copied. In the end
 archeio mirror status -missing runs without a cache, and with one more mirror that is
 empty, and the planner and a worker go on for hours in which each part of what they hold
-changes, because blobs are withdrawn. With -fill, archeio mirror copy copies small blobs to empty mirrors and runs
-again, and archeio mirror prune finds what deleted repositories had and deletes some of it.
+changes, because blobs are withdrawn. With -fill, archeio mirror copy copies small blobs
+to empty mirrors and runs again, and archeio mirror prune finds what deleted repositories
+had and deletes some of it.
 
 It fails if a process needs more than -max-memory, or if the requests of the hours
 without changes differ from archeio capacity's.
